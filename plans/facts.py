@@ -1,0 +1,413 @@
+"""What is known of an incident, as the conditions of plans ask for it: every fact may be unknown (None).
+
+Pure values; no I/O, no clock. `FIELDS` is the one list of facts that a condition may name, with the question that asks for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from enum import StrEnum
+
+import msgspec
+
+
+class Grade(StrEnum):
+    """The statutory grade of an incident; society-security incidents carry none."""
+
+    EXTRAORDINARY = "特别重大"
+    MAJOR = "重大"
+    LARGER = "较大"
+    ORDINARY = "一般"
+
+
+GRADE_RANK: Mapping[str, int] = {Grade.ORDINARY: 1, Grade.LARGER: 2, Grade.MAJOR: 3, Grade.EXTRAORDINARY: 4}
+
+
+class Setting(StrEnum):
+    """Where it happens, as plans divide the world."""
+
+    ROAD = "road"
+    RAIL = "rail"
+    WATERWAY = "waterway"
+    SEA = "sea"
+    FACILITY = "facility"
+    PIPELINE = "pipeline"
+    RESIDENCE = "residence"
+    CAMPUS = "campus"
+    VENUE = "venue"
+    OPEN_LAND = "open_land"
+
+
+class Colour(StrEnum):
+    """Colour of a weather warning, mildest first."""
+
+    BLUE = "blue"
+    YELLOW = "yellow"
+    ORANGE = "orange"
+    RED = "red"
+
+
+COLOUR_RANK: Mapping[str, int] = {Colour.BLUE: 1, Colour.YELLOW: 2, Colour.ORANGE: 3, Colour.RED: 4}
+
+
+class WeatherWarning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A warning in force at the place: its kind (typhoon, rainstorm, gale, …) and colour."""
+
+    kind: str
+    colour: Colour
+
+
+class Load(msgspec.Struct, frozen=True, rename={"class_": "class"}, forbid_unknown_fields=True):
+    """One dangerous substance of the incident. `class_` is the class or division ("2.3"); `guide` the ERG guide number."""
+
+    un: str | None = None
+    name: str | None = None
+    class_: str | None = None
+    guide: str | None = None
+    container: str | None = None
+    quantity_kg: float | None = None
+    leak: bool | None = None
+    fire: bool | None = None
+    explosion: bool | None = None
+    toxic_by_inhalation: bool | None = None
+
+
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where. WGS-84 degrees, metres, `adcode` as far as known (6, 9 or 12 digits), `road_km` the kilometre post."""
+
+    text: str | None = None
+    adcode: str | None = None
+    lon: float | None = None
+    lat: float | None = None
+    road: str | None = None
+    road_km: float | None = None
+    setting: Setting | None = None
+    distance_to_water_m: float | None = None
+    distance_to_school_m: float | None = None
+    distance_to_homes_m: float | None = None
+
+
+class Casualties(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """People affected; None where not said."""
+
+    dead: int | None = None
+    missing: int | None = None
+    seriously_injured: int | None = None
+    injured: int | None = None
+    trapped: int | None = None
+    evacuated: int | None = None
+    poisoned: int | None = None
+
+
+class Weather(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Weather at the place. `warnings` is None where nobody looked and empty where none is in force."""
+
+    wind_from_deg: float | None = None
+    wind_speed_mps: float | None = None
+    warnings: tuple[WeatherWarning, ...] | None = None
+
+
+class Enterprise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The enterprise at the place, if any. `major_hazard`: it holds a registered major hazard installation."""
+
+    id: str | None = None
+    kind: str | None = None
+    has_own_plan: bool | None = None
+    major_hazard: bool | None = None
+
+
+class IncidentFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything matching may look at. `hour` (0–23) and `month` (1–12) are local to the place."""
+
+    event_types: tuple[str, ...] = ()
+    family: str | None = None
+    grade: Grade | None = None
+    place: Place = Place()
+    hazmat_present: bool | None = None
+    hazmat: tuple[Load, ...] = ()
+    casualties: Casualties = Casualties()
+    loss_yuan: float | None = None
+    hour: int | None = None
+    month: int | None = None
+    weather: Weather = Weather()
+    enterprise: Enterprise = Enterprise()
+
+
+class FieldKind(StrEnum):
+    """What a fact is, which decides the conditions that may name it."""
+
+    TEXT = "text"
+    CODE = "code"  # hierarchical: a longer value stands under its prefix (adcode 320707108 under 320707)
+    HAZARD_CLASS = "hazard_class"  # "2.3" stands under "2"
+    NUMBER = "number"
+    FLAG = "flag"
+
+
+class FieldSpec(msgspec.Struct, frozen=True):
+    """One fact a condition may name: its kind, its names, and the question that asks a person for it."""
+
+    path: str
+    kind: FieldKind
+    zh: str
+    en: str
+    ask_zh: str
+    ask_en: str
+    values: tuple[str, ...] = ()  # closed set, where there is one
+
+
+def _spec(path: str, kind: FieldKind, zh: str, en: str, ask_zh: str, ask_en: str, values: Sequence[str] = ()) -> FieldSpec:
+    return FieldSpec(path, kind, zh, en, ask_zh, ask_en, tuple(values))
+
+
+_T, _C, _H, _N, _F = FieldKind.TEXT, FieldKind.CODE, FieldKind.HAZARD_CLASS, FieldKind.NUMBER, FieldKind.FLAG
+
+# In the order in which a person is asked when two facts would change the ranking alike.
+FIELDS: Mapping[str, FieldSpec] = {
+    spec.path: spec
+    for spec in (
+        _spec("event_types", _C, "事件类型", "event type", "发生了什么类型的事件？", "What kind of event is it?"),
+        _spec(
+            "hazmat_present",
+            _F,
+            "涉及危险货物",
+            "dangerous goods involved",
+            "现场是否有危险货物（橙色标牌、菱形标志、罐车）？",
+            "Are dangerous goods involved (orange plate, diamond, tanker)?",
+        ),
+        _spec(
+            "place.setting",
+            _T,
+            "场所",
+            "setting",
+            "事发在道路、厂区、水上还是其他场所？",
+            "Is it on a road, in a plant, on water or elsewhere?",
+            [s.value for s in Setting],
+        ),
+        _spec(
+            "hazmat.un",
+            _T,
+            "联合国编号",
+            "UN number",
+            "橙色标牌下排的四位编号（UN）是多少？或品名是什么？",
+            "What is the four-digit number on the orange plate, or the product's name?",
+        ),
+        _spec("hazmat.leak", _F, "泄漏", "leak", "是否泄漏？", "Is it leaking?"),
+        _spec("hazmat.fire", _F, "着火", "fire", "危险货物是否着火？", "Is the load on fire?"),
+        _spec("hazmat.explosion", _F, "爆炸", "explosion", "是否发生爆炸？", "Was there an explosion?"),
+        _spec(
+            "hazmat.class",
+            _H,
+            "危险性类别",
+            "hazard class",
+            "菱形标志底部的类别数字是几？",
+            "Which class number stands on the diamond placard?",
+        ),
+        _spec(
+            "hazmat.toxic_by_inhalation",
+            _F,
+            "吸入毒性",
+            "toxic by inhalation",
+            "该物质是否有吸入毒性？",
+            "Is the substance toxic by inhalation?",
+        ),
+        _spec(
+            "hazmat.container",
+            _T,
+            "容器",
+            "container",
+            "是罐车、钢瓶、桶装还是储罐？",
+            "Is it a tanker, cylinders, drums or a storage tank?",
+        ),
+        _spec("hazmat.quantity_kg", _N, "数量（千克）", "quantity (kg)", "载有或储存多少（吨）？", "How much is carried or stored?"),
+        _spec("hazmat.guide", _T, "ERG 指南号", "ERG guide", "该物质对应哪一号指南？", "Which guide covers the substance?"),
+        _spec("hazmat.name", _T, "品名", "substance name", "品名是什么？", "What is the product's name?"),
+        _spec(
+            "grade",
+            _T,
+            "事件等级",
+            "grade",
+            "按伤亡和损失，初判为哪一级？",
+            "Which grade do casualties and loss suggest?",
+            [g.value for g in Grade],
+        ),
+        _spec("casualties.dead", _N, "死亡人数", "dead", "有无人员死亡？几人？", "Has anyone died? How many?"),
+        _spec("casualties.missing", _N, "失踪人数", "missing", "有无人员失联？几人？", "Is anyone missing? How many?"),
+        _spec("casualties.trapped", _N, "被困人数", "trapped", "有无人员被困？几人？", "Is anyone trapped? How many?"),
+        _spec("casualties.seriously_injured", _N, "重伤人数", "seriously injured", "重伤几人？", "How many are seriously injured?"),
+        _spec("casualties.injured", _N, "受伤人数", "injured", "受伤几人？", "How many are injured?"),
+        _spec("casualties.poisoned", _N, "中毒人数", "poisoned", "中毒几人？", "How many are poisoned?"),
+        _spec("casualties.evacuated", _N, "疏散人数", "evacuated", "已疏散或需疏散多少人？", "How many were or must be evacuated?"),
+        _spec(
+            "place.distance_to_water_m",
+            _N,
+            "距水体距离（米）",
+            "distance to water (m)",
+            "离最近的河、渠、海多远？",
+            "How far is the nearest river, canal or sea?",
+        ),
+        _spec(
+            "place.distance_to_school_m",
+            _N,
+            "距学校距离（米）",
+            "distance to a school (m)",
+            "离最近的学校多远？",
+            "How far is the nearest school?",
+        ),
+        _spec(
+            "place.distance_to_homes_m",
+            _N,
+            "距居民点距离（米）",
+            "distance to homes (m)",
+            "离最近的居民点多远？",
+            "How far are the nearest homes?",
+        ),
+        _spec("place.adcode", _C, "所在镇（区划代码）", "town (adcode)", "在哪个镇、哪个村？", "In which town and village?"),
+        _spec("place.road", _T, "道路", "road", "在哪条道路上？", "On which road?"),
+        _spec("place.road_km", _N, "桩号（公里）", "kilometre post", "公里桩号是多少？", "Which kilometre post?"),
+        _spec("place.position", _N, "坐标", "position", "能否发送定位？", "Can the position be sent?"),
+        _spec("weather.warnings", _T, "气象预警", "weather warnings", "当前有哪些气象预警？", "Which weather warnings are in force?"),
+        _spec("weather.wind_speed_mps", _N, "风速（米/秒）", "wind speed (m/s)", "现场风速多大？", "What is the wind speed?"),
+        _spec("enterprise.id", _T, "涉事企业", "enterprise", "涉事企业是哪一家？", "Which enterprise is it?"),
+        _spec("enterprise.kind", _T, "企业类别", "kind of enterprise", "涉事企业属于哪一类？", "What kind of enterprise is it?"),
+        _spec(
+            "enterprise.has_own_plan",
+            _F,
+            "企业自有预案",
+            "enterprise's own plan",
+            "企业是否已启动自己的预案？",
+            "Has the enterprise a plan of its own?",
+        ),
+        _spec(
+            "enterprise.major_hazard",
+            _F,
+            "重大危险源",
+            "major hazard",
+            "是否为重大危险源企业？",
+            "Is it a registered major hazard installation?",
+        ),
+        _spec("loss_yuan", _N, "直接经济损失（元）", "direct loss (yuan)", "初步估计损失多少？", "What is the first estimate of the loss?"),
+        _spec("hour", _N, "时刻（时）", "hour of day", "几点发生的？", "At what hour did it happen?"),
+        _spec("month", _N, "月份", "month", "几月发生的？", "In which month did it happen?"),
+        _spec("family", _T, "事件大类", "event family", "属于哪一大类事件？", "Which family of events is it?"),
+    )
+}
+
+FIELD_ORDER: Mapping[str, int] = {path: i for i, path in enumerate(FIELDS)}
+
+
+def _load_values(attribute: str) -> Callable[[IncidentFacts], tuple[object, ...]]:
+    def values(facts: IncidentFacts) -> tuple[object, ...]:
+        return tuple(v for load in facts.hazmat if (v := getattr(load, attribute)) is not None)
+
+    return values
+
+
+def _one_value(path: str) -> Callable[[IncidentFacts], tuple[object, ...]]:
+    names = path.split(".")
+
+    def values(facts: IncidentFacts) -> tuple[object, ...]:
+        value: object = facts
+        for name in names:
+            value = getattr(value, name)
+        return () if value is None else (value,)
+
+    return values
+
+
+def reader(path: str) -> Callable[[IncidentFacts], tuple[object, ...]]:
+    """A function giving the known values of the fact `path` (empty: unknown; several only for `hazmat.*`). Raises KeyError."""
+    FIELDS[path]
+    if path == "event_types":
+        return lambda facts: facts.event_types
+    if path == "place.position":
+        return lambda facts: () if facts.place.lon is None or facts.place.lat is None else ((facts.place.lon, facts.place.lat),)
+    if path == "weather.warnings":
+        return lambda facts: () if facts.weather.warnings is None else (facts.weather.warnings,)
+    if path.startswith("hazmat."):
+        return _load_values("class_" if path == "hazmat.class" else path.removeprefix("hazmat."))
+    return _one_value(path)
+
+
+def code_prefix(code: str) -> str:
+    """The prefix under which an event type's leaves stand: 12D00 → 12D, 12000 → 12, 12D02 → 12D02."""
+    if len(code) == 5 and code.endswith("00"):
+        code = code[:3]
+    return code[:2] if len(code) == 3 and code.endswith("0") else code
+
+
+_ROAD_CODES = ("12H",)
+_HAZMAT_CODES = ("12D",)
+_SETTING_OF_FAMILY: Mapping[str, Setting] = {
+    "road_traffic": Setting.ROAD,
+    "hazmat_transport": Setting.ROAD,
+    "hazmat_facility": Setting.FACILITY,
+    "mining": Setting.FACILITY,
+    "rail": Setting.RAIL,
+    "waterway": Setting.WATERWAY,
+}
+
+
+def derive(facts: IncidentFacts) -> IncidentFacts:
+    """Fill in what the stated facts imply, and nothing else.
+
+    A named substance, class or UN number means dangerous goods are present, and so does an event type 12D;
+    a named road, a road-traffic type or family means the setting is a road; an enterprise on no road means a facility. Stated facts are never overridden.
+    """
+    present = facts.hazmat_present
+    if present is None and (
+        any(load.un or load.name or load.class_ for load in facts.hazmat)
+        or any(code.startswith(_HAZMAT_CODES) for code in facts.event_types)
+        or facts.family in ("hazmat_transport", "hazmat_facility")
+    ):
+        present = True
+    setting = facts.place.setting
+    if setting is None:
+        if facts.family is not None and facts.family in _SETTING_OF_FAMILY:
+            setting = _SETTING_OF_FAMILY[facts.family]
+        elif facts.place.road or any(code.startswith(_ROAD_CODES) for code in facts.event_types):
+            setting = Setting.ROAD
+        elif facts.enterprise.id:
+            setting = Setting.FACILITY
+    if present == facts.hazmat_present and setting == facts.place.setting:
+        return facts
+    return msgspec.structs.replace(facts, hazmat_present=present, place=msgspec.structs.replace(facts.place, setting=setting))
+
+
+def facts_of_report(message: Mapping[str, object], *, zone: tzinfo) -> IncidentFacts:
+    """Facts from a decoded report message (the JSON of docs/wire.md) alone; lookups (town, water, class) are the caller's to add.
+
+    `zone` is the district's civil time. Fields the message lacks stay unknown. Raises ValueError for a time without an offset
+    and msgspec.ValidationError for a value of the wrong type.
+    """
+    place = _mapping(message.get("place"))
+    loads = message.get("hazmat") or ()
+    hour = month = None
+    occurred = message.get("occurred_at")
+    if isinstance(occurred, str):
+        at = datetime.fromisoformat(occurred)
+        if at.tzinfo is None:
+            raise ValueError(f"a time without an offset: {occurred!r}")
+        local = at.astimezone(zone)
+        hour, month = local.hour, local.month
+    raw = {
+        "event_types": message.get("event_types") or (),
+        "family": message.get("family"),
+        "grade": message.get("grade"),
+        "place": {k: place[k] for k in Place.__struct_fields__ if k in place},
+        "hazmat": [_kept(load, Load) for load in loads] if isinstance(loads, Sequence) else (),
+        "casualties": _kept(message.get("casualties"), Casualties),
+        "loss_yuan": message.get("loss_yuan"),
+        "hour": hour,
+        "month": month,
+    }
+    return msgspec.convert(raw, IncidentFacts)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _kept(value: object, kind: type[msgspec.Struct]) -> dict[str, object]:
+    names = set(kind.__struct_encode_fields__)
+    return {k: v for k, v in _mapping(value).items() if k in names}
