@@ -1,0 +1,67 @@
+"""Opens SQLite or PostgreSQL alike: one engine that writes, one that reads. Knows connection settings and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+
+class Engines(NamedTuple):
+    """`write` begins with BEGIN IMMEDIATE on SQLite; `read` is in autocommit, so that it never holds a snapshot or a lock."""
+
+    write: AsyncEngine
+    read: AsyncEngine
+    sqlite: bool
+
+
+def open_engines(url: str, *, readers: int = 4) -> Engines:
+    """Make the engines for a URL `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://…` (short forms accepted); connects lazily."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed.set(drivername="sqlite+aiosqlite"), readers)
+    parsed = parsed.set(drivername="postgresql+asyncpg")
+    write = create_async_engine(parsed, pool_size=4, max_overflow=4, pool_pre_ping=True, pool_timeout=10)
+    read = create_async_engine(
+        parsed, pool_size=readers, max_overflow=4, pool_pre_ping=True, pool_timeout=10, isolation_level="AUTOCOMMIT"
+    )
+    return Engines(write, read, False)
+
+
+def _sqlite(url: Any, readers: int) -> Engines:
+    memory = not url.database or ":memory:" in url.database
+    if memory:
+        raise ValueError("the store is a file: an in-memory database could not keep the promise of a receipt")
+    write = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60)
+    read = create_async_engine(url, pool_size=readers, max_overflow=readers, pool_timeout=30, isolation_level="AUTOCOMMIT")
+
+    def tune(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not open transactions by itself: BEGIN IMMEDIATE is ours
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000", "temp_store=MEMORY",
+                       "cache_size=-65536", "wal_autocheckpoint=4000", "journal_size_limit=67108864"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def tune_reader(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in ("busy_timeout=15000", "cache_size=-16384", "query_only=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(write.sync_engine, "connect", tune)
+    event.listen(read.sync_engine, "connect", tune_reader)
+
+    @event.listens_for(write.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return Engines(write, read, True)
+
+
+def scratch_engine(url: str) -> AsyncEngine:
+    """An engine without a pool, for one-off work such as a migration."""
+    return create_async_engine(url, poolclass=NullPool)

@@ -1,0 +1,229 @@
+"""The store: the one way in (`transaction`) and the one way out (`read`), and the change chain written inside each transaction.
+
+A sequence number is allotted at the very end of a transaction, under a lock that is held until the commit: readers see numbers
+in the order in which they became visible, and never skip one. Nothing outside `hub.store` sees a row object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.clock import Clock, SystemClock, utc_text
+from hub.domain.change import GENESIS, ChangeBody, body_hash, body_text, kind_of, link_hash
+from hub.errors import Unavailable
+from hub.store import schema
+from hub.store.engine import Engines, open_engines
+from hub.store.migrate import migrate
+
+_CHANGE_LOCK = 7_305_411
+"""The PostgreSQL advisory lock under which sequence numbers are allotted (an arbitrary number of our own)."""
+CHANNEL = "tocsin_change"
+
+
+class Recorded:
+    """A change that its transaction will append; `seq` is known once the transaction has committed."""
+
+    __slots__ = ("actor", "body", "department_id", "drill", "incident_id", "kind", "seq", "subject")
+
+    def __init__(self, kind: str, body: bytes, actor: str, subject: str, incident_id: str | None, department_id: str | None, drill: bool):
+        self.kind = kind
+        self.body = body
+        self.actor = actor
+        self.subject = subject
+        self.incident_id = incident_id
+        self.department_id = department_id
+        self.drill = drill
+        self.seq = 0
+
+
+class Transaction:
+    """One unit of work. `conn` runs SQL, `now` is the time of all of it, `record` appends a change at the commit."""
+
+    def __init__(self, conn: AsyncConnection, now: datetime, *, sqlite: bool) -> None:
+        self.conn = conn
+        self.now = now
+        self.at = utc_text(now)
+        self.sqlite = sqlite
+        self.recorded: list[Recorded] = []
+
+    def record(
+        self, body: ChangeBody, *, actor: str, subject: str, incident_id: str | None = None, department_id: str | None = None,
+        drill: bool = False,
+    ) -> Recorded:
+        """Append a change of the kind that `body` was declared with, in this transaction; its `seq` is set when it commits."""
+        entry = Recorded(kind_of(body), body_text(body), actor, subject, incident_id, department_id, drill)
+        self.recorded.append(entry)
+        return entry
+
+    async def count(self, name: str, by: int = 1) -> int:
+        """Add `by` to the named counter and give its new value; gap-free as long as the transaction commits."""
+        result = await self.conn.execute(
+            text("INSERT INTO counter (name, value) VALUES (:n, :by) "
+                 "ON CONFLICT (name) DO UPDATE SET value = counter.value + :by RETURNING value"),
+            {"n": name, "by": by},
+        )
+        return int(result.scalar_one())
+
+    async def flush(self) -> None:
+        """Write the recorded changes: take the lock, read the head, chain, insert. Called once, just before the commit."""
+        if not self.recorded:
+            return
+        if not self.sqlite:
+            await self.conn.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _CHANGE_LOCK})
+        newest = select(schema.change.c.seq, schema.change.c.hash).order_by(schema.change.c.seq.desc()).limit(1)
+        head = (await self.conn.execute(newest)).first()
+        seq, previous = (head.seq, head.hash) if head else (0, GENESIS)
+        salts = os.urandom(16 * len(self.recorded))
+        rows, bodies = [], []
+        for n, entry in enumerate(self.recorded):
+            seq += 1
+            entry.seq = seq
+            salt = salts[16 * n : 16 * n + 16]
+            digest = body_hash(salt, entry.body)
+            link = link_hash(previous, seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id,
+                             entry.drill, digest)
+            rows.append({
+                "seq": seq, "kind": entry.kind, "at": self.at, "actor": entry.actor, "subject": entry.subject,
+                "incident_id": entry.incident_id, "department_id": entry.department_id, "drill": entry.drill,
+                "body_sha256": digest, "prev_hash": previous, "hash": link,
+            })
+            bodies.append({"seq": seq, "salt": salt, "body": entry.body.decode()})
+            previous = link
+        await self.conn.execute(insert(schema.change), rows)
+        await self.conn.execute(insert(schema.change_body), bodies)
+        if not self.sqlite:
+            await self.conn.execute(text(f"SELECT pg_notify('{CHANNEL}', :seq)"), {"seq": str(seq)})
+
+
+class Store:
+    """Open with `async with Store(url) as store`. One writer at a time in this process; any number of readers."""
+
+    def __init__(self, url: str, clock: Clock | None = None, *, readers: int = 4) -> None:
+        self.url = url
+        self.clock = clock or SystemClock()
+        self._engines: Engines = open_engines(url, readers=readers)
+        self._writing = asyncio.Lock()
+        self._head = 0
+        self._grown = asyncio.Event()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Is this the one-file store?"""
+        return self._engines.sqlite
+
+    async def __aenter__(self) -> Self:
+        schema.all_tables()
+        await migrate(self._engines)
+        await self.head()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._engines.read.dispose()
+        await self._engines.write.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for SELECTs, in autocommit. Raises Unavailable where the database cannot be reached."""
+        async with _translated(), self._engines.read.connect() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """The writer's transaction: committed at the end of the block, with its changes; rolled back where the block raises.
+
+        Raises Unavailable where the database cannot be reached, is full or fails; nothing is stored then.
+        """
+        async with self._turn(), _translated():
+            async with self._engines.write.begin() as conn:
+                tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite)
+                yield tx
+                await tx.flush()
+            if tx.recorded:
+                self.wake(tx.recorded[-1].seq)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """On SQLite writers queue in the process, where waiting costs nothing; PostgreSQL needs no queue."""
+        if self.is_sqlite:
+            async with self._writing:
+                yield
+        else:
+            yield
+
+    async def head(self) -> int:
+        """The highest sequence number there is (0 in an empty store)."""
+        async with self.read() as conn:
+            seq = (await conn.execute(select(schema.change.c.seq).order_by(schema.change.c.seq.desc()).limit(1))).scalar()
+        self._head = max(self._head, int(seq or 0))
+        return int(seq or 0)
+
+    def wake(self, seq: int) -> None:
+        """Tell those who wait in `grown` that the feed has reached `seq`."""
+        if seq > self._head:
+            self._head = seq
+            self._grown.set()
+            self._grown = asyncio.Event()
+
+    async def grown(self, beyond: int, *, within_s: float = 1.0) -> None:
+        """Wait until the feed has passed `beyond`, or `within_s` seconds (another process may have written: look then)."""
+        if self._head > beyond:
+            return
+        try:
+            async with asyncio.timeout(within_s):
+                await self._grown.wait()
+        except TimeoutError:
+            return
+
+    async def listen(self) -> None:
+        """Wake readers when another process commits (PostgreSQL only; runs until cancelled, returns at once on SQLite)."""
+        if self.is_sqlite:
+            return
+        while True:
+            try:
+                async with self._engines.read.connect() as conn:
+                    raw: Any = await conn.get_raw_connection()
+                    driver = raw.driver_connection
+                    await driver.add_listener(CHANNEL, lambda *a: self.wake(int(a[-1])))
+                    try:
+                        while not driver.is_closed():
+                            await asyncio.sleep(1)
+                            await driver.fetchval("SELECT 1")
+                    finally:
+                        if not driver.is_closed():
+                            await driver.reset()
+            except (OSError, DBAPIError, InterfaceError):
+                await asyncio.sleep(2)
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """A database that is away, full or failing is `Unavailable`; a wrong statement stays a bug."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, ConnectionError, TimeoutError, OSError) as error:
+        raise _unavailable(error) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or _is_outage(error):
+            raise _unavailable(error) from error
+        raise
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    state = str(getattr(error.orig, "sqlstate", "") or "")
+    # 08 connection, 53 insufficient resources, 57P shutdown, 58 system error (PostgreSQL documentation, appendix A)
+    return state.startswith(("08", "53", "57P", "58"))
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    return Unavailable("store_unavailable", "数据库暂时不可用，什么都没有丢失，请稍后重试",
+                       f"the store is not available; nothing was stored ({type(error).__name__})", retry_after_s=5)
