@@ -352,7 +352,8 @@ def derive(facts: IncidentFacts) -> IncidentFacts:
     """Fill in what the stated facts imply, and nothing else.
 
     A named substance, class or UN number means dangerous goods are present, and so does an event type 12D;
-    a named road, a road-traffic type or family means the setting is a road; an enterprise on no road means a facility. Stated facts are never overridden.
+    a named road, a road-traffic type or family means the setting is a road; an enterprise on no road means a facility.
+    Stated facts are never overridden.
     """
     present = facts.hazmat_present
     if present is None and (

@@ -101,7 +101,7 @@ def towns_by_adcode() -> Mapping[str, str]:
     return {t.adcode: t.id for t in _directory().towns if t.adcode}
 
 
-# -- YAML to plain values with lines ---------------------------------------------------------------------------------------------------
+# -- YAML to plain values with lines ---------------------------------------------------------------
 
 
 class _Broken(Exception):
@@ -187,7 +187,7 @@ def _line_of(lines: Mapping[_Path, int], path: _Path) -> int:
     return lines.get(path, 1)
 
 
-# -- meaning: what types alone cannot say --------------------------------------------------------------------------------------------
+# -- meaning: what types alone cannot say ----------------------------------------------------------
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -419,7 +419,7 @@ def _meaning(plan: Plan) -> list[_Found]:
     return [*_duplicates(plan), *_roles(plan, known), *_tasks(plan), *_conditions(plan), *_rest(plan)]
 
 
-# -- the doors -------------------------------------------------------------------------------------------------------------------------
+# -- the doors -------------------------------------------------------------------------------------
 
 
 def _decode(text: str, file: str) -> tuple[Plan | None, list[Fault]]:
@@ -549,7 +549,7 @@ def _small_flow(value: object) -> object:
 def condition_from(value: object) -> Condition:
     """A condition from plain values (the console's editor). Raises Rejected."""
     try:
-        condition: Condition = msgspec.convert(value, Condition)  # type: ignore[arg-type]  # a union is a type to msgspec
+        condition: Condition = msgspec.convert(value, Condition)
     except msgspec.ValidationError as error:
         raise Rejected("schema", f"条件格式不符：{error}", f"not a condition: {error}", field="condition") from None
     for below, leaf in leaves(condition):
