@@ -181,7 +181,7 @@ class LevelSuggestion(msgspec.Struct, frozen=True):
     undetermined: tuple[Level, ...]
 
 
-# -- testing one condition -------------------------------------------------------------------------
+# -- testing one condition ------------------------------------------------------------------------
 
 
 def _under(leaf: Under) -> _Test:
@@ -412,7 +412,7 @@ def default_weight(leaf: Leaf) -> float:
             return 1.0
 
 
-# -- in words --------------------------------------------------------------------------------------
+# -- in words -------------------------------------------------------------------------------------
 
 
 def describe(leaf: Leaf) -> tuple[str, str]:
@@ -473,7 +473,7 @@ def _show(value: object) -> str:
             return str(value)
 
 
-# -- the library -----------------------------------------------------------------------------------
+# -- the library ----------------------------------------------------------------------------------
 
 # A compiled condition: (op, …); leaves are numbers into the library's table of distinct tests.
 _ALWAYS, _ALL, _ANY, _NOT, _LEAF = range(5)
@@ -703,7 +703,7 @@ def _sentence(plan: Plan, state: int, score: float, conditions: Sequence[Conditi
     return f"{zh}（{score:g} 分）。", f"{en} ({score:g} points)."
 
 
-# -- the question worth asking ---------------------------------------------------------------------
+# -- the question worth asking --------------------------------------------------------------------
 
 
 def _asked_field(leaf: Leaf, facts: IncidentFacts) -> str:
@@ -756,7 +756,7 @@ def _shift(run: _Run, entry: _Entry, numbers: Sequence[int], supposed: int, scor
     return abs(1 / before - 1 / (1 + ahead))
 
 
-# -- levels and follow-ups -----------------------------------------------------------------------------------------------------------------------
+# -- levels and follow-ups ------------------------------------------------------------------------
 
 
 def suggest_level(plan: Plan, facts: IncidentFacts) -> LevelSuggestion:
