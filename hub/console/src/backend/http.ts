@@ -1,0 +1,82 @@
+// One request to the hub. Nothing outside this folder may call fetch; every refusal comes out as `Refused`, every broken line as `Unreachable`.
+import type { Bilingual } from './types'
+
+/** The hub answered and said no: a stable code, a sentence in both languages, and the field where there is one. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly sentence: Bilingual,
+    readonly field: string | null = null,
+  ) {
+    super(sentence.en)
+  }
+}
+
+/** No answer, or an answer that says "later". What was typed is kept by whoever asked. */
+export class Unreachable extends Error {}
+
+const TIMEOUT_MS = 15_000
+let signedOut: () => void = () => undefined
+
+/** Name what happens when the hub says that nobody is signed in (status 401). */
+export function onSignedOut(then: () => void): void {
+  signedOut = then
+}
+
+export type Query = Record<string, string | number | boolean | null | undefined>
+
+function address(path: string, query?: Query): string {
+  const pairs = Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== null && value !== '')
+  const text = new URLSearchParams(pairs.map(([key, value]) => [key, String(value)])).toString()
+  return text ? `${path}?${text}` : path
+}
+
+/** Read what a refusal says, whatever stands in front of the hub wrote it. */
+export function refusal(status: number, payload: unknown): Refused {
+  const body = (typeof payload === 'object' && payload !== null ? payload : {}) as Record<string, unknown>
+  const inner = (typeof body.error === 'object' && body.error !== null ? body.error : body) as Record<string, unknown>
+  const code = String(inner.code ?? inner.reason ?? `http_${status}`)
+  const message = inner.message
+  const plain = { zh: `请求被拒绝（${status}）`, en: `The request was refused (${status})` }
+  let sentence: Bilingual = plain
+  if (typeof message === 'string') sentence = { zh: message, en: message }
+  else if (typeof message === 'object' && message !== null) sentence = { ...plain, ...(message as Partial<Bilingual>) }
+  return new Refused(status, code, sentence, typeof inner.field === 'string' ? inner.field : null)
+}
+
+/** Ask the hub. Raises Refused (4xx), Unreachable (no answer in 15 s, 502, 503, 504) and nothing else. */
+export async function ask<T>(method: string, path: string, options: { query?: Query; body?: unknown; keepalive?: boolean } = {}): Promise<T> {
+  let answer: Response
+  try {
+    answer = await fetch(address(path, options.query), {
+      method,
+      credentials: 'same-origin',
+      headers: {
+        accept: 'application/json',
+        ...(method === 'GET' ? {} : { 'x-tocsin': 'console' }),
+        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      keepalive: options.keepalive ?? false,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    })
+  } catch {
+    throw new Unreachable('no answer')
+  }
+  const text = await answer.text().catch(() => '')
+  let payload: unknown = null
+  try {
+    payload = text ? JSON.parse(text) : null
+  } catch {
+    payload = null
+  }
+  if (answer.ok) return payload as T
+  if ([502, 503, 504].includes(answer.status) && path !== '/readyz') throw new Unreachable(refusal(answer.status, payload).message)
+  if (answer.status === 503) return payload as T
+  if (answer.status === 401) signedOut()
+  throw refusal(answer.status, payload)
+}
+
+export const get = <T>(path: string, query?: Query): Promise<T> => ask<T>('GET', path, { query })
+export const post = <T>(path: string, body: unknown = {}): Promise<T> => ask<T>('POST', path, { body })

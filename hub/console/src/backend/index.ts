@@ -1,0 +1,57 @@
+// Every question the console can put to the hub, by noun. The only folder with fetch and WebSocket.
+import { ask, get, post, type Query } from './http'
+import type {
+  AgentView, Draft, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, Page, Quarantined, Readiness, Receipt, Report,
+  ReportView, Session,
+} from './types'
+
+export { onSignedOut, Refused, Unreachable } from './http'
+export { openLive, type Line } from './live'
+
+export const session = {
+  current: () => get<Session>('/api/v1/session'),
+  open: (account: string, password: string, totp?: string) => post<Session>('/api/v1/session', { account, password, ...(totp ? { totp } : {}) }),
+  welcome: (token: string, account: string, password: string) => post<Session>('/api/v1/session/welcome', { token, account, password }),
+  close: () => ask<null>('DELETE', '/api/v1/session'),
+}
+
+export type IncidentAction = 'acknowledge' | 'verify' | 'false-alarm' | 'close' | 'reopen' | 'merge' | 'note' | 'grade'
+
+export const incidents = {
+  list: (query: Query) => get<Page<IncidentView>>('/api/v1/incidents', query),
+  page: (id: string) => get<IncidentPage>(`/api/v1/incidents/${encodeURIComponent(id)}`),
+  act: (id: string, action: IncidentAction, body: Record<string, unknown> = {}, keepalive = false) =>
+    ask<unknown>('POST', `/api/v1/incidents/${encodeURIComponent(id)}/${action}`, { body, keepalive }),
+}
+
+export const reports = {
+  file: (report: Report) => post<Receipt>('/api/v1/reports', report),
+  list: (query: Query) => get<Page<ReportView>>('/api/v1/reports', query),
+  triage: (text: string) => post<Draft>('/api/v1/triage', { text }),
+}
+
+export const eventTypes = {
+  list: () => get<{ items: EventType[] } | EventType[]>('/api/v1/event-types'),
+}
+
+export const agents = {
+  list: () => get<Page<AgentView>>('/api/v1/agents'),
+  code: (body: Record<string, unknown>) => post<EnrolmentCode>('/api/v1/agents/codes', body),
+}
+
+export const quarantine = {
+  list: (query: Query = {}) => get<Page<Quarantined>>('/api/v1/quarantine', query),
+  replay: (id: string, text: string) => post<Receipt>(`/api/v1/quarantine/${encodeURIComponent(id)}/replay`, { text }),
+  discard: (id: string, reason: string) => post<unknown>(`/api/v1/quarantine/${encodeURIComponent(id)}/discard`, { reason }),
+}
+
+export const obligations = {
+  list: (query: Query = {}) => get<Page<Obligation>>('/api/v1/obligations', query),
+}
+
+export const hub = {
+  readiness: () => get<Readiness>('/readyz'),
+}
+
+/** Read one of the files that come with the console (the district's outline, its towns). */
+export const bundled = <T>(path: string): Promise<T> => get<T>(path)

@@ -1,0 +1,27 @@
+// Chinese and English, one file per noun and language, named alike; zh is what a new screen speaks.
+import { createI18n } from 'vue-i18n'
+import type { Bilingual, Locale } from '@/backend/types'
+
+type Messages = Record<string, Record<string, unknown>>
+
+const files = import.meta.glob<Record<string, unknown>>('./{zh,en}/*.json', { eager: true, import: 'default' })
+
+/** Collect the files of a language: `zh/incidents.json` answers to `incidents.…`. */
+export function messages(locale: Locale): Messages {
+  const found = Object.entries(files).filter(([path]) => path.startsWith(`./${locale}/`))
+  return Object.fromEntries(found.map(([path, content]) => [path.slice(`./${locale}/`.length, -'.json'.length), content]))
+}
+
+export const i18n = createI18n({
+  legacy: false,
+  locale: 'zh',
+  messages: { zh: messages('zh'), en: messages('en') } as never,
+  missingWarn: false,
+  fallbackWarn: false,
+})
+
+/** A sentence that came from the hub, in the operator's language. */
+export function say(text: Bilingual | string | null | undefined, locale: string): string {
+  if (!text) return ''
+  return typeof text === 'string' ? text : (text[locale as Locale] ?? text.zh)
+}

@@ -1,0 +1,36 @@
+// What a folder under views/ offers to the console: its routes, and its entry in the navigation. A noun is added by adding a folder.
+import type { Component } from 'vue'
+import type { RouteRecordRaw } from 'vue-router'
+
+export interface NavEntry {
+  /** Name of the route it leads to. */
+  to: string
+  /** Key of its label in the language files. */
+  label: string
+  /** The path data of its icon, 24 × 24, drawn with a stroke. */
+  icon: string
+  /** Place in the navigation; the desk's daily work is below 100, administration from 100 on. */
+  order: number
+  /** Permission without which the entry is not shown. */
+  needs?: string
+  /** Whether it stands in the bottom bar of a phone (five at most; the rest is under "more"). */
+  phone?: boolean
+  /** A number beside the label, 0 for none. Called during rendering, so it may read stores. */
+  badge?: () => number
+}
+
+export interface Noun {
+  routes: RouteRecordRaw[]
+  nav?: NavEntry[]
+  /** Something that this noun shows on an incident's page. `incidentId` and `incident` are passed to it. */
+  incidentPanels?: { order: number; side: 'main' | 'aside'; panel: Component }[]
+  /** Something that this noun draws below every page while it has to say something (an alarm of its own). */
+  overlays?: Component[]
+}
+
+const modules = import.meta.glob<{ default: Noun }>('./views/*/index.ts', { eager: true })
+
+export const nouns: Noun[] = Object.values(modules).map((module) => module.default)
+export const navigation: NavEntry[] = nouns.flatMap((noun) => noun.nav ?? []).sort((a, b) => a.order - b.order)
+export const incidentPanels = nouns.flatMap((noun) => noun.incidentPanels ?? []).sort((a, b) => a.order - b.order)
+export const overlays: Component[] = nouns.flatMap((noun) => noun.overlays ?? [])

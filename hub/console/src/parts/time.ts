@@ -1,0 +1,58 @@
+// Times as people read them. The district keeps Beijing time on every screen, wherever the browser thinks it is.
+import type { Locale } from '@/backend/types'
+
+export const TIME_ZONE = 'Asia/Shanghai'
+const OFFSET = '+08:00'
+const OFFSET_MS = 8 * 3_600_000
+
+const clock = new Intl.DateTimeFormat('en-GB', { timeZone: TIME_ZONE, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+const seconds = new Intl.DateTimeFormat('en-GB', { timeZone: TIME_ZONE, hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
+const dates: Record<Locale, Intl.DateTimeFormat> = {
+  zh: new Intl.DateTimeFormat('zh-CN', { timeZone: TIME_ZONE, month: 'numeric', day: 'numeric' }),
+  en: new Intl.DateTimeFormat('en-GB', { timeZone: TIME_ZONE, day: 'numeric', month: 'short' }),
+}
+
+/** 14:05 */
+export const hourMinute = (at: string | number): string => clock.format(new Date(at))
+/** 14:05:09 */
+export const hourMinuteSecond = (at: string | number): string => seconds.format(new Date(at))
+
+/** 2026-11-23, in Beijing. */
+export const dayOf = (at: string | number): string => new Date(new Date(at).getTime() + OFFSET_MS).toISOString().slice(0, 10)
+
+/** The time alone today, with the day otherwise, with the year where it is another. */
+export function moment(at: string | null | undefined, now: number, locale: Locale): string {
+  if (!at || Number.isNaN(Date.parse(at))) return '—'
+  const [day, today] = [dayOf(at), dayOf(now)]
+  if (day === today) return hourMinute(at)
+  if (day.slice(0, 4) === today.slice(0, 4)) return `${dates[locale].format(new Date(at))} ${hourMinute(at)}`
+  return `${day} ${hourMinute(at)}`
+}
+
+/** A span in the two largest units: 45 秒, 3 分 20 秒, 2 小时 5 分, 3 天 4 小时. Negative spans count as none. */
+export function span(ms: number, locale: Locale): string {
+  const s = Math.max(0, Math.floor(ms / 1000))
+  const units = locale === 'zh' ? [' 天', ' 小时', ' 分', ' 秒'] : [' d', ' h', ' min', ' s']
+  const parts = [Math.floor(s / 86_400), Math.floor((s % 86_400) / 3600), Math.floor((s % 3600) / 60), s % 60]
+  const first = Math.max(parts.findIndex((n) => n > 0), 0)
+  if (s === 0) return `0${units[3]}`
+  return parts.slice(first, first + 2).map((n, at) => (n || at === 0 ? `${n}${units[first + at]}` : '')).filter(Boolean).join(' ')
+}
+
+/** A running counter: 0:42, 12:05, 1:02:09. */
+export function counter(ms: number): string {
+  const s = Math.max(0, Math.floor(ms / 1000))
+  const [h, m, rest] = [Math.floor(s / 3600), Math.floor((s % 3600) / 60), s % 60]
+  const two = (n: number) => String(n).padStart(2, '0')
+  return h ? `${h}:${two(m)}:${two(rest)}` : `${m}:${two(rest)}`
+}
+
+/** For `<input type="datetime-local">`: Beijing's wall time to the minute. */
+export const toInput = (at: string | number | null | undefined): string => {
+  if (at === null || at === undefined || at === '') return ''
+  const ms = new Date(at).getTime()
+  return Number.isNaN(ms) ? '' : new Date(ms + OFFSET_MS).toISOString().slice(0, 16)
+}
+
+/** From that input back to a time with its offset; null for an empty or broken one. */
+export const fromInput = (text: string): string | null => (/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/.test(text) ? `${text.slice(0, 16)}:00${OFFSET}` : null)

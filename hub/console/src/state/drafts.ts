@@ -1,0 +1,38 @@
+// What somebody is typing, kept in the browser until the hub has given a receipt for it: a refusal, a reload or a power cut loses nothing.
+import { reactive, watch } from 'vue'
+
+/** UUIDv7 (RFC 9562): made where the thing happens; the id is the idempotency key, so sending twice files once. */
+export function newId(now_ms: number = Date.now()): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  let ms = now_ms
+  for (let n = 5; n >= 0; n--) {
+    bytes[n] = ms % 256
+    ms = Math.floor(ms / 256)
+  }
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+/** A reactive draft under a key, restored from the browser's storage where there is one. */
+export function useDraft<T extends object>(key: string, blank: () => T): { draft: T; clear: () => void } {
+  const place = `tocsin.draft.${key}`
+  let kept: Partial<T> = {}
+  try {
+    kept = JSON.parse(localStorage.getItem(place) ?? '{}') as Partial<T>
+  } catch {
+    kept = {}
+  }
+  const draft = reactive({ ...blank(), ...kept }) as T
+  watch(draft, () => localStorage.setItem(place, JSON.stringify(draft)), { deep: true, flush: 'sync' })
+
+  function clear(): void {
+    const record = draft as Record<string, unknown>
+    Object.keys(record).forEach((name) => delete record[name])
+    Object.assign(draft, blank())
+    localStorage.removeItem(place)
+  }
+
+  return { draft, clear }
+}

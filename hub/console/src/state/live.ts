@@ -1,0 +1,104 @@
+// The live feed as state: the line, the age of what is on the screen, the hub's parts; hands every change to the mirrors.
+import { defineStore } from 'pinia'
+import { computed, ref, shallowRef } from 'vue'
+import { openLive, type Line } from '@/backend'
+import type { Dial } from '@/backend/live'
+import type { Change, Frame, PartState } from '@/backend/types'
+import { useClock } from './clock'
+import type { Mirror } from './mirror'
+
+/** Heartbeats come every 2 s; after two are missing, what is on the screen is called stale (within 5 s of the break). */
+export const STALE_AFTER_MS = 4_200
+const RECENT = 60
+const REFILL_MS = 3_000
+
+export const useLive = defineStore('live', () => {
+  const clock = useClock()
+  const line = ref<Line>('connecting')
+  const seq = ref<number | null>(null)
+  const heard_at = ref<number | null>(null)
+  const parts = ref<Record<string, PartState>>({})
+  const dropped = ref<string | null>(null)
+  const recent = shallowRef<Change[]>([])
+  const mirrors = new Set<Mirror<unknown>>()
+  const listeners = new Set<(change: Change) => void>()
+  let close: (() => void) | null = null
+  let fresh = true
+
+  const age_ms = computed(() => (heard_at.value === null ? null : Math.max(0, clock.now - clock.offset_ms - heard_at.value)))
+  const stale = computed(() => age_ms.value === null ? line.value === 'waiting' : age_ms.value > STALE_AFTER_MS)
+  const stale_since = computed(() => (heard_at.value === null ? null : new Date(heard_at.value + clock.offset_ms).toISOString()))
+  const degraded = computed(() => Object.entries(parts.value).filter(([, part]) => !['ok', 'ready', 'up'].includes(part.state)))
+
+  function changed(change: Change): void {
+    seq.value = Math.max(seq.value ?? 0, change.seq)
+    mirrors.forEach((mirror) => mirror.offer(change))
+    recent.value = [change, ...recent.value].slice(0, RECENT)
+    listeners.forEach((listener) => listener(change))
+  }
+
+  function frame(message: Frame): void {
+    heard_at.value = Date.now()
+    switch (message.type) {
+      case 'hello':
+        clock.set(message.now)
+        dropped.value = null
+        greet(message.seq)
+        break
+      case 'changes':
+        message.items.forEach(changed)
+        break
+      case 'status':
+        clock.set(message.now)
+        parts.value = message.parts
+        break
+      case 'dropped':
+        dropped.value = message.reason
+        fresh = true
+        break
+    }
+  }
+
+  /** At the first hello, after a drop, and when the hub stands before what we have seen (another hub, a restored copy): all snapshots anew. */
+  function greet(hub_seq: number): void {
+    if (seq.value !== null && hub_seq < seq.value) fresh = true
+    if (fresh) seq.value = hub_seq
+    const again = fresh
+    fresh = false
+    mirrors.forEach((mirror) => {
+      if (again || !mirror.ready) refill(mirror)
+    })
+  }
+
+  /** Take a snapshot; where that fails while the line is open, try again, as long as anybody follows. */
+  function refill(mirror: Mirror<unknown>): void {
+    mirror.reload().catch(() => setTimeout(() => mirrors.has(mirror) && line.value === 'open' && refill(mirror), REFILL_MS))
+  }
+
+  function start(dial?: Dial): void {
+    close ??= openLive({ after: () => (fresh ? null : seq.value), frame, line: (state) => (line.value = state) }, dial)
+  }
+
+  function stop(): void {
+    close?.()
+    close = null
+    fresh = true
+    seq.value = null
+    heard_at.value = null
+    recent.value = []
+  }
+
+  /** Keep a mirror in step from now on; call the returned function to let go. */
+  function follow(mirror: Mirror<never> | Mirror<unknown>): () => void {
+    mirrors.add(mirror as Mirror<unknown>)
+    if (!fresh) refill(mirror as Mirror<unknown>)
+    return () => mirrors.delete(mirror as Mirror<unknown>)
+  }
+
+  function listen(listener: (change: Change) => void): () => void {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  return { line, seq, heard_at, parts, dropped, recent, age_ms, stale, stale_since, degraded, start, stop, follow, listen }
+})
