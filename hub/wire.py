@@ -22,7 +22,7 @@ from hub.ids import is_id, is_slug
 __all__ = [
     "Attachment", "Camera", "Casualties", "Command", "CommandKind", "Crs", "Daily", "Hazmat", "MediaKind", "Place", "Presence", "Receipt",
     "ReceiptStatus", "Report", "ReportKind", "Reporter", "Telemetry", "Topics", "Wind", "content_hash", "decode", "decode_daily",
-    "decode_report", "encode", "media_header", "parse_media", "schema",
+    "decode_report", "encode", "explain", "media_header", "parse_media", "schema",
 ]
 
 VERSION: Final = "v1"
@@ -358,7 +358,7 @@ def decode(payload: bytes | bytearray | memoryview, kind: type[T], *, limit_byte
     try:
         message: T = decoder.decode(payload)
     except msgspec.ValidationError as error:
-        raise _explain(error) from None
+        raise explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Rejected("malformed_json", "不是有效的 JSON（UTF-8）", "this is not valid JSON in UTF-8") from None
     if _CONTROL_BYTES.search(payload):
@@ -366,7 +366,7 @@ def decode(payload: bytes | bytearray | memoryview, kind: type[T], *, limit_byte
     return message
 
 
-def _explain(error: msgspec.ValidationError) -> Rejected:
+def explain(error: msgspec.ValidationError) -> Rejected:
     """Turn a validator's sentence into a stable code."""
     text = str(error)
     match = _FIELD.search(text)

@@ -1,0 +1,106 @@
+"""Reactors: each reads the change feed from its own cursor and acts in the transaction that moves the cursor.
+
+A crash is a later start; in a cluster a lease sees to it that one process works for a reactor at a time, and the cursor's
+compare-and-set that no change is worked twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import insert, or_, select, update
+
+from hub.clock import utc_text
+from hub.domain.change import Change
+from hub.errors import Unavailable
+from hub.ids import new_id
+from hub.store import Store, Transaction, changes_after
+from hub.store.schema import reactor as table
+
+log = logging.getLogger("hub.respond")
+LEASE = timedelta(seconds=15)
+"""How long a lease holds without renewal (our own choice: a dead process is replaced within it)."""
+BATCH = 200
+
+
+class Reactor(Protocol):
+    """Acts on changes of its `kinds`. `name` is stable: it names the cursor."""
+
+    name: str
+    kinds: frozenset[str]
+
+    async def react(self, tx: Transaction, change: Change) -> None:
+        """Do what this change asks for, in `tx`; the cursor moves in the same transaction."""
+        ...
+
+
+class Runner:
+    """Runs one reactor until cancelled. `from_start` False begins a new reactor at the present head instead of the first change."""
+
+    def __init__(self, store: Store, reactor: Reactor, *, owner: str | None = None) -> None:
+        self.store = store
+        self.reactor = reactor
+        self.owner = owner or ("local" if store.is_sqlite else new_id())  # one file has one hub: a restart must not wait for its own lease
+        self.cursor = 0
+        self._renew_at: datetime | None = None
+
+    async def run(self) -> None:
+        """Work through the feed for ever; waits out an unavailable store, and lets a bug end the process."""
+        while True:
+            try:
+                if not await self.step():
+                    await self.store.grown(self.cursor, within_s=1.0)
+            except Unavailable:
+                await asyncio.sleep(1)
+
+    async def step(self) -> bool:
+        """Handle one batch. False where there was nothing to do or another process holds the lease."""
+        if self._renew_at is None or self.store.clock.now() >= self._renew_at:
+            async with self.store.transaction() as tx:
+                held = await self._lease(tx)
+            if not held:
+                await asyncio.sleep(LEASE.total_seconds() / 5)
+                return False
+            self._renew_at = tx.now + LEASE / 2
+        async with self.store.read() as conn:
+            batch = await changes_after(conn, self.cursor, limit=BATCH)
+        if not batch:
+            return False
+        await self._work(batch)
+        return True
+
+    async def _work(self, batch: Sequence[Change]) -> None:
+        """One transaction for the stretch: the reactions, then the cursor by compare-and-set."""
+        wanted = [change for change in batch if change.kind in self.reactor.kinds]
+        async with self.store.transaction() as tx:
+            for change in wanted:
+                await self.reactor.react(tx, change)
+            moved = await tx.conn.execute(
+                update(table).where(table.c.name == self.reactor.name, table.c.cursor == self.cursor, table.c.lease_owner == self.owner)
+                .values(cursor=batch[-1].seq, lease_until=utc_text(tx.now + LEASE))
+            )
+            if moved.rowcount != 1:
+                self._renew_at = None
+                raise Unavailable("lease_lost", "另一进程接管了此任务", "another process took this reactor over")
+        self.cursor = batch[-1].seq
+
+    async def _lease(self, tx: Transaction) -> bool:
+        row = (await tx.conn.execute(select(table.c.cursor, table.c.lease_owner, table.c.lease_until)
+                                     .where(table.c.name == self.reactor.name))).first()
+        until = utc_text(tx.now + LEASE)
+        if row is None:
+            await tx.conn.execute(
+                insert(table).values(name=self.reactor.name, cursor=0, lease_owner=self.owner, lease_until=until, failures=0))
+            self.cursor = 0
+            return True
+        taken = await tx.conn.execute(
+            update(table).where(table.c.name == self.reactor.name,
+                                or_(table.c.lease_owner == self.owner, table.c.lease_until.is_(None), table.c.lease_until < tx.at))
+            .values(lease_owner=self.owner, lease_until=until)
+        )
+        self.cursor = row.cursor
+        return taken.rowcount == 1

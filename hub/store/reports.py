@@ -1,0 +1,182 @@
+"""Reports and incidents in the store: what intake asks before it decides, and what it writes once it has decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.incident import OPEN_STATES, IncidentView
+from hub.domain.incident import decode_view as decode_incident
+from hub.domain.report import ReportView
+from hub.domain.report import decode_view as decode_report
+from hub.store.schema import attachment, incident, report
+from hub.store.writer import Transaction
+
+
+class Known(NamedTuple):
+    """What the store already has under a report's id."""
+
+    content_hash: str
+    receipt_no: str
+    received_at: str
+    incident_id: str
+    seq: int
+
+
+_known = select(report.c.id, report.c.content_hash, report.c.receipt_no, report.c.received_at, report.c.incident_id, report.c.seq).where(
+    report.c.id.in_(bindparam("ids", expanding=True)))
+_incidents = select(incident.c.id, incident.c.view).where(incident.c.id.in_(bindparam("ids", expanding=True)))
+_incidents_locked = _incidents.with_for_update()
+_owners = select(report.c.id, report.c.incident_id).where(report.c.id.in_(bindparam("ids", expanding=True)))
+_insert_report = insert(report)
+_insert_incident = insert(incident)
+_update_incident = (
+    update(incident).where(incident.c.id == bindparam("_id"), incident.c.version == bindparam("_version"))
+    .values({name: bindparam(name) for name in (
+        "state", "event_type", "grade", "lon", "lat", "adcode", "updated_at", "acknowledged", "verified", "urgent", "merged_into",
+        "version", "view")})
+)
+
+
+async def known_reports(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, Known]:
+    """Which of these report ids are stored, with what."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    rows = (await conn.execute(_known, {"ids": wanted})).all()
+    return {row[0]: Known(*row[1:]) for row in rows}
+
+
+async def incidents_by_id(tx: Transaction, ids: Iterable[str]) -> dict[str, IncidentView]:
+    """The incidents named, by the name used: its own id, or the id of any report of it; locked for this transaction."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    query = _incidents if tx.sqlite else _incidents_locked
+    found = {row.id: decode_incident(row.view) for row in (await tx.conn.execute(query, {"ids": wanted})).all()}
+    missing = [id for id in wanted if id not in found]
+    if missing:
+        owners = {row.id: row.incident_id for row in (await tx.conn.execute(_owners, {"ids": missing})).all()}
+        if owners:
+            rows = (await tx.conn.execute(query, {"ids": list(set(owners.values()))})).all()
+            views = {row.id: decode_incident(row.view) for row in rows}
+            found.update({name: views[owner] for name, owner in owners.items() if owner in views})
+    return found
+
+
+def incident_columns(view: IncidentView, encoded: str) -> dict[str, Any]:
+    """The columns that lists filter and sort by, taken from the view; `encoded` is the view's JSON."""
+    return {
+        "id": view.id, "number": view.number, "no": view.no, "state": view.state, "department_id": view.department_id,
+        "event_type": view.event_types[0] if view.event_types else None, "grade": view.grade, "lon": view.place.lon, "lat": view.place.lat,
+        "adcode": view.place.adcode, "occurred_at": view.occurred_at, "opened_at": view.opened_at, "updated_at": view.updated_at,
+        "acknowledged": view.acknowledged_at is not None, "verified": view.verified, "urgent": view.urgent, "drill": view.drill,
+        "merged_into": view.merged_into, "version": view.version, "view": encoded,
+    }
+
+
+async def insert_incidents(tx: Transaction, views: Sequence[IncidentView]) -> None:
+    """Store incidents that were just opened."""
+    if views:
+        await tx.conn.execute(_insert_incident, [incident_columns(view, msgspec.json.encode(view).decode()) for view in views])
+
+
+async def update_incident(tx: Transaction, before: IncidentView, after: IncidentView) -> bool:
+    """Replace an incident by compare-and-set on its version; False where somebody else changed it meanwhile."""
+    columns = incident_columns(after, msgspec.json.encode(after).decode())
+    values = {name: columns[name] for name in ("state", "event_type", "grade", "lon", "lat", "adcode", "updated_at", "acknowledged",
+                                               "verified", "urgent", "merged_into", "version", "view")}
+    done = await tx.conn.execute(_update_incident, {**values, "_id": before.id, "_version": before.version})
+    return done.rowcount == 1
+
+
+class Stored(NamedTuple):
+    """A report to be stored: its view, the hash of what was sent."""
+
+    view: ReportView
+    content_hash: str
+
+
+async def insert_reports(tx: Transaction, items: Sequence[Stored]) -> None:
+    """Store reports; raises IntegrityError where another process stored one of them meanwhile."""
+    encode = msgspec.json.encode
+    await tx.conn.execute(_insert_report, [
+        {"id": v.id, "kind": v.kind, "incident_id": v.incident_id, "department_id": v.department_id, "agent_id": v.agent_id,
+         "actor": v.actor, "channel": v.channel, "number": v.number, "receipt_no": v.receipt_no, "occurred_at": v.occurred_at,
+         "received_at": v.received_at, "skew_s": v.skew_s, "urgent": v.urgent, "drill": v.drill, "content_hash": content_hash,
+         "view": encode(v).decode()}
+        for v, content_hash in items
+    ])
+    files = [{"sha256": a.sha256, "report_id": v.id, "name": a.name, "media_type": a.media_type, "size_bytes": a.size_bytes}
+             for v, _ in items for a in {a.sha256: a for a in v.attachments}.values()]
+    if files:
+        await tx.conn.execute(insert(attachment), files)
+
+
+async def get_incident(conn: AsyncConnection, id: str) -> IncidentView | None:
+    """One incident, or None."""
+    view = (await conn.execute(select(incident.c.view).where(incident.c.id == id))).scalar()
+    return decode_incident(view) if view is not None else None
+
+
+async def get_report(conn: AsyncConnection, id: str) -> ReportView | None:
+    """One report, or None."""
+    view = (await conn.execute(select(report.c.view).where(report.c.id == id))).scalar()
+    return decode_report(view) if view is not None else None
+
+
+async def reports_of(conn: AsyncConnection, incident_id: str, *, limit: int = 200) -> list[ReportView]:
+    """The reports of an incident, newest first."""
+    rows = await conn.execute(select(report.c.view).where(report.c.incident_id == incident_id).order_by(report.c.number.desc()).limit(limit))
+    return [decode_report(view) for view in rows.scalars()]
+
+
+async def list_incidents(
+    conn: AsyncConnection, *, where: Any = None, state: str | None = None, acknowledged: bool | None = None, drill: bool | None = None,
+    before: int | None = None, text: str | None = None, open_only: bool = False, limit: int = 50,
+) -> list[IncidentView]:
+    """Incidents, newest first, by keyset (`before` is a running number). `where` is the access condition. `text` looks in no and title."""
+    query = select(incident.c.view).order_by(incident.c.number.desc()).limit(limit)
+    if where is not None:
+        query = query.where(where)
+    if state is not None:
+        query = query.where(incident.c.state == state)
+    if open_only:
+        query = query.where(incident.c.state.in_(sorted(OPEN_STATES)))
+    if acknowledged is not None:
+        query = query.where(incident.c.acknowledged == acknowledged)
+    if drill is not None:
+        query = query.where(incident.c.drill == drill)
+    if before is not None:
+        query = query.where(incident.c.number < before)
+    if text:
+        query = query.where(incident.c.view.contains(text, autoescape=True))
+    return [decode_incident(view) for view in (await conn.execute(query)).scalars()]
+
+
+async def incidents_between(conn: AsyncConnection, start_at: str, end_at: str, *, where: Any = None, limit: int = 500) -> list[IncidentView]:
+    """Incidents that occurred in [start_at, end_at), oldest first."""
+    query = (select(incident.c.view).where(incident.c.occurred_at >= start_at, incident.c.occurred_at < end_at)
+             .order_by(incident.c.occurred_at).limit(limit))
+    if where is not None:
+        query = query.where(where)
+    return [decode_incident(view) for view in (await conn.execute(query)).scalars()]
+
+
+async def list_reports(
+    conn: AsyncConnection, *, where: Any = None, agent_id: str | None = None, before: str | None = None, limit: int = 50,
+) -> list[ReportView]:
+    """Reports, newest first, by keyset: `before` is `received_at|id` of the last one seen."""
+    query = select(report.c.view).order_by(report.c.received_at.desc(), report.c.id.desc()).limit(limit)
+    if where is not None:
+        query = query.where(where)
+    if agent_id is not None:
+        query = query.where(report.c.agent_id == agent_id)
+    if before is not None:
+        at, _, id = before.partition("|")
+        query = query.where((report.c.received_at < at) | ((report.c.received_at == at) & (report.c.id < id)))
+    return [decode_report(view) for view in (await conn.execute(query)).scalars()]

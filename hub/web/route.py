@@ -1,0 +1,240 @@
+"""What a route is, what its handler is given (`Ask`), and how answers and errors become HTTP. Deny by default.
+
+Every route names the action it needs; a handler asks `require(action, thing)` for the very object it touches. A handler that answers
+without having asked is a bug and ends in 500, so that a forgotten check fails its first test.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from hub import wire
+from hub.domain.access import Action, Actor, ActorKind, Decision, Thing, may
+from hub.errors import Rejected, Unavailable
+from hub.ids import new_id
+
+if TYPE_CHECKING:
+    from hub.store import Store
+    from hub.web.services import Services
+
+log = logging.getLogger("hub.web")
+PUBLIC = "public"
+"""The action of the few routes that anybody may call: health, sign-in, enrolment, the console's files."""
+
+S = TypeVar("S", bound=Struct)
+
+
+class Denied(Exception):
+    """The actor may not do this; `hidden` makes it look as if the object did not exist."""
+
+    def __init__(self, decision: Decision, *, hidden: bool = False) -> None:
+        super().__init__(decision.reason_code)
+        self.decision = decision
+        self.hidden = hidden
+
+
+class NotSignedIn(Exception):
+    """Nobody is signed in, and the route is not for everybody."""
+
+
+class NotFound(Exception):
+    """There is no such object (or the actor may not know that there is)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A value with a status other than the route's own, or with headers."""
+
+    value: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Message(Struct, frozen=True):
+    """One sentence in both languages."""
+
+    zh: str
+    en: str
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """The body of every answer that is not a success: a stable code, what to do, and the field it is about."""
+
+    code: str
+    message: Message
+    field: str | None = None
+    id: str | None = None
+    retry_after_s: float | None = None
+
+
+class Done(Struct, frozen=True):
+    """An act that has no better answer than that it was done."""
+
+    done: bool = True
+
+
+Handler = Callable[["Ask"], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path. `action` is an `Action` or PUBLIC; `body`, `query` and `returns` are structs, for decoding and OpenAPI."""
+
+    method: str
+    path: str
+    handler: Handler
+    action: Action | str
+    zh: str = ""
+    en: str = ""
+    body: Any = None
+    query: type[Struct] | None = None
+    returns: Any = None
+    status: int = 200
+    limit_bytes: int = wire.MAX_MESSAGE_BYTES
+    csrf: bool = True
+
+
+class Ask:
+    """One request, decoded: who asks (`actor`), for what (`path`, `query`, `body`), at what time (`now`), of which services (`hub`)."""
+
+    def __init__(self, hub: Services, request: web.Request, route: Route, actor: Actor, body: Any, query: Any) -> None:
+        self.hub = hub
+        self.request = request
+        self.route = route
+        self.actor = actor
+        self.body = body
+        self.query = query
+        self.asked = route.action == PUBLIC
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self.hub.store
+
+    @cached_property
+    def now(self) -> datetime:
+        """The hub's time of this request."""
+        return self.hub.clock.now()
+
+    @property
+    def path(self) -> dict[str, str]:
+        """The named parts of the path."""
+        return dict(self.request.match_info)
+
+    @property
+    def who(self) -> str:
+        """The actor as changes name it, such as `person:ID`."""
+        return self.actor.addressed
+
+    def may(self, action: Action, thing: Thing) -> Decision:
+        """The decision, without acting on it."""
+        self.asked = True
+        return may(self.actor, action, thing, self.now)
+
+    def require(self, action: Action, thing: Thing, *, hidden: bool = False) -> Decision:
+        """The decision; raises Denied (403, or 404 where `hidden`) where it is no."""
+        decision = self.may(action, thing)
+        if not decision.allowed:
+            if self.actor.kind is ActorKind.PUBLIC:
+                raise NotSignedIn
+            raise Denied(decision, hidden=hidden)
+        return decision
+
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+async def read_body(request: web.Request, route: Route) -> Any:
+    """The body as the route's struct; raises Rejected."""
+    if route.body is None:
+        return None
+    if request.content_length is not None and request.content_length > route.limit_bytes:
+        raise Rejected("too_large", f"内容超过 {route.limit_bytes} 字节", f"the body is larger than {route.limit_bytes} bytes")
+    raw = await request.content.read(route.limit_bytes + 1)
+    while len(raw) <= route.limit_bytes and not request.content.at_eof():
+        raw += await request.content.read(route.limit_bytes + 1 - len(raw))
+    if route.body is bytes:
+        if len(raw) > route.limit_bytes:
+            raise Rejected("too_large", f"内容超过 {route.limit_bytes} 字节", f"the body is larger than {route.limit_bytes} bytes")
+        return raw
+    return wire.decode(raw, route.body, limit_bytes=route.limit_bytes)
+
+
+def read_query(request: web.Request, route: Route) -> Any:
+    """The query string as the route's struct (repeated names become lists); raises Rejected."""
+    if route.query is None:
+        return None
+    listed = {f.encode_name for f in msgspec.structs.fields(route.query) if "list" in str(f.type) or "tuple" in str(f.type)}
+    values: dict[str, Any] = {}
+    for name in request.query:
+        every = request.query.getall(name)
+        if any("\x00" in value for value in every):
+            raise Rejected("control_characters", f"{name} 含有控制字符", f"{name}: control characters are not allowed", field=name)
+        values[name] = every if name in listed else every[-1]
+    try:
+        return msgspec.convert(values, route.query, strict=False)
+    except msgspec.ValidationError as error:
+        raise wire.explain(error) from None
+
+
+def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A value as JSON."""
+    return web.Response(body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json", charset="utf-8")
+
+
+def problem(status: int, code: str, zh: str, en: str, *, field: str | None = None, id: str | None = None,
+            retry_after_s: float | None = None) -> web.Response:
+    """A refusal with a code and a sentence."""
+    headers = {"Retry-After": str(max(1, round(retry_after_s)))} if retry_after_s is not None else None
+    return json_response(Problem(code, Message(zh, en), field, id, retry_after_s), status=status, headers=headers)
+
+
+async def answer(ask_for: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    """Turn what a handler raises into HTTP. The catch-all of the web: a bug is logged with an id and answered with 500."""
+    try:
+        return await ask_for()
+    except Rejected as error:
+        return problem(422, error.code, error.zh, error.en, field=error.field)
+    except Unavailable as error:
+        return problem(503, error.code, error.zh, error.en, retry_after_s=error.retry_after_s)
+    except NotSignedIn:
+        return problem(401, "not_signed_in", "请先登录", "sign in first")
+    except NotFound:
+        return problem(404, "not_found", "没有找到", "there is no such thing here")
+    except Denied as error:
+        if error.hidden:
+            return problem(404, "not_found", "没有找到", "there is no such thing here")
+        return problem(403, error.decision.reason_code, error.decision.zh, error.decision.en)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return problem(error.status, error.reason.lower().replace(" ", "_"), "请求无法处理", error.reason)
+    except Exception:
+        number = new_id()
+        log.exception("a request failed", extra={"problem": number})
+        return problem(500, "internal", f"内部错误，编号 {number}，请告知管理员", f"an internal error; tell the administrator {number}", id=number)
+
+
+async def handle(hub: Services, route: Route, request: web.Request) -> web.StreamResponse:
+    """Authenticate, decode, call, encode."""
+    actor = await hub.authenticate(request, route)
+    query = read_query(request, route)
+    body = await read_body(request, route)
+    ask = Ask(hub, request, route, actor, body, query)
+    value = await route.handler(ask)
+    if not ask.asked:
+        raise AssertionError(f"{route.method} {route.path} answered without asking for permission")
+    if isinstance(value, web.StreamResponse):
+        return value
+    if isinstance(value, Answer):
+        return json_response(value.value, status=value.status, headers=value.headers)
+    return json_response(value if value is not None else Done(), status=route.status)
