@@ -486,7 +486,7 @@ def _decide(actor: Actor, permit: Permit, thing: Thing, now: datetime) -> Decisi
         case Rule.WHOLE:
             return _yes(Reason.WHOLE_DISTRICT, Tier.LEAD) if permit.whole else _no(Reason.NOT_WHOLE)
         case Rule.OWN:
-            return _yes(Reason.OWN) if thing.person_id is not None and thing.person_id == actor.id else _no(Reason.NOT_YOURS)
+            return _yes(Reason.OWN, Tier.ASSIST) if thing.person_id is not None and thing.person_id == actor.id else _no(Reason.NOT_YOURS)
         case Rule.TOPIC:
             return _topic(permit, thing)
         case _:
@@ -497,11 +497,11 @@ def _department(actor: Actor, permit: Permit, thing: Thing) -> Decision:
     if permit.whole:
         return _yes(Reason.WHOLE_DISTRICT, Tier.LEAD)
     if thing.department_id is not None and thing.department_id in permit.reach:
-        return _yes(Reason.DEPARTMENT)
+        return _yes(Reason.DEPARTMENT, Tier.ASSIST)
     if thing.enterprise_id is not None and thing.enterprise_id == permit.enterprise_id:
-        return _yes(Reason.OWN)
+        return _yes(Reason.OWN, Tier.ASSIST)
     if thing.person_id is not None and thing.person_id == actor.id:
-        return _yes(Reason.OWN)
+        return _yes(Reason.OWN, Tier.ASSIST)
     return _no(Reason.OTHER_DEPARTMENT)
 
 
@@ -810,7 +810,7 @@ def check_policy(document: PolicyDocument) -> None:
             continue
         administrators = ADMINISTRATORS.intersection(row.roles)
         if len(administrators) > 1 and action not in COMMON_TO_ADMINISTRATORS:
-            raise Rejected("policy_invalid", f"{action} 不得由多个管理员共有", f"several administrators may not hold {action}", field=action)
+            raise Rejected("policy_invalid", f"{action} 不得由多个管理员共有", f"several administrators hold {action}", field=action)
         if administrators and action.partition(".")[0] in CLOSED_TO_ADMINISTRATORS:
             raise Rejected("policy_invalid", f"管理员不得拥有 {action}", f"an administrator may not hold {action}", field=action)
 

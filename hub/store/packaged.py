@@ -14,7 +14,7 @@ from hub.domain.access import Policy, parse_policy
 @lru_cache(maxsize=32)
 def packaged(name: str) -> Any:
     """The decoded document of hub/data/`name`.yaml. Treat it as read-only: everybody gets the same object."""
-    return yaml.load(files("hub").joinpath("data", f"{name}.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader)  # noqa: S506 it is the safe one
+    return yaml.load(files("hub").joinpath("data", f"{name}.yaml").read_text("utf-8"), Loader=yaml.CSafeLoader)
 
 
 @lru_cache(maxsize=1)
