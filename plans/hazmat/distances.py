@@ -1,0 +1,219 @@
+"""Which distances hold for a load: spill size, guide, Table 1 and Table 3 of the ERG by container, wind and daylight. Pure rules over the tables."""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+
+from hub.errors import Rejected
+from plans.hazmat import lookup, tables
+from plans.hazmat.model import (
+    Container,
+    Daylight,
+    Direction,
+    Distances,
+    Guide,
+    HazmatFacts,
+    Physical,
+    Sourced,
+    SpillSize,
+    Spilled,
+    Substance,
+    Table1Line,
+    Table3Line,
+    WindClass,
+    Words,
+)
+
+
+class _Picked(Struct, frozen=True):
+    """Isolation and protective distance before fire is added."""
+
+    isolation: Sourced
+    protective: Sourced | None
+    direction: Direction
+    wind_class: WindClass | None
+    water_only: bool
+    conditional: bool
+    notes: tuple[Words, ...]
+
+
+def check(facts: HazmatFacts) -> None:
+    """Refuse facts that cannot be: Rejected(bad_quantity, bad_volume, unknown_un, unknown_hin, bad_hazard_zone)."""
+    for value, field, code in ((facts.quantity_kg, "hazmat.quantity_kg", "bad_quantity"), (facts.volume_l, "hazmat.volume_l", "bad_volume")):
+        if value is not None and not (math.isfinite(value) and 0 <= value <= 1e9):
+            raise Rejected(code, "数量应为不小于零的数。", "A quantity is a number that is not negative.", field=field)
+    if facts.un is not None:
+        lookup.by_un(facts.un)
+    if facts.hin is not None:
+        lookup.hin_meaning(facts.hin)
+    if facts.hazard_zone is not None and facts.hazard_zone not in ("A", "B", "C", "D"):
+        raise Rejected("bad_hazard_zone", "吸入危害区为A、B、C或D。", "An inhalation hazard zone is A, B, C or D.", field="hazmat.hazard_zone")
+
+
+def spill_size(facts: HazmatFacts) -> tuple[SpillSize, Words]:
+    """Small or large, and why: told, by volume, by quantity, else by container; what is unclear is large."""
+    rule = tables.rules()["small_spill"]
+    limit = float(rule["max_l"])
+    if facts.spill is not None:
+        return facts.spill, Words("由现场指定。", "As told from the scene.")
+    if facts.volume_l is not None:
+        size = SpillSize.SMALL if facts.volume_l <= limit else SpillSize.LARGE
+        return size, Words(f"{facts.volume_l:g}升，界限{limit:g}升（ERG 2024）。", f"{facts.volume_l:g} L against the limit of {limit:g} L (ERG 2024).")
+    if facts.quantity_kg is not None:
+        litres = facts.quantity_kg / float(rule["density_floor_kg_per_l"])
+        size = SpillSize.SMALL if litres <= limit else SpillSize.LARGE
+        return size, Words(
+            f"{facts.quantity_kg:g}千克，按低密度至多{litres:g}升，界限{limit:g}升（ERG 2024）。",
+            f"{facts.quantity_kg:g} kg, at most {litres:g} L at a low density, against {limit:g} L (ERG 2024).",
+        )
+    if facts.container.value in tables.rules()["containers"]["small"]:
+        return SpillSize.SMALL, Words("单个小容器，按小量泄漏（ERG 2024）。", "One small container: a small spill (ERG 2024).")
+    return SpillSize.LARGE, Words("大容器或数量不明，按大量泄漏。", "A large container or an unknown quantity: taken as a large spill.")
+
+
+def guide_for(facts: HazmatFacts) -> Guide:
+    """The guide to follow: by UN, else by placard, else by hazard number, else guide 111."""
+    if facts.un is not None:
+        return lookup.guide(lookup.by_un(facts.un).guide)
+    if facts.placard_class is not None:
+        return lookup.guide(lookup.by_placard(facts.placard_class)[0].guide.value)
+    return lookup.unknown()
+
+
+def distances(facts: HazmatFacts, *, daylight: Daylight, wind_class: WindClass = WindClass.LOW) -> Distances:
+    """The distances for `facts`, each with its table, edition and row. Raises Rejected as `check` does."""
+    check(facts)
+    size, why = spill_size(facts)
+    guide = guide_for(facts)
+    substance = lookup.by_un(facts.un) if facts.un is not None else None
+    picked = _pick(facts, substance, guide, size, daylight, wind_class)
+    fire_isolation, fire_evacuation, fire_notes = _fire(facts, guide)
+    return Distances(
+        spill=size, spill_why=why, daylight=daylight, wind_class=picked.wind_class, isolation=picked.isolation,
+        protective=picked.protective if facts.leak is not False else None, direction=picked.direction, fire_isolation=fire_isolation,
+        fire_evacuation=fire_evacuation, only_when_spilled_in_water=picked.water_only, conditional=picked.conditional,
+        notes=(*picked.notes, *fire_notes, *_leak_notes(facts)),
+    )  # fmt: skip
+
+
+def _leak_notes(facts: HazmatFacts) -> tuple[Words, ...]:
+    if facts.leak is None:
+        return (Words("是否泄漏不明，按泄漏处理。", "It is not known whether it leaks: taken as leaking."),)
+    if facts.leak is False:
+        return (Words("未泄漏：隔离距离为预防性。", "No leak: the isolation is precautionary."),)
+    return ()
+
+
+def _pick(
+    facts: HazmatFacts, substance: Substance | None, guide: Guide, size: SpillSize, daylight: Daylight, wind: WindClass
+) -> _Picked:
+    lines = tables.table1().get(substance.un, ()) if substance else ()
+    if not lines:
+        return _from_guide(facts, guide, size, ())
+    line, conditional, notes = _line(lines, facts, size)
+    if line is None:
+        return _from_guide(facts, guide, size, notes)
+    water = line.only_when_spilled_in_water
+    if size is SpillSize.SMALL:
+        protective = line.small_day if daylight is Daylight.DAY else line.small_night
+        return _Picked(line.small_isolate, protective, Direction.DOWNWIND, None, water, conditional, notes)
+    if line.table3:
+        row, more = table3_line(line.un, facts.container)
+        return _Picked(row.isolate, row.protective(daylight, wind), Direction.DOWNWIND, wind, water, conditional, (*notes, *more))
+    large = line.large_day if daylight is Daylight.DAY else line.large_night
+    assert line.large_isolate is not None and large is not None, line.un
+    return _Picked(line.large_isolate, large, Direction.DOWNWIND, None, water, conditional, notes)
+
+
+def _reach(line: Table1Line, size: SpillSize) -> tuple[float, float]:
+    # the night column is never the shorter one; isolation breaks the tie
+    small = size is SpillSize.SMALL
+    night, isolate = (line.small_night, line.small_isolate) if small else (line.large_night, line.large_isolate)
+    return (night.value if night else math.inf, isolate.value if isolate else math.inf)
+
+
+def _line(lines: tuple[Table1Line, ...], facts: HazmatFacts, size: SpillSize) -> tuple[Table1Line | None, bool, tuple[Words, ...]]:
+    """The line of Table 1 that holds, whether it is conditional on water, and what to say about the choice."""
+    zone = facts.hazard_zone
+    zoned = [line for line in lines if zone is not None and line.hazard_zone == zone]
+    notes: list[Words] = []
+    if any(line.hazard_zone for line in lines) and len(lines) > 1 and not zoned:
+        notes.append(Words("原书按吸入危害区分行，未知时取最大者。", "The book has several inhalation hazard zones; the longest is taken while it is unknown."))
+    group = zoned or list(lines)
+    water = [line for line in group if line.spilled is Spilled.WATER]
+    other = [line for line in group if line.spilled is not Spilled.WATER]
+    if not water:
+        return max(other, key=lambda line: _reach(line, size)), False, tuple(notes)
+    if facts.in_water is True:
+        notes.append(Words("泄漏入水：用表1“水中泄漏”行。", "Spilled in water: the line for spills in water."))
+        return water[0], False, tuple(notes)
+    if facts.in_water is False:
+        if other:
+            notes.append(Words("未入水：用表1“陆上泄漏”行；严防入水。", "Not in water: the line for spills on land; keep it out of water."))
+            return other[0], False, tuple(notes)
+        notes.append(Words("未入水：表1距离不适用，按指南；严防入水。", "Not in water: Table 1 does not apply, the guide does; keep it out of water."))
+        return None, False, tuple(notes)
+    chosen = max((*other, *water), key=lambda line: _reach(line, size))
+    notes.append(Words("遇水放毒：是否入水不明，按较大者给出，请尽快查明。", "Gives toxic gas with water: whether it is in water is unknown, the longer line is shown; find out."))
+    return chosen, chosen.only_when_spilled_in_water, tuple(notes)
+
+
+def table3_line(un: str, container: Container) -> tuple[Table3Line, tuple[Words, ...]]:
+    """The row of Table 3 for a container; where the book has none, the next larger one, and says so."""
+    rows = {row.container: row for row in tables.table3()[un]}
+    rules = tables.rules()
+    wanted = rules["table3_containers"].get(container.value, rules["table3_containers"]["unknown"])
+    name = next((row for row in wanted if row in rows), "rail_tank_car")
+    exact = name == wanted[0] and container.value in rules["table3_exact"]
+    if exact or (name != wanted[0] and {name, wanted[0]} <= {"small_cylinders", "small_cylinders_or_one_ton"}):
+        return rows[name], ()
+    said = name.replace("_", " ")
+    return rows[name], (Words(f"表3无此容器，按“{_ROW_ZH[name]}”行。", f"Table 3 has no row for this container: read as {said}."),)
+
+
+_ROW_ZH = {
+    "rail_tank_car": "铁路罐车", "highway_tank": "公路罐车", "nurse_tank": "农用氨罐", "ton_cylinders": "多个吨瓶",
+    "small_cylinders": "多个小钢瓶", "small_cylinders_or_one_ton": "多个小钢瓶或单个吨瓶",
+}  # fmt: skip
+
+
+def _from_guide(facts: HazmatFacts, guide: Guide, size: SpillSize, notes: tuple[Words, ...]) -> _Picked:
+    """Distances from the guide's EVACUATION part: immediate isolation, and for a large spill the evacuation it prints."""
+    immediate = [d for d in guide.distances if d.trigger == "immediate" and d.isolate is not None]
+    if not immediate:
+        unknown = lookup.unknown()
+        return _from_guide(facts, unknown, size, (*notes, Words("该指南没有距离，按指南111。", "The guide prints no distance: guide 111 is used.")))
+    wanted = (facts.physical or Physical.LIQUID).value
+    chosen = next((d for d in immediate if d.applies_to == wanted), None) or next((d for d in immediate if d.applies_to == "any"), immediate[0])
+    assert chosen.isolate is not None
+    large = next((d for d in guide.distances if d.trigger == "large_spill" and d.evacuate is not None), None)
+    if size is SpillSize.LARGE and large is not None:
+        return _Picked(chosen.isolate, large.evacuate, large.direction, None, False, False, notes)
+    return _Picked(chosen.isolate, None, Direction.DOWNWIND, None, False, False, notes)
+
+
+_IN_VEHICLE = ("vehicle_load", "packages_in_vehicle", "large_quantity", "large_container")
+
+
+def _fire(facts: HazmatFacts, guide: Guide) -> tuple[Sourced | None, Sourced | None, tuple[Words, ...]]:
+    """Isolation and evacuation around a fire. Without a report of fire there is none; drums and bags have no tank distance."""
+    if facts.fire is not True:
+        return None, None, ()
+    tank = facts.container.value in (*tables.rules()["containers"]["tank"], Container.UNKNOWN.value)
+    found = [d for d in guide.distances if d.trigger == "fire"]
+    fitting = [d for d in found if d.applies_to in _IN_VEHICLE or (tank and d.applies_to.startswith(("tank", "ammonium")))]
+    if not fitting:
+        note = Words("指南对此容器着火没有给出距离，按隔离距离并向上加大。", "The guide prints no fire distance for this container: widen the isolation.")
+        return None, None, (note,) if not found or not tank else ()
+    if not _is_ammonium_nitrate(facts):
+        fitting = [d for d in fitting if not d.applies_to.startswith("ammonium")] or fitting
+    best = max(fitting, key=lambda d: max(d.isolate.value if d.isolate else 0, d.evacuate.value if d.evacuate else 0))
+    return best.isolate, best.evacuate, ()
+
+
+def _is_ammonium_nitrate(facts: HazmatFacts) -> bool:
+    if facts.un is None:
+        return False
+    return any("ammonium nitrate" in name.casefold() for name in lookup.by_un(facts.un).names_en)

@@ -1,0 +1,220 @@
+"""Reads wind as people write it (东南风3级, SE, 135°) or sensors measure it, and says how far it can be trusted. Pure, `at` is an argument.
+
+The direction is always where the wind comes from; `rules.yaml` (wind) and `winds.csv`, `beaufort.csv` hold names and limits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from datetime import datetime
+from functools import cache
+
+from msgspec import Struct
+
+from hub.errors import Rejected
+from plans.hazmat import tables
+from plans.hazmat.model import Wind, WindClass, Words
+
+_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_NUMBER = r"(?:\d+(?:\.\d+)?|[零〇一二两三四五六七八九十]+)"
+_FORCE = re.compile(rf"({_NUMBER})\s*(?:[-~－—–至到]\s*({_NUMBER})\s*)?级")
+_GUST = re.compile(rf"阵风\D{{0,3}}?({_NUMBER})\s*(?:[-~－—–至到]\s*({_NUMBER})\s*)?级|阵风\D{{0,3}}?(\d+(?:\.\d+)?)\s*(?:m/s|米)")
+_SPEED = re.compile(r"(\d+(?:\.\d+)?)\s*(m/s|米每秒|米/秒|米|km/h|公里/小时|公里每小时|千米/小时)", re.IGNORECASE)
+_DEGREES = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)", re.IGNORECASE)
+_BARE = re.compile(r"^-?\d+(?:\.\d+)?$")
+_TOWARDS = re.compile(
+    r"(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)", re.IGNORECASE
+)
+_SPLIT_POINT = re.compile(r"\b(north|south)[\s-]+(east|west)", re.IGNORECASE)
+_VARIABLE = re.compile(r"风向不定|风向多变|旋转风|旋转不定|variable|\bVRB\b", re.IGNORECASE)
+_CALM = re.compile(r"静风|无风|没有风|没风|\bcalm\b|no wind", re.IGNORECASE)
+
+
+class WindUse(Struct, frozen=True, kw_only=True):
+    """What a wind is good for at a moment: `from_deg` is None where a circle has to be drawn. `half_extra_deg` widens the wedge."""
+
+    from_deg: float | None
+    half_extra_deg: float
+    stale: bool
+    age_s: float | None
+    notes: tuple[Words, ...]
+
+
+def _bad_direction(value: object) -> Rejected:
+    return Rejected(
+        "bad_wind_direction", f"风向应为0到360度，收到{value}。", f"A wind direction lies between 0 and 360 degrees, not {value}.", field="wind.from_deg"
+    )  # fmt: skip
+
+
+def _direction(value: float) -> float:
+    if not math.isfinite(value) or not 0 <= value <= 360:
+        raise _bad_direction(f"{value:g}")
+    return value % 360
+
+
+def _speed(value: float) -> float:
+    limit = float(tables.rules()["wind"]["max_speed_ms"])
+    if not math.isfinite(value) or not 0 <= value <= limit:
+        raise Rejected("bad_wind_speed", f"风速应为0到{limit:g}米/秒。", f"A wind speed lies between 0 and {limit:g} m/s.", field="wind.speed_ms")
+    return value
+
+
+def measured(from_deg: float | None, speed_ms: float | None, observed_at: datetime | None, *, origin: str, uncertainty_deg: float | None = None) -> Wind:
+    """A wind from a sensor: degrees it comes from, mean speed in m/s. Raises Rejected(bad_wind_direction, bad_wind_speed)."""
+    rule = tables.rules()["wind"]
+    direction = None if from_deg is None else _direction(float(from_deg))
+    speed = None if speed_ms is None else _speed(float(speed_ms))
+    if uncertainty_deg is not None and not (math.isfinite(uncertainty_deg) and 0 <= uncertainty_deg <= 180):
+        raise Rejected("bad_wind_uncertainty", "风向不确定度应为0到180度。", "The uncertainty of a direction lies between 0 and 180 degrees.", field="wind.uncertainty_deg")
+    uncertainty = float(rule["measured_uncertainty_deg"]) if uncertainty_deg is None else float(uncertainty_deg)
+    text = f"{'?' if direction is None else f'{direction:g}°'} {'?' if speed is None else f'{speed:g} m/s'}"
+    return Wind(
+        from_deg=direction, uncertainty_deg=uncertainty, speed_min_ms=speed, speed_max_ms=speed, observed_at=observed_at,
+        origin=origin, text=text, variable=direction is None,
+    )  # fmt: skip
+
+
+def parse(text: str, observed_at: datetime | None = None) -> Wind:
+    """Read a typed wind: names in Chinese or English, degrees, 级, m/s, km/h, gusts, 静风, "吹向西北".
+
+    Raises Rejected: bad_wind_direction (999°), bad_wind_speed, unknown_wind for a text that says nothing of wind.
+    """
+    if len(text) > 200:
+        raise Rejected("unknown_wind", "风的描述过长。", "The description of the wind is too long.", field="wind")
+    said = unicodedata.normalize("NFKC", text).strip()
+    gust, rest = _take_gust(said)
+    minimum, maximum, rest = _take_speed(rest)
+    variable, calm = bool(_VARIABLE.search(rest)), bool(_CALM.search(rest))
+    if calm and maximum is None:
+        minimum, maximum = _force_range(0, 0)
+    direction, uncertainty = (None, 0.0) if variable or calm else _take_direction(rest)
+    if direction is None and minimum is None and not variable:
+        raise Rejected("unknown_wind", f"看不懂的风：{text}", f"Not a wind: {text}", field="wind")
+    return Wind(
+        from_deg=direction, uncertainty_deg=uncertainty, speed_min_ms=minimum, speed_max_ms=maximum, observed_at=observed_at,
+        origin="typed", text=text, gust_ms=gust, variable=variable,
+    )  # fmt: skip
+
+
+def _number(text: str) -> float:
+    if text[0].isdigit():
+        return float(text)
+    if "十" in text:
+        tens, _, ones = text.partition("十")
+        return float((_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones] if ones else 0))
+    return float("".join(str(_DIGITS[c]) for c in text))
+
+
+def _force_range(low: float, high: float) -> tuple[float, float]:
+    """Speeds (m/s) of a range of wind force. Raises Rejected(bad_wind_speed) for a force that does not exist."""
+    by_force = {int(row["force"]): row for row in tables.rows("beaufort")}
+    try:
+        return float(by_force[int(low)]["min_ms"]), float(by_force[int(high)]["max_ms"])
+    except KeyError:
+        raise Rejected("bad_wind_speed", "风力等级应为0到17级。", "Wind force goes from 0 to 17.", field="wind.force") from None
+
+
+def _take_gust(text: str) -> tuple[float | None, str]:
+    found = _GUST.search(text)
+    if not found:
+        return None, text
+    low, high, speed = found.groups()
+    gust = _speed(float(speed)) if speed else _force_range(_number(low), _number(high or low))[1]
+    return gust, text[: found.start()] + text[found.end() :]
+
+
+def _take_speed(text: str) -> tuple[float | None, float | None, str]:
+    if found := _FORCE.search(text):
+        first = _number(found[1])
+        low, high = sorted((first, _number(found[2]) if found[2] else first))
+        return *_force_range(low, high), text[: found.start()] + text[found.end() :]
+    if found := _SPEED.search(text):
+        value = float(found[1]) / (3.6 if found[2].lower() in ("km/h", "公里/小时", "公里每小时", "千米/小时") else 1)
+        return _speed(value), _speed(value), text[: found.start()] + text[found.end() :]
+    for row in tables.rows("beaufort"):
+        if row["force"] != "0" and any(name and name in text for name in row["name_zh"].split(" ")):
+            return float(row["min_ms"]), float(row["max_ms"]), text
+    return None, None, text
+
+
+@cache
+def _names() -> tuple[tuple[str, float, float], ...]:
+    found = [(row["name"], float(row["from_deg"]), float(row["uncertainty_deg"])) for row in tables.rows("winds")]
+    return tuple(sorted(found, key=lambda item: -len(item[0])))
+
+
+def _take_direction(text: str) -> tuple[float | None, float]:
+    rest = text.strip(" ,，。;；")
+    if (found := _DEGREES.search(rest)) or _BARE.match(rest):
+        value = float(found[1]) if found else float(rest)
+        return _direction(value), float(tables.rules()["wind"]["measured_uncertainty_deg"])
+    towards = _TOWARDS.search(rest)
+    subject = _SPLIT_POINT.sub(r"\1\2", rest[towards.end() :] if towards else rest)
+    for name, degrees, uncertainty in _names():
+        pattern = rf"(?<![A-Za-z]){name}(?:ERN|ERLY)?(?![A-Za-z])" if name.isascii() else name
+        if re.search(pattern, subject, re.IGNORECASE):
+            return ((degrees + 180) % 360 if towards else degrees), uncertainty
+    return None, 0.0
+
+
+def table3_class(wind: Wind | None) -> WindClass:
+    """The wind column of ERG Table 3; an unknown wind or a range takes its weakest end, where the distances are longest."""
+    if wind is None or wind.speed_min_ms is None:
+        return WindClass.LOW
+    rule = tables.rules()["table3_wind"]
+    kmh = wind.speed_min_ms * 3.6
+    if kmh < float(rule["low_below_kmh"]):
+        return WindClass.LOW
+    return WindClass.HIGH if kmh > float(rule["high_above_kmh"]) else WindClass.MODERATE
+
+
+def _is_calm(wind: Wind) -> bool:
+    # a range is calm only when even its strong end is below the limit; a weak end below it is said by the uncertainty of the name
+    return wind.speed_max_ms is not None and wind.speed_max_ms < float(tables.rules()["wind"]["calm_below_ms"])
+
+
+def use(wind: Wind | None, at: datetime) -> WindUse:
+    """What to do with `wind` at the moment `at`: a wedge, a wider wedge for a stale wind, or a circle. Says why in the notes."""
+    rule = tables.rules()["wind"]
+    if wind is None:
+        return _circle(None, False, Words("没有风的数据，按四周画圆。", "No wind is known: drawn to all sides."))
+    age = None if wind.observed_at is None else (at - wind.observed_at).total_seconds()
+    if wind.from_deg is None:
+        return _circle(age, False, Words("风向不定或不明，按四周画圆。", "The wind turns or its direction is unknown: drawn to all sides."))
+    if _is_calm(wind):
+        return _circle(age, False, Words("风很小，风向不可靠，按四周画圆。", "Hardly any wind, its direction cannot be trusted: drawn to all sides."))
+    notes: list[Words] = []
+    extra = wind.uncertainty_deg
+    if age is None:
+        notes.append(Words("风的观测时间不明。", "It is not known when the wind was observed."))
+    stale = age is not None and (age > float(rule["stale_after_s"]) or age < -float(rule["max_clock_ahead_s"]))
+    if age is not None and abs(age) > float(rule["expired_after_s"]):
+        return _circle(age, True, Words(f"风已是{_age_zh(age)}，不再用于定向，按四周画圆。", f"The wind is {_age_en(age)}: no longer used, drawn to all sides."))
+    if stale and age is not None:
+        extra += float(rule["stale_extra_deg"])
+        notes.append(Words(f"风已是{_age_zh(age)}，已加宽楔形，请重新测风。", f"The wind is {_age_en(age)}: the wedge is widened, measure again."))
+    return WindUse(from_deg=wind.from_deg, half_extra_deg=extra, stale=stale, age_s=age, notes=tuple(notes))
+
+
+def _circle(age_s: float | None, stale: bool, note: Words) -> WindUse:
+    return WindUse(from_deg=None, half_extra_deg=180.0, stale=stale, age_s=age_s, notes=(note,))
+
+
+def _age_zh(age_s: float) -> str:
+    return f"{age_s / 60:.0f}分钟前的" if age_s >= 0 else f"{-age_s / 60:.0f}分钟后的（时钟不符）"
+
+
+def _age_en(age_s: float) -> str:
+    return f"{age_s / 60:.0f} minutes old" if age_s >= 0 else f"{-age_s / 60:.0f} minutes in the future (clocks differ)"
+
+
+_COMPASS_ZH = ("北", "北东北", "东北", "东东北", "东", "东东南", "东南", "南东南", "南", "南西南", "西南", "西西南", "西", "西西北", "西北", "北西北")
+_COMPASS_EN = ("N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW")
+
+
+def compass(bearing_deg: float) -> Words:
+    """The sixteen-point name of a bearing."""
+    index = round(bearing_deg / 22.5) % 16
+    return Words(_COMPASS_ZH[index], _COMPASS_EN[index])
