@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -18,8 +18,8 @@ from msgspec import Struct
 from hub.errors import Rejected
 
 __all__ = [
-    "AudioConfig", "AudioReader", "Codec", "InitInfo", "Sample", "Track", "Unit", "VideoConfig", "VideoReader", "boxes", "find_box",
-    "fragment", "init_info", "init_payload", "init_segment", "parse_fragment", "parse_init", "parse_init_segment", "progressive",
+    "AudioConfig", "AudioReader", "Codec", "InitInfo", "Sample", "Taken", "Track", "Unit", "VideoConfig", "VideoReader", "boxes",
+    "find_box", "fragment", "init_info", "init_payload", "init_segment", "parse_fragment", "parse_init", "parse_init_segment", "progressive",
     "split_annexb", "whole_fragments",
 ]
 
@@ -297,6 +297,19 @@ def _h265_text(general: bytes) -> str:
     return f"hvc1.{space}{general[0] & 31}.{compat:X}.{tier}{general[11]}" + "".join(f".{byte:X}" for byte in constraints)
 
 
+class Taken(NamedTuple):
+    """One packet read: the sample, is it a key frame, did the config change, and is it the rest of the picture before it.
+
+    A picture continues where its first slice does not begin at the first macroblock: cameras that repeat their parameter sets before every
+    slice make demuxers cut key frames into pieces.
+    """
+
+    sample: bytes
+    key: bool
+    changed: bool
+    continues: bool
+
+
 class VideoReader:
     """Turns a camera's packets into MP4 samples and follows its parameter sets.
 
@@ -356,24 +369,25 @@ class VideoReader:
         self.config = config
         return changed
 
-    def take(self, packet: bytes, key: bool = False) -> tuple[bytes, bool, bool]:
-        """Read one packet: (sample, is it a key frame, did the config change). An empty sample means that there was no picture in it.
+    def take(self, packet: bytes, key: bool = False) -> Taken:
+        """Read one packet; an empty sample means that there was no picture in it.
 
         `key`: what the demuxer said (it knows recovery points). Raises Rejected `malformed_video` for lengths that run over the end.
         """
         prefixed = self._length_size and not packet.startswith((b"\x00\x00\x00\x01", _START))
         parts: list[bytes] = []
-        picture = False
+        picture = continues = False
         for nal in split_prefixed(packet, self._length_size) if prefixed else split_annexb(packet):
             role = self._role(nal)
             if role == "set":
                 self._take_set(nal)
             elif role != "drop":
-                picture = picture or role != "keep"
+                if role != "keep" and not picture:
+                    picture, continues = True, not nal[1 if self.codec is Codec.H264 else 2:][:1] >= b"\x80"
                 key = key or role == "key"
                 parts += (struct.pack(">I", len(nal)), nal)
         changed = self._rebuild() if self._dirty and key else False
-        return (b"".join(parts), key, changed) if picture else (b"", False, changed)
+        return Taken(b"".join(parts), key, changed, continues) if picture else Taken(b"", False, changed, False)
 
     def _role(self, nal: bytes) -> str:
         """`set`, `drop` (delimiters, end marks, filler), `keep` (SEI and others: as received), `picture` or `key`."""

@@ -54,7 +54,7 @@ def encode(name: str = "libx264", *, frames: int = 30, size: tuple[int, int] = (
 def to_units(reader: VideoReader, packets: list[tuple[bytes, int, int, bool]]) -> list[Unit]:
     units = []
     for data, pts, dts, key in packets:
-        sample, is_key, _ = reader.take(data, key)
+        sample, is_key, *_ = reader.take(data, key)
         units.append(Unit(Track.VIDEO, sample, is_key, dts * 3600 + 36_000, pts * 3600 + 36_000, 3600, 0))
     return units
 
