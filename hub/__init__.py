@@ -1,0 +1,3 @@
+"""The service of Tocsin. Read `hub/flow.py` first."""
+
+__version__ = "0.1.0"

@@ -131,6 +131,11 @@ class Store:
         await self._engines.read.dispose()
         await self._engines.write.dispose()
 
+    @property
+    def seen(self) -> int:
+        """The highest sequence number that this process has seen."""
+        return self._head
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for SELECTs, in autocommit. Raises Unavailable where the database cannot be reached."""

@@ -1,0 +1,11 @@
+"""The web: REST, the live feed, the console's files. Each noun is a module with its `ROUTES`."""
+
+NOUNS = (
+    "system",
+    "live",
+    "incidents",
+    "reports",
+    "agents",
+    "quarantine",
+)
+"""The modules whose routes are served; a further noun is one line here."""

@@ -1,0 +1,401 @@
+"""The one way in: decode → admit → decide → one transaction → acknowledge and receipt. MQTT, HTTP, the web form and the telephone note.
+
+Batched: whatever arrived while the last commit ran goes into the next. A receipt is given only after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy.exc import IntegrityError
+
+from hub import wire
+from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView, apply_report, changed_fields, open_incident
+from hub.domain.report import Channel, ReportReceived, judge, report_view
+from hub.errors import Rejected, Unavailable
+from hub.ingest.admit import Admission
+from hub.store import Recorded, Store, Transaction
+from hub.store import quarantine as quarantine_store
+from hub.store.reports import Known, Stored, incidents_by_id, insert_incidents, insert_reports, known_reports, update_incident
+from hub.wire import Receipt, ReceiptStatus, Report, ReportKind
+
+log = logging.getLogger("hub.ingest")
+
+Take = Callable[[Transaction, "Item"], Awaitable[Receipt]]
+"""Stores one message of another kind than `report` in the given transaction; raises Rejected."""
+
+
+class Source:
+    """Who sends: as the intake needs to know it. `quota_per_minute` None means the hub's default."""
+
+    __slots__ = ("actor", "agent_id", "department_id", "drill", "quota_per_minute", "skew_s", "trusted")
+
+    def __init__(self, actor: str, *, agent_id: str | None = None, department_id: str | None = None, trusted: bool = False,
+                 quota_per_minute: int | None = None, skew_s: float | None = None, drill: bool = False) -> None:
+        self.actor = actor
+        self.agent_id = agent_id
+        self.department_id = department_id
+        self.trusted = trusted
+        self.quota_per_minute = quota_per_minute
+        self.skew_s = skew_s
+        self.drill = drill
+
+
+class Item:
+    """One message under way: what came, from whom, decoded or refused, and whom to tell."""
+
+    __slots__ = ("channel", "content", "error", "message", "message_id", "payload", "receipt", "received_at", "sender", "settle", "source",
+                 "urgent", "what")
+
+    def __init__(self, what: str, payload: bytes, sender: Source, channel: Channel, received_at: datetime,
+                 settle: Callable[[Item], None] | None) -> None:
+        self.what = what
+        self.payload = payload
+        self.sender = sender
+        self.source = sender.actor
+        self.channel = channel
+        self.received_at = received_at
+        self.settle = settle
+        self.message: Any = None
+        self.message_id: str | None = None
+        self.content = ""
+        self.urgent = False
+        self.error: Rejected | None = None
+        self.receipt: Receipt | None = None
+
+    def reject(self, error: Rejected) -> None:
+        """Answer with a refusal."""
+        self.error = error
+        self.receipt = Receipt(id=self.message_id or "", status=ReceiptStatus.REJECTED, reason=error.code, field=error.field,
+                               message=error.message)
+
+
+_id_of = msgspec.json.Decoder(dict[str, Any])
+
+
+def _guess_id(payload: bytes) -> str | None:
+    """The id of a message that could not be decoded, so that the sender's receipt can name it."""
+    try:
+        id = _id_of.decode(payload[: wire.MAX_MESSAGE_BYTES]).get("id")
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return id if isinstance(id, str) and len(id) <= 64 else None
+
+
+class Intake:
+    """The intake of one process. Run `run()` in a task group; give messages in with `arrive` (callback) or `submit` (awaited)."""
+
+    def __init__(self, store: Store, *, zone: str = "Asia/Shanghai", batch: int = 500, queue: int = 5_000, quota_per_minute: int = 600) -> None:
+        self.store = store
+        self.zone = ZoneInfo(zone)
+        self.batch = batch
+        self.admission: Admission[Item] = Admission(limit=queue, quota_per_minute=quota_per_minute)
+        self.takers: dict[str, Take] = {}
+        self.counts: dict[str, int] = {"stored": 0, "duplicate": 0, "rejected": 0, "unavailable": 0}
+        self.reasons: dict[str, int] = {}
+        self._arrived = asyncio.Event()
+        self._busy = asyncio.Lock()
+
+    # ---- in
+
+    def arrive(self, what: str, payload: bytes, sender: Source, channel: Channel, settle: Callable[[Item], None]) -> None:
+        """Take a message; `settle` is called once with the item when its receipt is final. Never raises, never blocks."""
+        item = Item(what, payload, sender, channel, self.store.clock.now(), settle)
+        self._decode(item)
+        try:
+            self.admission.admit(item, time.monotonic(), sender.quota_per_minute)
+        except Unavailable as error:
+            item.receipt = _unavailable(item.message_id, error)
+            self._settle(item)
+            return
+        self._arrived.set()
+
+    def refuse(self, what: str, payload: bytes, sender: Source, channel: Channel, error: Rejected) -> None:
+        """Put a message straight into quarantine (bounded like all others: a flood of them is dropped with a count)."""
+        item = Item(what, payload, sender, channel, self.store.clock.now(), None)
+        item.message_id = _guess_id(payload)
+        item.reject(error)
+        try:
+            self.admission.admit(item, time.monotonic(), 60)
+        except Unavailable:
+            self.counts["unavailable"] += 1
+            return
+        self._arrived.set()
+
+    async def submit(self, what: str, payload: bytes, sender: Source, channel: Channel) -> Receipt:
+        """Take a message and wait for its receipt (which may be a refusal)."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
+
+        def settle(item: Item) -> None:
+            if not future.done():
+                assert item.receipt is not None
+                future.set_result(item.receipt)
+
+        self.arrive(what, payload, sender, channel, settle)
+        return await future
+
+    def decoded(self, what: str, payload: bytes, sender: Source, channel: Channel, at: datetime) -> Item:
+        """An item that does not queue: for a replay within a transaction of the caller's own."""
+        item = Item(what, payload, sender, channel, at, None)
+        self._decode(item)
+        return item
+
+    async def store_within(self, tx: Transaction, item: Item) -> None:
+        """Store one item in the caller's transaction; a refusal is left in the item and not put into quarantine again."""
+        if item.what == "report":
+            await _store_reports(tx, [item], self.zone)
+        else:
+            await _take(tx, item, self.takers)
+
+    def _decode(self, item: Item) -> None:
+        try:
+            if item.what == "report":
+                item.message = report = wire.decode_report(item.payload)
+                item.message_id, item.urgent = report.id, report.urgent
+                judge(report, item.received_at)
+            elif item.what == "daily":
+                item.message = wire.decode_daily(item.payload)
+                item.message_id = item.message.id
+            else:
+                raise Rejected("unsupported_message", f"不支持的消息 {item.what}", f"messages of the kind {item.what} are not supported")
+            item.content = wire.content_hash(item.message)
+        except Rejected as error:
+            if item.message_id is None:
+                item.message_id = _guess_id(item.payload)
+            item.reject(error)
+
+    # ---- through
+
+    async def run(self) -> None:
+        """Store what arrives, batch after batch, until cancelled; the batch in hand is finished first."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while items := self.admission.take(self.batch):
+                await asyncio.shield(self._process(items))
+
+    async def drain(self) -> None:
+        """Store what is waiting now; for stopping."""
+        while items := self.admission.take(self.batch):
+            await self._process(items)
+
+    async def _process(self, items: list[Item]) -> None:
+        async with self._busy:
+            try:
+                await self._store(items)
+            except Unavailable as error:
+                for item in items:
+                    item.receipt = _unavailable(item.message_id, error)
+        for item in items:
+            self._settle(item)
+
+    async def _store(self, items: list[Item]) -> None:
+        for attempt in (1, 2, 3):
+            try:
+                async with self.store.transaction() as tx:
+                    recorded = await store_batch(tx, items, zone=self.zone, takers=self.takers)
+                for item, entry in recorded:
+                    assert item.receipt is not None
+                    item.receipt = msgspec.structs.replace(item.receipt, seq=entry.seq)
+                return
+            except IntegrityError:
+                # another worker stored one of these meanwhile: the next reading will see it
+                if attempt == 3:
+                    raise
+                for item in items:
+                    if item.error is None:
+                        item.receipt = None
+
+    def _settle(self, item: Item) -> None:
+        assert item.receipt is not None
+        status = str(item.receipt.status)
+        self.counts[status] += 1
+        if item.error is not None:
+            self.reasons[item.error.code] = self.reasons.get(item.error.code, 0) + 1
+        if item.settle is not None:
+            item.settle(item)
+
+
+def _unavailable(id: str | None, error: Unavailable) -> Receipt:
+    return Receipt(id=id or "", status=ReceiptStatus.UNAVAILABLE, reason=error.code, message=error.message, retry_after_s=error.retry_after_s)
+
+
+async def store_batch(tx: Transaction, items: Sequence[Item], *, zone: ZoneInfo, takers: dict[str, Take] | None = None) -> list[tuple[Item, Recorded]]:
+    """Decide and write a batch in one transaction; gives each item its receipt, and the change whose `seq` completes it after the commit."""
+    reports = [item for item in items if item.what == "report" and item.error is None]
+    recorded = await _store_reports(tx, reports, zone) if reports else []
+    for item in items:
+        if item.what != "report" and item.error is None:
+            await _take(tx, item, takers or {})
+    refused = [_refused(item) for item in items if item.error is not None]
+    if refused:
+        await quarantine_store.put(tx, refused)
+    return recorded
+
+
+async def _take(tx: Transaction, item: Item, takers: dict[str, Take]) -> None:
+    taker = takers.get(item.what)
+    if taker is None:
+        item.reject(Rejected("unsupported_message", f"本中心尚不接收 {item.what}", f"this hub does not take {item.what}"))
+        return
+    try:
+        async with tx.conn.begin_nested():
+            item.receipt = await taker(tx, item)
+    except Rejected as error:
+        item.reject(error)
+
+
+def _refused(item: Item) -> quarantine_store.Refused:
+    assert item.error is not None
+    awaits = item.message.incident_id if item.error.code == "unknown_incident" else None
+    return quarantine_store.Refused(item.channel, item.what, item.sender.agent_id, item.sender.actor, item.message_id, item.payload,
+                                    item.error, awaits)
+
+
+class _Batch:
+    """The state of one batch of reports while it is decided."""
+
+    def __init__(self, tx: Transaction, known: dict[str, Known], incidents: dict[str, IncidentView]) -> None:
+        self.tx = tx
+        self.known = known
+        self.incidents = incidents
+        self.opened: dict[str, IncidentView] = {}
+        self.before: dict[str, IncidentView] = {}
+        self.reports: list[Stored] = []
+        self.recorded: list[tuple[Item, Recorded]] = []
+        self.fresh: dict[str, Item] = {}
+
+
+async def _store_reports(tx: Transaction, items: Sequence[Item], zone: ZoneInfo) -> list[tuple[Item, Recorded]]:
+    known = await known_reports(tx.conn, {item.message.id for item in items})
+    new: list[Item] = []
+    batch = _Batch(tx, known, {})
+    for item in items:
+        if not _fold(batch, item):
+            new.append(item)
+            batch.fresh[item.message.id] = item
+    if new:
+        await _decide(batch, new, zone)
+    for item in items:  # the second of two copies within one batch gets what the first got
+        if item.receipt is None and item.error is None:
+            _fold_within(batch.fresh[item.message.id], item)
+    return batch.recorded
+
+
+def _fold(batch: _Batch, item: Item) -> bool:
+    """Is this a report the store or this batch already has? Then it is answered here (or after its twin)."""
+    report: Report = item.message
+    there = batch.known.get(report.id)
+    if there is not None:
+        if there.content_hash != item.content:
+            item.reject(_conflict())
+        else:
+            item.receipt = Receipt(id=report.id, status=ReceiptStatus.DUPLICATE, receipt_no=there.receipt_no, stored_at=there.received_at,
+                                   seq=there.seq, incident_id=there.incident_id)
+        return True
+    twin = batch.fresh.get(report.id)
+    if twin is None:
+        return False
+    if twin.content != item.content:
+        item.reject(_conflict())
+    return True
+
+
+def _fold_within(twin: Item, item: Item) -> None:
+    if twin.error is not None:
+        item.reject(twin.error)
+    else:
+        assert twin.receipt is not None
+        item.receipt = msgspec.structs.replace(twin.receipt, status=ReceiptStatus.DUPLICATE)
+
+
+def _conflict() -> Rejected:
+    return Rejected("id_conflict", "同一编号已有内容不同的报告；更正请发续报（新编号）",
+                    "a report with this id and other content is stored; send a correction as a follow-up with a new id", field="id")
+
+
+async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo) -> None:
+    tx = batch.tx
+    named = {item.message.incident_id for item in items if item.message.incident_id is not None}
+    batch.incidents = await incidents_by_id(tx, named)
+    opening = sum(1 for item in items if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL)
+    number = await tx.count("incident", opening) - opening if opening else 0
+    day = tx.now.astimezone(zone).strftime("%Y%m%d")
+    receipt = await tx.count(f"receipt:{day}", len(items)) - len(items)
+    for item in items:
+        receipt += 1
+        try:
+            number = _one(batch, item, number, f"{day}-{receipt:06d}", zone)
+        except Rejected as error:
+            item.reject(error)
+    await insert_incidents(tx, list(batch.opened.values()))
+    for id, before in batch.before.items():
+        if id not in batch.opened and not await update_incident(tx, before, batch.incidents[id]):
+            raise Unavailable("busy", "事件正被其他人更新", "the incident was changed meanwhile", retry_after_s=1)
+    if batch.reports:
+        await insert_reports(tx, batch.reports)
+
+
+def _one(batch: _Batch, item: Item, number: int, receipt_no: str, zone: ZoneInfo) -> int:
+    """Decide one new report; gives the running number of the last incident opened."""
+    tx, report, sender = batch.tx, item.message, item.sender
+    incident = _incident_of(batch, report)
+    view = report_view(
+        report, incident_id=incident.id if incident else report.id, number=incident.report_count + 1 if incident else 1,
+        receipt_no=receipt_no, received_at=item.received_at, channel=item.channel, actor=sender.actor, department_id=sender.department_id,
+        agent_id=sender.agent_id, drill=sender.drill or bool(incident and incident.drill),
+        sent_at=None if sender.skew_s is None else item.received_at + timedelta(seconds=sender.skew_s),
+    )
+    entry = tx.record(ReportReceived(report=view), actor=sender.actor, subject=f"report:{view.id}", incident_id=view.incident_id,
+                      department_id=sender.department_id, drill=view.drill)
+    if incident is None:
+        number += 1
+        opened = open_incident(view, number=number, no=f"{tx.now.astimezone(zone).year}-{number:06d}", trusted=sender.trusted, now=tx.now)
+        batch.opened[opened.id] = batch.incidents[opened.id] = opened
+        tx.record(IncidentOpened(incident=opened), actor=sender.actor, subject=f"incident:{opened.id}", incident_id=opened.id,
+                  department_id=sender.department_id, drill=opened.drill)
+    else:
+        _apply(batch, item, incident, view.id, view)
+    batch.reports.append(Stored(view, item.content))
+    batch.recorded.append((item, entry))
+    item.receipt = Receipt(id=report.id, status=ReceiptStatus.STORED, receipt_no=receipt_no, stored_at=tx.at, incident_id=view.incident_id)
+    return number
+
+
+def _apply(batch: _Batch, item: Item, incident: IncidentView, report_id: str, view: Any) -> None:
+    after = apply_report(incident, view, batch.tx.now)
+    if incident.id in batch.opened:
+        # opened in this very batch: it is inserted as it stands at the end
+        batch.opened[incident.id] = after
+    else:
+        batch.before.setdefault(incident.id, incident)
+    for name, known in list(batch.incidents.items()):
+        if known.id == incident.id:
+            batch.incidents[name] = after
+    batch.incidents[incident.id] = after
+    batch.tx.record(
+        IncidentUpdated(incident=after, report_id=report_id, changed=changed_fields(incident, after)), actor=item.sender.actor,
+        subject=f"incident:{incident.id}", incident_id=incident.id, department_id=after.department_id, drill=after.drill)
+
+
+def _incident_of(batch: _Batch, report: Report) -> IncidentView | None:
+    """The incident that a report belongs to; None where it opens one. Raises Rejected for one that is not there."""
+    if report.incident_id is None:
+        if report.kind is not ReportKind.INITIAL:
+            raise Rejected("missing_field", "续报、终报、核报须注明事件编号 incident_id", "a report that is not the first names its incident",
+                           field="incident_id")
+        return None
+    incident = batch.incidents.get(report.incident_id)
+    if incident is None:
+        raise Rejected("unknown_incident", "没有此事件；事件到达后本报告将自动入库", "no such incident; it is stored when that incident arrives",
+                       field="incident_id")
+    return incident
+

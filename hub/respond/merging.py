@@ -1,0 +1,32 @@
+"""Proposes to merge incidents that look like one event. Only proposes: a person decides."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hub.clock import parse_utc, utc_text
+from hub.domain.change import Change
+from hub.domain.incident import OPEN_STATES, IncidentOpened, likeness
+from hub.domain.report import limits
+from hub.store import Transaction
+from hub.store.desk import propose
+from hub.store.reports import incidents_between
+
+
+class Merging:
+    """On each opened incident, looks at those near it in time."""
+
+    name = "merging"
+    kinds = frozenset({"incident.opened"})
+
+    async def react(self, tx: Transaction, change: Change) -> None:
+        """Propose the best three of those that reach the minimum score."""
+        incident = change.read(IncidentOpened).incident
+        limit = limits()["merge"]
+        at, span = parse_utc(incident.occurred_at), timedelta(seconds=limit["within_s"])
+        near = await incidents_between(tx.conn, utc_text(at - span), utc_text(at + span), limit=200)
+        scored = [(likeness(incident, other), other) for other in near
+                  if other.number < incident.number and other.state in OPEN_STATES]
+        good = sorted((item for item in scored if item[0][0] >= limit["minimum_score"]), key=lambda item: -item[0][0])
+        for (score, reasons), other in good[:3]:
+            await propose(tx, incident, other, score, reasons)

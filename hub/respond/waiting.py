@@ -1,0 +1,38 @@
+"""Stores the follow-ups that arrived before their incident, as soon as the incident is there."""
+
+from __future__ import annotations
+
+from hub.domain.change import Change
+from hub.domain.report import Channel
+from hub.ingest.intake import Intake
+from hub.ingest.registry import Registry
+from hub.store import Transaction
+from hub.store.quarantine import awaiting, release
+
+
+class Waiting:
+    """On each opened incident, replays what waits for it in quarantine."""
+
+    name = "waiting"
+    kinds = frozenset({"incident.opened"})
+
+    def __init__(self, intake: Intake, registry: Registry) -> None:
+        self.intake = intake
+        self.registry = registry
+
+    async def react(self, tx: Transaction, change: Change) -> None:
+        """Replay in the transaction that moves the cursor: never twice, never lost."""
+        if change.incident_id is None:
+            return
+        for row in await awaiting(tx.conn, change.incident_id):
+            source = self.registry.source(row.agent_id) if row.agent_id else None
+            if source is None:
+                continue
+            item = self.intake.decoded(row.what, row.payload.encode(), source, Channel(row.channel), tx.now)
+            if item.error is not None:
+                continue
+            await self.intake.store_within(tx, item)
+            if item.error is None:
+                await release(tx, row.id, "replayed", by="system:waiting", report_id=item.message_id)
+
+

@@ -1,0 +1,73 @@
+"""Puts the routes on aiohttp: the API, the console's files, the OpenAPI document. Holds no rule."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from hub.web import NOUNS
+from hub.web.guard import security_headers
+from hub.web.openapi import document
+from hub.web.route import PUBLIC, Ask, NotFound, Route, answer, handle, json_response
+from hub.web.services import Services
+
+CONSOLE = Path(__file__).parent / "static" / "console"
+
+
+def all_routes() -> list[Route]:
+    """Every route of every noun, and the document that describes them."""
+    routes: list[Route] = []
+    for noun in NOUNS:
+        routes.extend(importlib.import_module(f"hub.web.{noun}").ROUTES)
+    described = list(routes)
+
+    async def openapi(ask: Ask) -> web.StreamResponse:
+        return json_response(document(described))
+
+    routes.append(Route("GET", "/api/v1/openapi.json", openapi, PUBLIC, zh="接口说明", en="this description"))
+    return routes
+
+
+def make_app(services: Services, routes: Iterable[Route] | None = None) -> web.Application:
+    """The web application of one hub."""
+    app = web.Application(client_max_size=16 * 2**20)
+    for route in routes if routes is not None else all_routes():
+        app.router.add_route(route.method, route.path, _endpoint(services, route))
+    app.router.add_get("/{tail:.*}", partial(_console, services))
+    app.on_response_prepare.append(security_headers(services.settings))
+    return app
+
+
+def _endpoint(services: Services, route: Route) -> Any:
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        return await answer(lambda: handle(services, route, request))
+
+    return endpoint
+
+
+async def _console(services: Services, request: web.Request) -> web.StreamResponse:
+    """A file of the console, or its page: the page's own router reads the path."""
+    return await answer(lambda: _file(request))
+
+
+async def _file(request: web.Request) -> web.StreamResponse:
+    tail = request.match_info["tail"]
+    if tail.startswith("api/"):
+        raise NotFound
+    root = CONSOLE.resolve()
+    wanted = (root / tail).resolve()
+    if tail and wanted.is_relative_to(root) and wanted.is_file():
+        immutable = tail.startswith("assets/")
+        return web.FileResponse(wanted, headers={"Cache-Control": "public, max-age=31536000, immutable" if immutable else "no-cache"})
+    if Path(tail).suffix and not tail.startswith("welcome"):
+        raise NotFound
+    page = root / "index.html"
+    if not page.is_file():
+        return web.Response(status=503, text="控制台尚未构建：make console / the console is not built: make console")
+    return web.FileResponse(page, headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,266 @@
+"""The live feed: one WebSocket a console, resumed from any sequence number, filtered and masked by the same rule as everything.
+
+One reader follows the change feed for all sockets. A socket's queue is bounded: who stops reading is told why and dropped, and the
+others never notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+from msgspec import Meta, Struct
+
+from hub.clock import utc_text
+from hub.domain.access import HUB, Action, Actor, Thing
+from hub.domain.change import Change
+from hub.errors import Unavailable
+from hub.store import Store, changes_after
+from hub.store.access import Policies, PolicyBook, incident_things
+from hub.web.route import Ask, NotSignedIn, Route
+from hub.web.seen import changes_seen
+
+if TYPE_CHECKING:
+    from hub.web.services import Services
+
+log = logging.getLogger("hub.live")
+QUEUE_BATCHES = 400
+"""How many batches a socket may lag behind before it is dropped (our own choice: some minutes of a busy day)."""
+SEND_S = 8.0
+"""How long one send may take before the reader counts as stalled (it is dropped within 10 s)."""
+STATUS_S = 2.0
+RECHECK_S = 2.0
+GATHER_S = 0.02
+_REACH_KINDS = ("session.", "account.", "appointment.", "policy.", "share.", "agreement.", "person.")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A stretch of the feed, with what access asks about its incidents, read once for all sockets."""
+
+    changes: list[Change]
+    things: Mapping[str, Thing]
+    policies: Policies
+
+
+@dataclass(eq=False, slots=True)
+class Reader:
+    """One socket: what waits for it, and whether it fell too far behind."""
+
+    queue: asyncio.Queue[Batch] = field(default_factory=lambda: asyncio.Queue(QUEUE_BATCHES))
+    overrun: bool = False
+
+
+class LiveFeed:
+    """Follows the feed and hands each batch to every socket. Run `run()` in a task group."""
+
+    def __init__(self, store: Store, policies: PolicyBook) -> None:
+        self.store = store
+        self.policies = policies
+        self.readers: set[Reader] = set()
+        self.dropped = 0
+        self._seq = 0
+
+    async def run(self) -> None:
+        """Follow the feed for ever; waits out a store that is away."""
+        self._seq = await self.store.head()
+        while True:
+            try:
+                await self._once()
+            except Unavailable:
+                await asyncio.sleep(0.5)
+
+    async def _once(self) -> None:
+        await self.store.grown(self._seq)
+        await asyncio.sleep(GATHER_S)  # a burst goes out as one batch
+        async with self.store.read() as conn:
+            changes = await changes_after(conn, self._seq, limit=1000)
+            if not changes:
+                return
+            batch = await read_batch(conn, self.policies, changes) if self.readers else None
+        self._seq = changes[-1].seq
+        for reader in list(self.readers) if batch else ():
+            try:
+                reader.queue.put_nowait(batch)  # type: ignore[arg-type] # it is a batch where there are readers
+            except asyncio.QueueFull:
+                reader.overrun = True
+                self.readers.discard(reader)
+
+
+async def read_batch(conn: Any, policies: PolicyBook, changes: list[Change]) -> Batch:
+    """What a stretch of the feed needs to be decided on."""
+    things = await incident_things(conn, {c.incident_id for c in changes if c.incident_id is not None})
+    return Batch(changes, things, await policies.read(conn))
+
+
+class LiveQuery(Struct, frozen=True, kw_only=True):
+    """`after`: the sequence number of the last change that the console has (its snapshot's `seq`)."""
+
+    after: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+
+
+class ChangesQuery(Struct, frozen=True, kw_only=True):
+    """A stretch of the feed after a sequence number."""
+
+    after: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+
+
+class Changes(Struct, frozen=True, kw_only=True):
+    """What the actor may read of a stretch; `next` is where to go on (the stretch may hold nothing for this actor), `head` the feed's end."""
+
+    items: list[Change]
+    next: int
+    head: int
+
+
+async def changes(ask: Ask) -> Changes:
+    """The feed over HTTP, for programs: resumes from any number."""
+    ask.require(Action.LIVE_FOLLOW, HUB)
+    head = await ask.store.head()
+    async with ask.store.read() as conn:
+        items = await changes_after(conn, ask.query.after, limit=ask.query.limit)
+        batch = await read_batch(conn, ask.hub.policies, items)
+    shown = changes_seen(batch.policies, ask.actor, items, batch.things, ask.now)
+    return Changes(items=shown, next=items[-1].seq if items else ask.query.after, head=head)
+
+
+async def live(ask: Ask) -> web.StreamResponse:
+    """The live feed; frames are `hello`, `changes`, `status`, `dropped`, as docs/wire.md says."""
+    ask.require(Action.LIVE_FOLLOW, HUB)
+    socket = web.WebSocketResponse(heartbeat=20, max_msg_size=4096, compress=False)
+    await socket.prepare(ask.request)
+    reader = Reader()
+    ask.hub.live.readers.add(reader)
+    follower = _Follower(ask, socket, reader)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_until_closed(socket), name="live.closed")
+            group.create_task(follower.send(), name="live.send")
+    except* (_Closed, ConnectionError, TimeoutError):
+        pass
+    finally:
+        ask.hub.live.readers.discard(reader)
+    if follower.reason:
+        ask.hub.live.dropped += 1
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(1):
+                await socket.close(code=4000, message=follower.reason.encode())
+        if ask.request.transport is not None:
+            ask.request.transport.abort()
+    return socket
+
+
+class _Closed(Exception):
+    """The other side has gone."""
+
+
+async def _until_closed(socket: web.WebSocketResponse) -> None:
+    async for message in socket:
+        if message.type is WSMsgType.ERROR:
+            break
+    raise _Closed
+
+
+class _Follower:
+    """Sends one socket what its actor may read, from where it left off."""
+
+    def __init__(self, ask: Ask, socket: web.WebSocketResponse, reader: Reader) -> None:
+        self.hub: Services = ask.hub
+        self.ask = ask
+        self.socket = socket
+        self.reader = reader
+        self.actor: Actor = ask.actor
+        self.seq = 0
+        self.reason = ""
+        self._checked = asyncio.get_running_loop().time()
+
+    async def send(self) -> None:
+        """Catch up, then follow, until the socket closes or the reader is dropped."""
+        head = await self.hub.store.head()
+        after = self.ask.query.after
+        self.seq = head if after is None else min(after, head)
+        await self._frame({"type": "hello", "seq": head, "after": self.seq, "now": utc_text(self.hub.clock.now())})
+        await self._catch_up(head)
+        loop = asyncio.get_running_loop()
+        next_status = loop.time()
+        while True:
+            if self.reader.overrun and self.reader.queue.empty():
+                await self._drop("too_slow")
+            if loop.time() >= next_status:
+                await self._status()
+                next_status = loop.time() + STATUS_S
+            try:
+                async with asyncio.timeout(max(0.01, next_status - loop.time())):
+                    batch = await self.reader.queue.get()
+            except TimeoutError:
+                await self._recheck()
+                continue
+            await self._deliver(batch)
+
+    async def _catch_up(self, head: int) -> None:
+        while self.seq < head:
+            async with self.hub.store.read() as conn:
+                items = [c for c in await changes_after(conn, self.seq, limit=500) if c.seq <= head]
+                if not items:
+                    return
+                batch = await read_batch(conn, self.hub.policies, items)
+            await self._deliver(batch)
+
+    async def _deliver(self, batch: Batch) -> None:
+        fresh = [c for c in batch.changes if c.seq > self.seq]
+        if not fresh:
+            return
+        if any(c.kind.startswith(_REACH_KINDS) for c in fresh):
+            await self._recheck(now=True)
+        shown = changes_seen(batch.policies, self.actor, fresh, batch.things, self.hub.clock.now())
+        self.seq = fresh[-1].seq
+        if shown:
+            await self._frame({"type": "changes", "seq": self.seq, "items": shown})
+
+    async def _recheck(self, *, now: bool = False) -> None:
+        """Is the actor still signed in, with which posts? A socket must not outlive its session."""
+        at = asyncio.get_running_loop().time()
+        if not now and at - self._checked < RECHECK_S:
+            return
+        self._checked = at
+        try:
+            self.actor = await self.hub.authenticate(self.ask.request, self.ask.route)
+        except NotSignedIn:
+            await self._drop("signed_out")
+        except Unavailable:
+            return  # a store that is away must not blank the screen
+        self.ask.actor = self.actor
+        if not self.ask.may(Action.LIVE_FOLLOW, HUB).allowed:
+            await self._drop("signed_out")
+
+    async def _status(self) -> None:
+        readiness = self.hub.health.readiness()
+        await self._frame({"type": "status", "now": utc_text(self.hub.clock.now()), "seq": max(self.seq, 0), "ready": readiness.ready,
+                           "parts": readiness.parts})
+
+    async def _drop(self, reason: str) -> None:
+        self.reason = reason
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await self._frame({"type": "dropped", "reason": reason})
+        raise _Closed
+
+    async def _frame(self, frame: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(SEND_S):
+                await self.socket.send_str(msgspec.json.encode(frame).decode())
+        except TimeoutError:
+            self.reason = "too_slow"
+            raise
+
+
+ROUTES = [
+    Route("GET", "/api/v1/live", live, Action.LIVE_FOLLOW, query=LiveQuery, zh="实时变更（WebSocket）", en="live feed (WebSocket)"),
+    Route("GET", "/api/v1/changes", changes, Action.LIVE_FOLLOW, query=ChangesQuery, returns=Changes, zh="变更", en="changes"),
+]

@@ -1,0 +1,89 @@
+"""The quarantine over HTTP: read what was refused and why, correct and replay it, or discard it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from hub.domain.access import Action, Thing, ThingKind
+from hub.domain.report import Channel
+from hub.ingest.intake import Source
+from hub.store.quarantine import Quarantined, get_quarantined, list_quarantine, release, waiting_count
+from hub.web.route import Answer, Ask, Done, NotFound, Route
+from hub.wire import Receipt, ReceiptStatus
+
+_THING = Thing(kind=ThingKind.QUARANTINE)
+
+
+class ListQuery(Struct, frozen=True, kw_only=True):
+    """`state`: waiting, replayed, discarded or all; `before` is `received_at|id` of the last one seen."""
+
+    state: Annotated[str, Meta(pattern="^(waiting|replayed|discarded|all)$")] = "waiting"
+    before: Annotated[str, Meta(max_length=80)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class QuarantinePage(Struct, frozen=True, kw_only=True):
+    """A page of refused messages, newest first, and how many wait in all."""
+
+    items: list[Quarantined]
+    next: str | None
+    waiting: int
+    seq: int
+
+
+class ReplayBody(Struct, frozen=True, kw_only=True):
+    """The message, corrected (null: as it came)."""
+
+    payload: Annotated[str, Meta(max_length=262_144)] | None = None
+
+
+async def listing(ask: Ask) -> QuarantinePage:
+    """Refused messages with their reasons."""
+    ask.require(Action.QUARANTINE_READ, _THING)
+    query: ListQuery = ask.query
+    seq = await ask.store.head()
+    async with ask.store.read() as conn:
+        items = await list_quarantine(conn, state=None if query.state == "all" else query.state, before=query.before, limit=query.limit)
+        waiting = await waiting_count(conn)
+    next = f"{items[-1].received_at}|{items[-1].id}" if len(items) == query.limit else None
+    return QuarantinePage(items=items, next=next, waiting=waiting, seq=seq)
+
+
+async def _find(ask: Ask, action: Action) -> Quarantined:
+    ask.require(action, _THING)
+    async with ask.store.read() as conn:
+        row = await get_quarantined(conn, ask.path["id"])
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def replay(ask: Ask) -> Answer:
+    """Send a message through the intake again, as it came or corrected; the answer is its receipt."""
+    row = await _find(ask, Action.QUARANTINE_REPLAY)
+    sender = (ask.hub.registry.source(row.agent_id) if row.agent_id else None) or Source(ask.who, department_id=ask.actor.department_id)
+    payload = (ask.body.payload if ask.body.payload is not None else row.payload).encode()
+    receipt = await ask.hub.intake.submit(row.what, payload, sender, Channel(row.channel))
+    if receipt.status in (ReceiptStatus.STORED, ReceiptStatus.DUPLICATE):
+        async with ask.store.transaction() as tx:
+            await release(tx, row.id, "replayed", by=ask.who, report_id=receipt.id)
+        return Answer(receipt)
+    return Answer(receipt, status=422 if receipt.status is ReceiptStatus.REJECTED else 503)
+
+
+async def discard(ask: Ask) -> Done:
+    """Set a message aside; it stays readable."""
+    row = await _find(ask, Action.QUARANTINE_REPLAY)
+    async with ask.store.transaction() as tx:
+        await release(tx, row.id, "discarded", by=ask.who)
+    return Done()
+
+
+ROUTES = [
+    Route("GET", "/api/v1/quarantine", listing, Action.QUARANTINE_READ, query=ListQuery, returns=QuarantinePage, zh="隔离区", en="quarantine"),
+    Route("POST", "/api/v1/quarantine/{id}/replay", replay, Action.QUARANTINE_REPLAY, body=ReplayBody, returns=Receipt, limit_bytes=600_000,
+          zh="更正并重放", en="correct and replay"),
+    Route("POST", "/api/v1/quarantine/{id}/discard", discard, Action.QUARANTINE_REPLAY, returns=Done, zh="搁置", en="discard"),
+]

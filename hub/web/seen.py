@@ -1,0 +1,63 @@
+"""What a reader sees of a view: the tier that `may` gives, and the one mask. For REST, the live feed and exports alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.access import Action, Actor, Thing, ThingKind, Tier
+from hub.domain.change import Change
+from hub.domain.incident import IncidentView
+from hub.domain.masking import mask
+from hub.domain.report import ReportView
+from hub.store.access import Policies, incident_things, may_read
+from hub.web.route import Ask
+
+T = TypeVar("T")
+
+
+def masked(policies: Policies, view: T, tier: Tier | None) -> T:
+    """A view as `tier` sees it; the lead sees it whole."""
+    return view if tier is Tier.LEAD else mask(view, tier, policies.sharing.fields)
+
+
+def masked_change(policies: Policies, change: Change, tier: Tier | None) -> Change:
+    """A change as `tier` sees it."""
+    if tier is Tier.LEAD:
+        return change
+    body: Any = mask(msgspec.json.decode(change.body), tier, policies.sharing.fields)
+    return msgspec.structs.replace(change, body=Raw(msgspec.json.encode(body)))
+
+
+async def incidents_seen(ask: Ask, conn: AsyncConnection, items: Iterable[IncidentView]) -> list[IncidentView]:
+    """Incidents that a list found, each masked for its tier; one that `may` refuses is left out."""
+    listed = list(items)
+    policies = await ask.hub.policies.read(conn)
+    things = await incident_things(conn, [item.id for item in listed])
+    out = []
+    for item in listed:
+        decision = ask.may(Action.INCIDENT_READ, things[item.id])
+        if decision.allowed:
+            out.append(masked(policies, item, decision.tier))
+    return out
+
+
+def report_thing(report: ReportView, incidents: Mapping[str, Thing]) -> Thing:
+    """A report as `may` takes it."""
+    of = incidents.get(report.incident_id)
+    return Thing(kind=ThingKind.REPORT, id=report.id, department_id=report.department_id, incidents=(of,) if of else (), drill=report.drill)
+
+
+def changes_seen(policies: Policies, actor: Actor, changes: Iterable[Change], incidents: Mapping[str, Thing], now: datetime) -> list[Change]:
+    """Of a stretch of the feed what the actor may read, masked."""
+    out = []
+    for change in changes:
+        decision = may_read(policies.access, actor, change, incidents, now)
+        if decision.allowed:
+            out.append(masked_change(policies, change, decision.tier))
+    return out
