@@ -337,6 +337,7 @@ def code_prefix(code: str) -> str:
 
 
 _ROAD_CODES = ("12H",)
+_RAIL_CODES = ("12K", "12L")
 _HAZMAT_CODES = ("12D",)
 _SETTING_OF_FAMILY: Mapping[str, Setting] = {
     "road_traffic": Setting.ROAD,
@@ -344,7 +345,6 @@ _SETTING_OF_FAMILY: Mapping[str, Setting] = {
     "hazmat_facility": Setting.FACILITY,
     "mining": Setting.FACILITY,
     "rail": Setting.RAIL,
-    "waterway": Setting.WATERWAY,
 }
 
 
@@ -352,7 +352,7 @@ def derive(facts: IncidentFacts) -> IncidentFacts:
     """Fill in what the stated facts imply, and nothing else.
 
     A named substance, class or UN number means dangerous goods are present, and so does an event type 12D;
-    a named road, a road-traffic type or family means the setting is a road; an enterprise on no road means a facility.
+    a named road, a road-traffic type or family means the setting is a road; a railway type the railway; an enterprise on neither means a facility.
     Stated facts are never overridden.
     """
     present = facts.hazmat_present
@@ -368,6 +368,8 @@ def derive(facts: IncidentFacts) -> IncidentFacts:
             setting = _SETTING_OF_FAMILY[facts.family]
         elif facts.place.road or any(code.startswith(_ROAD_CODES) for code in facts.event_types):
             setting = Setting.ROAD
+        elif any(code.startswith(_RAIL_CODES) for code in facts.event_types):
+            setting = Setting.RAIL
         elif facts.enterprise.id:
             setting = Setting.FACILITY
     if present == facts.hazmat_present and setting == facts.place.setting:

@@ -134,7 +134,7 @@ def _check_events(text: str) -> None:
 
 def _scalar(node: yaml.Node) -> object:
     value = str(node.value)
-    if isinstance(node, yaml.ScalarNode) and node.style is not None:
+    if isinstance(node, yaml.ScalarNode) and node.style in ('"', "'", "|", ">"):
         return value
     if value in ("", "~", "null"):
         return None
