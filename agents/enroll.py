@@ -1,0 +1,113 @@
+"""Enrolment: a one-time code from the hub becomes this agent's own credential, written to its folder for the owner's eyes only."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from agents.keys import TLS_KEY, certificate_request, public_key_text, signing_key
+from agents.settings import CONFIG_NAMES, save_settings, write_private
+from hub.errors import Rejected, Unavailable
+from hub.ids import is_slug
+
+
+class Broker(Struct, frozen=True, kw_only=True):
+    """Where the agent's MQTT connection goes."""
+
+    host: str
+    port: int
+    tls: bool = False
+
+
+class Enrollment(Struct, frozen=True, kw_only=True):
+    """The hub's answer to a good code."""
+
+    agent_id: str
+    hub_id: str
+    mqtt: Broker
+    username: str
+    password: str | None = None
+    department_id: str = ""
+    ca_pem: str | None = None
+    cert_pem: str | None = None
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """How the hub says no; every field may be missing."""
+
+    code: str = "refused"
+    message: str = ""
+    zh: str = ""
+    en: str = ""
+
+
+async def enroll(folder: Path, hub_url: str, code: str, name: str = "", *, ca_file: Path | None = None, replace: bool = False) -> Enrollment:
+    """Trade `code` for a credential and write the folder's settings; raises Rejected (a bad code, a used one) or Unavailable.
+
+    A folder that is enrolled already is left alone unless `replace`; its outbox always stays.
+    """
+    asked = _prepare(folder, code, name, replace)
+    enrollment = await _ask(hub_url, asked, ca_file)
+    if not is_slug(enrollment.agent_id) or enrollment.username != enrollment.agent_id:
+        raise Rejected("strange_answer", "中心的答复不符合约定（用户名应等于终端标识）", "the hub's answer breaks the contract: user name is not the agent id")
+    write_enrollment(folder, hub_url, enrollment, name)
+    return enrollment
+
+
+def _prepare(folder: Path, code: str, name: str, replace: bool) -> dict[str, str]:
+    if not replace and any((folder / one).exists() for one in CONFIG_NAMES):
+        raise Rejected("already_enrolled", f"{folder} 已注册，如需重新注册请加 --replace", f"{folder} is enrolled already: --replace to do it anew")
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "code": code.strip().upper(), "name": name, "public_key": public_key_text(signing_key(folder)),
+        "csr": certificate_request(folder, name or "agent"),
+    }
+
+
+async def _ask(hub_url: str, asked: dict[str, str], ca_file: Path | None) -> Enrollment:
+    tls = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+    url = hub_url.rstrip("/") + "/api/v1/enroll"
+    timeout = aiohttp.ClientTimeout(total=30)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as http, http.post(url, json=asked, ssl=tls) as response:
+            body = await response.read()
+            status = response.status
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unavailable("hub_unreachable", f"连不上中心 {hub_url}：{error}", f"cannot reach the hub at {hub_url}: {error}") from None
+    if status >= 500 or status == 429:
+        raise Unavailable("hub_unavailable", f"中心暂时不可用（{status}）", f"the hub cannot do it now ({status})")
+    if status >= 400:
+        raise _refused(status, body)
+    try:
+        return msgspec.json.decode(body, type=Enrollment)
+    except msgspec.DecodeError as error:
+        raise Rejected("strange_answer", f"看不懂中心的答复：{error}", f"the hub's answer makes no sense: {error}") from None
+
+
+def _refused(status: int, body: bytes) -> Rejected:
+    try:
+        refusal = msgspec.json.decode(body, type=Refusal)
+    except msgspec.DecodeError:
+        refusal = Refusal()
+    zh = refusal.zh or refusal.message or f"中心拒绝了注册（{status}）"
+    return Rejected(refusal.code, zh, refusal.en or refusal.message or f"the hub refused the enrolment ({status})")
+
+
+def write_enrollment(folder: Path, hub_url: str, enrollment: Enrollment, name: str = "") -> None:
+    """Write secrets first and the settings that name them last, so that a half-written folder is never taken for an enrolled one."""
+    if enrollment.password:
+        write_private(folder / "password", enrollment.password + "\n")
+    if enrollment.ca_pem:
+        write_private(folder / "ca.pem", enrollment.ca_pem)
+    if enrollment.cert_pem:
+        write_private(folder / "cert.pem", enrollment.cert_pem)
+    save_settings(folder, {
+        "agent_id": enrollment.agent_id, "department": enrollment.department_id, "name": name, "hub_id": enrollment.hub_id,
+        "hub_url": hub_url.rstrip("/"), "mqtt_host": enrollment.mqtt.host, "mqtt_port": enrollment.mqtt.port, "tls": enrollment.mqtt.tls,
+        "password_file": "password" if enrollment.password else "", "ca_file": "ca.pem" if enrollment.ca_pem else None,
+        "cert_file": "cert.pem" if enrollment.cert_pem else None, "key_file": TLS_KEY if enrollment.cert_pem else None,
+    })

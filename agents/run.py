@@ -1,0 +1,97 @@
+"""One agent put together: outbox, session, uploads, sources, cameras. The only place that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from agents.attachments import Uploader
+from agents.outbox import Bounds, Outbox
+from agents.running import sole_speaker
+from agents.session import LinkState, Session
+from agents.settings import AgentSettings, load_settings, read_password, tls_context
+from agents.sources import folder as folder_source
+from agents.sources import http as http_source
+
+log = logging.getLogger("tocsin.agent")
+
+STATUS_FILE = "status.json"
+
+
+def open_outbox(folder: Path, settings: AgentSettings) -> Outbox:
+    """The folder's outbox with the bounds of its settings."""
+    bounds = Bounds(
+        max_reports=settings.max_reports, max_bytes=settings.max_bytes,
+        urgent_reserve_reports=settings.urgent_reserve_reports, urgent_reserve_bytes=settings.urgent_reserve_bytes,
+    )
+    return Outbox(folder / settings.outbox_file, bounds)
+
+
+async def run_agent(folder: Path, *, stop: asyncio.Event | None = None, on_ready: Callable[[Session, int | None], None] | None = None) -> None:
+    """Run the agent of a folder until SIGTERM, SIGINT or `stop`; raises Unavailable where it runs already, Rejected for wrong settings.
+
+    `on_ready` is told the session and the port of the local endpoint (None without one).
+    """
+    stop = stop or asyncio.Event()
+    settings = load_settings(folder)
+    password = read_password(folder, settings)
+    with sole_speaker(folder), contextlib.closing(open_outbox(folder, settings)) as outbox:
+        session = Session(settings, outbox, password=password, tls=tls_context(folder, settings), on_state=status_writer(folder))
+        stop_on_signals(stop)
+        async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+            port = await _local_endpoint(stack, folder, settings, session)
+            extras = [group.create_task(Uploader(settings, outbox, password, tls=tls_context(folder, settings)).run(), name="agent-upload")]
+            if settings.watch_folder:
+                watched = folder / settings.watch_folder
+                extras.append(group.create_task(folder_source.watch(watched, session.file, settings.watch_every_s), name="agent-folder"))
+            talk = group.create_task(session.run(), name="agent-session")
+            if on_ready is not None:
+                on_ready(session, port)
+            await stop.wait()
+            session.stop()
+            await talk
+            for task in extras:
+                task.cancel()
+    log.info("stopped")
+
+
+async def _local_endpoint(stack: contextlib.AsyncExitStack, folder: Path, settings: AgentSettings, session: Session) -> int | None:
+    if settings.listen_port is None:
+        return None
+    token = await asyncio.to_thread(http_source.local_token, folder / settings.listen_token_file)
+    return await stack.enter_async_context(http_source.listen(settings.listen_port, token, session.file, session.outbox))
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except (NotImplementedError, RuntimeError):  # Windows, or not the main thread: Ctrl-C raises KeyboardInterrupt there
+            return
+
+
+def status_writer(folder: Path) -> Callable[[LinkState], None]:
+    """A function that keeps `status.json` of the folder up to date for `tocsin agent status`."""
+    path = folder / STATUS_FILE
+
+    def write(state: LinkState) -> None:
+        part = path.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(state))
+        part.replace(path)
+
+    return write
+
+
+def read_status(folder: Path) -> LinkState | None:
+    """What the running (or last) agent of the folder said of its link, or None."""
+    try:
+        return msgspec.json.decode((folder / STATUS_FILE).read_bytes(), type=LinkState)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
