@@ -14,6 +14,8 @@ from typing import Any, Final, assert_never
 import msgspec
 from msgspec import Struct
 
+from hub.domain.change import ChangeBody, change
+from hub.domain.data import packaged
 from hub.errors import Rejected
 
 
@@ -783,6 +785,11 @@ def _separated(posts: tuple[Post, ...]) -> tuple[Post, ...]:
     return posts
 
 
+def packaged_policy() -> Policy:
+    """Roles, acts and topics as the product ships them."""
+    return parse_policy(packaged("roles"))
+
+
 def parse_policy(document: Mapping[str, Any]) -> Policy:
     """Make the policy of a decoded roles.yaml.
 
@@ -824,3 +831,26 @@ CLOSED_TO_ADMINISTRATORS: Final = frozenset({
     "stage", "zone", "evacuation", "triage", "receipts", "plan", "rollcall", "handover", "changes",
 })
 """First words of acts that show or move the work of emergencies."""
+
+
+@change("access.viewed", zh="查阅个人信息或视频", en="personal data or video was read")
+class AccessViewed(ChangeBody, frozen=True, kw_only=True):
+    """One request's reading: which act, of which things (`kind:id`), at which tier, why."""
+
+    action: str
+    things: tuple[str, ...]
+    tier: Tier | None
+    reason_code: str
+    reason: str = ""
+    address: str = ""
+
+
+@change("access.refused", zh="拒绝访问", en="an act was refused")
+class AccessRefused(ChangeBody, frozen=True, kw_only=True):
+    """Which act on which thing was refused, and why."""
+
+    action: str
+    thing: str
+    reason_code: str
+    address: str = ""
+    times: int = 1

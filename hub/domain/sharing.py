@@ -15,6 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from hub.domain.access import Tier
+from hub.domain.change import ChangeBody, change
+from hub.domain.data import packaged
+from hub.domain.incident import IncidentView
 from hub.domain.masking import FieldRules
 from hub.errors import Rejected
 
@@ -75,13 +78,16 @@ class SharingFacts(Struct, frozen=True, kw_only=True):
 
 
 class Assignment(Struct, frozen=True, kw_only=True):
-    """A department shares in an incident at a tier, by a rule of the policy; the sentence says which."""
+    """A department shares in an incident at a tier, by the named rule of the policy."""
 
     department_id: str
     tier: Tier
     rule_id: str
-    zh: str
-    en: str
+
+
+def packaged_sharing() -> SharingDocument:
+    """The policy as the product ships it, for the departments that it ships."""
+    return parse_sharing(packaged("sharing_policy"), [row["id"] for row in packaged("departments")["departments"]])
 
 
 def parse_sharing(document: Mapping[str, Any], departments: Iterable[str]) -> SharingDocument:
@@ -127,8 +133,8 @@ def share_out(policy: SharingDocument, facts: SharingFacts, towns: Mapping[str, 
     best: dict[str, Assignment] = {}
     for rule in policy.rules:
         if _applies(policy, rule, facts):
-            _assign(best, rule, tokens, rule.id, rule.zh, rule.en)
-    _assign(best, policy.always, tokens, "always", "所有事件", "every incident")
+            _assign(best, rule, tokens, rule.id)
+    _assign(best, policy.always, tokens, "always")
     return tuple(sorted(best.values(), key=lambda row: (-row.tier.rank, row.department_id)))
 
 
@@ -144,14 +150,14 @@ def _applies(policy: SharingDocument, rule: SharingRule, facts: SharingFacts) ->
     return not rule.adcodes or (facts.adcode or "").startswith(rule.adcodes)
 
 
-def _assign(best: dict[str, Assignment], tiers: Tiers, tokens: Mapping[str, str | None], rule_id: str, zh: str, en: str) -> None:
+def _assign(best: dict[str, Assignment], tiers: Tiers, tokens: Mapping[str, str | None], rule_id: str) -> None:
     for name, tier in tiers.named():
         department_id = tokens.get(name, name)
         if department_id is None:
             continue
         held = best.get(department_id)
         if held is None or held.tier.rank < tier.rank:
-            best[department_id] = Assignment(department_id=department_id, tier=tier, rule_id=rule_id, zh=zh, en=en)
+            best[department_id] = Assignment(department_id=department_id, tier=tier, rule_id=rule_id)
 
 
 # ── shares as they stand: from the policy, by hand, by agreement, by an activated plan ──────────────────────────────────────────────
@@ -261,3 +267,78 @@ def agreed_tier(agreement: Agreement, event_types: tuple[str, ...], giver_holds:
     if agreement.event_types and not any(code.startswith(agreement.event_types) for code in event_types):
         return None
     return agreement.tier if agreement.tier.rank <= giver_holds.rank else giver_holds
+
+
+# ── what happened, as the feed tells it ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """Who was told of an incident and who has read it: one row a department and person (None: the department as such)."""
+
+    incident_id: str
+    department_id: str
+    person_id: str | None
+    told_at: str | None = None
+    told_by: str | None = None
+    seen_at: str | None = None
+
+
+@change("share.assigned", zh="按策略共享", en="the policy shared an incident")
+class ShareAssigned(ChangeBody, frozen=True, kw_only=True):
+    """Every department that shares in the incident by the policy from now on, and the incident, which some of them see for the first time."""
+
+    incident: IncidentView
+    assignments: tuple[Assignment, ...]
+    unread_after_min: int
+
+
+@change("share.granted", zh="事件共享", en="an incident was shared with a department")
+class ShareGranted(ChangeBody, frozen=True, kw_only=True):
+    """The share, and the incident, which the department may see for the first time."""
+
+    share: ShareRow
+    incident: IncidentView
+
+
+@change("share.ended", zh="共享结束", en="a share of an incident ended")
+class ShareEnded(ChangeBody, frozen=True, kw_only=True):
+    """Which incident, with which department (the change is addressed to it), and why. The department may still share in it otherwise."""
+
+    incident_id: str
+    department_id: str
+    origin: Origin
+    reason: str
+    share_id: str | None = None
+
+
+@change("receipt.told", zh="已告知", en="departments were told of an incident")
+class ReceiptTold(ChangeBody, frozen=True, kw_only=True):
+    """Who was told, by which notice."""
+
+    receipts: tuple[Receipt, ...]
+
+
+@change("receipt.seen", zh="已读", en="somebody opened an incident for the first time")
+class ReceiptSeen(ChangeBody, frozen=True, kw_only=True):
+    """Who has read it, and when."""
+
+    receipt: Receipt
+
+
+@change("agreement.saved", zh="共享协议变更", en="a sharing agreement was drafted, signed, activated or ended")
+class AgreementSaved(ChangeBody, frozen=True, kw_only=True):
+    """The agreement, whole, and what was done to it."""
+
+    agreement: Agreement
+    act: str
+    reason: str = ""
+
+
+@change("policy.changed", zh="策略变更", en="a policy was replaced by a new version")
+class PolicyChanged(ChangeBody, frozen=True, kw_only=True):
+    """Which policy (`roles`, `sharing`), its new version, and why."""
+
+    name: str
+    version: int
+    sha256: str
+    reason: str
