@@ -1,7 +1,7 @@
 // Every question the console can put to the hub, by noun. The only folder with fetch and WebSocket.
 import { ask, get, post, type Query } from './http'
 import type {
-  AgentView, Draft, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, Page, Quarantined, Readiness, Receipt, Report,
+  AgentView, Change, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, Page, Quarantined, Readiness, Receipt, Report,
   ReportView, Session,
 } from './types'
 
@@ -15,17 +15,18 @@ export const session = {
   close: () => ask<null>('DELETE', '/api/v1/session'),
 }
 
-export type IncidentAction = 'acknowledge' | 'verify' | 'false-alarm' | 'close' | 'reopen' | 'merge' | 'note' | 'grade'
+export type IncidentAction = 'acknowledge' | 'verify' | 'false-alarm' | 'close' | 'reopen' | 'merge' | 'not-the-same' | 'note' | 'grade'
 
 export const incidents = {
-  list: (query: Query) => get<Page<IncidentView>>('/api/v1/incidents', query),
+  list: (query: Query) => get<Page<IncidentView, number>>('/api/v1/incidents', query),
   page: (id: string) => get<IncidentPage>(`/api/v1/incidents/${encodeURIComponent(id)}`),
+  timeline: (id: string, before: number) => get<{ items: Change[]; next: number | null }>(`/api/v1/incidents/${encodeURIComponent(id)}/timeline`, { before }),
   act: (id: string, action: IncidentAction, body: Record<string, unknown> = {}, keepalive = false) =>
     ask<unknown>('POST', `/api/v1/incidents/${encodeURIComponent(id)}/${action}`, { body, keepalive }),
 }
 
 export const reports = {
-  file: (report: Report) => post<Receipt>('/api/v1/reports', report),
+  file: (report: Report, channel: 'web' | 'phone' = 'web') => ask<Receipt>('POST', '/api/v1/reports', { query: { channel }, body: report }),
   list: (query: Query) => get<Page<ReportView>>('/api/v1/reports', query),
   triage: (text: string) => post<Draft>('/api/v1/triage', { text }),
 }
@@ -35,14 +36,14 @@ export const eventTypes = {
 }
 
 export const agents = {
-  list: () => get<Page<AgentView>>('/api/v1/agents'),
+  list: () => get<{ items: AgentView[]; seq: number }>('/api/v1/agents'),
   code: (body: Record<string, unknown>) => post<EnrolmentCode>('/api/v1/agents/codes', body),
 }
 
 export const quarantine = {
-  list: (query: Query = {}) => get<Page<Quarantined>>('/api/v1/quarantine', query),
-  replay: (id: string, text: string) => post<Receipt>(`/api/v1/quarantine/${encodeURIComponent(id)}/replay`, { text }),
-  discard: (id: string, reason: string) => post<unknown>(`/api/v1/quarantine/${encodeURIComponent(id)}/discard`, { reason }),
+  list: (query: Query = {}) => get<Page<Quarantined> & { waiting: number }>('/api/v1/quarantine', query),
+  replay: (id: string, payload: string) => post<Receipt>(`/api/v1/quarantine/${encodeURIComponent(id)}/replay`, { payload }),
+  discard: (id: string) => post<unknown>(`/api/v1/quarantine/${encodeURIComponent(id)}/discard`),
 }
 
 export const obligations = {
@@ -50,6 +51,7 @@ export const obligations = {
 }
 
 export const hub = {
+  about: () => get<HubInfo>('/api/v1/hub'),
   readiness: () => get<Readiness>('/readyz'),
 }
 

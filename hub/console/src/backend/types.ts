@@ -12,6 +12,8 @@ export interface Place {
   lon?: number | null
   lat?: number | null
   crs?: Crs
+  /** The system it was sent in, where that was not WGS-84. */
+  sent_crs?: Crs | null
   adcode?: string | null
   road?: string | null
   road_km?: number | null
@@ -97,25 +99,36 @@ export interface Receipt {
   retry_after_s?: number | null
 }
 
-export interface ReportView extends Report {
-  no?: string | null
-  receipt_no?: string | null
+export interface ReportView extends Omit<Report, 'incident_id'> {
+  incident_id: string
+  /** Which of its incident's reports it is, from 1. */
+  number: number
+  receipt_no: string
   received_at: string
-  agent_id?: string | null
-  actor?: string | null
-  channel?: string | null
+  channel: string
+  actor: string
   department_id?: string | null
-  skew_ms?: number | null
+  agent_id?: string | null
+  /** The sender's clock against the hub's, in seconds. */
+  skew_s?: number | null
+  skew_flagged?: boolean
 }
 
+/** A grade that the consequences suggest: the criterion that fired, its value and limit, a sentence and the rule it comes from. */
 export interface GradeSuggestion {
   grade: string
-  criterion: string | Bilingual
-  source?: string | null
+  criterion: string
+  value: number
+  limit: number
+  zh: string
+  en: string
+  source: string
 }
 
 export interface IncidentView {
   id: string
+  /** Running number: the order of opening. */
+  number: number
   no: string
   title: string
   state: IncidentState
@@ -136,22 +149,35 @@ export interface IncidentView {
   source_trusted: boolean
   department_id: string | null
   report_count: number
+  last_report_kind: ReportKind
+  merged_into: string | null
   version: number
-  merged_into?: string | null
 }
 
+/** A duty with an owner and a time. */
 export interface Obligation {
   id: string
   kind: string
-  state: 'open' | 'met' | 'met_late' | 'missed' | 'excused' | 'returned'
+  state: 'open' | 'returned' | 'met' | 'met_late' | 'missed' | 'excused'
+  department_id: string
+  post_id: string
+  subject: string
+  title_zh: string
+  title_en: string
+  opens_at: string
   due_at: string
-  title?: string | Bilingual | null
-  owner?: string | null
-  department_id?: string | null
+  late_at: string
+  lock_at?: string | null
   incident_id?: string | null
-  met_at?: string | null
-  source?: string | null
   drill?: boolean
+  step?: number
+  ack_until?: string | null
+  ack_by?: string | null
+  met_at?: string | null
+  met_by?: string | null
+  rule?: string | null
+  reason?: string | null
+  version: number
 }
 
 export interface Change {
@@ -163,7 +189,8 @@ export interface Change {
   incident_id: string | null
   department_id: string | null
   drill: boolean
-  body: ChangeBody
+  /** Null once destroyed as the law asks; the chain still holds. */
+  body: ChangeBody | null
   zh?: string
   en?: string
 }
@@ -173,35 +200,46 @@ export interface ChangeBody {
   incident?: IncidentView
   report?: ReportView
   obligation?: Obligation
+  obligations?: Obligation[]
   agent?: AgentView
-  quarantined?: Quarantined
-  note?: string | null
+  proposal?: MergeProposal
+  text?: string | null
   reason?: string | null
   [other: string]: unknown
 }
 
-export interface MergeCandidate {
+/** A proposal that `incident_id` and the earlier `other_id` are one event; `score` from 0 to 1; `decided` once somebody has. */
+export interface MergeProposal {
+  id: string
   incident_id: string
-  no?: string
-  title?: string
-  score?: number
-  reasons?: Bilingual | string | string[]
-  distance_m?: number | null
-  apart_s?: number | null
+  other_id: string
+  score: number
+  reasons: Bilingual[]
+  proposed_at: string
+  decided: 'merged' | 'dismissed' | null
 }
 
 export interface IncidentPage {
   incident: IncidentView
   reports: ReportView[]
+  /** Newest first as the hub sends it; older entries are read on demand. */
   timeline: Change[]
-  obligations: Obligation[]
-  merge_candidates: MergeCandidate[]
+  merge_candidates: MergeProposal[]
+  /** The other incidents of the proposals. */
+  others: IncidentView[]
+  /** How much of it this reader sees. */
+  tier: 'lead' | 'assist' | 'informed' | null
+  /** The acts that are open to this reader on this incident. */
+  may: string[]
+  /** Read from the ledger beside the page; kept in step by the same changes. */
+  obligations?: Obligation[]
   seq: number
 }
 
-export interface Page<T> {
+/** A page of a list; `next` is what to pass as `before` for the page after it. */
+export interface Page<T, N = string> {
   items: T[]
-  next: string | null
+  next: N | null
   seq: number
 }
 
@@ -213,47 +251,55 @@ export interface EventType {
 
 export interface AgentView {
   id: string
-  name?: string | null
-  department_id?: string | null
-  enterprise_id?: string | null
-  state?: string | null
-  online?: boolean | null
-  seen_at?: string | null
-  queued?: number | null
+  name: string
+  kind: string
+  department_id: string
+  enterprise_id: string | null
+  trusted: boolean
+  created_at: string
+  revoked_at: string | null
+  online: boolean
+  seen_at: string | null
+  queued?: number
   version?: string | null
-  skew_ms?: number | null
-  trusted?: boolean | null
-  cameras?: unknown[] | null
+  skew_s?: number | null
+  cameras?: unknown[]
 }
 
 export interface EnrolmentCode {
   code: string
-  agent_id?: string | null
-  expires_at?: string | null
-  command?: string | null
-  url?: string | null
+  agent_id: string
+  /** What to type at the agent's end. */
+  command: string
+  expires_in_s: number
 }
 
+/** A message that could not be taken in. `payload` is its text as it came; `times` counts the same message refused again. */
 export interface Quarantined {
   id: string
-  agent_id: string | null
-  topic?: string | null
   received_at: string
+  last_at: string
+  times: number
+  channel: string
+  what: string
+  agent_id: string | null
+  message_id: string | null
   reason: string
   field: string | null
-  message?: Bilingual | string | null
-  text: string
-  state?: 'held' | 'replayed' | 'discarded'
-  size_bytes?: number | null
+  message: string
+  payload: string
+  size_bytes: number
+  state: 'waiting' | 'replayed' | 'discarded'
+  decided_at: string | null
+  decided_by: string | null
 }
 
 export interface HubInfo {
   id: string
   name: string
   version: string
-  /** A tile address of the district's own, with {z}/{x}/{y}; without one the bundled outline stands alone. */
-  map_tiles?: string | null
-  map_attribution?: string | null
+  /** A tile address of the district's own, with {z}/{x}/{y}; empty: the bundled outline stands alone. */
+  tile_url?: string | null
 }
 
 export interface Person {
@@ -274,9 +320,10 @@ export interface Session {
 }
 
 export interface PartState {
-  state: string
-  since: string | null
-  detail: string | null
+  state: 'ok' | 'degraded' | 'down'
+  since: string
+  zh: string
+  en: string
 }
 
 export interface Readiness {
@@ -291,7 +338,7 @@ export interface Draft {
 }
 
 export type Frame =
-  | { type: 'hello'; seq: number; now: string }
-  | { type: 'changes'; items: Change[] }
-  | { type: 'status'; parts: Record<string, PartState>; now: string }
+  | { type: 'hello'; seq: number; after?: number; now: string }
+  | { type: 'changes'; seq?: number; items: Change[] }
+  | { type: 'status'; seq?: number; ready?: boolean; parts: Record<string, PartState>; now: string }
   | { type: 'dropped'; reason: string }

@@ -1,15 +1,12 @@
 // Words for incidents: grades, states, casualties, loads. Every colour has its word here.
 import type { Casualties, Hazmat, IncidentView } from '@/backend/types'
 
-const GRADES: Record<string, 1 | 2 | 3 | 4> = {
-  extraordinary: 1, especially_major: 1, catastrophic: 1, I: 1, '1': 1, 特别重大: 1,
-  major: 2, II: 2, '2': 2, 重大: 2,
-  serious: 3, larger: 3, considerable: 3, III: 3, '3': 3, 较大: 3,
-  general: 4, ordinary: 4, IV: 4, '4': 4, 一般: 4,
-}
+const RANKS: Record<string, 1 | 2 | 3 | 4> = { extraordinary: 1, major: 2, serious: 3, general: 4 }
+
+export const GRADE_IDS = Object.keys(RANKS)
 
 /** 1 (特别重大) to 4 (一般), or null for a grade that these four do not name. */
-export const gradeRank = (grade: string | null | undefined): 1 | 2 | 3 | 4 | null => (grade ? (GRADES[grade] ?? null) : null)
+export const gradeRank = (grade: string | null | undefined): 1 | 2 | 3 | 4 | null => (grade ? (RANKS[grade] ?? null) : null)
 
 export const CASUALTIES = ['dead', 'missing', 'seriously_injured', 'injured', 'trapped', 'poisoned', 'evacuated'] as const satisfies readonly (keyof Casualties)[]
 

@@ -21,9 +21,7 @@ export function useTake() {
     taking.value = id
     fault.value = null
     try {
-      const answer = (await backend.act(id, 'acknowledge')) as { incident?: IncidentView } | IncidentView | null
-      const incident = answer && 'incident' in answer ? answer.incident : (answer as IncidentView | null)
-      if (incident?.id) incidents.place(incident)
+      incidents.place((await backend.act(id, 'acknowledge')) as IncidentView)
     } catch (error) {
       fault.value = sentenceOf(error)
     } finally {

@@ -38,7 +38,7 @@ export const useAlarm = defineStore('alarm', () => {
   let audio: AudioContext | null = null
   let timer: ReturnType<typeof setInterval> | undefined
 
-  const ours = computed(() => session.may('incident.acknowledge'))
+  const ours = computed(() => session.may('incident.take'))
   const ringing = computed(() => session.signed_in && incidents.waiting.length > 0)
   const quiet_s = computed(() => Math.max(0, Math.ceil((quiet_until.value - clock.now) / 1000)))
 

@@ -1,7 +1,7 @@
 // One incident's page as state: facts, chain of reports, timeline and duties, in step with the live feed while the page is open.
-import { reactive } from 'vue'
-import { incidents as backend } from '@/backend'
-import type { Change, IncidentPage, Obligation, ReportView } from '@/backend/types'
+import { ref, type Ref } from 'vue'
+import { incidents as backend, obligations } from '@/backend'
+import type { Change, IncidentPage, MergeProposal, Obligation, ReportView } from '@/backend/types'
 import { Mirror } from './mirror'
 
 function upsert<T extends { id: string }>(list: T[], item: T): void {
@@ -12,35 +12,36 @@ function upsert<T extends { id: string }>(list: T[], item: T): void {
 
 /** Apply a change to the page of its incident; changes of other incidents leave it alone. */
 export function applyToPage(page: IncidentPage, change: Change): void {
-  const { incident, report, obligation } = change.body
-  const ours = change.incident_id === page.incident.id || incident?.id === page.incident.id
+  const { incident, report, obligation, obligations, proposal } = change.body ?? {}
+  const id = page.incident.id
+  const ours = change.incident_id === id || incident?.id === id || proposal?.incident_id === id || proposal?.other_id === id
   if (!ours) return
-  if (incident && incident.id === page.incident.id) page.incident = incident
+  if (incident?.id === id) page.incident = incident
   if (report) upsert<ReportView>(page.reports, report)
-  if (obligation) upsert<Obligation>(page.obligations, obligation)
-  if (Array.isArray(change.body.merge_candidates)) page.merge_candidates = change.body.merge_candidates
+  for (const duty of [obligation, ...(obligations ?? [])]) {
+    if (duty?.incident_id === id) upsert<Obligation>((page.obligations ??= []), duty)
+  }
+  if (proposal) upsert<MergeProposal>(page.merge_candidates, proposal)
   if (!page.timeline.some((held) => held.seq === change.seq)) page.timeline.push(change)
   page.seq = change.seq
 }
 
 export interface OpenPage {
-  page: IncidentPage | null
+  page: Ref<IncidentPage | null>
   mirror: Mirror<IncidentPage>
 }
 
-/** Open an incident's page; the caller lets `live.follow` know its mirror and calls `mirror.reload()`. */
-export function openPage(id: string): OpenPage {
-  const held: OpenPage = reactive({
-    page: null,
-    mirror: null as unknown as Mirror<IncidentPage>,
-  })
-  held.mirror = new Mirror<IncidentPage>({
+/** Open an incident's page: the caller lets the live feed follow its mirror, which takes the snapshot. */
+export function openPage(id: string, may: (action: string) => boolean): OpenPage {
+  const page = ref<IncidentPage | null>(null)
+  const mirror = new Mirror<IncidentPage>({
     load: async () => {
       const data = await backend.page(id)
-      return { seq: data.seq, data }
+      const duties = may('obligation.list') ? await obligations.list({ incident_id: id }).catch(() => null) : null
+      return { seq: data.seq, data: { ...data, obligations: duties?.items ?? [] } }
     },
-    place: (data) => (held.page = data),
-    apply: (change) => held.page && applyToPage(held.page, change),
+    place: (data) => (page.value = data),
+    apply: (change) => page.value && applyToPage(page.value, change),
   })
-  return held
+  return { page, mirror }
 }

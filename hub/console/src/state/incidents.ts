@@ -18,7 +18,7 @@ export function placeIncident(map: IncidentMap, incident: IncidentView): void {
 
 /** Apply the incident that a change carries. */
 export function applyIncident(map: IncidentMap, change: Change): void {
-  if (change.body.incident) placeIncident(map, change.body.incident)
+  if (change.body?.incident) placeIncident(map, change.body.incident)
 }
 
 /** Whether the desk still has to take it: not acknowledged, and neither merged nor closed nor called false. */
@@ -31,9 +31,9 @@ export function byUrgency(a: IncidentView, b: IncidentView): number {
   const waiting = Number(awaits(b)) - Number(awaits(a))
   if (waiting) return waiting
   if (awaits(a)) {
-    return Number(a.drill) - Number(b.drill) || Number(b.urgent) - Number(a.urgent) || a.opened_at.localeCompare(b.opened_at) || a.id.localeCompare(b.id)
+    return Number(a.drill) - Number(b.drill) || Number(b.urgent) - Number(a.urgent) || a.number - b.number
   }
-  return b.opened_at.localeCompare(a.opened_at) || b.id.localeCompare(a.id)
+  return b.number - a.number
 }
 
 export type Shown = 'open' | 'waiting' | 'unverified' | 'verified' | 'ended' | 'all'
@@ -59,7 +59,7 @@ export function belongs(incident: IncidentView, shown: Shown): boolean {
 export const useIncidents = defineStore('incidents', () => {
   const live = useLive()
   const all = ref<IncidentMap>({})
-  const next = ref<string | null>(null)
+  const next = ref<number | null>(null)
   const loaded = ref(false)
   const loading_more = ref(false)
 
@@ -70,14 +70,15 @@ export const useIncidents = defineStore('incidents', () => {
   /** The newest page, and besides it every incident that waits however old it is. The smaller sequence counts: replaying a change is harmless. */
   async function load() {
     const newest = await backend.list({ limit: PAGE })
-    const unanswered = await backend.list({ waiting: true, limit: PAGE })
+    const unanswered = await backend.list({ open: true, acknowledged: false, limit: PAGE })
     return { seq: Math.min(newest.seq, unanswered.seq), data: { items: [...unanswered.items, ...newest.items], next: newest.next } }
   }
 
-  const mirror = new Mirror<{ items: IncidentView[]; next: string | null }>({
+  const mirror = new Mirror<{ items: IncidentView[]; next: number | null }>({
     load,
     place: (page) => {
-      all.value = Object.fromEntries(page.items.map((incident) => [incident.id, incident]))
+      all.value = {}
+      page.items.forEach((incident) => placeIncident(all.value, incident))
       next.value = page.next
       loaded.value = true
     },

@@ -1,16 +1,19 @@
 // The live feed as state: the line, the age of what is on the screen, the hub's parts; hands every change to the mirrors.
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { openLive, type Line } from '@/backend'
+import { openLive, Refused, type Line } from '@/backend'
 import type { Dial } from '@/backend/live'
 import type { Change, Frame, PartState } from '@/backend/types'
 import { useClock } from './clock'
-import type { Mirror } from './mirror'
+import type { Followed } from './mirror'
 
 /** Heartbeats come every 2 s; after two are missing, what is on the screen is called stale (within 5 s of the break). */
 export const STALE_AFTER_MS = 4_200
 const RECENT = 60
 const REFILL_MS = 3_000
+
+/** Whether a part of the hub does what it should. */
+export const isWell = (part: PartState): boolean => part.state === 'ok'
 
 export const useLive = defineStore('live', () => {
   const clock = useClock()
@@ -20,7 +23,7 @@ export const useLive = defineStore('live', () => {
   const parts = ref<Record<string, PartState>>({})
   const dropped = ref<string | null>(null)
   const recent = shallowRef<Change[]>([])
-  const mirrors = new Set<Mirror<unknown>>()
+  const mirrors = new Set<Followed>()
   const listeners = new Set<(change: Change) => void>()
   let close: (() => void) | null = null
   let fresh = true
@@ -28,13 +31,18 @@ export const useLive = defineStore('live', () => {
   const age_ms = computed(() => (heard_at.value === null ? null : Math.max(0, clock.now - clock.offset_ms - heard_at.value)))
   const stale = computed(() => age_ms.value === null ? line.value === 'waiting' : age_ms.value > STALE_AFTER_MS)
   const stale_since = computed(() => (heard_at.value === null ? null : new Date(heard_at.value + clock.offset_ms).toISOString()))
-  const degraded = computed(() => Object.entries(parts.value).filter(([, part]) => !['ok', 'ready', 'up'].includes(part.state)))
+  const degraded = computed(() => Object.entries(parts.value).filter(([, part]) => !isWell(part)))
 
   function changed(change: Change): void {
     seq.value = Math.max(seq.value ?? 0, change.seq)
     mirrors.forEach((mirror) => mirror.offer(change))
     recent.value = [change, ...recent.value].slice(0, RECENT)
     listeners.forEach((listener) => listener(change))
+  }
+
+  /** The feed has gone on, though nothing of it was for us: resume from there. */
+  function reached(at: number | undefined): void {
+    if (at !== undefined && !fresh) seq.value = Math.max(seq.value ?? 0, at)
   }
 
   function frame(message: Frame): void {
@@ -47,10 +55,12 @@ export const useLive = defineStore('live', () => {
         break
       case 'changes':
         message.items.forEach(changed)
+        reached(message.seq)
         break
       case 'status':
         clock.set(message.now)
         parts.value = message.parts
+        reached(message.seq)
         break
       case 'dropped':
         dropped.value = message.reason
@@ -70,9 +80,12 @@ export const useLive = defineStore('live', () => {
     })
   }
 
-  /** Take a snapshot; where that fails while the line is open, try again, as long as anybody follows. */
-  function refill(mirror: Mirror<unknown>): void {
-    mirror.reload().catch(() => setTimeout(() => mirrors.has(mirror) && line.value === 'open' && refill(mirror), REFILL_MS))
+  /** Take a snapshot; where nothing answers, try again as long as anybody follows. */
+  function refill(mirror: Followed, failed?: (error: unknown) => void): void {
+    mirror.reload().catch((error: unknown) => {
+      failed?.(error)
+      if (!(error instanceof Refused)) setTimeout(() => mirrors.has(mirror) && !mirror.ready && refill(mirror, failed), REFILL_MS)
+    })
   }
 
   function start(dial?: Dial): void {
@@ -88,11 +101,11 @@ export const useLive = defineStore('live', () => {
     recent.value = []
   }
 
-  /** Keep a mirror in step from now on; call the returned function to let go. */
-  function follow(mirror: Mirror<never> | Mirror<unknown>): () => void {
-    mirrors.add(mirror as Mirror<unknown>)
-    if (!fresh) refill(mirror as Mirror<unknown>)
-    return () => mirrors.delete(mirror as Mirror<unknown>)
+  /** Keep a mirror in step from now on, beginning with a snapshot; call the returned function to let go. */
+  function follow(mirror: Followed, failed?: (error: unknown) => void): () => void {
+    mirrors.add(mirror)
+    if (close) refill(mirror, failed)
+    return () => mirrors.delete(mirror)
   }
 
   function listen(listener: (change: Change) => void): () => void {

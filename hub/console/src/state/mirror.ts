@@ -4,6 +4,13 @@ import type { Change } from '@/backend/types'
 /** Changes kept while a snapshot is under way. More than this and the snapshot is taken again, since it is old by then. */
 export const QUEUE_LIMIT = 5_000
 
+/** What the live feed needs of a mirror, whatever it mirrors. */
+export interface Followed {
+  readonly ready: boolean
+  offer(change: Change): void
+  reload(): Promise<void>
+}
+
 export interface Snapshot<T> {
   seq: number
   data: T
@@ -22,7 +29,7 @@ export interface MirrorParts<T> {
  * Keep a copy in step: while a snapshot loads, changes wait in a queue; afterwards only those newer than the snapshot are applied,
  * each once and in order. Offer it every change of the live feed from before `reload` is called.
  */
-export class Mirror<T> {
+export class Mirror<T> implements Followed {
   seq = -1
   private queue: Change[] = []
   private loading: Promise<void> | null = null

@@ -1,0 +1,22 @@
+// Words for changes and for who made them. A kind that this console does not know is shown by the words the hub sends, or by its name.
+import { useI18n } from 'vue-i18n'
+import type { Change, Locale } from '@/backend/types'
+
+export function useChangeWords() {
+  const { t, te } = useI18n()
+
+  function kindWords(change: Change, locale: Locale): string {
+    const key = `changes.${change.kind.replace('.', '_')}`
+    const own = change[locale]
+    return te(key) ? t(key) : (own ?? change.kind)
+  }
+
+  /** `person:…`, `agent:…`, `system:…` in words; ids stay ids where no name is known. */
+  function actorWords(actor: string, names: Record<string, string> = {}): string {
+    if (names[actor]) return names[actor]
+    const [kind, id] = [actor.slice(0, actor.indexOf(':')), actor.slice(actor.indexOf(':') + 1)]
+    return te(`changes.actors.${kind}`) ? `${t(`changes.actors.${kind}`)} ${id.length > 20 ? id.slice(-6) : id}` : actor
+  }
+
+  return { kindWords, actorWords }
+}
