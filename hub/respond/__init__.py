@@ -1,0 +1,18 @@
+"""The reactors on the change feed. A further one is one line in `reactors`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hub.respond.merging import Merging
+from hub.respond.reactor import Reactor
+from hub.respond.waiting import Waiting
+
+if TYPE_CHECKING:
+    from hub.ingest.intake import Intake
+    from hub.ingest.registry import Registry
+
+
+def reactors(intake: Intake, registry: Registry, **parts: Any) -> list[Reactor]:
+    """Every reactor of this process."""
+    return [Waiting(intake, registry), Merging()]

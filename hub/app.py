@@ -1,0 +1,192 @@
+"""The composition root: opens the adapters once, runs the stages in one task group, closes in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from hub.clock import Clock, SystemClock
+from hub.errors import Rejected
+from hub.ingest.intake import Intake
+from hub.ingest.presence import Presences
+from hub.ingest.registry import Registry
+from hub.ingest.session import Broker, Session
+from hub.operate.health import Health, disk_probe, flag_probe, store_probe
+from hub.operate.secrets import given_secret, own_secret
+from hub.respond import reactors
+from hub.respond.reactor import Runner
+from hub.settings import Settings
+from hub.store import Store
+from hub.store.access import PolicyBook
+from hub.web.app import make_app
+from hub.web.guard import Guard
+from hub.web.live import LiveFeed
+from hub.web.services import Services
+
+log = logging.getLogger("hub")
+STAGES = frozenset({"ingest", "respond", "web"})
+CLOSE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A hub that is up: where its web and its broker are, and the services, for tests and the first-start link."""
+
+    services: Services
+    web_url: str
+    mqtt_port: int
+    session: Session | None
+
+
+async def serve(settings: Settings, *, only: frozenset[str] = STAGES, on_ready: Callable[[Running], Any] | None = None) -> None:
+    """Run the hub until SIGTERM or SIGINT. `only` names the stages of this process. Raises Rejected for settings that cannot work."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(name, stop.set)
+    async with running(settings, only=only) as hub:
+        if on_ready is not None:
+            result = on_ready(hub)
+            if asyncio.iscoroutine(result):
+                await result
+        await stop.wait()
+        log.info("stopping")
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, only: frozenset[str] = STAGES, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """A running hub as a context: everything is open inside, and closed in reverse at the end."""
+    if unknown := only - STAGES:
+        raise Rejected("settings", f"没有这样的部分：{', '.join(sorted(unknown))}", f"there is no stage {', '.join(sorted(unknown))}", field="only")
+    async with AsyncExitStack() as stack:
+        hub = await _open(stack, settings, only, clock or SystemClock())
+        yield hub
+
+
+async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str], clock: Clock) -> Running:
+    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = await stack.enter_async_context(Store(settings.database_url, clock))
+    await _first_start(store, settings)
+    registry = Registry(store)
+    await registry.load()
+    intake = Intake(store, zone=settings.local_zone, batch=settings.batch_reports, queue=settings.queue_reports,
+                    quota_per_minute=settings.quota_per_minute)
+    presences, policies = Presences(store), PolicyBook()
+    health = Health(clock, needed=frozenset({"store", "broker"}) if "ingest" in only else frozenset({"store"}))
+    tasks: dict[str, Any] = {"registry": registry.run, "intake": intake.run, "presence": presences.run, "health": health.run}
+    if not store.is_sqlite:
+        tasks["listen"] = store.listen
+    mqtt_port, session = await _broker(stack, settings, only, store, intake, registry, presences, health, tasks)
+    live = LiveFeed(store, policies)
+    guard = Guard(store, settings, policies, clock)
+    services = Services(
+        store=store, clock=clock, settings=settings, intake=intake, health=health, authenticate=guard.authenticate, registry=registry,
+        policies=policies, live=live, mqtt_address=lambda host: _mqtt_address(settings, mqtt_port, host),
+    )
+    services.extra["guard"] = guard
+    if session is not None:
+        services.extra["session"] = session
+    health.probes["store"] = store_probe(store)
+    health.probes["disk"] = disk_probe(settings.data_path)
+    if "respond" in only:
+        for reactor in reactors(intake, registry):
+            tasks[f"react.{reactor.name}"] = Runner(store, reactor).run
+    if "web" in only:
+        tasks["live"] = live.run
+    await health.ask()
+    await stack.enter_async_context(_tasks(tasks, intake))
+    web_url = await _web(stack, settings, services) if "web" in only else ""
+    return Running(services, web_url, mqtt_port, session)
+
+
+async def _first_start(store: Store, settings: Settings) -> None:
+    """What an empty store needs: the organisation as shipped, and the demo district where it was asked for."""
+    from hub.operate.first_start import prepare
+
+    await prepare(store, settings)
+
+
+async def _broker(
+    stack: AsyncExitStack, settings: Settings, only: frozenset[str], store: Store, intake: Intake, registry: Registry, presences: Presences,
+    health: Health, tasks: dict[str, Any],
+) -> tuple[int, Session | None]:
+    """Start the embedded broker where there is none outside, and the hub's session at it."""
+    if "ingest" not in only:
+        return urlsplit(settings.broker).port or 0, None
+    if settings.broker == "embedded":
+        from hub.ingest.broker import embedded
+
+        password = own_secret(settings.data_path, "hub-mqtt")
+        port = await stack.enter_async_context(embedded(settings, registry, password))
+        broker = Broker("127.0.0.1", port, "hub", password)
+    else:
+        password = given_secret(settings.broker_password_file, "MQTT") if settings.broker_password_file else ""
+        broker = Broker.from_url(settings.broker, settings.broker_user, password or None, settings.broker_ca_file or None)
+        port = broker.port
+    share = "ingest" if settings.ingest_workers > 1 else None
+    client_id = "hub" if share is None else f"hub-{socket.gethostname()}-{port}"
+    session = Session(broker, settings.hub_id, intake, registry, presences, client_id=client_id, share=share)
+    tasks["session"] = session.run
+    health.probes["broker"] = flag_probe(
+        session.link.connected.is_set, ("消息服务器已连接", "消息服务器断开，正在重连；终端会保存报告"),
+        ("connected to the broker", "the broker is away; reconnecting, agents keep their reports"))
+    return port, session
+
+
+def _mqtt_address(settings: Settings, port: int, host: str) -> tuple[str, int, bool]:
+    if settings.broker == "embedded":
+        tls = bool(settings.broker_tls_port)
+        return host, settings.broker_tls_port or port, tls
+    broker = Broker.from_url(settings.broker, "", None)
+    return broker.host, broker.port, broker.tls
+
+
+@contextlib.asynccontextmanager
+async def _tasks(tasks: dict[str, Any], intake: Intake) -> AsyncIterator[None]:
+    """The stages in one task group; at the end they are cancelled and what is in the intake's hands is finished, within 10 s."""
+    group = asyncio.TaskGroup()
+    async with group:
+        running = [group.create_task(run(), name=name) for name, run in tasks.items()]
+        # the session is connected before anybody is told that the hub is ready
+        await asyncio.sleep(0)
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S / 2):
+                    await intake.drain()
+
+
+async def _web(stack: AsyncExitStack, settings: Settings, services: Services) -> str:
+    runner = web.AppRunner(make_app(services), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    context = None
+    if settings.tls_cert_file:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
+    site = web.TCPSite(runner, settings.web_host, settings.web_port, ssl_context=context)
+    try:
+        await site.start()
+    except OSError as error:
+        raise Rejected("port_taken", f"端口 {settings.web_port} 已被占用，请用 --port 换一个",
+                       f"the port {settings.web_port} is taken; choose another with --port ({error.strerror})", field="web_port") from None
+    sockets = site._server.sockets  # type: ignore[union-attr] # aiohttp has no public way to learn the port of port 0
+    port = sockets[0].getsockname()[1]
+    host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104 compared, not bound
+    return f"{'https' if context else 'http'}://{host}:{port}"

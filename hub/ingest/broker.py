@@ -1,0 +1,386 @@
+"""The embedded broker: amqtt behind a front of our own that lets nobody near a session before they have shown who they are.
+
+The front owns the sockets. It reads the CONNECT itself (10 s, 4 KiB), answers MQTT 5 with 'unacceptable version', checks the password,
+holds client id = user name, ends an older connection of the same identity in order, bounds every packet and every write buffer, and
+only then hands the stream to amqtt. amqtt looks a session up before it authenticates, queues without bound and grants `$share`: none of
+that can be reached from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hub.wire import MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
+
+if TYPE_CHECKING:
+    from hub.ingest.registry import Registry
+    from hub.settings import Settings
+
+log = logging.getLogger("hub.broker")
+CONNECT_S: Final = 10.0
+CONNECT_BYTES: Final = 4096
+STALLED_BYTES: Final = 4_194_304
+"""What may wait in one connection's write buffer before it is cut (our own choice: a second of four 8 Mbit/s feeds)."""
+OFFLINE_MESSAGES: Final = 1000
+"""What amqtt may keep for a session that is away (as Mosquitto's default of max_queued_messages)."""
+HUB_PREFIX: Final = "hub"
+_ACCEPTED, _BAD_VERSION, _BAD_ID, _BAD_PASSWORD, _NOT_ALLOWED = 0, 1, 2, 4, 5
+_FAILURES_S: Final = 1.0
+
+
+class _Refused(Exception):
+    """A connection that is not let in; `code` is the CONNACK's, or None where nothing is answered."""
+
+    def __init__(self, code: int | None, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """What a CONNECT packet says, as far as the front asks."""
+
+    client_id: str
+    username: str
+    password: str
+    will_topic: str | None
+
+
+def parse_connect(body: bytes) -> Connect:
+    """Read the body of a CONNECT (MQTT 3.1.1, section 3.1); raises _Refused with the code of the CONNACK."""
+    try:
+        reader = _Fields(body)
+        protocol, level, flags = reader.text(), reader.byte(), reader.byte()
+        if protocol != "MQTT" or level != 4:
+            raise _Refused(_BAD_VERSION, f"protocol {protocol!r} level {level}")
+        if flags & 0x01 or (flags & 0x18) == 0x18:
+            raise _Refused(None, "malformed CONNECT flags")
+        reader.skip(2)
+        client_id = reader.text()
+        will_topic = None
+        if flags & 0x04:
+            will_topic = reader.text()
+            reader.text_bytes()
+        username = reader.text() if flags & 0x80 else ""
+        password = reader.text() if flags & 0x40 else ""
+    except (IndexError, UnicodeDecodeError):
+        raise _Refused(None, "malformed CONNECT") from None
+    return Connect(client_id, username, password, will_topic)
+
+
+class _Fields:
+    """Length-prefixed fields of a packet."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.at = 0
+
+    def byte(self) -> int:
+        self.at += 1
+        return self.body[self.at - 1]
+
+    def skip(self, n: int) -> None:
+        self.at += n
+
+    def text_bytes(self) -> bytes:
+        length = self.byte() << 8 | self.byte()
+        if self.at + length > len(self.body):
+            raise IndexError
+        self.at += length
+        return self.body[self.at - length : self.at]
+
+    def text(self) -> str:
+        return self.text_bytes().decode()
+
+
+async def read_packet(reader: asyncio.StreamReader, limit: int) -> tuple[int, bytes, bytes]:
+    """One packet: its type, its header bytes as they came, its body. Raises _Refused for one above `limit` bytes."""
+    first = await reader.readexactly(1)
+    header = bytearray(first)
+    length, shift = 0, 0
+    while True:
+        byte = (await reader.readexactly(1))[0]
+        header.append(byte)
+        length |= (byte & 0x7F) << shift
+        if not byte & 0x80:
+            break
+        shift += 7
+        if shift > 21:
+            raise _Refused(None, "malformed length")
+    if length > limit:
+        raise _Refused(None, f"a packet of {length} bytes")
+    return first[0] >> 4, bytes(header), await reader.readexactly(length)
+
+
+class Front:
+    """The listener. `accepts(username, password)` decides who comes in; `acl` what an identity may publish and subscribe."""
+
+    def __init__(self, broker: Any, topics: Topics, accepts: Callable[[str, str], bool], *, connect_s: float = CONNECT_S,
+                 stalled_bytes: int = STALLED_BYTES) -> None:
+        self.broker = broker
+        self.topics = topics
+        self.accepts = accepts
+        self.connect_s = connect_s
+        self.stalled_bytes = stalled_bytes
+        self.live: dict[str, _Connection] = {}
+        self.refused = 0
+        self.cut = 0
+        self._failures: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection from its first byte to its last."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._admit(reader, writer)
+        except _Refused as error:
+            self.refused += 1
+            log.info("refused %s: %s", writer.get_extra_info("peername"), error)
+            if error.code is not None:
+                writer.write(bytes((0x20, 2, 0, error.code)))
+                with contextlib.suppress(ConnectionError, TimeoutError):
+                    async with asyncio.timeout(2):
+                        await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(self.connect_s):
+            kind, header, body = await read_packet(reader, CONNECT_BYTES)
+        if kind != 1:
+            raise _Refused(None, "the first packet is not a CONNECT")
+        connect = parse_connect(body)
+        await self._authenticate(connect, writer)
+        name = connect.username
+        older = self.live.get(name)
+        if older is not None:
+            await older.end()
+        connection = self.live[name] = _Connection(self, name, reader, writer, header + body)
+        try:
+            await self.broker.external_connected(connection, connection, "default")
+        finally:
+            connection.done.set()
+            if self.live.get(name) is connection:
+                del self.live[name]
+
+    async def _authenticate(self, connect: Connect, writer: asyncio.StreamWriter) -> None:
+        peer = str((writer.get_extra_info("peername") or ("?",))[0])
+        if not self.accepts(connect.username, connect.password):
+            self._failures[peer] = time.monotonic()
+            await asyncio.sleep(_FAILURES_S)  # a guess costs its guesser a second, and nobody else anything
+            raise _Refused(_BAD_PASSWORD, f"wrong user name or password for {connect.username!r}")
+        if connect.client_id != connect.username:
+            raise _Refused(_BAD_ID, "the client id is not the user name")
+        if connect.will_topic is not None and not self.may_publish(connect.username, connect.will_topic):
+            raise _Refused(_NOT_ALLOWED, "the last will is not in the agent's own topics")
+
+    def may_publish(self, name: str, topic: str) -> bool:
+        """The fence: an agent below its own `up/`; the hub to any agent's `down/`."""
+        if "+" in topic or "#" in topic or topic.startswith("$"):
+            return False
+        if is_hub(name):
+            agent, _, rest = topic.removeprefix(self.topics.root + "/").partition("/")
+            return topic.startswith(self.topics.root + "/") and bool(agent) and rest.startswith("down/")
+        return topic.startswith(self.topics.up(name, ""))
+
+    def may_subscribe(self, name: str, topic_filter: str) -> bool:
+        """An agent below its own `down/`; the hub below the agents' root; `$share` nobody (amqtt grants it and delivers nothing)."""
+        if topic_filter.startswith("$"):
+            return False
+        if is_hub(name):
+            return topic_filter.startswith(self.topics.root + "/")
+        return topic_filter.startswith(self.topics.down(name, ""))
+
+    async def cut_off(self, agent_id: str) -> None:
+        """End the connections of a revoked agent and of its media identity."""
+        for name in (agent_id, agent_id + MEDIA_SUFFIX):
+            connection = self.live.get(name)
+            if connection is not None:
+                self.cut += 1
+                await connection.end()
+
+    async def close(self) -> None:
+        """End every connection."""
+        for connection in list(self.live.values()):
+            connection.abort()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def is_hub(name: str) -> bool:
+    """Is this one of the hub's own identities (`hub`, `hub-media`)? No agent can be named so."""
+    return name == HUB_PREFIX or name.startswith(HUB_PREFIX + "-")
+
+
+class _Connection:
+    """A stream as amqtt reads and writes it: whole packets within the limit in, a bounded buffer out. Reader and writer adapter in one."""
+
+    def __init__(self, front: Front, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes) -> None:
+        self.front = front
+        self.name = name
+        self.done = asyncio.Event()
+        self._reader = reader
+        self._writer = writer
+        self._ready = bytearray(first)
+        self._limit = (MAX_MEDIA_BYTES if name.endswith(MEDIA_SUFFIX) or is_hub(name) else MAX_MESSAGE_BYTES) + 1024
+        self._closed = False
+
+    async def read(self, n: int = -1) -> bytes:
+        """`n` bytes of the stream of packets that have passed the limit."""
+        while len(self._ready) < max(n, 1):
+            try:
+                _, header, body = await read_packet(self._reader, self._limit)
+            except _Refused as error:
+                log.warning("cut %s: %s", self.name, error)
+                self.front.cut += 1
+                self.abort()
+                raise ConnectionResetError(str(error)) from None
+            self._ready += header
+            self._ready += body
+        size = len(self._ready) if n < 0 else n
+        out = bytes(self._ready[:size])
+        del self._ready[:size]
+        return out
+
+    def feed_eof(self) -> None:
+        """Part of the adapter's interface."""
+        self._reader.feed_eof()
+
+    def write(self, data: bytes) -> None:
+        """Write, or cut a subscriber that has stopped reading: its buffer is bounded."""
+        if self._closed:
+            return
+        transport = self._writer.transport
+        if transport.get_write_buffer_size() + len(data) > self.front.stalled_bytes:
+            log.warning("cut %s: it stopped reading, %d bytes wait", self.name, transport.get_write_buffer_size())
+            self.front.cut += 1
+            self.abort()
+            return
+        self._writer.write(data)
+
+    async def drain(self) -> None:
+        """Nothing to wait for: the bound is in `write`, and waiting would pile up amqtt's tasks instead."""
+
+    def get_peer_info(self) -> tuple[str, int] | None:
+        """Address and port of the other side."""
+        peer = self._writer.get_extra_info("peername")
+        return (peer[0], peer[1]) if peer else ("?", 0)
+
+    def get_ssl_info(self) -> Any:
+        """The TLS session, or None."""
+        return self._writer.get_extra_info("ssl_object")
+
+    async def close(self) -> None:
+        """Close in order."""
+        if not self._closed:
+            self._closed = True
+            self._writer.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._closed = True
+        self._writer.transport.abort()
+
+    async def end(self) -> None:
+        """Close at once, and wait until amqtt has let go of the session."""
+        self.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await self.done.wait()
+
+
+def _make_broker(front_of: Callable[[], Front]) -> Any:
+    """An amqtt broker whose decisions are the front's."""
+    from amqtt.broker import Broker
+    from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
+
+    class Behind(Broker):  # type: ignore[misc, unused-ignore]
+        async def _authenticate(self, session: Any, _listener: Any) -> bool:
+            return session.username in front_of().live
+
+        async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:
+            if action is Action.PUBLISH:
+                return front_of().may_publish(session.client_id, topic)
+            if action is Action.SUBSCRIBE:
+                return front_of().may_subscribe(session.client_id, topic)
+            return True
+
+    listener = ListenerConfig(type=ListenerType.EXTERNAL, bind="front")
+    return Behind(BrokerConfig(listeners={"default": listener}, plugins={}))
+
+
+@contextlib.asynccontextmanager
+async def embedded(settings: Settings, registry: Registry, hub_password: str) -> AsyncIterator[int]:
+    """Run the embedded broker on the settings' ports; gives the plain port. Agents come in with their own credential."""
+    def accepts(username: str, password: str) -> bool:
+        if is_hub(username):
+            import hmac
+
+            return hmac.compare_digest(password.encode(), hub_password.encode())
+        return registry.accepts(username, password)
+
+    fronts: list[Front] = []
+    broker = _make_broker(lambda: fronts[0])
+    front = Front(broker, Topics(settings.hub_id), accepts)
+    fronts.append(front)
+    await broker.start()
+    servers = [await asyncio.start_server(front.connected, settings.broker_host, settings.broker_port)]
+    if settings.broker_tls_port:
+        servers.append(await asyncio.start_server(front.connected, settings.broker_host, settings.broker_tls_port,
+                                                  ssl=_tls(settings)))
+    revoked: asyncio.Queue[str] = asyncio.Queue()
+    registry.on_revoked.append(revoked)
+    chores = [asyncio.create_task(_cut_revoked(front, revoked), name="broker.revoked"),
+              asyncio.create_task(_trim(broker), name="broker.trim")]
+    try:
+        yield servers[0].sockets[0].getsockname()[1]
+    finally:
+        for server in servers:
+            server.close()
+        for chore in chores:
+            chore.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
+        await front.close()
+        with contextlib.suppress(Exception):  # amqtt's own shutdown may trip over sessions that are already gone
+            async with asyncio.timeout(3):
+                await broker.shutdown()
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
+    ca = Path(settings.data_path) / "ca" / "ca.pem"
+    if ca.is_file():
+        context.load_verify_locations(ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+async def _cut_revoked(front: Front, revoked: asyncio.Queue[str]) -> None:
+    while True:
+        await front.cut_off(await revoked.get())
+
+
+async def _trim(broker: Any) -> None:
+    """Hold what amqtt keeps for absent sessions to its bound: the oldest goes, since only the receipt counts."""
+    while True:
+        await asyncio.sleep(0.5)
+        for session, _handler in list(broker.sessions.values()):
+            queue = session.retained_messages
+            while queue.qsize() > OFFLINE_MESSAGES:
+                queue.get_nowait()
