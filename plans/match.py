@@ -7,7 +7,7 @@ where equal conditions are tested once per incident however many plans ask them.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
@@ -19,6 +19,7 @@ from plans.facts import (
     FIELD_ORDER,
     FIELDS,
     GRADE_RANK,
+    VALUE_ZH,
     FieldKind,
     IncidentFacts,
     code_prefix,
@@ -212,12 +213,16 @@ def _values_test(path: str, hit: Callable[[object], int], absent: int = -1) -> _
 
         return test
 
+    def settled(facts: IncidentFacts) -> bool:
+        """A load whose UN number is known needs no name any more."""
+        return path == "hazmat.name" and all(load.un or load.name for load in facts.hazmat)
+
     def test_loads(facts: IncidentFacts) -> int:
         if not facts.hazmat:
             return absent if facts.hazmat_present is False else 0
         values = read(facts)
-        best = max((hit(value) for value in values), default=0)
-        return best if best > 0 or len(values) == len(facts.hazmat) else 0
+        best = max((hit(value) for value in values), default=-1 if settled(facts) else 0)
+        return best if best > 0 or len(values) == len(facts.hazmat) or settled(facts) else 0
 
     return test_loads
 
@@ -423,7 +428,7 @@ def describe(leaf: Leaf) -> tuple[str, str]:
             return f"事件类型属于 {codes}", f"event type under {', '.join((*leaf.codes, *leaf.families))}"
         case OneOf():
             spec = FIELDS[leaf.field]
-            return f"{spec.zh}为 {'、'.join(leaf.values)}", f"{spec.en} is {' or '.join(leaf.values)}"
+            return f"{spec.zh}为{'、'.join(VALUE_ZH.get(v, v) for v in leaf.values)}", f"{spec.en} is {' or '.join(leaf.values)}"
         case Flag():
             spec = FIELDS[leaf.field]
             return f"{'' if leaf.value else '未'}{spec.zh}", f"{'' if leaf.value else 'no '}{spec.en}"
@@ -449,8 +454,8 @@ def describe(leaf: Leaf) -> tuple[str, str]:
         case Hours():
             return f"{leaf.first}时至{leaf.last}时", f"hour {leaf.first} to {leaf.last}"
         case Warned():
-            kinds = "、".join(leaf.kinds) or "任一"
-            return f"{kinds}预警达到 {leaf.colour}", f"{', '.join(leaf.kinds) or 'any'} warning of {leaf.colour} or graver"
+            kinds = "、".join(VALUE_ZH.get(k, k) for k in leaf.kinds) or "任一"
+            return f"{kinds}预警达到{VALUE_ZH[leaf.colour]}", f"{', '.join(leaf.kinds) or 'any'} warning of {leaf.colour} or graver"
 
 
 def _shown(leaf: Leaf, facts: IncidentFacts) -> str | None:
@@ -556,6 +561,19 @@ def _gates(node: _Node) -> set[int]:
     return set().union(*(_gates(child) for child in children)) if op == _ALL else set()
 
 
+class _Candidate(msgspec.Struct, frozen=True):
+    """A plan that is not ruled out; `weight` is what already speaks for it."""
+
+    entry: _Entry
+    state: int
+    score: float
+    weight: float
+
+    @property
+    def is_listed(self) -> bool:
+        return self.state > 0 or self.weight > 0
+
+
 class _Run:
     """One incident against one library: tests each distinct leaf at most once."""
 
@@ -602,9 +620,9 @@ class _Run:
         points = _APPLIES_POINTS * weight + _SUPPORT_POINTS * extra
         return state, _SATISFIED_BASE + points if state > 0 else min(_UNKNOWN_CAP, points), weight
 
-    def candidates(self) -> list[tuple[_Entry, int, float, float]]:
+    def candidates(self) -> list[_Candidate]:
         """Every plan that is not ruled out, best first; groups whose necessary conditions fail are passed over whole."""
-        found: list[tuple[_Entry, int, float, float]] = []
+        found: list[_Candidate] = []
         entries = self.library.entries
         for gates, members in self.library.groups.items():
             if any(self.state(gate) < 0 for gate in gates):
@@ -612,9 +630,14 @@ class _Run:
             for index in members:
                 state, score, weight = self.score(entries[index])
                 if state >= 0:
-                    found.append((entries[index], state, score, weight))
-        found.sort(key=lambda c: (c[0].plan.kind is PlanKind.GENERAL, -c[2], _KIND_ORDER[c[0].plan.kind], c[0].plan.id, c[0].plan.version))
+                    found.append(_Candidate(entries[index], state, score, weight))
+        found.sort(key=_rank_key)
         return found
+
+
+def _rank_key(c: _Candidate) -> tuple[bool, float, int, str, int]:
+    plan = c.entry.plan
+    return plan.kind is PlanKind.GENERAL, -c.score, _KIND_ORDER[plan.kind], plan.id, plan.version
 
 
 _KIND_ORDER = {PlanKind.SPECIAL: 0, PlanKind.DEPARTMENT: 1, PlanKind.ONSITE_CARD: 2, PlanKind.GENERAL: 3}
@@ -630,12 +653,12 @@ def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchRe
     stated, facts = facts, derive(facts)
     run = _Run(library, facts)
     candidates = run.candidates()
-    listed = [c for c in candidates if c[1] > 0 or c[3] > 0]
+    listed = [c for c in candidates if c.is_listed]
     shown = listed[:limit]
-    if limit < len(listed) and listed[-1][0].plan.kind is PlanKind.GENERAL:
+    if limit < len(listed) and listed[-1].entry.plan.kind is PlanKind.GENERAL:
         shown[-1] = listed[-1]
     return MatchResult(
-        matches=tuple(_explained(run, stated, *c[:3]) for c in shown),
+        matches=tuple(_explained(run, stated, c.entry, c.state, c.score) for c in shown),
         missing_fact=_missing_fact(run, candidates[:_ASKED_AMONG]),
         considered=len(library),
         applicable=len(listed),
@@ -713,21 +736,32 @@ def _asked_field(leaf: Leaf, facts: IncidentFacts) -> str:
     return fields[0]
 
 
-def _missing_fact(run: _Run, candidates: Sequence[tuple[_Entry, int, float, float]]) -> MissingFact | None:
+def _missing_fact(run: _Run, candidates: Sequence[_Candidate]) -> MissingFact | None:
     """For each unknown fact, suppose its conditions hold, then that they do not: how far does each plan move?
 
-    A move is measured in 1/rank, so the top of the list counts most; the largest sum wins.
+    A move is measured in 1/rank, so the top of the list counts most; the largest sum wins. Plans for which something speaks are asked
+    about first; where no plan fits yet, all that are not ruled out; and the on-site cards last, once dangerous goods are known to be there.
     """
-    ranked = [c for c in candidates if c[0].plan.kind is not PlanKind.GENERAL]
-    scores = sorted(-score for _, _, score, _ in ranked)
+    cards = [c for c in candidates if c.entry.plan.kind is PlanKind.ONSITE_CARD]
+    plans = [c for c in candidates if c.entry.plan.kind not in (PlanKind.ONSITE_CARD, PlanKind.GENERAL)]
+    fact = _best_question(run, [c for c in plans if c.is_listed])
+    if fact is None and not any(c.state > 0 for c in plans):
+        fact = _best_question(run, plans)
+    if fact is None and run.facts.hazmat_present and not any(c.state > 0 for c in cards):
+        fact = _best_question(run, cards)
+    return fact
+
+
+def _best_question(run: _Run, ranked: Sequence[_Candidate]) -> MissingFact | None:
+    scores = sorted(-c.score for c in ranked)
     gains: dict[str, float] = {}
     moved: dict[str, list[str]] = {}
-    for entry, _, score, _ in ranked:
-        for field, numbers in _unknown_fields(run, entry).items():
-            gain = max(_shift(run, entry, numbers, supposed, score, scores) for supposed in (1, -1))
+    for c in ranked:
+        for field, numbers in _unknown_fields(run, c.entry).items():
+            gain = max(_shift(run, c.entry, numbers, supposed, c.score, scores) for supposed in (1, -1))
             if gain > 0:
                 gains[field] = gains.get(field, 0.0) + gain
-                moved.setdefault(field, []).append(entry.plan.id)
+                moved.setdefault(field, []).append(c.entry.plan.id)
     if not gains:
         return None
     best = min(gains, key=lambda f: (-round(gains[f], 9), FIELD_ORDER[f]))
@@ -749,7 +783,9 @@ def _shift(run: _Run, entry: _Entry, numbers: Sequence[int], supposed: int, scor
     state, then, _ = run.score(entry)
     for number in numbers:
         run.states[number] = 0
-    before = 1 + bisect_left(scores, -score)
+    if state == run.score(entry)[0] and then == score:
+        return 0.0
+    before = bisect_right(scores, -score)  # among equals the last place
     if state < 0:
         return 1 / before
     ahead = bisect_left(scores, -then) - (1 if then < score else 0)  # the plan itself no longer stands ahead of where it goes

@@ -1,0 +1,54 @@
+"""Versions of a plan: their life (draft → reviewed → in force → superseded) and what differs between two. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from hub.errors import Rejected
+from plans.model import STATUS_STEPS, Plan, PlanStatus
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One difference: the field (parts by their id, not their place), and its value before and after (None: not there)."""
+
+    field: str
+    before: object
+    after: object
+
+
+def compare(before: Plan, after: Plan) -> tuple[Change, ...]:
+    """What differs between two versions, in the order of the newer one; moving a task in the list is no difference."""
+    return tuple(_differences("", _named(msgspec.to_builtins(before)), _named(msgspec.to_builtins(after))))
+
+
+def _named(value: object) -> object:
+    """Lists of parts with ids become maps, so that parts are compared with themselves."""
+    if isinstance(value, Mapping):
+        return {k: _named(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for key in ("id", "level", "stage"):
+            if value and all(isinstance(v, Mapping) and key in v for v in value):
+                return {str(v[key]): _named(v) for v in value}
+        return [_named(v) for v in value]
+    return value
+
+
+def _differences(path: str, before: object, after: object) -> Iterator[Change]:
+    if before == after:
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in (*after, *(k for k in before if k not in after)):
+            yield from _differences(f"{path}.{key}" if path else str(key), before.get(key), after.get(key))
+        return
+    yield Change(path, before, after)
+
+
+def with_status(plan: Plan, status: PlanStatus) -> Plan:
+    """The plan one step on in its life. Raises Rejected for a step that is not allowed."""
+    if status not in STATUS_STEPS[plan.status]:
+        raise Rejected(
+            "status_step", f"不能由 {plan.status} 变为 {status}", f"a plan cannot go from {plan.status} to {status}", field="status"
+        )
+    return msgspec.structs.replace(plan, status=status)
