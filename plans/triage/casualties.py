@@ -1,0 +1,333 @@
+"""Counts people and money as the text states them. Pure.
+
+The largest cumulative figure about this incident wins over earlier and partial ones; a stated correction wins over all.
+Figures in background and drill sentences do not count.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from plans.triage.draft import Casualties
+from plans.triage.numbers import NUMBER, SCALE, parse
+from plans.triage.text import Prepared, Sentence, Standing
+
+_N = rf"(?P<n>{NUMBER}{SCALE})"
+_VERBS = {
+    "dead": r"(?:抢救无效死亡|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|不治)",
+    "missing": r"(?:失踪|失联|下落不明|失去联系|失去联络|生死不明)",
+    "seriously_injured": r"(?:重伤|伤势严重|伤势较重|重症|危重|病危|严重受伤|伤势危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
+    "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
+    "injured": r"(?:不同程度受伤|受伤|烧伤|灼伤|负伤|挂彩|被砍伤|被炸伤|砍伤|炸伤|刺伤|摔伤|伤者|致伤|(?<![死])伤(?!亡|害|者|势|病|员|情|口|残|心|寒))",
+    "trapped": r"(?:被困|受困|被埋|被压|被掩埋|困在|遭困|滞留井下)",
+    "evacuated": r"(?:紧急疏散|疏散|紧急转移安置|转移安置|转移避险|避险转移|转移|撤离|紧急避险|撤出)",
+    "poisoned": r"(?:中毒|食物中毒)",
+}
+_PERSON = r"(?:名|人|位|例|个|口|员|死者|具)"
+_GAP = r"[^，。；：！？、,\d\n（）\"]"
+_BETWEEN = rf"(?:(?!重伤|轻伤|受伤|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
+_COUNT_WORDS = r"(?:人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
+_REACH = r"(?:已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
+
+_BETWEEN_DEAD = _BETWEEN.replace("|中毒", "")
+_FORWARD = {
+    field: re.compile(rf"{_N}{_PERSON}{_BETWEEN_DEAD if field == 'dead' else _BETWEEN}{verb}") for field, verb in _VERBS.items()
+}
+_FAR = {
+    "dead": re.compile(rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|无人|未造成|没有人|没有造成|脱险|无生命危险)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"),
+    "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
+}
+_LONE = r"(?:村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者)"
+_ONE = {
+    "dead": re.compile(rf"一{_LONE}(?:(?!伤)[^。；：\d\n]){{0,40}}?(?:死亡|身亡|溺亡|遇难|丧生|坠亡)"),
+    "injured": re.compile(rf"(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|受皮外伤|骨折)"),
+    "seriously_injured": re.compile(rf"(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤势严重|生命垂危)"),
+}
+_ILL = [
+    re.compile(rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|治疗|救治|紫绀|青紫|昏迷|晕倒)"),
+    re.compile(rf"(?:发病|患病|就诊|住院|入院|送医|病例)(?:人数|学生|人员|病人|患者)?{_REACH}{_N}(?:人|名|例)"),
+]
+_BACKWARD = {field: re.compile(rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}{_N}(?P<unit>人|名|例|余|多|位|户|个|$|，|。|、|;|；|具)") for field, verb in _VERBS.items()}
+_SHORT = {
+    "dead": re.compile(rf"(?<![\d一二三四五六七八九十百千月日时点分年岁路号]){_N}人?死(?!亡)(?!人|者|鱼|猪|因)"),
+    "injured": re.compile(rf"{_N}人?伤(?!者|害|势|口|亡|员|残|人)"),
+    "seriously_injured": re.compile(rf"{_N}人?重伤"),
+    "light": re.compile(rf"{_N}人?轻伤"),
+    "missing": re.compile(rf"{_N}人?(?:失踪|失联|下落不明)"),
+    "trapped": re.compile(rf"{_N}人?被困"),
+    "poisoned": re.compile(rf"{_N}人?中毒"),
+}
+_CAUSED = re.compile(rf"(?:致|造成|导致){_N}(?:人|名)?(?:死|亡)(?!伤)")
+_ALL_DEAD = re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,10}}，?(?:已|均已|全部|均|无一)(?:已经|不幸|确认|当场)?(?:遇难|身亡|死亡|罹难|丧生|生还)")
+_SINGLE = re.compile(
+    r"(?:驾驶员|司机|驾驶人|男子|女子|女孩|男孩|老人|骑手|行人|飞行员|机长|骑车人|车主|死者|工人|女童|男童|孩子|女生|男生|学生|当事人|伤者|妻子|丈夫|儿子|女儿|母亲|父亲|该名?[一-龥]{1,4})"
+    r"(?:因[一-龥]{2,10})?(?:经[一-龥]{0,8}抢救无效|不幸|当场|已|被[^，。；]{0,8}|送医后|后){0,3}(?:死亡|身亡|遇难|溺亡|坠亡|丧生|牺牲|去世)"
+)
+_ONE_OF = re.compile(r"(?<![一二三四五六七八九十百千\d])(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹)(?:二人|两人|俩)?(?:均|双双|不幸|当场|先后)*(?:死亡|身亡|遇难|溺亡|中毒身亡)")
+_FAMILY_OF = re.compile(rf"一家{_N}口[^，。；\d]{{0,14}}(?:死亡|身亡|遇难|丧生|罹难|遇害|被害)")
+_NONE_HURT = re.compile(r"(?:无|没有|未|未有|未出现|暂无|暂未)(?:造成|发生|出现|发现|有|导致|任何)*(?:人员|人|群众)?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!报告|消息|信息|情况|统计|的?报告|的?消息)|无人伤亡|人员均安全|零伤亡|未造成人身伤害")
+_NONE_DEAD = re.compile(r"(?:无|没有|未造成|未发生|尚无|暂无|未出现|无人)(?:人员|人|病例|危重和)?(?:死亡|遇难)(?!报告)")
+_NONE_INJURED = re.compile(r"(?:无|没有|未造成|无人|没有人)(?:人员|人)?受伤")
+_FREED = re.compile(r"被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)")
+_CORRECT = re.compile(rf"(?:更正为|修正为|核减为|核定为|下调为|调整为|订正为|核实为){_N}")
+_SUBSET = re.compile(r"(?:其中|包括|含)(?:有)?[^，。；]{0,6}$")
+_PLACE_BEFORE = re.compile(r"([一-龥]{1,6}(?:省|市|县|区|镇|乡|村|州|旗|街道|矿|厂|楼))(?:[^，。；、\d]{0,8})$")
+_TOTALLING = re.compile(r"共|累计|总计|合计|已致|截至|升至|增至|全省|全市|全县|全国|总数|死亡人数|遇难人数")
+_HOSPITAL_DEATHS = re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,10}}(?:抢救无效|医治无效|送医后|在医院|送往医院)[^，。；\d]{{0,6}}(?:死亡|身亡|去世|离世)")
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A number with the stretch of prepared text that states it."""
+
+    value: int
+    start: int
+    end: int
+
+
+class People(msgspec.Struct, frozen=True):
+    """The casualties, the loss, what only the grade needs, and the stretches behind them by field."""
+
+    casualties: Casualties
+    loss_yuan: int | None
+    dead_or_missing: int | None
+    ill: Figure | None
+    found: dict[str, Figure]
+
+
+_POISON_FAMILIES = frozenset({"food_poisoning", "group_poisoning"})
+_HURT_FAMILIES = frozenset(
+    "fire road_traffic hazmat_transport hazmat_facility mining construction waterway rail aviation special_equipment gas_supply stampede crime".split()
+)
+
+
+def settle(people: People, family: str) -> People:
+    """People taken ill or to hospital count as poisoned in a poisoning, as injured in an accident that states no injured."""
+    field = "poisoned" if family in _POISON_FAMILIES else "injured" if family in _HURT_FAMILIES else None
+    if people.ill is None or field is None:
+        return people
+    stated = getattr(people.casualties, field)
+    if stated is not None and (field == "injured" or stated >= people.ill.value):
+        return people
+    if field == "injured" and people.casualties.poisoned is not None:
+        return people
+    found = {**people.found, field: people.ill}
+    casualties = msgspec.structs.replace(people.casualties, **{field: people.ill.value})
+    return msgspec.structs.replace(people, casualties=casualties, found=found)
+
+
+def count(prepared: Prepared) -> People:
+    """Casualties and loss (yuan) of the incident itself."""
+    counted = [s for s in prepared.sentences if s.standing is Standing.MAIN]
+    found: dict[str, Figure] = {}
+    for field in _VERBS:
+        best = _best(prepared, counted, field)
+        if best is not None:
+            found[field] = best
+    _fold_light(found)
+    _explicit_zeros(prepared, counted, found)
+    loss = _loss(prepared, counted)
+    if loss is not None:
+        found["loss_yuan"] = loss
+    either = _either(prepared, counted)
+    if either is not None:
+        found["dead_or_missing"] = either
+    sick = [f for s in counted for p in _ILL for f in _figures(prepared, s.start, s.end, p)]
+    ill = max(sick, key=lambda f: f.value) if sick else None
+    fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
+    return People(Casualties(**fields), loss.value if loss else None, either.value if either else None, ill, found)
+
+
+def _figures(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -> list[Figure]:
+    done = []
+    for match in pattern.finditer(prepared.text, start, end):
+        value = parse(match["n"])
+        if value is not None and not _vague(prepared.text, match.start("n")):
+            done.append(Figure(value, match.start(), match.end()))
+    return done
+
+
+def _vague(text: str, start: int) -> bool:
+    """数十, 上百, 近千, 十几 and years or clock times are no counts."""
+    before = text[max(0, start - 1) : start]
+    after = text[start : start + 2]
+    return before in ("数", "几", "第", ".", "G", "S", "K") or (before == "上" and after[:1] in "百千万") or after in ("十几",)
+
+
+def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> list[Figure]:
+    start, end = sentence
+    done = _figures(prepared, start, end, _FORWARD[field]) + _figures(prepared, start, end, _BACKWARD[field])
+    if field in _SHORT:
+        done += _figures(prepared, start, end, _SHORT[field])
+    if field == "dead":
+        done += _deaths(prepared, start, end)
+    done = [f for f in done if not _rejected(prepared, field, f)]
+    if not done and field in _FAR:
+        done = _figures(prepared, start, end, _FAR[field])
+    if not done and field in _ONE:
+        done = [Figure(1, m.start(), m.end()) for m in _ONE[field].finditer(prepared.text, start, end)][:1]
+    if not done and field == "dead" and not _PEOPLE.search(prepared.text, start, end):
+        done = [Figure(1, m.start(), m.end()) for m in _LONE_DEATH.finditer(prepared.text, start, end)][:1]
+    return done
+
+
+_PEOPLE = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|具)")
+_LONE_DEATH = re.compile(
+    rf"(?<![名多些位等数几两])(?:{_LONE}|驾驶人|骑车人)(?:(?!伤者|无人|没有人|未造成|多名|数名|多人|数人)[^。；：\d\n]){{0,34}}?"
+    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|无生命体征|没有生命体征|抢救无效)"
+)
+
+
+def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
+    text = prepared.text[figure.start : figure.end]
+    after = prepared.text[figure.end : figure.end + 4]
+    if field == "injured" and ("重伤" in text or "轻伤" in text):
+        return True
+    if field == "dead" and after.startswith(("风险", "保险", "赔偿", "率", "证明")):
+        return True
+    if field == "evacuated" and re.search(r"能力|可(?:紧急)?(?:疏散|转移)|吨|辆|立方|公里|头|只|万元", text + after):
+        return True
+    return field == "poisoned" and after.startswith(("者家属", "原因", "窒息事故"))
+
+
+def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
+    done = []
+    for pattern in (_CAUSED, _FAMILY_OF):
+        done += _figures(prepared, start, end, pattern)
+    for match in _ALL_DEAD.finditer(prepared.text, start, end):
+        if "无一" in match[0] or not match[0].endswith("生还"):
+            value = parse(match["n"])
+            if value is not None:
+                done.append(Figure(value, match.start(), match.end()))
+    for pattern in _BODIES:
+        done += _figures(prepared, start, end, pattern)
+    for match in _ONE_OF.finditer(prepared.text, start, end):
+        done.append(Figure(2, match.start(), match.end()))
+    if not done and not re.search(rf"{NUMBER}[名人死]", prepared.text[start:end]):
+        single = _SINGLE.search(prepared.text, start, end)
+        if single is not None:
+            done.append(Figure(1, single.start(), single.end()))
+    scene = [f for p in _SCENE_DEATHS for f in _figures(prepared, start, end, p)]
+    hospital = _figures(prepared, start, end, _HOSPITAL_DEATHS)
+    if scene and hospital and "其中" not in prepared.text[start:end]:
+        done.append(Figure(max(f.value for f in scene) + max(f.value for f in hospital), scene[0].start, hospital[-1].end))
+    return done
+
+
+_BODIES = [
+    re.compile(
+        rf"(?:发现|找到|搜寻到|打捞出|挖出|打捞起|搜救出|清理出){_N}(?:具|名|位)(?:遇难者|遇难人员|死者|失踪者|失踪人员|男性|女性|矿工|船员)?(?:的)?(?:遗体|尸体)"
+    ),
+    re.compile(rf"{_N}具(?:遇难者|遇难人员)?(?:的)?(?:遗体|尸体)"),
+]
+_SCENE_DEATHS = [
+    re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:当场|现场)(?:死亡|身亡)"),
+    re.compile(rf"(?:当场|现场)(?:死亡|身亡){_N}人"),
+    re.compile(rf"(?:当场|现场)(?:造成|致){_N}人死亡"),
+]
+
+
+def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | None:
+    every: list[Figure] = []
+    sums: list[Figure] = []
+    total_said = False
+    for sentence in counted:
+        here = _candidates(prepared, (sentence.start, sentence.end), field)
+        every += here
+        total_said = total_said or any(_TOTALLING.search(prepared.text, sentence.start, f.end) for f in here)
+        sums += _by_place(prepared, sentence, here)
+        corrected = _CORRECT.search(prepared.text, sentence.start, sentence.end)
+        if here and corrected and field == "dead":
+            value = parse(corrected["n"])
+            if value is not None:
+                return Figure(value, corrected.start(), corrected.end())
+    if not every:
+        return None
+    best = max(every, key=lambda f: (f.value, -f.start))
+    if sums and not total_said:
+        best = max([best, *sums], key=lambda f: f.value)
+    return best
+
+
+def _by_place(prepared: Prepared, sentence: Sentence, here: list[Figure]) -> list[Figure]:
+    places: dict[str, Figure] = {}
+    for figure in sorted(here, key=lambda f: f.start):
+        clause = prepared.text[max(sentence.start, figure.start - 24) : figure.start]
+        match = _PLACE_BEFORE.search(clause)
+        if match is not None and not _SUBSET.search(clause):
+            places.setdefault(match[1], figure)
+    if len(places) < 2 or "其中" in prepared.text[sentence.start : sentence.end]:
+        return []
+    listed = list(places.values())
+    return [Figure(sum(f.value for f in listed), listed[0].start, listed[-1].end)]
+
+
+def _fold_light(found: dict[str, Figure]) -> None:
+    """All injured = the figure stated for all, or serious + light where only the parts are stated."""
+    light = found.pop("light", None)
+    serious = found.get("seriously_injured")
+    injured = found.get("injured")
+    if light is not None:
+        parts = light.value + (serious.value if serious else 0)
+        if injured is None or injured.value < parts:
+            found["injured"] = Figure(parts, light.start, light.end)
+    elif injured is None and serious is not None:
+        found["injured"] = serious
+
+
+def _explicit_zeros(prepared: Prepared, counted: list[Sentence], found: dict[str, Figure]) -> None:
+    for pattern, fields in (
+        (_NONE_HURT, ("dead", "seriously_injured", "injured")),
+        (_NONE_DEAD, ("dead",)),
+        (_NONE_INJURED, ("seriously_injured", "injured")),
+    ):
+        for sentence in counted:
+            match = pattern.search(prepared.text, sentence.start, sentence.end)
+            if match is not None:
+                for field in fields:
+                    found.setdefault(field, Figure(0, match.start(), match.end()))
+    for sentence in counted:
+        match = _FREED.search(prepared.text, sentence.start, sentence.end)
+        if match is not None:
+            found["trapped"] = Figure(0, match.start(), match.end())
+
+
+def _either(prepared: Prepared, counted: list[Sentence]) -> Figure | None:
+    figures = [f for s in counted for p in _EITHER for f in _figures(prepared, s.start, s.end, p)]
+    return max(figures, key=lambda f: f.value) if figures else None
+
+
+_EITHER = [
+    re.compile(
+        rf"(?:死亡(?:、|和|或|及|/)?失踪|死亡（含失踪）|遇难(?:、|和|或|及)失踪|失踪(?:、|和|或|及)?死亡)(?:的)?(?:人数|人员|者)?{_REACH}{_N}(?:人|名)"
+    ),
+    re.compile(rf"{_N}(?:人|名)(?:死亡|遇难)(?:或|/|、|及|和)?失踪"),
+]
+_MONEY = {"亿": 100_000_000, "万": 10_000, "千万": 10_000_000, "百万": 1_000_000, None: 1, "万亿": 1_000_000_000_000}
+_MONEY_FORMS = (
+    re.compile(
+        rf"(?:经济损失|财产损失|直接损失|损失)[^，。；\d零一二三四五六七八九十百千两]{{0,14}}(?P<n>{NUMBER})(?:余|多)?(?P<unit>万亿|千万|百万|亿|万)?(?:余|多)?(?:人民币)?元"
+    ),
+    re.compile(rf"(?P<n>{NUMBER})(?:余|多)?(?P<unit>千万|百万|亿|万)?(?:余|多)?元(?:人民币)?(?:的)?(?:直接)?(?:经济|财产)损失"),
+)
+
+
+def _loss(prepared: Prepared, counted: list[Sentence]) -> Figure | None:
+    done = []
+    for sentence in counted:
+        for pattern in _MONEY_FORMS:
+            for match in pattern.finditer(prepared.text, sentence.start, sentence.end):
+                value = _yuan(match["n"], match["unit"])
+                if value is not None:
+                    done.append(Figure(value, match.start(), match.end()))
+    return max(done, key=lambda f: f.value) if done else None
+
+
+def _yuan(number: str, unit: str | None) -> int | None:
+    if number[0].isdigit():
+        plain: float | None = float(number.replace(",", ""))
+    else:
+        whole = parse(number)
+        plain = None if whole is None else float(whole)
+    return None if plain is None or plain * _MONEY[unit] > 1e15 else round(plain * _MONEY[unit])

@@ -1,0 +1,175 @@
+"""Decides which family of events a text reports, from word classes and weighted evidence. Pure.
+
+The lexicon and the rules are data/evidence.yaml; this module holds no words of its own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import lru_cache
+
+import msgspec
+
+from plans.triage.text import Prepared, Sentence, Standing, data
+
+SUBSTANCE = "substance"
+_STANDING_FACTOR = {Standing.MAIN: 1.0, Standing.BACKGROUND: 0.12, Standing.UNREAL: 0.15}
+_REPEAT = (1.0, 0.5, 0.25, 0.12)
+_READ_CHARS = 6000  # what follows in a long report (causes, duties, penalties) says less about the kind of event than its opening
+_LEAST = 2.0
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A word of the lexicon at [start, end) with its classes."""
+
+    start: int
+    end: int
+    classes: frozenset[str]
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    family: str
+    all: list[str]
+    weight: float
+    none: list[str] = []
+    within: int | None = None
+
+
+class _Beat(msgspec.Struct, frozen=True):
+    winner: str
+    loser: list[str]
+    ratio: float
+    needs: list[str] = []
+    unless: list[str] = []
+
+
+class _Lexicon(msgspec.Struct, frozen=True):
+    words: dict[str, frozenset[str]]
+    lengths: dict[str, list[int]]
+    rules: list[_Rule]
+    beats: list[_Beat]
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The family, the stretch of prepared text that spoke loudest for it, every score, and the classes seen in main sentences."""
+
+    family: str
+    start: int
+    end: int
+    scores: dict[str, float]
+    seen: frozenset[str]
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> _Lexicon:
+    raw = data("evidence.yaml")
+    words: dict[str, set[str]] = {}
+    for name, listed in raw["words"].items():
+        for word in listed:
+            words.setdefault(str(word), set()).add(name)
+    lengths: dict[str, set[int]] = {}
+    for word in words:
+        lengths.setdefault(word[0], set()).add(len(word))
+    return _Lexicon(
+        {word: frozenset(classes - {"_mask"}) if "_mask" not in classes else frozenset() for word, classes in words.items()},
+        {first: sorted(found, reverse=True) for first, found in lengths.items()},
+        msgspec.convert(raw["rules"], list[_Rule]),
+        msgspec.convert(raw["beats"], list[_Beat]),
+    )
+
+
+def tokens(text: str, start: int, end: int) -> list[Token]:
+    """The lexicon's words in [start, end), the longest at each place, none overlapping."""
+    lexicon = _lexicon()
+    words, lengths, done = lexicon.words, lexicon.lengths, []
+    index = start
+    while index < end:
+        for length in lengths.get(text[index], ()):
+            if index + length <= end:
+                classes = words.get(text[index : index + length])
+                if classes is not None:
+                    if classes:
+                        done.append(Token(index, index + length, classes))
+                    index += length
+                    break
+        else:
+            index += 1
+    return done
+
+
+def decide(prepared: Prepared, substances: list[tuple[int, int]]) -> Decision:
+    """The family of the primary event. `substances` are the stretches where dangerous substances are named."""
+    lexicon = _lexicon()
+    scores: dict[str, float] = {}
+    loudest: dict[str, tuple[float, int, int]] = {}
+    counts: dict[int, int] = {}
+    seen: set[str] = set()
+    starts = [s for s, _ in substances]
+    for sentence in prepared.sentences:
+        if sentence.start > _READ_CHARS:
+            break
+        places = _places(prepared, sentence, substances, starts)
+        if sentence.standing is Standing.MAIN:
+            seen.update(places)
+        factor = sentence.weight * _STANDING_FACTOR[sentence.standing]
+        for number, rule in enumerate(lexicon.rules):
+            hit = _hit(rule, places)
+            if hit is None:
+                continue
+            repeat = counts.get(number, 0)
+            worth = rule.weight * factor * (_REPEAT[repeat] if repeat < len(_REPEAT) else 0.06)
+            if sentence.standing is Standing.MAIN:
+                counts[number] = repeat + 1
+            scores[rule.family] = scores.get(rule.family, 0.0) + worth
+            if worth > loudest.get(rule.family, (0.0, 0, 0))[0]:
+                loudest[rule.family] = (worth, *hit)
+    family = _winner(scores, seen, lexicon.beats)
+    _, start, end = loudest.get(family, (0.0, 0, 0))
+    return Decision(family, start, end, scores, frozenset(seen))
+
+
+def _places(prepared: Prepared, sentence: Sentence, substances: list[tuple[int, int]], starts: list[int]) -> dict[str, list[tuple[int, int]]]:
+    places: dict[str, list[tuple[int, int]]] = {}
+    for token in tokens(prepared.text, sentence.start, sentence.end):
+        for name in token.classes:
+            places.setdefault(name, []).append((token.start, token.end))
+    for index in range(bisect_left(starts, sentence.start), len(starts)):
+        if starts[index] >= sentence.end:
+            break
+        places.setdefault(SUBSTANCE, []).append(substances[index])
+    return places
+
+
+def _hit(rule: _Rule, places: dict[str, list[tuple[int, int]]]) -> tuple[int, int] | None:
+    if any(name not in places for name in rule.all) or any(name in places for name in rule.none):
+        return None
+    first = places[rule.all[0]]
+    if len(rule.all) == 1:
+        return first[0]
+    for start, end in first[:12]:
+        low, high = start, end
+        for name in rule.all[1:]:
+            others = [p for p in places[name] if p[0] >= end or p[1] <= start]
+            if not others:
+                break
+            near = min(others, key=lambda p: abs(p[0] - start))
+            low, high = min(low, near[0]), max(high, near[1])
+        else:
+            if rule.within is None or high - low <= rule.within:
+                return low, high
+    return None
+
+
+def _winner(scores: dict[str, float], seen: set[str], beats: list[_Beat]) -> str:
+    standing = {family: score for family, score in scores.items() if score >= _LEAST}
+    if not standing:
+        return "other"
+    lost = {
+        loser
+        for beat in beats
+        if beat.winner in standing and all(n in seen for n in beat.needs) and not any(n in seen for n in beat.unless)
+        for loser in beat.loser
+        if loser in standing and standing[beat.winner] >= beat.ratio * standing[loser]
+    }
+    left = {family: score for family, score in standing.items() if family not in lost} or standing
+    return max(sorted(left), key=lambda family: left[family])

@@ -1,0 +1,92 @@
+"""Finds the place of the incident: the district's towns and villages, roads with kilometre posts, and addresses anywhere in China. Pure."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import lru_cache
+from importlib import resources
+
+import msgspec
+
+from plans.triage.text import Prepared, Sentence, Standing, data
+
+
+class Where(msgspec.Struct, frozen=True):
+    """The words of the place and their stretch of prepared text. `adcode` where the district's gazetteer knows it."""
+
+    text: str
+    start: int
+    end: int
+    adcode: str | None = None
+
+
+_UNIT = r"[一-龥]{1,7}?"
+_TAIL = (
+    rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市|州|区|县|旗)){{0,3}}"
+    rf"(?:{_UNIT}(?:镇|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村|社区|屯|庄|组)){{0,2}})"
+)
+_ROAD = r"(?:(?:[GSXY]\d{1,4}[一-龥]{0,8}|\d{3}(?:国道|省道|县道)|[一-龥]{2,8}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:[一-龥\d号]{0,10}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{0,6}?方向)?)"
+_ROAD_FIND = re.compile(_ROAD)
+_KM = re.compile(r"[GSXY]\d{1,4}[^，。；\d]{0,10}[Kk]?\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米)?(?:\+?\d{1,3}米)?(?:处|段)?|[一-龥]{2,10}高速(?:公路)?[^，。；\d]{0,16}[Kk]?\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|k|K)(?:[+]?\d{1,3}米?)?(?:处)?")
+_AT = re.compile(r"(?:位于|发生在|在)(?P<place>[一-龥A-Za-z0-9+.]{3,30}?)(?=发生|突发|起火|爆炸|，|。|遭|与|附近|因|内|发现|泄漏|侧翻|的|一(?:辆|艘|名|家|栋|处)|相撞|出现|$)")
+_VILLAGE = re.compile(r"(?P<place>[一-龥]{2,6}(?:省|市|县|区|镇|乡)[一-龥]{0,12}?(?:镇|乡|村|街道|社区|路|公司|厂|矿|小区|学校|医院|水库|港|码头)?)")
+_CITY = re.compile(r"(?:^|，|。|\n|、|日|时|分|许|在|从|晨|午|晚|间|称|讯|）)(?P<place>[一-龥]{2,5}(?:市|县|区|州|旗)(?:[一-龥]{1,6}(?:区|县|镇|乡|街道|村|社区)){0,3})")
+
+
+@lru_cache(maxsize=1)
+def _first_names() -> re.Pattern[str]:
+    listed = data("regions.yaml")
+    names = sorted([*listed["provinces"], *listed["cities"], *listed["countries"], *listed["seas"]], key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, names)))
+
+
+@lru_cache(maxsize=1)
+def _gazetteer() -> dict[str, str]:
+    lines = resources.files("plans.triage").joinpath("data", "gazetteer.csv").read_text("utf-8").splitlines()
+    return {row["name"]: row["adcode"] for row in csv.DictReader(line for line in lines if not line.startswith("#"))}
+
+
+@lru_cache(maxsize=1)
+def _local() -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(_gazetteer(), key=len, reverse=True))))
+
+
+def find(prepared: Prepared) -> Where | None:
+    """The most exact place of the opening sentences, or None."""
+    main = [s for s in prepared.sentences[:10] if s.standing is Standing.MAIN]
+    ordered = [s for s in main if not s.title] + [s for s in main if s.title]
+    options = [where for s in ordered[:6] if (where := _in(prepared, s)) is not None]
+    if not options:
+        return None
+    return max(enumerate(options), key=lambda pair: (_detail(pair[1]) - 2 * pair[0], -pair[0]))[1]
+
+
+def _detail(where: Where) -> int:
+    return sum(2 for mark in "省市县区镇乡村路号K" if mark in where.text) + (4 if where.adcode else 0)
+
+
+def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
+    text, start, end = prepared.text, sentence.start, sentence.end
+    tail = _tail_pattern()
+    match = tail.search(text, start, end)
+    local = _local().search(text, start, end)
+    road = _KM.search(text, start, end)
+    if match is not None and len(match[0]) > 2:
+        return Where(match[0], match.start(), match.end(), _gazetteer().get(local[0]) if local else None)
+    if local is not None or road is not None:
+        pieces = [m for m in (local, road) if m is not None]
+        low, high = min(m.start() for m in pieces), max(m.end() for m in pieces)
+        if high - low > 40:
+            low, high = pieces[0].start(), pieces[0].end()
+        return Where(text[low:high], low, high, _gazetteer().get(local[0]) if local else None)
+    for pattern in (_CITY, _AT):
+        found = pattern.search(text, start, end)
+        if found is not None:
+            return Where(found["place"], found.start("place"), found.end("place"))
+    return Where(match[0], match.start(), match.end()) if match is not None else None
+
+
+@lru_cache(maxsize=1)
+def _tail_pattern() -> re.Pattern[str]:
+    return re.compile(rf"(?:{_first_names().pattern})(?:省|市|自治区|特别行政区)?{_TAIL}(?:{_ROAD})?")

@@ -1,0 +1,259 @@
+"""Finds the dangerous substances a text names, and what they do in the incident. Pure.
+
+Names, UN numbers, classes and guides are data/substances.csv; phrases are data/substance_context.yaml.
+A name inside a firm's name, another compound, a vehicle, an instrument or a scope of business is no substance of the incident.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import lru_cache
+from importlib import resources
+
+import msgspec
+
+from plans.triage.draft import Container, Role, Substance
+from plans.triage.text import Prepared, Sentence, Standing, data
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A row of the substance table. `hazard_class` and `hin` are ADR 2017, `guide` is ERG 2024; "" where the book has none."""
+
+    name: str
+    un: str
+    canonical: str
+    hazard_class: str
+    hin: str
+    guide: str
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """One place where a substance is named."""
+
+    entry: Entry
+    start: int
+    end: int
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A substance of the incident and the stretch of prepared text that names it first."""
+
+    substance: Substance
+    start: int
+    end: int
+
+
+class _Table(msgspec.Struct, frozen=True):
+    words: dict[str, Entry]
+    lengths: dict[str, list[int]]
+    by_un: dict[str, Entry]
+
+
+class _Context(msgspec.Struct, frozen=True):
+    not_after: re.Pattern[str]
+    not_before: re.Pattern[str]
+    compound_after: frozenset[str]
+    compound_before: frozenset[str]
+    skip_sentence: re.Pattern[str]
+    skip_clause: re.Pattern[str]
+    released: re.Pattern[str]
+    cargo: re.Pattern[str]
+    product: re.Pattern[str]
+    containers: list[tuple[Container, re.Pattern[str]]]
+    solution: re.Pattern[str]
+    cargo_only: frozenset[str]
+    merge: dict[str, str]
+    exacter: frozenset[str]
+    solutions: dict[str, str]
+
+
+@lru_cache(maxsize=1)
+def _table() -> _Table:
+    words: dict[str, Entry] = {}
+    by_un: dict[str, Entry] = {}
+    lengths: dict[str, set[int]] = {}
+    lines = resources.files("plans.triage").joinpath("data", "substances.csv").read_text("utf-8").splitlines()
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        entry = Entry(row["name"], row["un"], row["canonical"], row["class"], row["hin"], row["guide"])
+        words[entry.name.upper()] = entry
+        by_un.setdefault(entry.un, entry)
+        lengths.setdefault(entry.name[0].upper(), set()).add(len(entry.name))
+    for word in data("substance_context.yaml")["not_substances"]:
+        words.setdefault(word.upper(), _NONE)
+        lengths.setdefault(word[0].upper(), set()).add(len(word))
+    return _Table(words, {first: sorted(found, reverse=True) for first, found in lengths.items()}, by_un)
+
+
+_NONE = Entry("", "", "", "", "", "")
+
+
+@lru_cache(maxsize=1)
+def _context() -> _Context:
+    raw = data("substance_context.yaml")
+    return _Context(
+        re.compile("|".join(raw["not_after"])),
+        re.compile("(?:" + "|".join(raw["not_before"]) + ")$"),
+        frozenset(raw["compound_after"]),
+        frozenset(raw["compound_before"]),
+        re.compile("|".join(raw["skip_sentence"])),
+        re.compile("|".join(raw["skip_clause"])),
+        re.compile("|".join(raw["released"])),
+        re.compile("|".join(raw["cargo"])),
+        re.compile("|".join(raw["product"])),
+        [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
+        re.compile("|".join(raw["solution"])),
+        frozenset(raw["cargo_only"]),
+        {str(k): str(v) for k, v in raw["merge"].items()},
+        frozenset([*raw["exacter_end"], *raw["exacter_start"]]),
+        {str(k): str(v) for k, v in raw["solutions"].items()},
+    )
+
+
+def lookup(un: str) -> Entry | None:
+    """The first row of the table with this UN number."""
+    return _table().by_un.get(un)
+
+
+def mentions(prepared: Prepared) -> list[Mention]:
+    """Every place where the text names a substance itself, in order."""
+    table, context, text = _table(), _context(), prepared.text
+    upper = text.upper()
+    if len(upper) != len(text):  # a few letters of other scripts grow when capitalised
+        upper = text
+    done: list[Mention] = []
+    index, size = 0, len(text)
+    while index < size:
+        for length in table.lengths.get(upper[index], ()):
+            entry = table.words.get(upper[index : index + length])
+            if entry is not None:
+                if entry.un and _is_substance(text, index, index + length, context):
+                    done.append(Mention(entry, index, index + length))
+                index += length
+                break
+        else:
+            index += 1
+    done += _numbers(text, table)
+    return sorted(done, key=lambda m: m.start)
+
+
+_UN = re.compile(r"(?:UN|联合国(?:编号)?|危险货物编号|编号)(?:号|No\.?|编号)?[:：为是]?(\d{4})(?!\d)", re.IGNORECASE)
+_PLATE = re.compile(r"(?<![\d.])(X?\d{2,3})/(\d{4})(?![\d/年])")
+_ASCII = re.compile(r"[A-Za-z0-9]")
+
+
+def _numbers(text: str, table: _Table) -> list[Mention]:
+    found = []
+    for match in _UN.finditer(text):
+        if match[1] in table.by_un:
+            found.append(Mention(table.by_un[match[1]], match.start(), match.end()))
+    for match in _PLATE.finditer(text):
+        entry = table.by_un.get(match[2])
+        if entry is not None and entry.hin == match[1].upper():
+            found.append(Mention(entry, match.start(), match.end()))
+    return found
+
+
+def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
+    before, after = text[max(0, start - 8) : start], text[end : end + 10]
+    if _ASCII.match(text[start]) and text[start].isalpha() and before[-1:].isascii() and before[-1:].isalnum():
+        return False
+    if _ASCII.match(text[end - 1]) and after[:1].isascii() and after[:1].isalnum():
+        return False
+    if after[:1] in context.compound_after and after[:2] not in ("化工", "酸性", "基地"):
+        return False
+    if before[-1:] in context.compound_before:
+        return False
+    return context.not_after.match(after) is None and context.not_before.search(before) is None
+
+
+def named(prepared: Prepared, found: list[Mention], family: str, un_only: bool = False) -> list[Named]:
+    """The substances of the incident, one per UN number, in the order of the text."""
+    context = _context()
+    roles: dict[str, Role] = {}
+    first: dict[str, Mention] = {}
+    for mention in found:
+        sentence = prepared.sentence_at(mention.start)
+        role = _role(prepared, sentence, mention, context, family)
+        if role is None:
+            continue
+        un = _un(prepared.text, mention, context)
+        first.setdefault(un, mention)
+        if un not in roles or _RANK[role] > _RANK[roles[un]]:
+            roles[un] = role
+    strong = any(role is not Role.PRODUCT for role in roles.values())
+    done = []
+    for un, mention in first.items():
+        if (roles[un] is Role.PRODUCT and strong) or context.merge.get(un) in first or _has_exacter(mention, first, context):
+            continue
+        name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
+        done.append(Named(Substance(name, un, roles[un]), mention.start, mention.end))
+    return done
+
+
+def _has_exacter(mention: Mention, first: dict[str, Mention], context: _Context) -> bool:
+    """氰化钠 where 氰化钠溶液 is named too."""
+    name = mention.entry.name
+    return any(
+        len(other.entry.name) > len(name) and name in other.entry.name and other.entry.name.replace(name, "", 1) in context.exacter
+        for other in first.values()
+        if other.entry.un != mention.entry.un
+    )
+
+
+_RANK = {Role.PRODUCT: 0, Role.INVOLVED: 1, Role.CARGO: 2, Role.RELEASED: 3}
+
+
+def _un(text: str, mention: Mention, context: _Context) -> str:
+    """A name that stands for the solid and the solution is read as the solution where a tank or a solution is spoken of."""
+    other = context.solutions.get(mention.entry.un)
+    around = text[max(0, mention.start - 20) : mention.end + 8]
+    return other if other is not None and context.solution.search(around) else mention.entry.un
+
+
+def _clause(prepared: Prepared, sentence: Sentence, mention: Mention) -> tuple[str, str]:
+    text = prepared.text
+    low = max((text.rfind(mark, sentence.start, mention.start) for mark in "，,：:"), default=-1)
+    highs = [at for mark in "，," if (at := text.find(mark, mention.end, sentence.end)) >= 0]
+    return text[max(low + 1, sentence.start) : mention.start], text[mention.end : min(highs, default=sentence.end)]
+
+
+def _role(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Context, family: str) -> Role | None:
+    if sentence.standing is Standing.BACKGROUND:
+        return None
+    whole = prepared.text[sentence.start : sentence.end]
+    before, after = _clause(prepared, sentence, mention)
+    if sentence.standing is Standing.UNREAL and not context.released.search(before[-12:] + after[:12]):
+        return None
+    if context.skip_sentence.search(whole):
+        return None
+    if context.skip_clause.search(before[-20:] + "\u25a1" + after[:14]):
+        return None
+    near = before[-14:] + "\u25a1" + after[:12]
+    if context.cargo.search(before[-24:]):
+        role = Role.CARGO
+    elif context.released.search(near):
+        role = Role.RELEASED
+    elif context.product.search(whole):
+        role = Role.PRODUCT
+    else:
+        role = Role.INVOLVED
+    if mention.entry.un in context.cargo_only and role is not Role.CARGO:
+        return None
+    return role
+
+
+def container_of(prepared: Prepared, found: list[Named]) -> tuple[Container, int, int] | None:
+    """What holds the substance, from the words nearest to the first naming in the same or a main sentence."""
+    context = _context()
+    main = [s for s in prepared.sentences if s.standing is Standing.MAIN]
+    best: tuple[float, Container, int, int] | None = None
+    anchor = found[0].start if found else None
+    for sentence in main[:40]:
+        for container, pattern in context.containers:
+            match = pattern.search(prepared.text, sentence.start, sentence.end)
+            if match is not None:
+                distance = abs(match.start() - anchor) if anchor is not None else match.start()
+                if best is None or distance < best[0]:
+                    best = (distance, container, match.start(), match.end())
+    return None if best is None else best[1:]

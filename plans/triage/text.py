@@ -1,0 +1,231 @@
+"""Prepares a Chinese text for the rules: one spelling of digits and letters, no spaces, sentences with their standing.
+
+Pure. Every position in the prepared text leads back to a position in the original.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import IntEnum
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+import yaml
+
+from hub.errors import Rejected
+
+LIMIT_CHARS = 200_000  # longer than any investigation report; a bound on our own work, not a regulatory figure
+
+_KEEP = set("，。、；：！？（）")
+_TRAD = (
+    "災災 發发 區区 廠厂 車车 輛辆 撞撞 傷伤 亡亡 漁渔 沒没 颱台 風风 陸陆 東东 蘇苏 雲云 貴贵 廣广 灣湾 縣县 鎮镇 鄉乡 號号 "
+    "氣气 爆爆 機机 飛飞 場场 鐵铁 電电 樓楼 層层 毒毒 雞鸡 豬猪 農农 藥药 學学 醫医 員员 員员 與与 間间 時时 點点 萬万 億亿 "
+    "億亿 兩两 餘余 礦矿 煙烟 燒烧 燃燃 觸触 險险 險险 質质 沖冲 塌塌 滯滞 險险 滅灭 過过 連连 環环 連连 隧隧 橋桥 輪轮 船船 艇艇 "
+    "聯联 絡络 網网 駭骇 槍枪 擊击 襲袭 恐恐 現现 經经 濟济 損损 產产 業业 單单 確确 診诊 認认 處处 應应 個个 們们 後后 來来 國国 "
+    "臺台 島岛 離离 遊游 遠远 灑洒 湯汤 劑剂 溫温 硫硫 氫氢 氨氨 酸酸 鹼碱 鹽盐 苯苯 儲储 罐罐 壓压 縮缩 運运 輸输 載载 疑疑 "
+    "歲岁 體体 殺杀 斃毙 溺溺 墜坠 陷陷 劫劫 據据 報报 導导 稱称 轉转 從从 對对 為为 於于 麼么 這这 還还 將将 將将 當当 約约 級级 "
+    "強强 烈烈 餘余 華华 陽阳 陰阴 龍龙 圍围 圓圆 團团 園园 圖图 線线 綫线 獲获 護护 蔓蔓 墻墙 牆墙 磚砖 磚砖 廢废 渣渣 潰溃 壩坝 庫库 "
+    "洩泄 溝沟 沖冲 漲涨 澇涝 凍冻 熱热 蟲虫 禽禽 癥症 癘疠 瘧疟 療疗 衛卫 隊队 偵侦 嫌嫌 聚聚 遊游 鬧闹 罷罢 錢钱 銀银 貸贷 債债 擠挤 兌兑"
+)
+
+
+def _char_map() -> dict[int, str]:
+    table: dict[int, str] = {}
+    for code in range(0xFF01, 0xFF5F):
+        if chr(code) not in _KEEP:
+            table[code] = unicodedata.normalize("NFKC", chr(code))
+    for pair in _TRAD.split():
+        table[ord(pair[0])] = pair[1]
+    for quote in "\u201c\u201d\u300c\u300d\u300e\u300f\u2018\u2019\uff02":
+        table[ord(quote)] = '"'
+    for dash in "\u2013\u2014\u2212\uff5e\u301c":
+        table[ord(dash)] = "-" if dash not in "\uff5e\u301c" else "~"
+    for sub, digit in zip("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089", "0123456789", strict=True):
+        table[ord(sub)] = digit
+    table[ord("\u00b7")] = "."
+    table[ord("\u3007")] = "〇"
+    table[ord("(")] = "（"
+    table[ord(")")] = "）"
+    return table
+
+
+_CHARS = _char_map()
+_SENTENCE_END = frozenset("。！？；!?;\n")
+
+
+class Standing(IntEnum):
+    """How a sentence relates to the incident of the text."""
+
+    MAIN = 0
+    BACKGROUND = 1  # earlier or other events, statistics, history
+    UNREAL = 2  # drills, hypotheses, prevention, denial
+
+
+class Sentence(msgspec.Struct, frozen=True):
+    """A stretch [start, end) of the prepared text. `weight` falls with the distance from the title."""
+
+    start: int
+    end: int
+    title: bool
+    weight: float
+    standing: Standing
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """The prepared text, the way back to the original, and the sentences in order."""
+
+    original: str
+    text: str
+    origin: list[int]
+    sentences: list[Sentence]
+    year: int | None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The stretch of the original behind [start, end) of the prepared text."""
+        return self.origin[start], self.origin[end - 1] + 1
+
+    def sentence_at(self, position: int) -> Sentence:
+        """The sentence that holds this position."""
+        low, high = 0, len(self.sentences) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.sentences[middle].start <= position:
+                low = middle
+            else:
+                high = middle - 1
+        return self.sentences[low]
+
+
+@lru_cache(maxsize=8)
+def data(name: str) -> Any:
+    """A YAML data file of this package, read once."""
+    return yaml.safe_load(resources.files("plans.triage").joinpath("data", name).read_text("utf-8"))
+
+
+def prepare(text: str) -> Prepared:
+    """Normalise and cut a text of at most LIMIT_CHARS characters.
+
+    Raises Rejected `empty_text` or `too_long`.
+    """
+    if len(text) > LIMIT_CHARS:
+        raise Rejected(
+            "too_long",
+            f"文本有{len(text)}个字符，上限{LIMIT_CHARS}；请只粘贴事件部分",
+            f"the text has {len(text)} characters, the limit is {LIMIT_CHARS}; paste the part about the incident",
+            field="text",
+        )
+    chars: list[str] = []
+    origin: list[int] = []
+    for index, char in enumerate(text.translate(_CHARS)):
+        if char == "\n" or char == "\r":
+            if chars and chars[-1] != "\n":
+                chars.append("\n")
+                origin.append(index)
+        elif not (char.isspace() or char in "\u200b\u200c\u200d\ufeff"):
+            chars.append(char)
+            origin.append(index)
+    joined = "".join(chars)
+    if not joined.strip("\n"):
+        raise Rejected("empty_text", "没有可读的文字", "there is no text to read", field="text")
+    year = _main_year(joined)
+    return Prepared(text, joined, origin, _sentences(joined, year), year)
+
+
+_YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20[0-4]\d)年")
+
+
+def _main_year(text: str) -> int | None:
+    match = _YEAR.search(text, 0, 400)
+    return int(match[1]) if match else None
+
+
+def _cuts(text: str) -> list[tuple[int, int]]:
+    pieces, start = [], 0
+    for index, char in enumerate(text):
+        if char in _SENTENCE_END:
+            if index > start:
+                pieces.append((start, index))
+            start = index + 1
+    if start < len(text):
+        pieces.append((start, len(text)))
+    return pieces
+
+
+def _has_title(text: str) -> bool:
+    line = text.split("\n", 1)[0]
+    return "\n" in text and len(line) <= 60 and not line.endswith(("。", "，", "："))
+
+
+def _sentences(text: str, year: int | None) -> list[Sentence]:
+    rules = _standing_rules()
+    titled, behind, done = _has_title(text), False, []
+    for number, (start, end) in enumerate(_cuts(text)):
+        title = titled and number == 0
+        behind = behind or (number > 0 and rules.section.match(text[start:end]) is not None)
+        body = number - (1 if titled else 0)
+        weight = 3.0 if title else 2.0 if body == 0 else 1.6 if body == 1 else 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
+        if behind:
+            done.append(Sentence(start, end, title, weight, Standing.BACKGROUND))
+        else:
+            done += [Sentence(*part[:2], title, weight, part[2]) for part in _parts(text, start, end, title, body, year, rules)]
+    return done or [Sentence(0, len(text), False, 2.0, Standing.MAIN)]
+
+
+_COMMA = re.compile(r"[，,]")
+
+
+def _parts(
+    text: str, start: int, end: int, title: bool, body: int, year: int | None, rules: _StandingRules
+) -> list[tuple[int, int, Standing]]:
+    """A background or unreal phrase holds from its clause to the end of the sentence; a denial holds for its clause alone."""
+    if not (rules.unreal.search(text, start, end) or rules.background.search(text, start, end) or rules.denied.search(text, start, end)):
+        return [(start, end, Standing.BACKGROUND if _older(text[start:end], year, body, title) else Standing.MAIN)]
+    parts: list[tuple[int, int, Standing]] = []
+    carried = Standing.MAIN
+    low = start
+    while low < end:
+        comma = _COMMA.search(text, low, end)
+        high = comma.end() if comma else end
+        piece = text[low:high]
+        if carried is Standing.MAIN:
+            carried = _standing(piece, title, body if low == start else 1, year, rules)
+        now = Standing.UNREAL if carried is Standing.MAIN and rules.denied.search(piece) else carried
+        if parts and parts[-1][2] is now:
+            parts[-1] = (parts[-1][0], high, now)
+        else:
+            parts.append((low, high, now))
+        low = high
+    return parts
+
+
+def _older(piece: str, year: int | None, body: int, title: bool) -> bool:
+    """Only years before the year of the incident are spoken of."""
+    years = [int(found) for found in _YEAR.findall(piece)]
+    return bool(years) and year is not None and body > 0 and not title and all(found < year for found in years)
+
+
+class _StandingRules(msgspec.Struct, frozen=True):
+    section: re.Pattern[str]
+    background: re.Pattern[str]
+    unreal: re.Pattern[str]
+    denied: re.Pattern[str]
+    anchor: re.Pattern[str]
+
+
+@lru_cache(maxsize=1)
+def _standing_rules() -> _StandingRules:
+    rows = data("standing.yaml")
+    return _StandingRules(*(re.compile("|".join(rows[key])) for key in ("section", "background", "unreal", "denied", "anchor")))
+
+
+def _standing(piece: str, title: bool, body: int, year: int | None, rules: _StandingRules) -> Standing:
+    if rules.unreal.search(piece):
+        return Standing.UNREAL
+    if title:
+        return Standing.MAIN
+    if rules.background.search(piece) and not (body == 0 and rules.anchor.search(piece)):
+        return Standing.BACKGROUND
+    return Standing.BACKGROUND if _older(piece, year, body, title) else Standing.MAIN
