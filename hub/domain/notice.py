@@ -1,0 +1,207 @@
+"""Notices: what one message to one address is, its states, its wording and the hours in which it waits. Pure.
+
+A notice is folded by its id: however often a crash makes it go out again, the id in it is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from hub.domain.change import ChangeBody, change
+from hub.domain.duty_rules import QuietRule, Template
+from hub.domain.obligation import LIVE, Obligation, State
+
+LINK: Final = "⟦link⟧"
+"""Stands in a stored text for the signed link, which is made only when the notice goes out."""
+
+
+class NoticeState(StrEnum):
+    """`queued` and `claimed` are under way; the others are at rest. `dropped`: no longer needed; `expired`: too old to be sent."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    SENT = "sent"
+    FAILED = "failed"
+    DROPPED = "dropped"
+    EXPIRED = "expired"
+
+
+class ContactState(StrEnum):
+    """What the last check of a contact showed."""
+
+    UNKNOWN = "unknown"
+    REACHABLE = "reachable"
+    UNREACHABLE = "unreachable"
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """One message to one address, as screens and changes carry it: `to` is masked, since an address is a person's."""
+
+    id: str
+    channel: str
+    to: str
+    title: str
+    body: str
+    template: str
+    state: NoticeState
+    created_at: datetime
+    expires_at: datetime
+    urgent: bool = False
+    drill: bool = False
+    attempts: int = 0
+    obligation_id: str | None = None
+    escalation_id: str | None = None
+    department_id: str | None = None
+    incident_id: str | None = None
+    post_id: str | None = None
+    contact_id: str | None = None
+    next_try_at: datetime | None = None
+    sent_at: datetime | None = None
+    error: str | None = None
+    read_at: datetime | None = None
+    read_by: str | None = None
+    version: int = 1
+
+
+class Contact(Struct, frozen=True, kw_only=True):
+    """An address of a post or of a person: an Apprise URL (mail, WeCom, DingTalk, Feishu, SMS gateway, webhook). `address` is masked.
+
+    Quiet hours of its own (`HH:MM`, local) take the place of the general ones; `urgent_only` spares it everything else.
+    """
+
+    id: str
+    name: str
+    address: str
+    post_id: str | None = None
+    person_id: str | None = None
+    language: str = "zh"
+    urgent_only: bool = False
+    quiet_starts: str | None = None
+    quiet_ends: str | None = None
+    active: bool = True
+    state: ContactState = ContactState.UNKNOWN
+    checked_at: datetime | None = None
+    error: str | None = None
+    version: int = 1
+
+
+@change("notice.queued", zh="通知待发", en="notices queued")
+class NoticesQueued(ChangeBody, frozen=True, kw_only=True):
+    """Notices that were written together."""
+
+    notices: tuple[Notice, ...]
+
+
+@change("notice.sent", zh="通知已发送", en="a notice went out")
+class NoticeSent(ChangeBody, frozen=True, kw_only=True):
+    """The gateway took the notice."""
+
+    notice: Notice
+
+
+@change("notice.failed", zh="通知发送失败", en="a notice could not be sent")
+class NoticeFailed(ChangeBody, frozen=True, kw_only=True):
+    """A try failed; the state says whether another follows (`queued`) or not (`failed`)."""
+
+    notice: Notice
+
+
+@change("notice.ended", zh="通知取消", en="notices were not needed any more, or too old")
+class NoticesEnded(ChangeBody, frozen=True, kw_only=True):
+    """Notices that will not go out: `dropped` or `expired`."""
+
+    notices: tuple[Notice, ...]
+
+
+@change("notice.read", zh="通知已读", en="a notice was read")
+class NoticeRead(ChangeBody, frozen=True, kw_only=True):
+    """Somebody of the post read it on the screen."""
+
+    notice: Notice
+
+
+@change("notice.contact_saved", zh="联系方式设置", en="a contact was saved or checked")
+class ContactSaved(ChangeBody, frozen=True, kw_only=True):
+    """A contact, its address masked."""
+
+    contact: Contact
+
+
+def masked(address: str) -> str:
+    """An address as it may be shown: what kind it is and its last two characters."""
+    kind, found, rest = address.partition("://")
+    if not found:
+        return address
+    rest = rest.split("?", 1)[0].rstrip("/")
+    return f"{kind}://…{rest[-2:]}"
+
+
+def still_wanted(obligation: Obligation | None, now: datetime) -> bool:
+    """May a notice of this duty still go out: not once it is met or excused, nor while an acknowledgement is valid."""
+    if obligation is None:
+        return True
+    if obligation.state not in LIVE and obligation.state is not State.MISSED:
+        return False
+    return obligation.ack_until is None or now >= obligation.ack_until
+
+
+def quiet_until(
+    rules: Iterable[QuietRule], channel: str, at: datetime, zone: str, *, own: tuple[str, str] | None = None,
+) -> datetime | None:
+    """When the quiet hours that `at` lies in are over (UTC); None outside them. Own hours take the place of the general ones."""
+    hours = [own] if own else [(rule.starts, rule.ends) for rule in rules if channel in rule.channels]
+    local = at.astimezone(ZoneInfo(zone))
+    ends = [end for starts, ends in hours if (end := _quiet_end(local, time.fromisoformat(starts), time.fromisoformat(ends)))]
+    return max(ends).astimezone(UTC) if ends else None
+
+
+def _quiet_end(local: datetime, starts: time, ends: time) -> datetime | None:
+    clock = local.time().replace(tzinfo=None)
+    over = starts > ends
+    if not (clock >= starts or clock < ends if over else starts <= clock < ends):
+        return None
+    day = local.date() + timedelta(days=1) if over and clock >= starts else local.date()
+    return datetime.combine(day, ends, tzinfo=local.tzinfo)
+
+
+class _Blank(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def render(template: Template, language: str, fields: Mapping[str, str]) -> tuple[str, str]:
+    """Title and body of a notice in `zh`, `en` or `both`; lines that a missing field leaves empty are left out."""
+    values = _Blank(fields)
+    wordings = {"zh": (template.zh,), "en": (template.en,)}.get(language, (template.zh, template.en))
+    titles = [wording.title.format_map(values) for wording in wordings]
+    bodies = ["\n".join(line for line in wording.body.format_map(values).splitlines() if line.strip()) for wording in wordings]
+    return " / ".join(titles), "\n\n".join(bodies)
+
+
+def with_link(body: str, link: str | None) -> str:
+    """The text as it goes out: the link in its place, or its line left out."""
+    if link:
+        return body.replace(LINK, link)
+    return "\n".join(line for line in body.splitlines() if line.strip() != LINK).replace(LINK, "")
+
+
+def fields_of(o: Obligation, *, now: datetime, zone: str, post: str, notice: str, kind: str, step: int = 0, rule: str = "") -> dict[str, str]:
+    """The fields of the templates, from a duty."""
+    due = o.due_at.astimezone(ZoneInfo(zone))
+    return {
+        "title": o.title_zh, "kind": kind, "department": post, "due": f"{due:%Y-%m-%d %H:%M}", "late_by": _span(now - o.due_at),
+        "step": str(step), "post": post, "notice": notice, "drill": "【演练】" if o.drill else "", "link": LINK, "rule": rule,
+        "reason": o.reason or "",
+    }
+
+
+def _span(span: timedelta) -> str:
+    """A length of time in words that both languages read: `2 h 05 min`."""
+    minutes = max(0, int(span.total_seconds() // 60))
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

@@ -1,0 +1,477 @@
+"""The ledger in the store: duties are made, met, returned, excused and unlocked here, and the tick climbs their ladders.
+
+Every act reads its row under a lock, applies the pure rule, compares and sets the version, and records the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.clock import parse_utc, utc_text
+from hub.domain import ladder as rungs
+from hub.domain import obligation as ledger
+from hub.domain.change import ChangeBody
+from hub.domain.duty_rules import DutyRules
+from hub.domain.ladder import Climb, Escalation, ObligationEscalated, Outcome, Taken, Whom
+from hub.domain.notice import NoticesQueued, fields_of
+from hub.domain.obligation import (
+    LIVE,
+    Evidence,
+    Obligation,
+    ObligationAcknowledged,
+    ObligationExcused,
+    ObligationMet,
+    ObligationMissed,
+    ObligationReturned,
+    ObligationsMade,
+    ObligationUnlocked,
+    Owed,
+    State,
+    whole_ms,
+)
+from hub.errors import Rejected
+from hub.ids import new_id
+from hub.store.notices import Draft, draft, drafts_for, drop_queued, insert_drafts, queue
+from hub.store.roster import Reach, load_reach
+from hub.store.schema_duty import duty_tick, escalation
+from hub.store.schema_duty import obligation as table
+from hub.store.writer import Transaction
+
+OWED = tuple(sorted(state.value for state in LIVE))
+_COLUMNS = tuple(table.c)
+_TIMES = frozenset({"opens_at", "due_at", "late_at", "lock_at", "wait_until", "ack_until", "met_at", "created_at", "updated_at"})
+_FIELDS = Obligation.__struct_fields__
+_evidence = msgspec.json.Decoder(Evidence)
+
+
+def _row(o: Obligation, next_at: datetime | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"next_at": utc_text(next_at) if next_at else None}
+    for name in _FIELDS:
+        value = getattr(o, name)
+        if name in _TIMES:
+            value = utc_text(value) if value is not None else None
+        elif name == "evidence":
+            value = msgspec.json.encode(value).decode() if value is not None else None
+        elif name == "state":
+            value = value.value
+        row[name] = value
+    return row
+
+
+def to_obligation(row: Any) -> Obligation:
+    """A stored duty."""
+    values = {}
+    for name in _FIELDS:
+        value = getattr(row, name)
+        if value is not None and name in _TIMES:
+            value = parse_utc(value)
+        values[name] = value
+    values["state"] = State(row.state)
+    values["evidence"] = _evidence.decode(row.evidence) if row.evidence else None
+    for name in ("drill", "urgent", "was_late"):
+        values[name] = bool(values[name])
+    return Obligation(**values)
+
+
+# --- reads -------------------------------------------------------------------------------------------------------------------------------
+
+async def get_obligation(conn: AsyncConnection, id: str) -> Obligation | None:
+    """One duty, or None."""
+    row = (await conn.execute(select(*_COLUMNS).where(table.c.id == id))).first()
+    return to_obligation(row) if row else None
+
+
+async def by_key(conn: AsyncConnection, key: str) -> Obligation | None:
+    """The duty with this unique key, or None."""
+    row = (await conn.execute(select(*_COLUMNS).where(table.c.key == key))).first()
+    return to_obligation(row) if row else None
+
+
+async def get_many(conn: AsyncConnection, ids: Collection[str]) -> list[Obligation]:
+    """Duties by their ids, in any order."""
+    found: list[Obligation] = []
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), 500):
+        rows = await conn.execute(select(*_COLUMNS).where(table.c.id.in_(ordered[start : start + 500])))
+        found += [to_obligation(row) for row in rows]
+    return found
+
+
+async def list_obligations(
+    conn: AsyncConnection, *, owed_only: bool = False, states: Collection[str] | None = None, kinds: Collection[str] | None = None,
+    departments: Collection[str] | None = None, post_id: str | None = None, incident_id: str | None = None, subject: str | None = None,
+    day: str | None = None, drills: bool | None = None, due_from: datetime | None = None, due_to: datetime | None = None,
+    after: tuple[str, str] | None = None, limit: int = 100,
+) -> list[Obligation]:
+    """Duties by due time, by keyset: `after` is the (due_at text, id) of the last one seen. `drills` None means both."""
+    c = table.c
+    query = select(*_COLUMNS).order_by(c.due_at, c.id).limit(limit)
+    if owed_only:
+        query = query.where(text("state IN ('open','returned')"))
+    for column, values in ((c.state, states), (c.kind, kinds), (c.department_id, departments)):
+        if values is not None:
+            query = query.where(column.in_(sorted(values)))
+    for column, value in ((c.post_id, post_id), (c.incident_id, incident_id), (c.subject, subject), (c.day, day), (c.drill, drills)):
+        if value is not None:
+            query = query.where(column == value)
+    if due_from is not None:
+        query = query.where(c.due_at >= utc_text(due_from))
+    if due_to is not None:
+        query = query.where(c.due_at < utc_text(due_to))
+    if after is not None:
+        query = query.where((c.due_at > after[0]) | ((c.due_at == after[0]) & (c.id > after[1])))
+    return [to_obligation(row) for row in await conn.execute(query)]
+
+
+async def open_of_post(conn: AsyncConnection, post_id: str | None) -> tuple[str, ...]:
+    """The ids of every duty owed by a post (None: by anybody), by due time."""
+    query = select(table.c.id).where(text("state IN ('open','returned')"), table.c.drill.is_(False)).order_by(table.c.due_at, table.c.id)
+    if post_id is not None:
+        query = query.where(table.c.post_id == post_id)
+    return tuple(row.id for row in await conn.execute(query))
+
+
+async def escalations_of(conn: AsyncConnection, obligation_id: str) -> list[Escalation]:
+    """The records of a duty's ladder, by round and step."""
+    rows = await conn.execute(select(escalation).where(escalation.c.obligation_id == obligation_id)
+                              .order_by(escalation.c.round, escalation.c.step))
+    return [_to_escalation(row) for row in rows]
+
+
+def _to_escalation(row: Any) -> Escalation:
+    def many(value: str) -> tuple[str, ...]:
+        return msgspec.json.decode(value, type=tuple[str, ...])
+
+    return Escalation(
+        id=row.id, obligation_id=row.obligation_id, round=row.round, step=row.step, outcome=Outcome(row.outcome),
+        planned_at=parse_utc(row.planned_at), at=parse_utc(row.at), whom=tuple(Whom(w) for w in many(row.whom)), posts=many(row.posts),
+        persons=many(row.persons), notices=many(row.notices), reminder=bool(row.reminder), drill=bool(row.drill),
+    )
+
+
+# --- making ------------------------------------------------------------------------------------------------------------------------------
+
+async def make(tx: Transaction, rules: DutyRules, owed: Iterable[Owed], *, actor: str) -> list[Obligation]:
+    """Put duties on the ledger; those whose key is there already are left as they are. Gives the new ones.
+
+    The changes are one for each department (and incident, and drill), so that access can be decided by them.
+    """
+    new = {o.key: o for o in (ledger.owe(each, rules.kind(each.kind), id=new_id(), now=tx.now) for each in owed)}
+    if not new:
+        return []
+    columns = [column.name for column in _COLUMNS]
+    statement = text(f"INSERT INTO obligation ({', '.join(columns)}) VALUES ({', '.join(':' + name for name in columns)}) "  # noqa: S608 names of our own
+                     "ON CONFLICT (key) DO NOTHING")
+    rows = [_row(o, rungs.next_look(o, rules.ladder(o.ladder))) for o in new.values()]
+    await tx.conn.execute(statement, rows)
+    made: list[Obligation] = []
+    keys = list(new)
+    for start in range(0, len(keys), 500):
+        part = keys[start : start + 500]
+        held = {row.key: row.id for row in await tx.conn.execute(select(table.c.key, table.c.id).where(table.c.key.in_(part)))}
+        made += [new[key] for key in part if held[key] == new[key].id]
+    _record_made(tx, made, actor)
+    return made
+
+
+def _record_made(tx: Transaction, made: Sequence[Obligation], actor: str) -> None:
+    groups: dict[tuple[str, str | None, bool], list[Obligation]] = {}
+    for o in made:
+        groups.setdefault((o.department_id, o.incident_id, o.drill), []).append(o)
+    for (department_id, incident_id, drill), group in groups.items():
+        tx.record(ObligationsMade(obligations=tuple(group)), actor=actor, subject=f"obligation:{group[0].id}", department_id=department_id,
+                  incident_id=incident_id, drill=drill)
+
+
+# --- acts --------------------------------------------------------------------------------------------------------------------------------
+
+async def _held(tx: Transaction, id: str) -> Obligation:
+    row = (await tx.conn.execute(select(*_COLUMNS).where(table.c.id == id).with_for_update())).first()
+    if row is None:
+        raise Rejected("unknown_obligation", "没有这个应办事项", "there is no such duty", field="id")
+    return to_obligation(row)
+
+
+async def _store(tx: Transaction, rules: DutyRules, before: Obligation, now_is: Obligation, body: ChangeBody, actor: str) -> Obligation:
+    """Compare and set, then record. Raises Rejected where somebody else was faster."""
+    row = _row(now_is, rungs.next_look(now_is, rules.ladder(now_is.ladder)))
+    del row["id"], row["key"]
+    done = await tx.conn.execute(update(table).where(table.c.id == before.id, table.c.version == before.version).values(**row))
+    if done.rowcount != 1:
+        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+    _record(tx, now_is, body, actor)
+    return now_is
+
+
+def _record(tx: Transaction, o: Obligation, body: ChangeBody, actor: str) -> None:
+    tx.record(body, actor=actor, subject=f"obligation:{o.id}", incident_id=o.incident_id, department_id=o.department_id, drill=o.drill)
+
+
+async def acknowledge(tx: Transaction, rules: DutyRules, id: str, *, by: str, for_min: float | None = None) -> Obligation:
+    """Take a duty on: what waits in the outbox is dropped, and nothing is sent until the acknowledgement expires."""
+    held = await _held(tx, id)
+    acked = ledger.acknowledge(held, rules.kind(held.kind), now=tx.now, by=by, for_min=for_min)
+    await _store(tx, rules, held, acked, ObligationAcknowledged(obligation=acked), by)
+    await drop_queued(tx, [id], actor=by, why="已确认 / acknowledged")
+    return acked
+
+
+async def meet(
+    tx: Transaction, rules: DutyRules, id: str, *, by: str, evidence: Evidence | None = None, reason: str | None = None,
+) -> Obligation:
+    """Meet a duty; everything of its ladder ends in this transaction. Raises Rejected `obligation_locked` or `obligation_state`."""
+    held = await _held(tx, id)
+    met = ledger.meet(held, now=tx.now, by=by, evidence=evidence, reason=reason)
+    await _store(tx, rules, held, met, ObligationMet(obligation=met), by)
+    await drop_queued(tx, [id], actor=by, why="已办结 / met")
+    return met
+
+
+async def give_back(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason: str, due_at: datetime | None = None) -> Obligation:
+    """Return what was filed, for correction; its post is told at once, and the ladder starts anew from the new due time."""
+    held = await _held(tx, id)
+    returned = ledger.give_back(held, rules.kind(held.kind), now=tx.now, by=by, reason=reason, due_at=due_at)
+    await _store(tx, rules, held, returned, ObligationReturned(obligation=returned), by)
+    await _tell_post(tx, rules, returned, template="returned")
+    return returned
+
+
+async def excuse(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason: str) -> Obligation:
+    """Excuse a duty (a leader's act, or the system's where what it was about has ceased); its ladder ends."""
+    held = await _held(tx, id)
+    excused = ledger.excuse(held, now=tx.now, by=by, reason=reason)
+    await _store(tx, rules, held, excused, ObligationExcused(obligation=excused), by)
+    await drop_queued(tx, [id], actor=by, why="已免办 / excused")
+    return excused
+
+
+async def unlock(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason: str, due_at: datetime | None = None) -> Obligation:
+    """Reopen a missed or excused duty: a leader's act; the ladder starts anew from the new due time."""
+    held = await _held(tx, id)
+    unlocked = ledger.unlock(held, rules.kind(held.kind), now=tx.now, by=by, reason=reason, due_at=due_at)
+    return await _store(tx, rules, held, unlocked, ObligationUnlocked(obligation=unlocked), by)
+
+
+async def owed_ids(
+    conn: AsyncConnection, *, subject: str | None = None, incident_id: str | None = None, kinds: Collection[str] | None = None,
+) -> list[str]:
+    """The ids of duties still owed about a subject or an incident, of these kinds."""
+    if subject is None and incident_id is None:
+        raise ValueError("a subject or an incident is needed")
+    query = select(table.c.id).where(text("state IN ('open','returned')")).order_by(table.c.due_at, table.c.id)
+    for column, value in ((table.c.subject, subject), (table.c.incident_id, incident_id)):
+        if value is not None:
+            query = query.where(column == value)
+    if kinds is not None:
+        query = query.where(table.c.kind.in_(sorted(kinds)))
+    return [row.id for row in await conn.execute(query)]
+
+
+async def meet_where_owed(
+    tx: Transaction, rules: DutyRules, *, by: str, subject: str | None = None, incident_id: str | None = None,
+    kinds: Collection[str] | None = None, evidence: Evidence | None = None,
+) -> list[Obligation]:
+    """Meet every duty still owed about a subject or an incident; those at rest stay as they are."""
+    ids = await owed_ids(tx.conn, subject=subject, incident_id=incident_id, kinds=kinds)
+    return [await meet(tx, rules, id, by=by, evidence=evidence) for id in ids]
+
+
+async def excuse_where_owed(
+    tx: Transaction, rules: DutyRules, *, by: str, reason: str, subject: str | None = None, incident_id: str | None = None,
+    kinds: Collection[str] | None = None,
+) -> list[Obligation]:
+    """Excuse every duty still owed about a subject or an incident: what it was about has ceased."""
+    ids = await owed_ids(tx.conn, subject=subject, incident_id=incident_id, kinds=kinds)
+    return [await excuse(tx, rules, id, by=by, reason=reason) for id in ids]
+
+
+async def _tell_post(tx: Transaction, rules: DutyRules, o: Obligation, *, template: str) -> None:
+    reach = await load_reach(tx.conn, departments=[o.department_id], posts=[o.post_id], now=tx.now)
+    owner = reach.posts.get(o.post_id)
+    if owner is None:
+        return
+    drafts = drafts_for(rules, o, [reach.target(owner, urgent=o.urgent)], template=template, channels=("console", "push", "mqtt"), now=tx.now,
+                        max_age=o.due_at - tx.now, urgent=o.urgent, dedupe=f"{o.id}:{o.round}:{template}")
+    await queue(tx, drafts, actor="system:duties")
+
+
+# --- the tick ----------------------------------------------------------------------------------------------------------------------------
+
+class Ticked(NamedTuple):
+    """What one batch of a tick did."""
+
+    looked: int
+    recorded: int
+    taken: int
+    missed: int
+    notices: int
+
+
+NOTHING = Ticked(0, 0, 0, 0, 0)
+
+
+async def tick_batch(tx: Transaction, rules: DutyRules, *, limit: int = 2_000) -> Ticked:
+    """Look at up to `limit` duties whose time has come: record what their ladders say, write the notices, lock what is past its lock.
+
+    1. The due rows are read under a lock; on PostgreSQL rows that another hub holds are skipped, on SQLite there is one writer.
+    2. The pure rule says for each what is to be done at `tx.now`.
+    3. One statement each for escalations, notices and duties; escalations are unique by (obligation, round, step).
+    """
+    query = select(*_COLUMNS).where(table.c.next_at <= tx.at).order_by(table.c.next_at).limit(limit).with_for_update(skip_locked=True)
+    due = [to_obligation(row) for row in await tx.conn.execute(query)]
+    if not due:
+        return NOTHING
+    reach = await load_reach(tx.conn, departments={o.department_id for o in due}, posts={o.post_id for o in due}, now=tx.now)
+    work = _Work(tx, rules, reach)
+    for o in due:
+        work.look(o)
+    await work.write()
+    return Ticked(len(due), len(work.escalations), work.taken, work.missed, len(work.drafts))
+
+
+class _Work:
+    """What a batch of a tick gathers before it writes."""
+
+    def __init__(self, tx: Transaction, rules: DutyRules, reach: Reach) -> None:
+        self.tx, self.rules, self.reach = tx, rules, reach
+        self.escalations: list[Escalation] = []
+        self.drafts: list[Draft] = []
+        self.rows: list[dict[str, Any]] = []
+        self.taken = self.missed = self.too_old = 0
+
+    def look(self, o: Obligation) -> None:
+        """Climb one duty's ladder and gather what follows from it."""
+        ladder = self.rules.ladder(o.ladder)
+        climb = rungs.climb(o, ladder, self.reach.whom(o.department_id, o.post_id), self.tx.now)
+        moved = rungs.after(o, climb.records, self.tx.now)
+        if climb.records:
+            self._escalate(moved, climb)
+        if climb.locks:
+            moved = ledger.lock(moved, now=self.tx.now)
+            self.missed += 1
+            _record(self.tx, moved, ObligationMissed(obligation=moved), "system:duties")
+        self.rows.append({
+            "b_id": o.id, "b_state": moved.state.value, "b_step": moved.step, "b_wait": utc_text(moved.wait_until) if moved.wait_until else None,
+            "b_ack_until": utc_text(moved.ack_until) if moved.ack_until else None, "b_ack_by": moved.ack_by,
+            "b_updated": utc_text(moved.updated_at), "b_version": moved.version, "b_next": utc_text(climb.next_at) if climb.next_at else None,
+        })
+
+    def _escalate(self, o: Obligation, climb: Climb) -> None:
+        made, drafts = [], []
+        for record in climb.records:
+            escalation, written = self._one(o, record)
+            made.append(escalation)
+            drafts += written
+            self.too_old += record.outcome is Outcome.SKIPPED_TOO_OLD and not record.step.is_reminder
+        if climb.unheard or any(r.outcome is Outcome.NOBODY for r in climb.records):
+            drafts += self._nobody(o, climb)
+        self.taken += climb.taken is not None
+        self.escalations += made
+        self.drafts += drafts
+        _record(self.tx, o, ObligationEscalated(obligation=o, escalations=tuple(made)), "system:duties")
+        if drafts:
+            _record(self.tx, o, NoticesQueued(notices=tuple(d.notice for d in drafts)), "system:duties")
+
+    def _one(self, o: Obligation, record: Taken) -> tuple[Escalation, list[Draft]]:
+        step, id = record.step, new_id()
+        taken = record.outcome is Outcome.TAKEN
+        targets = self.reach.targets(o, step) if taken else []
+        written = drafts_for(
+            self.rules, o, targets, template=step.template, channels=step.channels, now=self.tx.now,
+            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=f"{o.id}:{o.round}:{record.n}", escalation_id=id,
+            step=record.n,
+        )
+        return Escalation(
+            id=id, obligation_id=o.id, round=o.round, step=record.n, outcome=record.outcome, planned_at=whole_ms(record.planned_at),
+            at=whole_ms(self.tx.now), whom=step.whom, posts=tuple(t.post.id for t in targets),
+            persons=tuple(dict.fromkeys(person for t in targets for person in t.persons)), notices=tuple(d.notice.id for d in written),
+            reminder=step.is_reminder, drill=o.drill,
+        ), written
+
+    def _nobody(self, o: Obligation, climb: Climb) -> list[Draft]:
+        """Say on the command centre's screen that nobody could be told: silence is never the answer."""
+        n = next(r.n for r in climb.records if r.outcome is Outcome.NOBODY)
+        owner = self.reach.posts.get(o.post_id)
+        desks = [p.id for p in self.reach.posts.values() if p.role is Whom.COMMAND_CENTRE] or [o.post_id]
+        fields = _step_fields(self.rules, o, owner.zh if owner else o.post_id, self.tx.now, n)
+        return [draft(
+            self.rules, dedupe=f"{o.id}:{o.round}:{n}:nobody:{desk}", channel="console", address=f"post:{desk}", template="nobody",
+            fields=fields, now=self.tx.now, max_age=timedelta(days=1), language="both", urgent=True, drill=o.drill, obligation=o, post_id=desk,
+        ) for desk in desks]
+
+    async def write(self) -> None:
+        """Write all of the batch: escalations, notices, duties."""
+        tx = self.tx
+        if self.escalations:
+            await tx.conn.execute(insert(escalation), [_escalation_row(e) for e in self.escalations])
+        await insert_drafts(tx, self.drafts)
+        await tx.conn.execute(update(table).where(table.c.id == bindparam("b_id")).values(
+            state=bindparam("b_state"), step=bindparam("b_step"), wait_until=bindparam("b_wait"), ack_until=bindparam("b_ack_until"),
+            ack_by=bindparam("b_ack_by"), updated_at=bindparam("b_updated"), version=bindparam("b_version"), next_at=bindparam("b_next"),
+        ), self.rows)
+        if self.too_old:
+            await self._say_what_was_not_sent()
+
+    async def _say_what_was_not_sent(self) -> None:
+        """One notice for the desk about everything that an outage made too old to send."""
+        words = {"text": f"停机后补查：{self.too_old} 个催办步骤因超过最长时限未发送，事项仍在应办清单中。/ "
+                         f"{self.too_old} steps of ladders were too old to be sent after an outage; their duties are on the list."}
+        desks = [p for p in self.reach.posts.values() if p.role is Whom.COMMAND_CENTRE]
+        await queue(self.tx, [draft(
+            self.rules, dedupe=f"outage:{self.tx.at}:{new_id()}", channel="console", address=f"post:{desk.id}", template="outage", fields=words,
+            now=self.tx.now, max_age=timedelta(days=1), language="both", urgent=True, department_id=desk.department_id, post_id=desk.id,
+        ) for desk in desks], actor="system:duties")
+
+
+def _step_fields(rules: DutyRules, o: Obligation, post: str, now: datetime, step: int) -> dict[str, str]:
+    """The fields of a notice about a step of a duty's ladder."""
+    kind = rules.kinds[o.kind].zh if o.kind in rules.kinds else o.kind
+    return fields_of(o, now=now, zone=rules.calendar.zone, post=post, notice="", kind=kind, step=step, rule=o.rule or "")
+
+
+def _age_left(record: Taken, now: datetime) -> timedelta:
+    """How long the notices of a step may still go out: its maximum age from when it was planned for (from now, where it was taken early)."""
+    return min(record.planned_at, now) + timedelta(minutes=record.step.max_age_min) - now
+
+
+def _escalation_row(e: Escalation) -> dict[str, Any]:
+    def many(values: Sequence[str]) -> str:
+        return msgspec.json.encode(values).decode()
+
+    return {
+        "id": e.id, "obligation_id": e.obligation_id, "round": e.round, "step": e.step, "outcome": e.outcome.value,
+        "planned_at": utc_text(e.planned_at), "at": utc_text(e.at), "whom": many(e.whom), "posts": many(e.posts), "persons": many(e.persons),
+        "notices": many(e.notices), "reminder": e.reminder, "drill": e.drill,
+    }
+
+
+async def note_tick(tx: Transaction, rules: DutyRules, *, name: str = "duties", back: timedelta = timedelta(minutes=1)) -> datetime | None:
+    """Note that a tick began; gives when the last one did. A clock set back by more than `back` rearms every duty that waits."""
+    last = (await tx.conn.execute(select(duty_tick.c.at).where(duty_tick.c.name == name).with_for_update())).scalar()
+    before = parse_utc(last) if last else None
+    if before is None:
+        await tx.conn.execute(text("INSERT INTO duty_tick (name, at) VALUES (:n, :at) ON CONFLICT (name) DO UPDATE SET at = :at"),
+                              {"n": name, "at": tx.at})
+        return None
+    if tx.now < before - back:
+        await _rearm(tx, rules)
+    if abs(tx.now - before) >= back:
+        await tx.conn.execute(update(duty_tick).where(duty_tick.c.name == name).values(at=tx.at))
+    return before
+
+
+async def _rearm(tx: Transaction, rules: DutyRules) -> None:
+    """After the clock was set back: no wait may last longer than it ever could have."""
+    rows = await tx.conn.execute(select(*_COLUMNS).where(
+        table.c.next_at.is_not(None), (table.c.wait_until > tx.at) | (table.c.ack_until > tx.at)).with_for_update())
+    for o in [to_obligation(row) for row in rows]:
+        kind = rules.kinds.get(o.kind)
+        bounded = rungs.set_back(o, rules.ladder(o.ladder), ack_valid_min=kind.ack_valid_min if kind else 0, now=tx.now)
+        if (bounded.wait_until, bounded.ack_until) != (o.wait_until, o.ack_until):
+            await _store(tx, rules, o, bounded, ObligationAcknowledged(obligation=bounded), "system:clock")
