@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -105,8 +104,12 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
             tasks[f"react.{reactor.name}"] = Runner(store, reactor).run
     if "web" in only:
         tasks["live"] = live.run
-    await health.ask()
     await stack.enter_async_context(_tasks(tasks, intake))
+    if session is not None:
+        with contextlib.suppress(TimeoutError):  # an absent broker is told on the screen, it does not keep the hub down
+            async with asyncio.timeout(3):
+                await session.link.connected.wait()
+    await health.ask()
     web_url = await _web(stack, settings, services) if "web" in only else ""
     return Running(services, web_url, mqtt_port, session)
 
@@ -136,7 +139,10 @@ async def _broker(
         broker = Broker.from_url(settings.broker, settings.broker_user, password or None, settings.broker_ca_file or None)
         port = broker.port
     share = "ingest" if settings.ingest_workers > 1 else None
-    client_id = "hub" if share is None else f"hub-{socket.gethostname()}-{port}"
+    client_id = settings.ingest_client or "hub"
+    if share and not settings.ingest_client:
+        raise Rejected("settings", "多个入库进程须各有 ingest_client（客户端标识）", "several ingest processes need an ingest_client each",
+                       field="ingest_client")
     session = Session(broker, settings.hub_id, intake, registry, presences, client_id=client_id, share=share)
     tasks["session"] = session.run
     health.probes["broker"] = flag_probe(
@@ -159,8 +165,6 @@ async def _tasks(tasks: dict[str, Any], intake: Intake) -> AsyncIterator[None]:
     group = asyncio.TaskGroup()
     async with group:
         running = [group.create_task(run(), name=name) for name, run in tasks.items()]
-        # the session is connected before anybody is told that the hub is ready
-        await asyncio.sleep(0)
         try:
             yield
         finally:

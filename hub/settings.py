@@ -57,6 +57,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The CA that an external broker's certificate is checked against."""
     ingest_workers: Annotated[int, Meta(ge=1, le=64)] = 1
     """How many ingest sessions share the load (above 1: an external broker and `$share`)."""
+    ingest_client: str = ""
+    """The client id (and share) of this ingest process at an external broker; empty: `hub`. Processes that share the load need one each."""
     batch_reports: Annotated[int, Meta(ge=1, le=10_000)] = 500
     """The most reports that one transaction stores."""
     queue_reports: Annotated[int, Meta(ge=10, le=1_000_000)] = 5_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from base64 import b64decode, b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -26,17 +27,27 @@ _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 def hash_secret(secret: str) -> str:
-    """A stored form of a machine's secret: salted SHA-256. Enough, because the secret is 256 random bits and not a person's password."""
-    salt = secrets.token_bytes(16)
-    return f"sha256${salt.hex()}${hashlib.sha256(salt + secret.encode()).hexdigest()}"
+    """A stored form of a machine's secret, in the form that Mosquitto's password file has too (`$7$`: PBKDF2-HMAC-SHA512, 101 rounds).
+
+    Few rounds are enough, because the secret is 256 random bits and not a person's password.
+    """
+    salt = secrets.token_bytes(12)
+    return f"$7${_ROUNDS}${b64encode(salt).decode()}${b64encode(_derive(secret, salt, _ROUNDS)).decode()}"
+
+
+_ROUNDS = 101
+
+
+def _derive(secret: str, salt: bytes, rounds: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, rounds)
 
 
 def secret_matches(secret: str, stored: str | None) -> bool:
     """Does the secret match its stored form? In constant time."""
-    if not stored or not stored.startswith("sha256$"):
+    if not stored or not stored.startswith("$7$"):
         return False
-    _, salt, digest = stored.split("$")
-    return hmac.compare_digest(hashlib.sha256(bytes.fromhex(salt) + secret.encode()).hexdigest(), digest)
+    _, _, rounds, salt, digest = stored.split("$")
+    return hmac.compare_digest(_derive(secret, b64decode(salt), int(rounds)), b64decode(digest))
 
 
 def new_secret() -> str:

@@ -2,6 +2,7 @@
 
 NOUNS = (
     "system",
+    "signin",
     "live",
     "incidents",
     "reports",
