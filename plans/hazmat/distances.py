@@ -17,8 +17,8 @@ from plans.hazmat.model import (
     HazmatFacts,
     Physical,
     Sourced,
-    SpillSize,
     Spilled,
+    SpillSize,
     Substance,
     Table1Line,
     Table3Line,
@@ -123,7 +123,8 @@ def _pick(
         row, more = table3_line(line.un, facts.container)
         return _Picked(row.isolate, row.protective(daylight, wind), Direction.DOWNWIND, wind, water, conditional, (*notes, *more))
     large = line.large_day if daylight is Daylight.DAY else line.large_night
-    assert line.large_isolate is not None and large is not None, line.un
+    assert line.large_isolate is not None, line.un
+    assert large is not None, line.un
     return _Picked(line.large_isolate, large, Direction.DOWNWIND, None, water, conditional, notes)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
-from math import cos, radians
+from math import atan2, cos, degrees, hypot, radians
 from typing import Any
 
 from plans.hazmat import tables
@@ -108,8 +108,6 @@ def square(centre: Point, radius: Sourced, from_deg: float, *, conditional: bool
 
 def _offset(centre: Point, bearing: float, ahead_m: float, aside_m: float) -> Point:
     """A point ahead of `centre` and then to the right (m), in the azimuthal equidistant plane of the release."""
-    from math import atan2, degrees, hypot
-
     return destination(centre, bearing + degrees(atan2(aside_m, ahead_m)), hypot(ahead_m, aside_m))
 
 
@@ -150,7 +148,9 @@ def contains(zone: Zone, point: Point) -> bool:
 
 def diff(old: Sequence[Zone], new: Sequence[Zone], receptors: Iterable[Receptor]) -> ZoneDiff:
     """What a redraw changed: which receptors came into any zone, left all of them, or stayed."""
-    entered, left, stayed = [], [], []
+    entered: list[Receptor] = []
+    left: list[Receptor] = []
+    stayed: list[Receptor] = []
     for receptor in receptors:
         if receptor.point is None:
             continue

@@ -50,8 +50,7 @@ def _table1_line(row: Mapping[str, str]) -> Table1Line:
         name = f"UN{un}{qualifier} {size} spill, {what}"
         return Sourced(value=float(row[column]), unit="m", table="Table 1", edition=erg_edition(), row=name, conversion=conversion, plus=plus)
 
-    small = [cell(f"small_{what}_m", False) for what in ("isolate", "day", "night")]
-    assert small[0] and small[1] and small[2]
+    small = [value for what in ("isolate", "day", "night") if (value := cell(f"small_{what}_m", False))]
     return Table1Line(
         un=un, material=row["material"], guide=row["guide"], spilled=Spilled(row["spilled"]), hazard_zone=row["hazard_zone"],
         small_isolate=small[0], small_day=small[1], small_night=small[2], large_isolate=cell("large_isolate_m", False),

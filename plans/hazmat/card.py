@@ -1,0 +1,108 @@
+"""Puts the responder's page together: substance, guide, distances, zones, people, approach, warnings and the limits of the method. No new facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from hub.errors import Rejected
+from plans.hazmat import distances as distance_rules
+from plans.hazmat import geometry, lookup, receptors, sun, tables
+from plans.hazmat import wind as winds
+from plans.hazmat.model import (
+    Container,
+    Daylight,
+    Guide,
+    HazmatCard,
+    HazmatFacts,
+    HinMeaning,
+    Receptor,
+    Shape,
+    Substance,
+    Words,
+    Zone,
+)
+
+_CONTAINER_ZH = {
+    Container.ROAD_TANKER: "公路罐车", Container.RAIL_TANK_CAR: "铁路罐车", Container.TANK_CONTAINER: "罐式集装箱", Container.NURSE_TANK: "农用氨罐",
+    Container.TON_CYLINDER: "吨瓶", Container.TON_CYLINDERS: "多个吨瓶", Container.CYLINDER: "钢瓶", Container.CYLINDERS: "多个钢瓶",
+    Container.DRUM: "桶", Container.DRUMS: "多个桶", Container.IBC: "中型散装容器", Container.BAG: "袋", Container.PACKAGE: "包件",
+    Container.FIXED_TANK: "储罐", Container.SHIP: "船舶", Container.PIPELINE: "管道", Container.UNKNOWN: "容器不明",
+}  # fmt: skip
+
+
+def card(facts: HazmatFacts, *, at: datetime, known: Iterable[Receptor] | None = None, shape: Shape = Shape.WEDGE) -> HazmatCard:
+    """The card for what is known at `at`. Without `facts.point` there are distances but no zones, and the longer night column is used.
+
+    `known` are the receptors to look at (default: the packaged ones, demo data included and marked). Raises Rejected for a number,
+    wind or quantity that cannot be.
+    """
+    if at.tzinfo is None:
+        raise Rejected("bad_time", "时间缺少时区。", "A time without an offset.", field="at")
+    distance_rules.check(facts)
+    substance = lookup.by_un(facts.un) if facts.un is not None else None
+    hin = lookup.hin_meaning(facts.hin) if facts.hin is not None else None
+    placard = lookup.by_placard(facts.placard_class)[0] if facts.placard_class is not None else None
+    guide = distance_rules.guide_for(facts)
+    daylight = sun.daylight(facts.point, at) if facts.point is not None else Daylight.NIGHT
+    found = distance_rules.distances(facts, daylight=daylight, wind_class=winds.table3_class(facts.wind))
+    zones: tuple[Zone, ...] = geometry.zones(facts.point, found, facts.wind, at, shape=shape) if facts.point is not None else ()
+    affected = receptors.inside(zones, receptors.known() if known is None else known) if zones else ()
+    return HazmatCard(
+        made_at=at, title=_title(facts, substance), substance=substance, hin=hin, placard=placard, guide=guide, distances=found, zones=zones,
+        affected=affected, junctions_to_close=receptors.junctions_to_close(affected), evacuation=receptors.evacuation_list(affected),
+        towns_to_ask=receptors.to_ask(zones), wind=facts.wind, warnings=_warnings(facts, substance, hin, guide, zones, at),
+        staging=receptors.staging(facts.point, found, facts.wind, at) if facts.point is not None else None,
+        limits=tuple(Words(line["zh"], line["en"]) for line in tables.rules()["limits"]),
+    )  # fmt: skip
+
+
+def _title(facts: HazmatFacts, substance: Substance | None) -> Words:
+    zh = f"{substance.name_zh or substance.name_en} UN{substance.un}" if substance else "不明危险货物"
+    en = f"{substance.name_en} UN{substance.un}" if substance else "Unknown dangerous goods"
+    state = {
+        (True, True): ("泄漏并着火", "leak and fire"), (True, False): ("泄漏", "leak"), (False, True): ("着火", "fire"), (False, False): ("未见泄漏", "no leak seen")
+    }[facts.leak is not False, facts.fire is True]  # fmt: skip
+    container = facts.container.value.replace("_", " ")
+    return Words(f"{zh} · {_CONTAINER_ZH[facts.container]} · {state[0]}", f"{en} · {container} · {state[1]}")
+
+
+def _warnings(
+    facts: HazmatFacts, substance: Substance | None, hin: HinMeaning | None, guide: Guide, zones: tuple[Zone, ...], at: datetime
+) -> tuple[Words, ...]:
+    found: list[Words] = []
+    if substance is not None:
+        found += _substance_warnings(facts, substance)
+    else:
+        found.append(Words("物质不明：按指南111，先隔离100米，罐体着火800米，尽快查明。", "Unknown material: guide 111, isolate 100 m, 800 m for a tank on fire; identify it."))
+    if hin is not None and hin.no_water:
+        found.append(Words(f"危险识别号{hin.hin}带X：未经专家同意禁用水。", f"Hazard number {hin.hin} carries an X: no water without a specialist."))
+    if guide.note is not None:
+        found.append(guide.note)
+    if any(zone.radius.plus for zone in zones):
+        found.append(Words("表中为“11.0+公里”，实际可能更远，图上只画到11公里。", "The table prints 11.0+ km: it may reach farther than the 11 km drawn."))
+    if facts.point is None:
+        found.append(Words("没有位置：昼夜不明，按夜间；未画区域。", "No place: day or night is unknown, night is used; no zone is drawn."))
+    elif not receptors.in_district(facts.point):
+        found.append(Words("地点在本区之外，受体数据不全。", "The place is outside the district, receptors are incomplete."))
+    notes = winds.use(facts.wind, at).notes
+    return (*found, *notes)
+
+
+def _substance_warnings(facts: HazmatFacts, substance: Substance) -> list[Words]:
+    found: list[Words] = []
+    if facts.hin is not None and lookup.plate_agrees(facts.hin, substance.un) is False:
+        codes = "、".join(sorted({c.hin for c in substance.classes if c.hin}))
+        found.append(Words(
+            f"橙色牌上下不符：UN{substance.un}在ADR 2017中为{codes}，请再看一次。",
+            f"The plate does not fit: ADR 2017 gives UN{substance.un} the number {codes.replace('、', ', ')}; look again.",
+        ))  # fmt: skip
+    if substance.gas_in_water is not None:
+        gas = substance.gas_in_water.value
+        found.append(Words(f"遇水放出有毒气体：{gas}（ERG 2024表2）。严防入水。", f"Gives toxic gas with water: {gas} (ERG 2024, Table 2). Keep it out of water."))
+    if substance.polymerises:
+        found.append(Words("受热或着火可爆炸性聚合（P）。", "May polymerise explosively in heat or fire (P)."))
+    if len(substance.guides) > 1:
+        numbers = [fact.value for fact in substance.guides]
+        found.append(Words(f"同一编号有多个指南：{'、'.join(numbers)}，按实际货物选用。", f"Several guides for this number: {', '.join(numbers)}; choose by the goods."))
+    return found

@@ -1,0 +1,110 @@
+"""Wind as people write it and as sensors send it, and how far it is trusted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hub.errors import Rejected
+from plans.hazmat import wind as winds
+from plans.hazmat.model import WindClass
+from plans.hazmat.wind import compass, measured, parse, table3_class, use
+
+AT = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "degrees"),
+    [("东南风3级", 135), ("SE", 135), ("135°", 135), ("135度", 135), ("south-easterly 3 m/s", 135), ("southeast wind", 135), ("风从东南来", 135), ("北风", 0),
+     ("0°", 0), ("360°", 0), ("360", 0), ("东北偏北风2级", 22.5), ("北东北风", 22.5), ("西南西风", 247.5), ("NNW 4 m/s", 337.5), ("偏南风", 180),
+     ("吹向西北", 135), ("往西北方向扩散", 135), ("blowing to NW", 135), ("１８０度", 180)],
+)  # fmt: skip
+def test_the_direction_is_where_the_wind_comes_from(text: str, degrees: float) -> None:
+    assert parse(text).from_deg == degrees
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [("东南风3级", 3.4, 5.4), ("北风3-4级", 3.4, 7.9), ("北风三到四级", 3.4, 7.9), ("十二级北风", 32.7, 36.9), ("西风 5m/s", 5, 5), ("西风36公里/小时", 10, 10),
+     ("东风5米每秒", 5, 5), ("东南风 微风", 3.4, 5.4), ("北风4～3级", 3.4, 7.9), ("北风4级，阵风7级", 5.5, 7.9)],
+)  # fmt: skip
+def test_force_and_speed_become_metres_per_second(text: str, low: float, high: float) -> None:
+    wind = parse(text)
+    assert wind.speed_min_ms == pytest.approx(low)
+    assert wind.speed_max_ms == pytest.approx(high)
+
+
+def test_a_gust_is_kept_apart_from_the_mean_wind() -> None:
+    assert parse("北风4级，阵风7级").gust_ms == 17.1
+    assert parse("北风，阵风15米/秒").gust_ms == 15
+    assert parse("北风，阵风15米/秒").speed_min_ms is None
+
+
+@pytest.mark.parametrize("text", ["999°", "-5°", "361度", "720", "风向400°"])
+def test_a_direction_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        parse(text)
+    assert refused.value.code == "bad_wind_direction"
+    assert refused.value.field == "wind.from_deg"
+
+
+@pytest.mark.parametrize(("text", "code"), [("18级", "bad_wind_speed"), ("北风500m/s", "bad_wind_speed"), ("下雨了", "unknown_wind"), ("", "unknown_wind"), ("风" * 300, "unknown_wind")])
+def test_a_wind_that_says_nothing_or_cannot_be_is_refused(text: str, code: str) -> None:
+    with pytest.raises(Rejected, match=code):
+        parse(text)
+
+
+@pytest.mark.parametrize(("direction", "speed"), [(999.0, 3.0), (float("nan"), 3.0), (float("inf"), 1.0), (-1.0, 1.0), (90.0, -1.0), (90.0, float("nan")), (90.0, 200.0)])
+def test_a_sensor_value_that_cannot_be_is_refused(direction: float, speed: float) -> None:
+    with pytest.raises(Rejected, match="bad_wind"):
+        measured(direction, speed, AT, origin="telemetry")
+
+
+def test_no_wind_a_calm_and_a_turning_wind_give_no_direction() -> None:
+    for wind in (None, parse("静风", AT), parse("东南风1级", AT), parse("风向不定 2级", AT), measured(90, 0.5, AT, origin="telemetry"), measured(None, 4, AT, origin="telemetry")):
+        assert use(wind, AT).from_deg is None
+        assert use(wind, AT).notes
+
+
+def test_a_fresh_wind_is_used_as_it_is() -> None:
+    found = use(measured(135, 4, AT - timedelta(minutes=5), origin="telemetry"), AT)
+    assert (found.from_deg, found.half_extra_deg, found.stale, found.notes) == (135, 15, False, ())
+
+
+def test_a_stale_wind_is_said_and_widens_the_wedge() -> None:
+    found = use(measured(135, 4, AT - timedelta(minutes=31), origin="telemetry"), AT)
+    assert found.stale
+    assert found.half_extra_deg == 45
+    assert "31分钟" in found.notes[0].zh and "31 minutes" in found.notes[0].en
+
+
+def test_a_wind_of_hours_ago_no_longer_turns_the_zone() -> None:
+    found = use(measured(135, 4, AT - timedelta(hours=3), origin="telemetry"), AT)
+    assert found.stale and found.from_deg is None
+
+
+def test_a_wind_from_the_future_is_not_taken_as_fresh() -> None:
+    assert use(measured(135, 4, AT + timedelta(minutes=10), origin="telemetry"), AT).stale
+
+
+def test_a_wind_without_a_time_is_used_and_said() -> None:
+    found = use(parse("东南风3级"), AT)
+    assert found.from_deg == 135
+    assert "观测时间" in found.notes[0].zh
+
+
+def test_table_3_takes_the_weakest_end_of_a_wind_and_low_when_it_is_unknown() -> None:
+    assert table3_class(None) is WindClass.LOW
+    assert table3_class(parse("东南风")) is WindClass.LOW
+    assert table3_class(parse("东南风2级")) is WindClass.LOW
+    assert table3_class(parse("东南风3级")) is WindClass.MODERATE
+    assert table3_class(parse("东南风2-5级")) is WindClass.LOW
+    assert table3_class(parse("北风 20 km/h")) is WindClass.MODERATE
+    assert table3_class(parse("北风 20.5 km/h")) is WindClass.HIGH
+    assert table3_class(parse("北风 9.9 km/h")) is WindClass.LOW
+
+
+def test_bearings_have_sixteen_names() -> None:
+    assert compass(135) == winds.Words("东南", "SE")
+    assert compass(359) == winds.Words("北", "N")
