@@ -92,7 +92,8 @@ def _spoil(picture: Picture, fault: str | None) -> Picture:
         case "black":
             spoilt = picture // 40
         case "covered":
-            spoilt = cv2.GaussianBlur(picture, (0, 0), picture.shape[0] / 4) // 3 + 25
+            thumb = cv2.GaussianBlur(cv2.resize(picture, (64, 36), interpolation=cv2.INTER_AREA), (0, 0), 9)
+            spoilt = cv2.resize(thumb, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC) // 3 + 25
         case "blurred":
             spoilt = cv2.GaussianBlur(picture, (0, 0), picture.shape[0] / 60)
         case "over_exposed":
