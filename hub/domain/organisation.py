@@ -181,12 +181,11 @@ class SessionEnded(ChangeBody, frozen=True, kw_only=True):
 
 @change("account.refused", zh="登录被拒", en="a sign-in was refused")
 class SignInRefused(ChangeBody, frozen=True, kw_only=True):
-    """For which login (as typed, at most 64 characters), from where, why; `times` since the last such change."""
+    """For which login (as typed, at most 64 characters), from where, why."""
 
     login: str
     address: str
     reason: str
-    times: int = 1
 
 
 # ── rules ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

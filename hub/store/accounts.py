@@ -145,12 +145,9 @@ async def list_accounts(conn: AsyncConnection, *, person_id: str | None = None) 
 
 async def open_account(tx: Transaction, person_id: str, login: str, *, by: str) -> Account:
     """Open an account without a password: a one-time link lets its person set one. Raises `Rejected` for a taken or odd login."""
-    login = login.strip().lower()
-    if not _LOGIN.fullmatch(login):
-        raise Rejected("login_invalid", "登录名须以字母开头，2–40 位小写字母、数字、._-", "a login is 2–40 of a–z 0–9 . _ - and begins with a letter",
-                       field="login")
+    login = _fresh_login(login)
     if await account_by_login(tx.conn, login) is not None:
-        raise Rejected("login_taken", "登录名已被使用", "the login is taken", field="login")
+        raise Rejected("login_taken", "登录名已被使用", "the login is taken", field="account")
     row = (await tx.conn.execute(select(person.c.left_at).where(person.c.id == person_id))).first()
     if row is None or row.left_at is not None:
         raise Rejected("unknown_person", "没有此人或已离职", "there is no such person, or they have left", field="person_id")
@@ -189,6 +186,23 @@ async def set_password(tx: Transaction, id: str, password_hash: str, *, by: str,
     await tx.conn.execute(update(account).where(account.c.id == id).values(password_hash=password_hash))
     await end_sessions(tx, account_id=id, by=by, reason="password_changed", keep=keep_session)
     return await _record_account(tx, id, "password_set", by)
+
+
+async def rename_login(tx: Transaction, id: str, login: str, *, by: str) -> None:
+    """Give an account another login. Raises `Rejected` for a taken or odd one."""
+    login = _fresh_login(login)
+    if await account_by_login(tx.conn, login) is not None:
+        raise Rejected("login_taken", "登录名已被使用", "the login is taken", field="account")
+    await tx.conn.execute(update(account).where(account.c.id == id).values(login=login))
+    await _record_account(tx, id, "renamed", by)
+
+
+def _fresh_login(login: str) -> str:
+    login = login.strip().lower()
+    if not _LOGIN.fullmatch(login):
+        raise Rejected("login_invalid", "登录名须以字母开头，2–40 位小写字母、数字、._-", "a login is 2–40 of a–z 0–9 . _ - and begins with a letter",
+                       field="account")
+    return login
 
 
 async def begin_second_factor(tx: Transaction, id: str, sealed: str, *, by: str) -> None:
@@ -442,16 +456,17 @@ async def actor_of_session(
     )
 
 
+async def show_second_factor(tx: Transaction, session_id: str) -> None:
+    """Note that a session has shown its one-time code."""
+    await tx.conn.execute(update(session).where(session.c.id == session_id).values(second_factor=True))
+    row = _session((await tx.conn.execute(select(session).where(session.c.id == session_id))).one())
+    tx.record(SessionOpened(session=row), actor=f"person:{row.person_id}", subject=f"session:{row.id}")
+
+
 async def session_seen(tx: Transaction, session_id: str) -> None:
     """Note that a session is in use; at most once a minute, and not a change."""
     await tx.conn.execute(update(session).where(
         session.c.id == session_id, session.c.seen_at < utc_text(tx.now - SEEN_EVERY)).values(seen_at=tx.at))
-
-
-async def needs_seen(conn: AsyncConnection, session_id: str, now: datetime) -> bool:
-    """Is `seen_at` old enough to be written again?"""
-    at = (await conn.execute(select(session.c.seen_at).where(session.c.id == session_id))).scalar()
-    return at is not None and at < utc_text(now - SEEN_EVERY)
 
 
 async def list_sessions(conn: AsyncConnection, now: datetime, *, account_id: str | None = None, limit: int = 500) -> list[Session]:
