@@ -22,7 +22,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from agents.outbox import Outbox, Upload
-from agents.settings import AgentSettings
+from agents.settings import AgentSettings, basic_credential
 from hub import wire
 from hub.errors import Rejected
 
@@ -83,7 +83,7 @@ class Uploader:
         self.settings = settings
         self.outbox = outbox
         self.counts: Counter[str] = Counter()
-        self._auth = aiohttp.BasicAuth(settings.agent_id, password, "utf-8") if password else None
+        self._credential = basic_credential(settings.agent_id, password)
         self._tls = tls
         self._dice = dice or random.Random()
         self._endpoint = settings.hub_url.rstrip("/") + "/api/v1/attachments"
@@ -92,7 +92,7 @@ class Uploader:
         """Upload whatever waits, for ever; failures of link and hub are retried with growing, jittered pauses."""
         failures = 0
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-        async with aiohttp.ClientSession(auth=self._auth, timeout=timeout) as http:
+        async with aiohttp.ClientSession(headers=self._credential, timeout=timeout) as http:
             while True:
                 try:
                     moved = await self._one_round(http)

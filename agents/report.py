@@ -20,7 +20,7 @@ from agents.outbox import FINAL, Entry, Outbox, Upload
 from agents.run import open_outbox
 from agents.running import sole_speaker
 from agents.session import Session
-from agents.settings import AgentSettings, read_password, tls_context
+from agents.settings import AgentSettings, basic_credential, read_password, tls_context
 from hub import wire
 from hub.clock import parse_utc
 from hub.errors import Rejected, Unavailable
@@ -178,12 +178,12 @@ def _entry(outbox: Outbox, message_id: str) -> Entry:
 async def ask_hub(folder: Path, settings: AgentSettings, message_id: str) -> HubStatus | None:
     """Ask the hub what became of a report and who has seen it; None where it cannot be reached or does not know the report."""
     password = read_password(folder, settings)
-    auth = aiohttp.BasicAuth(settings.agent_id, password, "utf-8") if password else None
+    credential = basic_credential(settings.agent_id, password)
     url = f"{settings.hub_url.rstrip('/')}/api/v1/reports/{message_id}/status"
     tls: ssl.SSLContext | bool = tls_context(folder, settings) or True
     try:
         async with (
-            aiohttp.ClientSession(auth=auth, timeout=aiohttp.ClientTimeout(total=5)) as http,
+            aiohttp.ClientSession(headers=credential, timeout=aiohttp.ClientTimeout(total=5)) as http,
             http.get(url, ssl=tls) as response,
         ):
             body = await response.read()

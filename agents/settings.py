@@ -5,6 +5,7 @@ Secrets stand in files of their own that only the owner may read; a secret that 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import ssl
@@ -175,6 +176,13 @@ def read_secret(path: Path) -> str:
 def read_password(folder: Path, settings: AgentSettings) -> str | None:
     """The agent's password, or None where it signs in by certificate alone."""
     return read_secret(folder / settings.password_file) if settings.password_file else None
+
+
+def basic_credential(agent_id: str, password: str | None) -> dict[str, str]:
+    """The header by which an agent signs in to the hub's HTTP interface; empty without a password."""
+    if not password:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(f"{agent_id}:{password}".encode()).decode()}
 
 
 def tls_context(folder: Path, settings: AgentSettings) -> ssl.SSLContext | None:
