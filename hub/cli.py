@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[str, str]] = {
     "hazmat": ("plans.hazmat.cli:app", "危化品查询与隔离区 / hazmat"),
     "plan": ("hub.operate.plan_cli:app", "启动、升降级、终止预案 / put plans in force"),
     "daily": ("hub.operate.daily_cli:app", "日报送 / daily duty"),
+    "account": ("hub.operate.account_cli:app", "账号与一次性登录链接 / accounts and one-time sign-in links"),
     "audit": ("hub.operate.audit_cli:app", "审计链核验与导出 / audit"),
     "verify": ("hub.operate.verify_cli:verify", "离线核验报告与回执 / verify offline"),
     "ca": ("hub.operate.ca_cli:app", "证书 / certificates"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.respond.merging import Merging
 from hub.respond.reactor import Reactor
+from hub.respond.sharing import Sharing
 from hub.respond.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -15,4 +16,4 @@ if TYPE_CHECKING:
 
 def reactors(intake: Intake, registry: Registry, **parts: Any) -> list[Reactor]:
     """Every reactor of this process."""
-    return [Waiting(intake, registry), Merging()]
+    return [Waiting(intake, registry), Merging(), Sharing()]

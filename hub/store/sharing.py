@@ -183,6 +183,12 @@ async def end_shares(
     return await _end_where(tx, where, by, reason)
 
 
+async def any_expired(conn: AsyncConnection, now: datetime) -> bool:
+    """Is there a share whose time is over and which nobody has closed yet?"""
+    where = (share.c.ended_at.is_(None), share.c.until_at.is_not(None), share.c.until_at <= utc_text(now))
+    return (await conn.execute(select(share.c.id).where(*where).limit(1))).first() is not None
+
+
 async def expire_shares(tx: Transaction, *, by: str = "system:sharing") -> int:
     """Close the shares whose time is over, so that consoles hear of it; `may` and the lists have refused them since that moment anyway."""
     return await _end_where(tx, [share.c.ended_at.is_(None), share.c.until_at.is_not(None), share.c.until_at <= tx.at], by, "expired")

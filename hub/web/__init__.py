@@ -8,5 +8,8 @@ NOUNS = (
     "reports",
     "agents",
     "quarantine",
+    "organisation",
+    "sharing",
+    "accounts",
 )
 """The modules whose routes are served; a further noun is one line here."""

@@ -1,0 +1,66 @@
+"""`tocsin account …`: accounts for whoever stands at the machine: list, one-time link, close. Every act is in the change chain."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.domain.access import packaged_policy
+from hub.errors import Rejected
+from hub.settings import load_settings
+from hub.store import Store
+from hub.store.accounts import account_by_login, close_account, first_start_link, link_for, list_accounts
+
+app = typer.Typer(no_args_is_help=True, help="账号：列表、一次性登录链接、停用 / accounts")
+Config = Annotated[Path | None, typer.Option("--config", help="设置文件 / settings file")]
+Data = Annotated[str | None, typer.Option("--data", help="数据目录 / data folder")]
+BY = "system:cli"
+
+
+def _store(config: Path | None, data: str | None) -> Store:
+    return Store(load_settings(config, data_dir=data).database_url)
+
+
+@app.command("list")
+def listing(config: Config = None, data: Data = None) -> None:
+    """列出账号 / list the accounts."""
+
+    async def run() -> None:
+        async with _store(config, data) as store, store.read() as conn:
+            for row in await list_accounts(conn):
+                state = "停用 closed" if row.disabled else "正常 open"
+                factor = "动态口令 second factor" if row.has_second_factor else ""
+                typer.echo(f"{row.login}\t{state}\t{'' if row.has_password or row.external else '未设密码 no password'}\t{factor}".rstrip())
+
+    asyncio.run(run())
+
+
+@app.command("link")
+def link(login: str, config: Config = None, data: Data = None) -> None:
+    """为账号生成一次性登录链接 / a one-time sign-in link for an account."""
+
+    async def run() -> None:
+        settings = load_settings(config, data_dir=data)
+        async with Store(settings.database_url) as store:
+            await first_start_link(store, packaged_policy())
+            token = await link_for(store, login, by=BY)
+        base = settings.public_url or f"http://{settings.web_host}:{settings.web_port}"
+        typer.echo(f"{base}/welcome/{token}")
+
+    asyncio.run(run())
+
+
+@app.command("close")
+def close(login: str, config: Config = None, data: Data = None) -> None:
+    """停用账号，立即结束其会话 / close an account and end its sessions."""
+
+    async def run() -> None:
+        async with _store(config, data) as store, store.transaction() as tx:
+            who = await account_by_login(tx.conn, login)
+            if who is None or not await close_account(tx, who.account.id, by=BY):
+                raise Rejected("unknown_account", f"没有可停用的账号 {login}", f"there is no open account {login}", field="login")
+
+    asyncio.run(run())
