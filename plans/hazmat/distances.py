@@ -207,7 +207,7 @@ def _fire(facts: HazmatFacts, guide: Guide) -> tuple[Sourced | None, Sourced | N
     fitting = [d for d in found if d.applies_to in _IN_VEHICLE or (tank and d.applies_to.startswith(("tank", "ammonium")))]
     if not fitting:
         note = Words("指南对此容器着火没有给出距离，按隔离距离并向上加大。", "The guide prints no fire distance for this container: widen the isolation.")
-        return None, None, (note,) if not found or not tank else ()
+        return None, None, (note,)
     if not _is_ammonium_nitrate(facts):
         fitting = [d for d in fitting if not d.applies_to.startswith("ammonium")] or fitting
     best = max(fitting, key=lambda d: max(d.isolate.value if d.isolate else 0, d.evacuate.value if d.evacuate else 0))

@@ -129,7 +129,8 @@ def test_every_guide_of_the_edition_gives_advice_in_both_languages() -> None:
         sections = {section.section for section in found.sections}
         assert {"health_hazard", "fire_hazard", "safety", "protective_clothing", "fire", "spill", "first_aid"} <= sections, number
         assert any(d.trigger == "immediate" for d in found.distances), number
-        assert any(d.trigger == "fire" for d in found.distances), number
+        # the book prints no fire distance for infectious substances and for molten aluminium
+        assert any(d.trigger == "fire" for d in found.distances) is (number not in ("158", "169")), number
         assert all(line.zh and line.en for section in found.sections for line in section.lines)
 
 

@@ -58,7 +58,7 @@ def test_a_row_of_table_1_is_shown_as_the_book_prints_it(row: list[str]) -> None
     # another material under one number has no field of its own in a report, it is read from the table itself
     if mark in ("m", "") and len(tables.table1()[un]) > 1:
         lines = tables.table1()[un]
-        line = [other for other in lines if other is not lines[0] and not other.hazard_zone][0] if mark == "m" else lines[0]
+        line = next(other for other in lines if other is not lines[0] and not other.hazard_zone) if mark == "m" else lines[0]
         assert (line.small_isolate.value, _shown(line.small_day), _shown(line.small_night)) == (float(row[1]), _printed(row[2]), _printed(row[3]))
         assert (_shown(line.large_isolate)[0], _shown(line.large_day), _shown(line.large_night)) == (float(row[4]), _printed(row[5]), _printed(row[6]))
         return
