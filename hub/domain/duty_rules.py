@@ -18,36 +18,13 @@ from hub.domain.calendar import Calendar, Override, SensitivePeriod
 from hub.domain.clocks import Limit
 from hub.domain.data import packaged
 from hub.domain.ladder import Ladder
+from hub.domain.notice import QuietRule, Template
 from hub.domain.obligation import Kind
 from hub.errors import Rejected
 
 CHANNELS: Final = frozenset({"console", "push", "mqtt"})
 """What a step may name: the screen, every further contact of the post, the department's agent."""
 FILES: Final = ("obligation_kinds", "ladders", "calendar_overrides", "statutory_limits", "notice_templates", "quiet_rules")
-
-
-class Wording(Struct, frozen=True):
-    """Title and body of a notice in one language."""
-
-    title: str
-    body: str
-
-
-class Template(Struct, frozen=True):
-    """A notice's wording in both languages."""
-
-    zh: Wording
-    en: Wording
-
-
-class QuietRule(Struct, frozen=True, kw_only=True):
-    """Hours of the day (local `HH:MM`, may pass midnight) in which what is not urgent waits, by kind of channel."""
-
-    channels: tuple[str, ...]
-    starts: str
-    ends: str
-    zh: str = ""
-    en: str = ""
 
 
 class RolePost(Struct, frozen=True):

@@ -12,7 +12,7 @@ The rules, in the order in which `climb` applies them:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import takewhile
@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from hub.domain.change import ChangeBody, change
+from hub.domain.notice import Notice
 from hub.domain.obligation import Obligation, whole_ms
 
 
@@ -92,12 +93,16 @@ class Taken(NamedTuple):
 
 
 class Climb(NamedTuple):
-    """What is to be done with a duty now: the records to make, whether it locks, and when to look again (None: never)."""
+    """What is to be done with a duty now: the records to make, whether it locks, and when to look again (None: never).
+
+    `moved` is the duty with these records made (not yet locked); `unheard`: nobody at all could be told.
+    """
 
     records: tuple[Taken, ...]
     locks: bool
     next_at: datetime | None
     unheard: bool
+    moved: Obligation
 
     @property
     def taken(self) -> Taken | None:
@@ -125,10 +130,11 @@ class Escalation(Struct, frozen=True, kw_only=True):
 
 @change("obligation.escalated", zh="催办与升级", en="a step of the ladder")
 class ObligationEscalated(ChangeBody, frozen=True, kw_only=True):
-    """Steps of a duty's ladder were recorded together; at most one of them was taken."""
+    """Steps of a duty's ladder were recorded together; at most one of them was taken. The notices are those that were written for it."""
 
     obligation: Obligation
     escalations: tuple[Escalation, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 def faults(ladder: Ladder, channels: Collection[str]) -> list[str]:
@@ -153,20 +159,16 @@ def faults(ladder: Ladder, channels: Collection[str]) -> list[str]:
     return found
 
 
-def schedule(o: Obligation, ladder: Ladder) -> list[Rung]:
+def schedule(o: Obligation, ladder: Ladder) -> Iterator[Rung]:
     """When each step that has no record yet is planned for; the wait after a reminder does not hold escalation up."""
-    plan: list[Rung] = []
     floor = _later(o.ack_until, o.wait_until)
-    for n, step in enumerate(ladder.steps, 1):
-        if n <= o.step:
-            continue
+    for n, step in enumerate(ladder.steps[o.step:], o.step + 1):
         if n > 1 and ladder.steps[n - 2].is_reminder and not step.is_reminder:
             floor = o.ack_until
         at = max(o.due_at + timedelta(minutes=step.offset_min), o.opens_at if step.is_reminder else o.late_at)
         at = max(at, floor) if floor else at
-        plan.append(Rung(n, step, at))
+        yield Rung(n, step, at)
         floor = at + timedelta(minutes=step.ack_within_min)
-    return plan
 
 
 def _later(a: datetime | None, b: datetime | None) -> datetime | None:
@@ -176,17 +178,18 @@ def _later(a: datetime | None, b: datetime | None) -> datetime | None:
 def climb(o: Obligation, ladder: Ladder, reach: Collection[Whom], now: datetime) -> Climb:
     """Decide what is to be done with a duty at `now`, given whom a message can reach."""
     if not o.is_owed:
-        return Climb((), False, None, False)
+        return Climb((), False, None, False, o)
     now = whole_ms(now)
     locks = o.lock_at is not None and now >= o.lock_at
-    plan = schedule(o, ladder)
+    plan = list(schedule(o, ladder))
     silent = o.ack_until is not None and now < o.ack_until
     records, unheard = ([], False) if silent else _due(o, plan, reach, now)
     if locks:
         done = records[-1].n if records else o.step
         records += [Taken(n, step, Outcome.SKIPPED_LOCKED, at) for n, step, at in plan if n > done]
-        return Climb(tuple(records), True, None, unheard)
-    return Climb(tuple(records), False, next_look(after(o, records, now), ladder), unheard)
+        return Climb(tuple(records), True, None, unheard, after(o, records, now))
+    moved = after(o, records, now)
+    return Climb(tuple(records), False, next_look(moved, ladder), unheard, moved)
 
 
 def _due(o: Obligation, plan: Sequence[Rung], reach: Collection[Whom], now: datetime) -> tuple[list[Taken], bool]:
@@ -236,8 +239,8 @@ def next_look(o: Obligation, ladder: Ladder) -> datetime | None:
     """When the tick has to look at a duty: at its next step or its lock, whichever comes first; None where nothing can come."""
     if not o.is_owed:
         return None
-    left = schedule(o, ladder)
-    return min((at for at in (left[0].at if left else None, o.lock_at) if at is not None), default=None)
+    rung = next(schedule(o, ladder), None)
+    return min((at for at in (rung.at if rung else None, o.lock_at) if at is not None), default=None)
 
 
 def set_back(o: Obligation, ladder: Ladder, *, ack_valid_min: float, now: datetime) -> Obligation:

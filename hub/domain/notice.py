@@ -14,11 +14,34 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from hub.domain.change import ChangeBody, change
-from hub.domain.duty_rules import QuietRule, Template
 from hub.domain.obligation import LIVE, Obligation, State
 
 LINK: Final = "⟦link⟧"
 """Stands in a stored text for the signed link, which is made only when the notice goes out."""
+
+
+class Wording(Struct, frozen=True):
+    """Title and body of a notice in one language."""
+
+    title: str
+    body: str
+
+
+class Template(Struct, frozen=True):
+    """A notice's wording in both languages."""
+
+    zh: Wording
+    en: Wording
+
+
+class QuietRule(Struct, frozen=True, kw_only=True):
+    """Hours of the day (local `HH:MM`, may pass midnight) in which what is not urgent waits, by kind of channel."""
+
+    channels: tuple[str, ...]
+    starts: str
+    ends: str
+    zh: str = ""
+    en: str = ""
 
 
 class NoticeState(StrEnum):

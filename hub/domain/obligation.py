@@ -164,6 +164,8 @@ class Owed(Struct, frozen=True, kw_only=True):
 
 def whole_ms(at: datetime) -> datetime:
     """The time in UTC, cut to milliseconds: what the store keeps, so that a view read back equals the one in the change."""
+    if at.tzinfo is UTC and at.microsecond % 1000 == 0:
+        return at
     at = at.astimezone(UTC)
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.clock import parse_utc, utc_text
 from hub.domain.duty_rules import DutyRules
 from hub.domain.notice import (
     Contact,
@@ -34,6 +33,7 @@ from hub.domain.obligation import Obligation, whole_ms
 from hub.errors import Rejected
 from hub.ids import new_id
 from hub.store.roster import Address, Target
+from hub.store.rows import insert_many, parse_utc, update_many, utc_text
 from hub.store.schema_duty import contact as contact_table
 from hub.store.schema_duty import notice as table
 from hub.store.writer import Transaction
@@ -127,8 +127,7 @@ def _ways(target: Target, channels: Collection[str]) -> list[tuple[str, str, str
 
 async def insert_drafts(tx: Transaction, drafts: Sequence[Draft]) -> None:
     """Put notices into the outbox; the caller records them (or `queue` does)."""
-    if drafts:
-        await tx.conn.execute(insert(table), [d.row for d in drafts])
+    await insert_many(tx, table, [d.row for d in drafts])
 
 
 async def queue(tx: Transaction, drafts: Sequence[Draft], *, actor: str) -> tuple[Notice, ...]:
@@ -212,14 +211,10 @@ async def _write(tx: Transaction, notices: Sequence[tuple[Notice, str | None]]) 
     """Store the moving parts of notices whose rows this transaction has locked or just read under the writer's lock."""
     if not notices:
         return
-    statement = update(table).where(table.c.id == bindparam("b_id")).values(
-        state=bindparam("b_state"), attempts=bindparam("b_attempts"), next_try_at=bindparam("b_next"), lease_by=bindparam("b_lease"),
-        sent_at=bindparam("b_sent"), error=bindparam("b_error"), version=bindparam("b_version"),
-    )
-    await tx.conn.execute(statement, [{
-        "b_id": n.id, "b_state": n.state.value, "b_attempts": n.attempts, "b_next": utc_text(n.next_try_at) if n.next_try_at else None,
-        "b_lease": lease, "b_sent": utc_text(n.sent_at) if n.sent_at else None, "b_error": n.error, "b_version": n.version,
-    } for n, lease in notices])
+    await update_many(tx, table, ("state", "attempts", "next_try_at", "lease_by", "sent_at", "error", "version"), [
+        (n.state.value, n.attempts, utc_text(n.next_try_at) if n.next_try_at else None, lease, utc_text(n.sent_at) if n.sent_at else None,
+         n.error, n.version, n.id) for n, lease in notices
+    ])
 
 
 async def _finish(tx: Transaction, ended: Sequence[Notice]) -> None:

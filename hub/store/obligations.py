@@ -10,18 +10,16 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.clock import parse_utc, utc_text
 from hub.domain import ladder as rungs
 from hub.domain import obligation as ledger
 from hub.domain.change import ChangeBody
 from hub.domain.duty_rules import DutyRules
 from hub.domain.ladder import Climb, Escalation, ObligationEscalated, Outcome, Taken, Whom
-from hub.domain.notice import NoticesQueued, fields_of
+from hub.domain.notice import fields_of
 from hub.domain.obligation import (
-    LIVE,
     Evidence,
     Obligation,
     ObligationAcknowledged,
@@ -39,23 +37,29 @@ from hub.errors import Rejected
 from hub.ids import new_id
 from hub.store.notices import Draft, draft, drafts_for, drop_queued, insert_drafts, queue
 from hub.store.roster import Reach, load_reach
+from hub.store.rows import insert_many, parse_utc, update_many, utc_text
 from hub.store.schema_duty import duty_tick, escalation
 from hub.store.schema_duty import obligation as table
 from hub.store.writer import Transaction
 
-OWED = tuple(sorted(state.value for state in LIVE))
-_COLUMNS = tuple(table.c)
-_TIMES = frozenset({"opens_at", "due_at", "late_at", "lock_at", "wait_until", "ack_until", "met_at", "created_at", "updated_at"})
+_MOVING = ("state", "step", "wait_until", "ack_until", "ack_by", "updated_at", "version", "next_at")
+"""The columns that a tick moves."""
+_TIMES = tuple(sorted({"opens_at", "due_at", "late_at", "lock_at", "wait_until", "ack_until", "met_at", "created_at", "updated_at"}))
 _FIELDS = Obligation.__struct_fields__
+_COLUMNS = tuple(table.c[name] for name in _FIELDS)
 _evidence = msgspec.json.Decoder(Evidence)
 
 
+def _text(at: datetime | None) -> str | None:
+    return utc_text(at) if at is not None else None
+
+
 def _row(o: Obligation, next_at: datetime | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"next_at": utc_text(next_at) if next_at else None}
+    row: dict[str, Any] = {"next_at": _text(next_at)}
     for name in _FIELDS:
         value = getattr(o, name)
         if name in _TIMES:
-            value = utc_text(value) if value is not None else None
+            value = _text(value)
         elif name == "evidence":
             value = msgspec.json.encode(value).decode() if value is not None else None
         elif name == "state":
@@ -66,14 +70,13 @@ def _row(o: Obligation, next_at: datetime | None) -> dict[str, Any]:
 
 def to_obligation(row: Any) -> Obligation:
     """A stored duty."""
-    values = {}
-    for name in _FIELDS:
-        value = getattr(row, name)
-        if value is not None and name in _TIMES:
-            value = parse_utc(value)
-        values[name] = value
-    values["state"] = State(row.state)
-    values["evidence"] = _evidence.decode(row.evidence) if row.evidence else None
+    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
+    for name in _TIMES:
+        if values[name] is not None:
+            values[name] = parse_utc(values[name])
+    values["state"] = State(values["state"])
+    if values["evidence"] is not None:
+        values["evidence"] = _evidence.decode(values["evidence"])
     for name in ("drill", "urgent", "was_late"):
         values[name] = bool(values[name])
     return Obligation(**values)
@@ -165,11 +168,8 @@ async def make(tx: Transaction, rules: DutyRules, owed: Iterable[Owed], *, actor
     new = {o.key: o for o in (ledger.owe(each, rules.kind(each.kind), id=new_id(), now=tx.now) for each in owed)}
     if not new:
         return []
-    columns = [column.name for column in _COLUMNS]
-    statement = text(f"INSERT INTO obligation ({', '.join(columns)}) VALUES ({', '.join(':' + name for name in columns)}) "  # noqa: S608 names of our own
-                     "ON CONFLICT (key) DO NOTHING")
     rows = [_row(o, rungs.next_look(o, rules.ladder(o.ladder))) for o in new.values()]
-    await tx.conn.execute(statement, rows)
+    await insert_many(tx, table, rows, or_leave="key")
     made: list[Obligation] = []
     keys = list(new)
     for start in range(0, len(keys), 500):
@@ -342,25 +342,24 @@ class _Work:
         self.tx, self.rules, self.reach = tx, rules, reach
         self.escalations: list[Escalation] = []
         self.drafts: list[Draft] = []
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[tuple[Any, ...]] = []
         self.taken = self.missed = self.too_old = 0
 
     def look(self, o: Obligation) -> None:
         """Climb one duty's ladder and gather what follows from it."""
         ladder = self.rules.ladder(o.ladder)
         climb = rungs.climb(o, ladder, self.reach.whom(o.department_id, o.post_id), self.tx.now)
-        moved = rungs.after(o, climb.records, self.tx.now)
+        moved = climb.moved
         if climb.records:
             self._escalate(moved, climb)
         if climb.locks:
             moved = ledger.lock(moved, now=self.tx.now)
             self.missed += 1
             _record(self.tx, moved, ObligationMissed(obligation=moved), "system:duties")
-        self.rows.append({
-            "b_id": o.id, "b_state": moved.state.value, "b_step": moved.step, "b_wait": utc_text(moved.wait_until) if moved.wait_until else None,
-            "b_ack_until": utc_text(moved.ack_until) if moved.ack_until else None, "b_ack_by": moved.ack_by,
-            "b_updated": utc_text(moved.updated_at), "b_version": moved.version, "b_next": utc_text(climb.next_at) if climb.next_at else None,
-        })
+        self.rows.append((
+            moved.state.value, moved.step, _text(moved.wait_until), _text(moved.ack_until), moved.ack_by, utc_text(moved.updated_at),
+            moved.version, _text(climb.next_at), o.id,
+        ))
 
     def _escalate(self, o: Obligation, climb: Climb) -> None:
         made, drafts = [], []
@@ -374,19 +373,17 @@ class _Work:
         self.taken += climb.taken is not None
         self.escalations += made
         self.drafts += drafts
-        _record(self.tx, o, ObligationEscalated(obligation=o, escalations=tuple(made)), "system:duties")
-        if drafts:
-            _record(self.tx, o, NoticesQueued(notices=tuple(d.notice for d in drafts)), "system:duties")
+        body = ObligationEscalated(obligation=o, escalations=tuple(made), notices=tuple(d.notice for d in drafts))
+        _record(self.tx, o, body, "system:duties")
 
     def _one(self, o: Obligation, record: Taken) -> tuple[Escalation, list[Draft]]:
-        step, id = record.step, new_id()
+        step, id = record.step, f"{o.id}:{o.round}:{record.n}"
         taken = record.outcome is Outcome.TAKEN
         targets = self.reach.targets(o, step) if taken else []
         written = drafts_for(
             self.rules, o, targets, template=step.template, channels=step.channels, now=self.tx.now,
-            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=f"{o.id}:{o.round}:{record.n}", escalation_id=id,
-            step=record.n,
-        )
+            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=id, escalation_id=id, step=record.n,
+        ) if targets else []
         return Escalation(
             id=id, obligation_id=o.id, round=o.round, step=record.n, outcome=record.outcome, planned_at=whole_ms(record.planned_at),
             at=whole_ms(self.tx.now), whom=step.whom, posts=tuple(t.post.id for t in targets),
@@ -408,13 +405,9 @@ class _Work:
     async def write(self) -> None:
         """Write all of the batch: escalations, notices, duties."""
         tx = self.tx
-        if self.escalations:
-            await tx.conn.execute(insert(escalation), [_escalation_row(e) for e in self.escalations])
+        await insert_many(tx, escalation, [_escalation_row(e) for e in self.escalations])
         await insert_drafts(tx, self.drafts)
-        await tx.conn.execute(update(table).where(table.c.id == bindparam("b_id")).values(
-            state=bindparam("b_state"), step=bindparam("b_step"), wait_until=bindparam("b_wait"), ack_until=bindparam("b_ack_until"),
-            ack_by=bindparam("b_ack_by"), updated_at=bindparam("b_updated"), version=bindparam("b_version"), next_at=bindparam("b_next"),
-        ), self.rows)
+        await update_many(tx, table, _MOVING, self.rows)
         if self.too_old:
             await self._say_what_was_not_sent()
 

@@ -89,7 +89,7 @@ def test_an_acknowledgement_before_the_due_time_silences_the_reminders_too() -> 
 def test_nothing_comes_after_the_duty_is_met_or_excused(end: str) -> None:
     o = obligation.meet(duty(), now=at(-90), by="p") if end == "met" else obligation.excuse(duty(), now=at(-90), by="p", reason="停报")
     assert next_look(o, LADDER) is None
-    assert climb(o, LADDER, EVERYBODY, at(5_000)) == Climb((), False, None, False)
+    assert climb(o, LADDER, EVERYBODY, at(5_000)) == Climb((), False, None, False, o)
 
 
 def test_after_an_outage_the_latest_step_that_is_young_enough_is_taken_and_the_others_are_on_record() -> None:
