@@ -39,6 +39,13 @@ export function span(ms: number, locale: Locale): string {
   return parts.slice(first, first + 2).map((n, at) => (n || at === 0 ? `${n}${units[first + at]}` : '')).filter(Boolean).join(' ')
 }
 
+/** How long ago in one unit: 45 秒, 25 分, 1 小时, 3 天. */
+export function coarse(ms: number, locale: Locale): string {
+  const s = Math.max(0, Math.floor(ms / 1000))
+  const unit = s < 60 ? 1 : s < 3600 ? 60 : s < 86_400 ? 3600 : 86_400
+  return span(Math.floor(s / unit) * unit * 1000, locale)
+}
+
 /** A running counter: 0:42, 12:05, 1:02:09. */
 export function counter(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000))

@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { messages } from '.'
+
+function keys(tree: unknown, path = ''): string[] {
+  if (typeof tree === 'string') return [path]
+  return Object.entries(tree as object).flatMap(([name, value]) => keys(value, path ? `${path}.${name}` : name))
+}
+
+function lookup(tree: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], tree)
+}
+
+const holes = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!).sort()
+const sources = (readdirSync('src', { recursive: true }) as string[]).filter((name) => /\.(vue|ts)$/.test(name) && !name.endsWith('.spec.ts'))
+
+describe('Chinese and English', () => {
+  const [zh, en] = [messages('zh'), messages('en')]
+
+  it('say the same things', () => {
+    expect(keys(en).sort()).toEqual(keys(zh).sort())
+  })
+
+  it('leave nothing unsaid, and take the same values', () => {
+    for (const key of keys(zh)) {
+      const [one, other] = [lookup(zh, key), lookup(en, key)] as [string, string]
+      expect(one.trim() && other.trim(), key).toBeTruthy()
+      expect(holes(other), key).toEqual(holes(one))
+    }
+  })
+
+  it('know every word that the screens ask for by its full name', () => {
+    const wanted = sources.flatMap((name) => {
+      const text = readFileSync(join('src', name), 'utf-8')
+      const called = [...text.matchAll(/\bt\(\s*'([a-z][\w.-]*\.[\w.-]+)'/gi)].map((match) => match[1]!)
+      const named = [...text.matchAll(/(?:label|title): '((?:nav|report|incident|session)\.[\w.]+)'/g)].map((match) => match[1]!)
+      return [...called, ...named].map((key) => [name, key] as const)
+    })
+    expect(wanted.length).toBeGreaterThan(100)
+    expect(wanted.filter(([, key]) => typeof lookup(zh, key) !== 'string')).toEqual([])
+  })
+})

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest'
+import { PretendHub } from '../../tests/hub'
+import { awaits, belongs, byUrgency } from './incidents'
+
+describe("the desk's order", () => {
+  it('puts those that wait on top: real before drill, urgent first, then the longest waiting; the rest newest first', () => {
+    const hub = new PretendHub()
+    const old = hub.open('旧')
+    const first = hub.open('先等')
+    const second = hub.open('后等')
+    const urgent = hub.open('紧急', { urgent: true })
+    const drill = hub.open('演练', { drill: true, urgent: true })
+    const newest = hub.open('新')
+    hub.take(old)
+    hub.take(newest)
+    const order = hub.list().sort(byUrgency).map((incident) => incident.id)
+    expect(order).toEqual([urgent, first, second, drill, newest, old])
+  })
+
+  it('no longer counts an incident as waiting once it is taken, merged, closed or called false', () => {
+    const hub = new PretendHub()
+    const ids = ['merged', 'closed', 'false_alarm'].map((state) => hub.open(state, { state: state as never }))
+    expect(ids.map((id) => awaits(hub.get(id).incident))).toEqual([false, false, false])
+    const open = hub.open('等')
+    expect(awaits(hub.get(open).incident)).toBe(true)
+    hub.take(open)
+    expect(awaits(hub.get(open).incident)).toBe(false)
+  })
+
+  it('shows a trusted report that nobody took as waiting although it is verified', () => {
+    const hub = new PretendHub()
+    const id = hub.open('可信', { state: 'verified', source_trusted: true })
+    expect(awaits(hub.get(id).incident)).toBe(true)
+    expect(belongs(hub.get(id).incident, 'verified')).toBe(true)
+    expect(belongs(hub.get(id).incident, 'ended')).toBe(false)
+  })
+})
