@@ -12,6 +12,7 @@ from hub.errors import Rejected
 from plans.hazmat import tables
 from plans.hazmat.model import (
     Classification,
+    Container,
     Direction,
     Fact,
     Guide,
@@ -288,6 +289,16 @@ def by_placard(class_: str | None = None, colour: str | None = None) -> tuple[Pl
             field="hazmat.placard",
         )  # fmt: skip
     return found
+
+
+@cache
+def _containers() -> Mapping[str, Container]:
+    return MappingProxyType({normal(row["word"]): Container(row["container"]) for row in tables.rows("containers")})
+
+
+def container(text: str | None) -> Container:
+    """The container a report or plan names by code or word (`storage_tank`, 槽罐车); a word nobody knows is UNKNOWN, never an error."""
+    return _containers().get(normal(text or ""), Container.UNKNOWN)
 
 
 @cache

@@ -42,7 +42,7 @@ def _substances() -> dict[str, Any]:
 
 def content() -> Mapping[str, Any]:
     """The bundle as plain values: tables as columns and rows, metres and degrees, WGS-84."""
-    names = ("table1", "table1_more", "table2", "table3", "guides", "guide_phrases", "guide_actions", "guide_distances", "hin", "placards", "winds", "beaufort")
+    names = ("table1", "table1_more", "table2", "table3", "guides", "guide_phrases", "guide_actions", "guide_distances", "hin", "placards", "winds", "beaufort", "containers")
     keys = ("small_spill", "table3_wind", "beyond_table_m", "unknown_material", "wind", "wedge", "sun", "staging", "table3_containers", "table3_exact", "containers", "limits")
     rules = tables.rules()
     return {

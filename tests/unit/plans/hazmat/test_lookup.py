@@ -6,7 +6,8 @@ import pytest
 
 from hub.errors import Rejected
 from plans.hazmat import lookup, tables
-from plans.hazmat.lookup import by_placard, by_un, guide, guides, hin_meaning, plate_agrees, search, unknown
+from plans.hazmat.lookup import by_placard, by_un, container, guide, guides, hin_meaning, plate_agrees, search, unknown
+from plans.hazmat.model import Container
 
 
 def _first(text: str) -> str:
@@ -156,3 +157,11 @@ def test_explosives_take_the_guide_of_their_division() -> None:
 def test_a_guide_that_does_not_exist_is_refused() -> None:
     with pytest.raises(Rejected, match="unknown_guide"):
         guide("175")
+
+
+def test_the_words_of_reports_and_triage_become_containers_and_a_strange_word_is_unknown() -> None:
+    for word, found in (("road_tanker", Container.ROAD_TANKER), ("槽罐车", Container.ROAD_TANKER), ("storage_tank", Container.FIXED_TANK), ("ship_tank", Container.SHIP)):
+        assert container(word) is found
+    assert container("a balloon") is Container.UNKNOWN
+    assert container(None) is Container.UNKNOWN
+    assert all(container(kind.value) is kind for kind in Container)
