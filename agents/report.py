@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,24 +57,19 @@ def read_time(text: str, now: datetime) -> datetime:
     text = text.strip().replace("：", ":")
     with contextlib.suppress(ValueError):
         return parse_utc(text)
-    for form, fields in (("%H:%M", 0), ("%m-%d %H:%M", 1), ("%Y-%m-%d %H:%M", 3), ("%Y-%m-%dT%H:%M", 3), ("%Y-%m-%d %H:%M:%S", 3)):
-        try:
-            at = datetime.strptime(f"2000-{text}" if fields == 1 else text, f"%Y-{form}" if fields == 1 else form)
-        except ValueError:
-            continue
-        if fields == 0:
-            at = at.replace(year=now.year, month=now.month, day=now.day)
-        elif fields == 1:
-            at = at.replace(year=now.year)
-        at = at.replace(tzinfo=now.tzinfo)
-        return at if at <= now or fields == 3 else _one_earlier(at, fields)
+    for form in ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S"):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, form).replace(tzinfo=now.tzinfo)
+    with contextlib.suppress(ValueError):
+        clock = datetime.strptime(text, "%H:%M")
+        at = now.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
+        return at if at <= now else at - timedelta(days=1)
+    for year in range(now.year, now.year - 9, -1):  # 29 February stands in one of any eight years
+        with contextlib.suppress(ValueError):
+            at = datetime.strptime(f"{year}-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=now.tzinfo)
+            if at <= now:
+                return at
     raise Rejected("wrong_time", f"看不懂时间 {text!r}", f"cannot read the time {text!r}", field="occurred_at")
-
-
-def _one_earlier(at: datetime, fields: int) -> datetime:
-    from datetime import timedelta
-
-    return at - timedelta(days=1) if fields == 0 else at.replace(year=at.year - 1)
 
 
 def build_report(values: Mapping[str, Any], now: datetime) -> wire.Report:

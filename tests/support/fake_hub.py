@@ -37,6 +37,7 @@ class FakeHub:
         self.messages: dict[str, wire.Report | wire.Daily] = {}
         self.malformed: list[str] = []
         self.judge: Judge = lambda agent_id, message: None
+        self.incident_of: Callable[[wire.Report | wire.Daily], str | None] = lambda message: None
         self.silent = False
         self.deaf = False
         self.connected = threading.Event()
@@ -109,6 +110,7 @@ class FakeHub:
         number = self._numbers.setdefault(message.id, len(self.rows))
         return wire.Receipt(
             id=message.id, status=status, receipt_no=f"20261123-{number:06d}", stored_at=utc_text(SystemClock().now()), seq=number,
+            incident_id=self.incident_of(message),
         )
 
     def send(self, agent_id: str, receipt: wire.Receipt) -> None:
