@@ -742,9 +742,9 @@ class Policy:
         return Actor(kind=ActorKind.SYSTEM, id=name, name=name, posts=(post,), permits=permits)
 
     def permits(self, actor_id: str, posts: tuple[Post, ...]) -> Mapping[Action, tuple[Permit, ...]]:
-        """What the posts come to, by act."""
+        """What the posts come to, by act; without any post, what the public may."""
         found: dict[Action, list[Permit]] = {}
-        for post in posts:
+        for post in posts or (Post(id="public", role=Role.PUBLIC, scope=Scope.OWN),):
             for action, row in self._by_role[post.role]:
                 found.setdefault(action, []).append(self._permit(actor_id, post, action, row))
         return {action: tuple(permits) for action, permits in found.items()}
