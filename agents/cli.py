@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agents import loop, report
+from agents import loop
+from agents import report as filing
 from agents.credentials import load_credentials
 from agents.outbox import FINAL, Entry, State
 from agents.run import open_outbox, read_status, run_agent
@@ -26,9 +27,9 @@ from agents.words import say, state_word
 from hub import wire
 from hub.errors import Rejected, Unavailable
 
-agent_app = typer.Typer(no_args_is_help=True, help="现场终端 / the field agent")
-report_app = typer.Typer(no_args_is_help=True, help="报送 / file and follow reports")
-drill_app = typer.Typer(no_args_is_help=True, help="演练 / scripted drills")
+agent = typer.Typer(no_args_is_help=True, help="现场终端 / the field agent")
+report = typer.Typer(no_args_is_help=True, help="报送 / file and follow reports")
+drill = typer.Typer(no_args_is_help=True, help="演练 / scripted drills")
 console = Console()
 errors = Console(stderr=True)
 T = TypeVar("T")
@@ -55,7 +56,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     _fail(failure)
 
 
-@agent_app.command("run")
+@agent.command("run")
 def agent_run(folder: Folder = None, verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> None:
     """运行终端，直到被要求停止 / run the agent until told to stop."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
@@ -68,7 +69,7 @@ def agent_run(folder: Folder = None, verbose: Annotated[bool, typer.Option("--ve
     _run(run_agent(where, on_ready=ready))
 
 
-@agent_app.command("enroll")
+@agent.command("enroll")
 def agent_enroll(
     hub: Annotated[str, typer.Option("--hub", help="http://127.0.0.1:8800")],
     code: Annotated[str, typer.Option("--code", help="一次性注册码 / the one-time code, XXXX-XXXX")],
@@ -85,7 +86,7 @@ def agent_enroll(
     console.print(say(f"已注册为 {done.agent_id}，配置在 {where}；启动：tocsin agent run", f"enrolled as {done.agent_id} in {where}; start: tocsin agent run"))
 
 
-@agent_app.command("status")
+@agent.command("status")
 def agent_status(folder: Folder = None) -> None:
     """连接、发件箱和时钟 / link, outbox and clock."""
     where = folder or default_folder()
@@ -114,7 +115,7 @@ def agent_status(folder: Folder = None) -> None:
     console.print(table)
 
 
-@agent_app.command("simulate")
+@agent.command("simulate")
 def agent_simulate(
     credentials: CredentialsFile,
     agents: Annotated[int, typer.Option("--agents", min=1)] = 100,
@@ -131,7 +132,7 @@ def agent_simulate(
         raise typer.Exit(1)
 
 
-@agent_app.command("live")
+@agent.command("live")
 def agent_live(
     credentials: CredentialsFile,
     only: Annotated[list[str] | None, typer.Option("--agent", help="只运行这些终端 / only these agents")] = None,
@@ -145,7 +146,7 @@ def agent_live(
     _run(live_all(_credentials(credentials), folder or default_folder().parent / "demo-agents", only=only or (), pace=Pace(report_minutes=minutes)))
 
 
-@drill_app.command("list")
+@drill.command("list")
 def drill_list() -> None:
     """有哪些演练 / which drills there are."""
     from agents.drill import drills, load_drill
@@ -155,7 +156,7 @@ def drill_list() -> None:
         console.print(f"{name}  {say(drill.zh, drill.en)}  ({len(drill.injects)})")
 
 
-@drill_app.command("run")
+@drill.command("run")
 def drill_run(
     name: Annotated[str, typer.Argument()],
     credentials: CredentialsFile,
@@ -182,7 +183,7 @@ def _credentials(path: Path) -> Any:
         _fail(error)
 
 
-@report_app.command("file")
+@report.command("file")
 def report_file(
     title: Annotated[str | None, typer.Option("--title", help="标题")] = None,
     text: Annotated[str | None, typer.Option("--text", help="正文")] = None,
@@ -258,14 +259,14 @@ def report_file(
                 values = _from_form(now)
             for name, typed in (("occurred_at", occurred_at), ("heard_at", heard_at)):
                 if typed:
-                    values[name] = report.read_time(typed, now).isoformat()
-            message = report.build_report(values, now)
+                    values[name] = filing.read_time(typed, now).isoformat()
+            message = filing.build_report(values, now)
         message = _accept(where, settings, message, attach or [], sign)
     except (Rejected, Unavailable) as error:
         _fail(error)
     console.print(say(f"已存入本机发件箱 {message.id}", f"on this machine's disk: {message.id}"))
     if wait:
-        _tell_end(_run(report.follow(where, settings, message.id, timeout)))
+        _tell_end(_run(filing.follow(where, settings, message.id, timeout)))
 
 
 def _accept(where: Path, settings: Any, message: wire.Report | wire.Daily, files: list[Path], sign: bool) -> wire.Report | wire.Daily:
@@ -273,7 +274,7 @@ def _accept(where: Path, settings: Any, message: wire.Report | wire.Daily, files
         with contextlib.closing(open_outbox(where, settings)) as outbox:
             outbox.accept(message)
         return message
-    return report.file_report(where, settings, message, files, sign=sign)
+    return filing.file_report(where, settings, message, files, sign=sign)
 
 
 def _from_json(name: str, now: datetime) -> wire.Report | wire.Daily:
@@ -312,7 +313,7 @@ def _tell_end(entry: Entry) -> None:
     raise typer.Exit(NO_RECEIPT)
 
 
-@report_app.command("status")
+@report.command("status")
 def report_status(message_id: Annotated[str | None, typer.Argument(metavar="ID")] = None, folder: Folder = None) -> None:
     """报告到了哪一步，谁看过 / how far reports have come, and who has seen them."""
     where = folder or default_folder()
@@ -333,10 +334,10 @@ def report_status(message_id: Annotated[str | None, typer.Argument(metavar="ID")
                           (receipt.receipt_no or "") if receipt else "")
     console.print(table)
     if message_id is not None and entries[0] is not None and entries[0].state in FINAL:
-        _tell_seen(_run(report.ask_hub(where, settings, message_id)))
+        _tell_seen(_run(filing.ask_hub(where, settings, message_id)))
 
 
-def _tell_seen(status: report.HubStatus | None) -> None:
+def _tell_seen(status: filing.HubStatus | None) -> None:
     if status is None:
         console.print(say("中心暂时联系不上，无法得知谁已查看", "the hub cannot be reached: who has seen it is not known now"))
         return
@@ -351,9 +352,9 @@ def _tell_seen(status: report.HubStatus | None) -> None:
 def main() -> None:
     """The three groups as one command, for an installation without the hub."""
     app = typer.Typer(no_args_is_help=True)
-    app.add_typer(agent_app, name="agent")
-    app.add_typer(report_app, name="report")
-    app.add_typer(drill_app, name="drill")
+    app.add_typer(agent, name="agent")
+    app.add_typer(report, name="report")
+    app.add_typer(drill, name="drill")
     with contextlib.suppress(asyncio.CancelledError):
         app()
 
