@@ -270,7 +270,7 @@ class MediaKind(StrEnum):
 
 
 class MediaHeader(NamedTuple):
-    """The 14 bytes before each media payload: kind number, flags (1 key frame, 2 cached), sequence, wall-clock milliseconds."""
+    """The 14 bytes before each media payload: kind number, flags (1 key, 2 cached, 4 before the event), sequence, wall-clock milliseconds."""
 
     kind: int
     flags: int
@@ -282,12 +282,14 @@ _HEADER = struct.Struct(">BBIQ")
 MEDIA_HEADER_BYTES: Final = _HEADER.size
 KEY_FRAME: Final = 1
 CACHED: Final = 2
+PRE_EVENT: Final = 4
 _KIND_NO: Final = {MediaKind.PREVIEW: 1, MediaKind.INIT: 2, MediaKind.MEDIA: 3}
 
 
-def media_header(kind: MediaKind, *, key: bool, seq: int, wall_ms: int, cached: bool = False) -> bytes:
+def media_header(kind: MediaKind, *, key: bool, seq: int, wall_ms: int, cached: bool = False, pre_event: bool = False) -> bytes:
     """Pack a media header (big endian); `seq` wraps at 2**32."""
-    return _HEADER.pack(_KIND_NO[kind], (KEY_FRAME if key else 0) | (CACHED if cached else 0), seq & 0xFFFFFFFF, wall_ms)
+    flags = (KEY_FRAME if key else 0) | (CACHED if cached else 0) | (PRE_EVENT if pre_event else 0)
+    return _HEADER.pack(_KIND_NO[kind], flags, seq & 0xFFFFFFFF, wall_ms)
 
 
 def parse_media(payload: bytes | memoryview) -> MediaHeader:

@@ -1,0 +1,492 @@
+"""The cameras of one agent: a validated YAML file in, previews, health and live video out, on the media connection alone.
+
+Up to 20 cameras run as threads of this process; more are divided among child processes (one interpreter was the bound at 50 cameras).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from hub.errors import Rejected
+from hub.ids import SLUG
+from hub.wire import Camera, Command, CommandKind, MediaKind, media_header
+from streams.address import Address, read_credentials
+from streams.feed import Feed
+from streams.fragment import Track, Unit
+from streams.health import Health, HealthState
+from streams.motion import Advisory, Detector, MotionDetector, OnnxDetector
+from streams.preview import KeyFrames, jpeg
+from streams.publisher import MediaLink, Outlet, Preview, Publisher, send_preview
+from streams.ring import Ring
+from streams.source import SourceOptions, Tracks, Transport, Trouble
+from streams.uplink import UplinkLimits
+
+log = logging.getLogger("tocsin.agents.cameras")
+
+PER_PROCESS: Final = 20
+"""Most cameras of one process (measured: 20 cameras took 23 % of a core, 50 were bound by the interpreter)."""
+SLUG_PATTERN: Final = f"^{SLUG.pattern}$"
+
+
+class OnnxEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An ONNX classifier for a camera's previews."""
+
+    name: Annotated[str, Meta(pattern=SLUG_PATTERN)]
+    model: str
+    labels: tuple[str, ...]
+    size: tuple[int, int] = (224, 224)
+    least_score: Annotated[float, Meta(gt=0, le=1)] = 0.6
+
+
+class CameraEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One camera of the file. `keep_open` names the stream that stays open for previews and a warm start."""
+
+    id: Annotated[str, Meta(pattern=SLUG_PATTERN)]
+    url: str
+    name: Annotated[str, Meta(max_length=200)] | None = None
+    sub_url: str | None = None
+    credentials_file: str | None = None
+    transport: Transport = Transport.TCP
+    timeout_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
+    preview_s: Annotated[float, Meta(ge=0.5, le=3600)] = 2.0
+    pre_event_s: Annotated[float, Meta(ge=0, le=60)] = 10.0
+    keep_open: Annotated[str, Meta(pattern="^(main|sub)$")] = "main"
+    max_mbps: Annotated[float, Meta(ge=0.1, le=400)] = 40.0
+    motion: bool = False
+    onnx: tuple[OnnxEntry, ...] = ()
+    longest_pause_s: Annotated[float, Meta(ge=0.1, le=600)] = 60.0
+
+
+class CameraSetup(Struct, frozen=True):
+    """A camera ready to run: its entry and its addresses with their credentials (which print masked)."""
+
+    entry: CameraEntry
+    main: Address
+    sub: Address | None
+
+
+class Remark(Struct, frozen=True):
+    """One thing the check of a file found. `line` counts from 1; `fatal` keeps the file from being used."""
+
+    file: str
+    line: int
+    field: str
+    code: str
+    zh: str
+    en: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field}: {self.zh} / {self.en} [{self.code}]"
+
+
+def read_cameras(path: Path) -> tuple[list[CameraSetup], list[Remark]]:
+    """Read and check a cameras file; (cameras that can be used, everything found). Never raises for what the file says."""
+    import yaml
+
+    try:
+        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        return [], [Remark(str(path), 1, "", "file_unreadable", f"无法读取：{reason}", f"cannot be read: {reason}")]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        return [], [Remark(str(path), line, "", "malformed_yaml", "不是有效的 YAML", "this is not valid YAML")]
+    entries = next((value for key, value in root.value if key.value == "cameras"), None) if isinstance(root, yaml.MappingNode) else None
+    if not isinstance(entries, yaml.SequenceNode):
+        return [], [Remark(str(path), 1, "cameras", "missing_field", "缺少 cameras 列表", "the list cameras is missing")]
+    setups: list[CameraSetup] = []
+    remarks: list[Remark] = []
+    for n, node in enumerate(entries.value):
+        setup = _read_entry(path, n, node, remarks)
+        if setup is None:
+            continue
+        if any(other.entry.id == setup.entry.id for other in setups):
+            remarks.append(Remark(str(path), _line(node, "id"), f"cameras[{n}].id", "duplicate_id", "摄像机 id 重复", "this id is used twice"))
+            continue
+        setups.append(setup)
+    return setups, remarks
+
+
+def _line(node: Any, field: str) -> int:
+    """The line of a field inside a mapping node, else of the node."""
+    for key, value in getattr(node, "value", ()) if hasattr(node, "value") and isinstance(node.value, list) else ():
+        if isinstance(key.value, str) and key.value == field.split(".")[0].split("[")[0]:
+            return int(value.start_mark.line) + 1
+    return int(node.start_mark.line) + 1
+
+
+def _read_entry(path: Path, n: int, node: Any, remarks: list[Remark]) -> CameraSetup | None:
+    import yaml
+
+    def remark(field: str, code: str, zh: str, en: str, *, fatal: bool = True) -> None:
+        remarks.append(Remark(str(path), _line(node, field), f"cameras[{n}]" + (f".{field}" if field else ""), code, zh, en, fatal))
+
+    try:
+        loader = yaml.SafeLoader("")
+        entry = msgspec.convert(loader.construct_document(node), CameraEntry)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at `$")
+        field = where.strip(".`")
+        if "`" in text and ("missing" in text or "unknown" in text):
+            field = text.split("`")[1]
+        remark(field, "invalid_field", f"字段不符合要求（{text}）", text)
+        return None
+    except yaml.YAMLError:
+        remark("", "malformed_yaml", "不是有效的 YAML", "this is not valid YAML")
+        return None
+    field = "url"
+    try:
+        credentials = None
+        if entry.credentials_file is not None:
+            field = "credentials_file"
+            credentials = read_credentials(path.parent / entry.credentials_file)
+        field = "url"
+        main = Address(entry.url, credentials)
+        field = "sub_url"
+        sub = Address(entry.sub_url, credentials) if entry.sub_url else None
+    except Rejected as error:
+        remark(field, error.code, error.zh, error.en)
+        return None
+    for field, address in (("url", main), ("sub_url", sub)):
+        if address is not None and address.has_password:
+            remark(field, "password_in_url", "地址中含有密码，请移到 credentials_file", "a password in the address: move it to a credentials_file",
+                   fatal=False)
+    if entry.keep_open == "sub" and sub is None:
+        remark("keep_open", "no_sub_stream", "没有 sub_url，无法保持子码流", "there is no sub_url to keep open")
+        return None
+    return CameraSetup(entry, main, sub)
+
+
+class CameraUnit:
+    """One running camera: its feeds, previews, health, detectors and outlet."""
+
+    def __init__(self, setup: CameraSetup, publisher: Publisher, changed: Callable[[], None], *, references: Path | None = None) -> None:
+        entry = setup.entry
+        self.entry = entry
+        self._publisher, self._changed, self._references = publisher, changed, references
+        rings = {"main": Ring(entry.pre_event_s)} | ({"sub": Ring(0)} if setup.sub else {})
+        self.outlet = Outlet(entry.id, publisher, rings)
+        self.health = Health(entry.preview_s, datetime.now(UTC))
+        self.advisories: list[Advisory] = []
+        self.trouble: Trouble | None = None
+        self._pictures = KeyFrames()
+        self._detectors = _detectors(entry)
+        self._tracks: dict[str, Tracks] = {}
+        self._lock = threading.Lock()
+        self._preview_due = 0.0
+        self._preview_seq = 0
+        self._snapshot = False
+        options = SourceOptions(transport=entry.transport, timeout_s=entry.timeout_s, max_mbps=entry.max_mbps, idle_picture_s=entry.preview_s,
+                                longest_pause_s=entry.longest_pause_s)
+        addresses = {"main": setup.main} | ({"sub": setup.sub} if setup.sub else {})
+        self.feeds = {name: Feed(name, entry.id, address, options, self._take, lambda: self.outlet.wanted_feed() is not None)
+                      for name, address in addresses.items()}
+        self._load_references()
+
+    def start(self) -> None:
+        """Open the stream that stays open."""
+        self.feeds[self.entry.keep_open].start()
+
+    def stop(self) -> None:
+        """Close all streams."""
+        for feed in self.feeds.values():
+            feed.stop()
+
+    def command(self, command: Command) -> None:
+        """Start, stop, change the quality or take a snapshot."""
+        match command.kind:
+            case CommandKind.START | CommandKind.STOP | CommandKind.QUALITY:
+                self.outlet.command(command)
+                self._run_wanted()
+            case CommandKind.SNAPSHOT:
+                self._snapshot, self._preview_due = True, 0.0
+            case _:
+                log.warning("command not for a camera", extra={"camera": self.entry.id, "kind": command.kind})
+
+    def tick(self) -> None:
+        """About once a second: open and close what is asked for, see whether the camera has gone."""
+        self._run_wanted()
+        with self._lock:
+            changed = self.health.tick(datetime.now(UTC))
+        if changed:
+            self._tell()
+
+    def _run_wanted(self) -> None:
+        wanted = self.outlet.wanted_feed()
+        for name, feed in self.feeds.items():
+            if name in (wanted, self.entry.keep_open):
+                feed.start()
+            elif feed.is_running:
+                feed.stop()
+
+    def presence(self) -> Camera:
+        """What the agent's presence says of this camera."""
+        with self._lock:
+            tracks = self._tracks.get("main") or self._tracks.get("sub")
+            video = tracks.video if tracks else None
+            measure = self.health.measure
+            if self.trouble is not None and self.health.state is not HealthState.OFFLINE:
+                measure = f"{measure}; {self.trouble.code}" if measure else self.trouble.code
+            return Camera(id=self.entry.id, name=self.entry.name, health=self.health.state, since=self.health.since, measure=measure or None,
+                          codec=video.text if video else None, width=video.width if video else None, height=video.height if video else None)
+
+    def _tell(self) -> None:
+        log.info("camera health", extra={"camera": self.entry.id, "state": self.health.state, "measure": self.health.measure})
+        self._changed()
+
+    def _take(self, feed: str, event: Tracks | Unit | Trouble) -> None:
+        if isinstance(event, Unit):
+            self.outlet.unit(feed, event)
+            if feed == self.entry.keep_open and event.key and event.track is Track.VIDEO and time.monotonic() >= self._preview_due:
+                self._preview(feed, event)
+        elif isinstance(event, Tracks):
+            with self._lock:
+                self._tracks[feed] = event
+            self.outlet.tracks(feed, event)
+        else:
+            with self._lock:
+                self.trouble = event
+                changed = feed == self.entry.keep_open and event.code != "flood" and self.health.trouble(event.code, datetime.now(UTC))
+            if changed:
+                self._tell()
+
+    def _preview(self, feed: str, unit: Unit) -> None:
+        """Decode one key frame: health, detectors, JPEG. A quarter of a period early still counts, so that a GOP of 2 s meets 2 s."""
+        self._preview_due = time.monotonic() + self.entry.preview_s * 0.75
+        with self._lock:
+            config = self._tracks[feed].video
+        picture = self._pictures.picture(config, unit)
+        if picture is None:
+            return
+        with self._lock:
+            known = len(self.health.references)
+            changed = self.health.take(picture, datetime.now(UTC))
+            learnt = len(self.health.references) != known
+            if self.trouble is not None and self.trouble.code != "flood":
+                self.trouble = None
+        if learnt:
+            self._save_reference(picture)
+        for detector in self._detectors:
+            self.advisories = [*detector.examine(picture), *self.advisories][:20]
+        self._publish(config, unit, picture)
+        if changed:
+            self._tell()
+
+    def _publish(self, config: Any, unit: Unit, picture: Any) -> None:
+        self._preview_seq += 1
+        if self._snapshot and (full := self._pictures.picture(config, unit, config.width)) is not None:
+            self._snapshot = False
+            body = media_header(MediaKind.PREVIEW, key=True, seq=self._preview_seq, wall_ms=unit.wall_ms) + jpeg(full, 85)
+            self._publisher.send(self.entry.id, MediaKind.PREVIEW, body, must=True)
+            return
+        send_preview(self._publisher, Preview(self.entry.id, jpeg(picture), unit.wall_ms, self._preview_seq))
+
+    def _reference_file(self, light: str) -> Path | None:
+        return self._references / f"{self.entry.id}.{light}.png" if self._references else None
+
+    def _load_references(self) -> None:
+        """Reference views outlive a restart, so that a camera turned meanwhile is noticed."""
+        for light in ("bright", "dark"):
+            file = self._reference_file(light)
+            if file is not None and file.is_file():
+                import cv2
+
+                from streams.health import view
+
+                if (picture := cv2.imread(str(file))) is not None:
+                    self.health.references[light] = view(picture)
+
+    def _save_reference(self, picture: Any) -> None:
+        import cv2
+
+        light = list(self.health.references)[-1]
+        file = self._reference_file(light)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(file), picture)
+
+
+def _detectors(entry: CameraEntry) -> list[Detector]:
+    detectors: list[Detector] = [MotionDetector()] if entry.motion else []
+    return detectors + [OnnxDetector(o.name, Path(o.model), o.labels, size=o.size, least_score=o.least_score) for o in entry.onnx]
+
+
+class CameraGroup:
+    """The cameras of one process with their media connection. `changed` is called from any thread when a camera's health changed."""
+
+    def __init__(self, setups: list[CameraSetup], link: MediaLink, changed: Callable[[], None] = lambda: None, *,
+                 limits: UplinkLimits | None = None, references: Path | None = None) -> None:
+        self.publisher = Publisher(link, self._command, self._connected, limits=limits)
+        self.units = {setup.entry.id: CameraUnit(setup, self.publisher, changed, references=references) for setup in setups}
+        self._stop = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="cameras tick", daemon=True)
+
+    def start(self) -> None:
+        """Connect and open the cameras, spread over the first second so that they do not all decode at once."""
+        self.publisher.start()
+        for unit in self.units.values():
+            unit.start()
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Close everything; waits a little for the threads."""
+        self._stop.set()
+        for unit in self.units.values():
+            unit.stop()
+        self.publisher.stop()
+        for unit in self.units.values():
+            for feed in unit.feeds.values():
+                feed.stop(wait_s=1.0)
+        self._ticker.join(2.0)
+
+    def presence(self) -> tuple[Camera, ...]:
+        """Every camera as presence says it."""
+        return tuple(unit.presence() for unit in self.units.values())
+
+    def _tick(self) -> None:
+        while not self._stop.wait(0.5):
+            for unit in self.units.values():
+                unit.tick()
+
+    def _command(self, command: Command) -> None:
+        unit = self.units.get(command.camera_id or "")
+        if unit is not None:
+            unit.command(command)
+
+    def _connected(self) -> None:
+        for unit in self.units.values():
+            unit.outlet.resend()
+
+
+class _Job(Struct, frozen=True):
+    """What a child process is told over its standard input: file, which cameras, link."""
+
+    file: str
+    camera_ids: tuple[str, ...]
+    link: MediaLink
+    references: str | None
+
+
+class Cameras:
+    """All cameras of an agent as an async context manager; divides them among processes where there are many.
+
+    `presence()` is always the latest; `changed` is set whenever a camera's health changed (clear it before reading).
+    """
+
+    def __init__(self, file: Path, link: MediaLink, *, references: Path | None = None, per_process: int = PER_PROCESS) -> None:
+        self.changed = asyncio.Event()
+        self.restarts = 0
+        self._file, self._link, self._references, self._per_process = file, link, references, per_process
+        self.setups, self.remarks = read_cameras(file)
+        self._group: CameraGroup | None = None
+        self._parts: list[tuple[Camera, ...]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Cameras:
+        for remark in self.remarks:
+            log.warning("cameras file: %s", remark)
+        loop = asyncio.get_running_loop()
+        if len(self.setups) <= self._per_process:
+
+            def tell() -> None:
+                loop.call_soon_threadsafe(self.changed.set)
+
+            self._group = CameraGroup(self.setups, self._link, tell, references=self._references)
+            self._group.start()
+            return self
+        count = -(-len(self.setups) // self._per_process)
+        ids = [setup.entry.id for setup in self.setups]
+        self._parts = [tuple(Camera(id=name) for name in ids[n::count]) for n in range(count)]
+        for n in range(count):
+            link = msgspec.structs.replace(self._link, part=n)
+            job = _Job(str(self._file), tuple(ids[n::count]), link, str(self._references) if self._references else None)
+            self._tasks.append(asyncio.create_task(self._run_child(n, job), name=f"cameras process {n}"))
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._group is not None:
+            await asyncio.to_thread(self._group.stop)
+
+    def presence(self) -> tuple[Camera, ...]:
+        """Every camera with its health, in the order of the file."""
+        if self._group is not None:
+            return self._group.presence()
+        known = {camera.id: camera for part in self._parts for camera in part}
+        return tuple(known[setup.entry.id] for setup in self.setups)
+
+    async def _run_child(self, n: int, job: _Job) -> None:
+        """Keep one child process running; a child that ends is started again, its cameras offline meanwhile."""
+        pause_s = 1.0
+        while True:
+            began = time.monotonic()
+            child = await asyncio.create_subprocess_exec(sys.executable, "-m", "agents.cameras", stdin=asyncio.subprocess.PIPE,
+                                                         stdout=asyncio.subprocess.PIPE, limit=1 << 22)
+            try:
+                await self._follow(n, child, job)
+            finally:
+                if child.stdin is not None:
+                    child.stdin.close()
+                if child.returncode is None:
+                    try:
+                        await asyncio.wait_for(child.wait(), 5)
+                    except TimeoutError:
+                        child.kill()
+                        await child.wait()
+            self.restarts += 1
+            self._parts[n] = tuple(msgspec.structs.replace(camera, health=HealthState.OFFLINE, since=datetime.now(UTC), measure="process ended")
+                                   for camera in self._parts[n])
+            self.changed.set()
+            pause_s = 1.0 if time.monotonic() - began > 60 else min(pause_s * 2, 60)
+            await asyncio.sleep(pause_s)
+
+    async def _follow(self, n: int, child: asyncio.subprocess.Process, job: _Job) -> None:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(msgspec.json.encode(job) + b"\n")
+        await child.stdin.drain()
+        while line := await child.stdout.readline():
+            self._parts[n] = msgspec.json.decode(line, type=tuple[Camera, ...])
+            self.changed.set()
+
+
+def run_child() -> None:
+    """A child process: its job from the first line of standard input, presence as JSON lines on standard output, until the input closes."""
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=_Job)
+    setups = [setup for setup in read_cameras(Path(job.file))[0] if setup.entry.id in job.camera_ids]
+    changed = threading.Event()
+    group = CameraGroup(setups, job.link, changed.set, references=Path(job.references) if job.references else None)
+    over = threading.Event()
+
+    def wait_for_end() -> None:
+        sys.stdin.buffer.read()
+        over.set()
+        changed.set()
+
+    threading.Thread(target=wait_for_end, name="parent watch", daemon=True).start()
+    group.start()
+    while not over.is_set():
+        sys.stdout.buffer.write(msgspec.json.encode(group.presence()) + b"\n")
+        sys.stdout.buffer.flush()
+        changed.wait(5.0)
+        changed.clear()
+    group.stop()
+
+
+if __name__ == "__main__":
+    run_child()

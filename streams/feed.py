@@ -1,0 +1,48 @@
+"""One stream of one camera in a thread of its own: reads the source and hands tracks, units and troubles on. Decides nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from streams.address import Address
+from streams.fragment import Unit
+from streams.source import Source, SourceOptions, Tracks, Trouble
+
+Take = Callable[[str, Tracks | Unit | Trouble], None]
+
+
+class Feed:
+    """A source that runs while it is started; every event goes to `take(name, event)` in the feed's thread."""
+
+    def __init__(self, name: str, camera_id: str, address: Address, options: SourceOptions, take: Take, wanted: Callable[[], bool]) -> None:
+        self.name = name
+        self.source = Source(address, options, wanted=wanted)
+        self._camera_id, self._take = camera_id, take
+        self._stop: threading.Event | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Has it been started and not stopped?"""
+        return self._stop is not None
+
+    def start(self) -> None:
+        """Open the source in the background; does nothing where it runs already or its last thread is still ending."""
+        if self._stop is not None or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._stop,), name=f"camera {self._camera_id} {self.name}", daemon=True)
+        self._thread.start()
+
+    def stop(self, wait_s: float = 0.0) -> None:
+        """Ask it to end; a camera that hangs is left to its read timeout."""
+        if self._stop is not None:
+            self._stop.set()
+            self._stop = None
+        if wait_s and self._thread is not None:
+            self._thread.join(wait_s)
+
+    def _run(self, stop: threading.Event) -> None:
+        for event in self.source.events(stop):
+            self._take(self.name, event)

@@ -1,0 +1,386 @@
+"""The agent's media connection and what each camera sends over it: init segments, fragments and previews, only while somebody asked.
+
+Its own MQTT identity (`{agent_id}.media`), so that video can never delay a report; nothing is queued beyond the window of `Uplink`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from hub.errors import Rejected
+from hub.wire import MAX_MEDIA_BYTES, MEDIA_SUFFIX, Command, CommandKind, MediaKind, Topics, decode, media_header
+from streams.encode import Transcoder
+from streams.fragment import TICKS, Track, Unit, fragment, init_info, init_payload, init_segment
+from streams.ring import Ring
+from streams.source import Tracks
+from streams.uplink import Level, Uplink, UplinkLimits
+
+log = logging.getLogger("tocsin.streams.publisher")
+
+DEFAULT_TTL_S: Final = 30.0
+LONGEST_TTL_S: Final = 600.0
+MOST_STARTS: Final = 64
+"""Most askers (hub replicas, recorders) of one camera at a time; the oldest gives way."""
+LARGEST_BURST: Final = 3_000_000
+
+
+class MediaLink(Struct, frozen=True, kw_only=True):
+    """How to reach the broker. `send_buffer_bytes` (SO_SNDBUF) keeps the kernel from hiding a backlog: throughput is about it over the RTT.
+
+    `part` tells the processes of one agent apart: 0 connects as `{agent_id}.media`, the others append `-{part}` to the client id.
+    """
+
+    agent_id: str
+    host: str
+    port: int = 1883
+    hub: str = "district"
+    password: str | None = None
+    tls: bool = False
+    cafile: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    send_buffer_bytes: int = 32_768
+    keepalive_s: int = 20
+    part: int = 0
+
+    def __repr__(self) -> str:
+        return f"MediaLink({self.agent_id}@{self.host}:{self.port})"
+
+
+class Publisher:
+    """One MQTT connection for the media of one process; reconnects by itself. paho's own thread writes the socket, and it alone."""
+
+    def __init__(self, link: MediaLink, on_command: Callable[[Command], None], on_connected: Callable[[], None] = lambda: None, *,
+                 limits: UplinkLimits | None = None) -> None:
+        import paho.mqtt.client as mqtt
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self.link, self.topics = link, Topics(link.hub)
+        self.identity = link.agent_id + MEDIA_SUFFIX
+        self.uplink = Uplink(limits)
+        self.connected = threading.Event()
+        self.refused_commands = 0
+        self._on_command, self._on_connected = on_command, on_connected
+        self._lock = threading.Lock()
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, self.identity + (f"-{link.part}" if link.part else ""), protocol=mqtt.MQTTv311)
+        client.username_pw_set(self.identity, link.password)
+        if link.tls:
+            context = ssl.create_default_context(cafile=link.cafile)
+            if link.certfile:
+                context.load_cert_chain(link.certfile, link.keyfile)
+            client.tls_set_context(context)
+        client.reconnect_delay_set(1, 30)
+        client.on_connect, client.on_disconnect, client.on_message = self._connected, self._lost, self._message
+        client.on_socket_open = self._socket_opened
+        self._client = client
+
+    def start(self) -> None:
+        """Begin connecting in the background; returns at once."""
+        self._client.connect_async(self.link.host, self.link.port, self.link.keepalive_s)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Disconnect and end the thread."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def send(self, camera_id: str, kind: MediaKind, payload: bytes, *, must: bool = False) -> bool:
+        """Publish one media message if the uplink has room (`must`: whatever the window says); False where it was dropped.
+
+        Never blocks and never queues beyond the window. `payload` begins with its header.
+        """
+        if not self.connected.is_set() or len(payload) > MAX_MEDIA_BYTES:
+            return False
+        now = time.monotonic()
+        with self._lock:
+            if not must and not self.uplink.has_room(len(payload), now):
+                self.uplink.drop(now)
+                return False
+            info = self._client.publish(self.topics.media(self.link.agent_id, camera_id, kind), payload, qos=0)
+            if info.rc != 0:
+                return False
+            self.uplink.sent(info, len(payload), now)
+        return True
+
+    def has_room(self, size: int) -> bool:
+        """Would a message of this size go now?"""
+        with self._lock:
+            return self.connected.is_set() and self.uplink.has_room(size, time.monotonic())
+
+    def is_idle(self) -> bool:
+        """Is the connection up with nothing under way?"""
+        with self._lock:
+            return self.connected.is_set() and self.uplink.is_idle()
+
+    def level(self) -> Level:
+        """What the uplink bears now."""
+        with self._lock:
+            self.uplink.tick(time.monotonic())
+            return self.uplink.level
+
+    def _socket_opened(self, _client: Any, _data: Any, sock: Any) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.link.send_buffer_bytes)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _connected(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            log.error("media connection refused", extra={"agent": self.link.agent_id, "reason": str(reason)})
+            return
+        with self._lock:
+            self.uplink.reset()
+        client.subscribe(self.topics.down(self.identity, "command"), qos=1)
+        self.connected.set()
+        log.info("media connection up", extra={"agent": self.link.agent_id})
+        self._on_connected()
+
+    def _lost(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self.connected.clear()
+        with self._lock:
+            self.uplink.reset()
+        client.reconnect_delay_set(random.uniform(0.5, 2.0), 30)
+        log.warning("media connection lost", extra={"agent": self.link.agent_id, "reason": str(reason)})
+
+    def _message(self, _client: Any, _data: Any, message: Any) -> None:
+        try:
+            self._on_command(decode(message.payload, Command))
+        except Rejected as error:
+            self.refused_commands += 1
+            log.warning("command refused", extra={"agent": self.link.agent_id, "reason": error.code})
+
+
+class _Start(Struct):
+    """One asker: until when (steady clock), what it wants and whether its burst has gone."""
+
+    until: float
+    quality: str
+    fragment_s: float
+    pre_event_s: float
+    burst: bool = False
+
+
+class Outlet:
+    """What one camera sends: decides per unit whether it goes, as which fragment, and bursts the ring to new askers.
+
+    Feeds (`main`, `sub`) call `tracks` and `unit` from their threads; commands come from the connection's thread.
+    """
+
+    def __init__(self, camera_id: str, publisher: Publisher, rings: dict[str, Ring]) -> None:
+        self.camera_id = camera_id
+        self.transcoded_pictures = 0
+        self.dropped_units = 0
+        self.sent_bytes = 0
+        self._publisher, self._rings = publisher, rings
+        self._lock = threading.RLock()
+        self._starts: dict[str, _Start] = {}
+        self._tracks: dict[str, Tracks] = {}
+        self._feed: str | None = None
+        self._seq = 0
+        self._waiting_key = True
+        self._batch: list[Unit] = []
+        self._pre_event: deque[list[Unit]] = deque()
+        self._transcoder: Transcoder | None = None
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def command(self, command: Command) -> None:
+        """Start, change or stop; a start repeated under its id only prolongs it, a new id gets its own burst."""
+        with self._lock:
+            if command.kind is CommandKind.STOP:
+                self._starts.pop(command.id, None)
+                return
+            pre_event_s = command.body.get("pre_event_s", 0)
+            start = self._starts.get(command.id)
+            until = time.monotonic() + min(max(command.ttl_s or DEFAULT_TTL_S, 1.0), LONGEST_TTL_S)
+            quality, fragment_s = command.quality or "main", min(max(command.fragment_s or 0.0, 0.0), 2.0)
+            if start is None:
+                while len(self._starts) >= MOST_STARTS:
+                    self._starts.pop(next(iter(self._starts)))
+                seconds = float(pre_event_s) if isinstance(pre_event_s, int | float) else 0.0
+                self._starts[command.id] = start = _Start(until, quality, fragment_s, max(0.0, min(seconds, 60.0)))
+            start.until, start.quality, start.fragment_s = until, quality, fragment_s
+        self._burst_now()
+
+    def _burst_now(self) -> None:
+        """Send what the ring has at once instead of with the next picture."""
+        with self._lock:
+            feed = self._choose()
+            if feed is not None and self._wants_burst():
+                self._switch(feed)
+
+    def resend(self) -> None:
+        """The connection was made anew: everybody still asking gets a burst again."""
+        with self._lock:
+            for start in self._starts.values():
+                start.burst = False
+            self._feed = None
+
+    def wanted_feed(self) -> str | None:
+        """The feed that askers want (`main` before `sub`), None where nobody asks; expired askers are forgotten."""
+        with self._lock:
+            now = time.monotonic()
+            for name in [name for name, start in self._starts.items() if start.until <= now]:
+                del self._starts[name]
+            if not self._starts:
+                self._stop()
+                return None
+            wants_sub = all(start.quality == "sub" for start in self._starts.values())
+            level = self._publisher.level()
+            return "sub" if "sub" in self._rings and (wants_sub or level >= Level.SUB_STREAM) else "main"
+
+    def _stop(self) -> None:
+        self._feed, self._waiting_key, self._transcoder = None, True, None
+        self._batch.clear()
+        self._pre_event.clear()
+
+    def _choose(self) -> str | None:
+        """The feed to send from now: the wanted one once it has a key frame, until then one that is there."""
+        wanted = self.wanted_feed()
+        if wanted is None:
+            return None
+        for name in (wanted, self._feed, *self._rings):
+            if name is not None and name in self._tracks and self._rings[name].current():
+                return name
+        return None
+
+    # -- units ----------------------------------------------------------------------------------------------------
+
+    def tracks(self, feed: str, tracks: Tracks) -> None:
+        """A feed begins or changed what it sends; its ring begins anew."""
+        with self._lock:
+            self._tracks[feed] = tracks
+            self._rings[feed].clear()
+            if self._feed == feed:
+                self._feed, self._transcoder = None, None
+                self._batch.clear()
+
+    def unit(self, feed: str, unit: Unit) -> None:
+        """One unit of a feed; it is put into the feed's ring and sent where somebody asks for it."""
+        with self._lock:
+            self._rings[feed].add(unit)
+            chosen = self._choose()
+            if chosen is None or chosen != feed:
+                return
+            if chosen != self._feed or self._wants_burst():
+                if self._switch(chosen):
+                    return
+                if chosen != self._feed:
+                    return
+            for piece in self._transcode(unit):
+                self._take(piece)
+            self._send_pre_event()
+
+    def _wants_burst(self) -> bool:
+        return any(not start.burst for start in self._starts.values())
+
+    def _transcode(self, unit: Unit) -> list[Unit]:
+        if self._transcoder is None:
+            return [unit]
+        pieces = self._transcoder.take(unit)
+        self.transcoded_pictures += sum(piece.track is Track.VIDEO for piece in pieces)
+        return pieces
+
+    def _switch(self, feed: str) -> bool:
+        """Burst init and the current group of pictures of a feed; False where it did not go (it is tried again with the next unit)."""
+        tracks, group = self._tracks[feed], self._rings[feed].current()
+        if not group:
+            return False
+        if self._publisher.level() >= Level.KEY_FRAMES:
+            group = group[:1]
+        video, source = tracks.video, None
+        if any(start.quality == "h264" for start in self._starts.values()) and video.codec.value == "h265":
+            self._transcoder = Transcoder(video)
+            group = [piece for unit in group for piece in self._transcode(unit)]
+            video, source = self._transcoder.video or video, video.codec.value
+        else:
+            self._transcoder = None
+        if not group or sum(len(unit.data) for unit in group) > LARGEST_BURST:
+            return False
+        info = init_info(video, tracks.audio, quality="h264" if source else feed, transcoded=source or tracks.transcoded,
+                         dropped_audio=tracks.dropped_audio)
+        init = init_payload(info, init_segment(video, tracks.audio))
+        body = fragment(self._seq + 1, group)
+        if not self._publisher.has_room(len(init) + len(body)):
+            return False
+        self._send(MediaKind.INIT, init, group[0].wall_ms, key=True)
+        self._send(MediaKind.MEDIA, body, group[0].wall_ms, key=True, cached=True)
+        self._feed, self._waiting_key = feed, False
+        self._batch.clear()
+        for start in self._starts.values():
+            if not start.burst and start.pre_event_s and source is None:
+                self._pre_event = deque(self._rings[feed].before(start.pre_event_s))
+            start.burst = True
+        return True
+
+    def _send(self, kind: MediaKind, body: bytes, wall_ms: int, *, key: bool, cached: bool = False, pre_event: bool = False,
+              must: bool = True) -> bool:
+        header = media_header(kind, key=key, seq=self._seq, wall_ms=wall_ms, cached=cached, pre_event=pre_event)
+        self._seq += 1
+        sent = self._publisher.send(self.camera_id, kind, header + body, must=must)
+        self.sent_bytes += len(body) if sent else 0
+        return sent
+
+    def _take(self, unit: Unit) -> None:
+        level = self._publisher.level()
+        if level >= Level.PREVIEWS or (level >= Level.KEY_FRAMES and not unit.key):
+            self.dropped_units += 1
+            self._waiting_key = True
+            return
+        if self._waiting_key and not (unit.key and unit.track is Track.VIDEO):
+            self.dropped_units += 1
+            return
+        if unit.key and unit.track is Track.VIDEO:
+            self._flush()
+            self._waiting_key = False
+        self._batch.append(unit)
+        fragment_s = min((start.fragment_s for start in self._starts.values()), default=0.0)
+        video = unit.track is Track.VIDEO
+        if video and unit.dts + unit.duration - self._batch[0].dts >= fragment_s * TICKS:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send what has gathered as one fragment; where it does not go, wait for the next key frame."""
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        key = batch[0].key and batch[0].track is Track.VIDEO
+        if not self._send(MediaKind.MEDIA, fragment(self._seq, batch), batch[0].wall_ms, key=key, must=False):
+            self.dropped_units += len(batch)
+            self._waiting_key = True
+
+    def _send_pre_event(self) -> None:
+        """One group of before the event at a time, and only while nothing else is under way."""
+        if self._pre_event and self._publisher.is_idle():
+            group = self._pre_event.popleft()
+            self._send(MediaKind.MEDIA, fragment(self._seq, group), group[0].wall_ms, key=True, cached=True, pre_event=True)
+
+
+class Preview(Struct, frozen=True):
+    """One small picture ready to go."""
+
+    camera_id: str
+    jpeg: bytes
+    wall_ms: int
+    seq: int
+
+
+def send_preview(publisher: Publisher, preview: Preview) -> bool:
+    """Publish a preview; dropped where the uplink has no room."""
+    header = media_header(MediaKind.PREVIEW, key=True, seq=preview.seq, wall_ms=preview.wall_ms)
+    return publisher.send(preview.camera_id, MediaKind.PREVIEW, header + preview.jpeg)
+
+
+def read_password(path: Path) -> str:
+    """The media identity's password from the first line of a file."""
+    return path.read_text("utf-8").splitlines()[0].strip()
+

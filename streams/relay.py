@@ -1,0 +1,530 @@
+"""The hub's side of live video: one feed in per camera, many viewers out, each with a queue bounded by bytes.
+
+In memory only, in one asyncio loop, without a web framework: who may watch is decided before `watch`, and taken away by `cut`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from hub.errors import Rejected, Unavailable
+from hub.ids import new_id
+from hub.wire import (
+    CACHED,
+    KEY_FRAME,
+    MAX_MEDIA_BYTES,
+    MEDIA_HEADER_BYTES,
+    PRE_EVENT,
+    Command,
+    CommandKind,
+    MediaHeader,
+    MediaKind,
+    media_header,
+    parse_media,
+)
+from streams.fragment import InitInfo, parse_init
+
+log = logging.getLogger("tocsin.streams.relay")
+
+CACHE_BYTES: Final = 4_194_304
+"""Most bytes of one camera's cached group of pictures (1 s at 30 Mbit/s); a larger one is not cached and viewers wait for the next key frame."""
+QUEUE_BYTES: Final = 2_097_152
+"""Most bytes waiting for one viewer (measured: one viewer that never read lost its own pictures and nobody else's)."""
+
+
+class CameraKey(NamedTuple):
+    """A camera of an agent."""
+
+    agent_id: str
+    camera_id: str
+
+
+class Chunk(Struct, frozen=True):
+    """What a viewer gets: the message as it came (14-byte header and body)."""
+
+    kind: MediaKind
+    key: bool
+    cached: bool
+    pre_event: bool
+    seq: int
+    wall_ms: int
+    message: bytes
+
+    @property
+    def body(self) -> memoryview:
+        """The message without its header."""
+        return memoryview(self.message)[MEDIA_HEADER_BYTES:]
+
+
+class Preview(Struct, frozen=True):
+    """The last small picture of a camera. `wall_ms`: the agent's clock; `at`: when the hub got it."""
+
+    jpeg: bytes
+    wall_ms: int
+    at: datetime
+    steady_s: float
+
+    def age_s(self, steady_s: float) -> float:
+        """How old it is in seconds of the hub's steady clock (`time.monotonic()`)."""
+        return max(0.0, steady_s - self.steady_s)
+
+
+class FeedState(StrEnum):
+    """What a watched camera's feed is doing."""
+
+    IDLE = "idle"
+    STARTING = "starting"
+    LIVE = "live"
+    STALLED = "stalled"
+
+
+class FeedFigures(Struct, frozen=True, kw_only=True):
+    """Counters of one camera's feed; `transit_ms` includes the difference of the two clocks."""
+
+    state: FeedState
+    viewers: int
+    received: int
+    received_bytes: int
+    lost: int
+    dropped: int
+    refused: int
+    transit_ms: float | None
+    last_chunk_age_s: float | None
+    codec: str | None
+    width: int | None
+    height: int | None
+    quality: str | None
+
+
+class RelayLimits(Struct, frozen=True, kw_only=True):
+    """Own choices, measured where video.md says so. `flood_mbps`: an agent above it is cut down to its key frames."""
+
+    cache_bytes: int = CACHE_BYTES
+    queue_bytes: int = QUEUE_BYTES
+    linger_s: float = 10.0
+    ttl_s: float = 30.0
+    stall_s: float = 5.0
+    flood_mbps: float = 400.0
+    most_viewers: int = 2000
+    preview_bytes: int = 1_048_576
+
+
+class Line(Protocol):
+    """The way to the agents: the hub's MQTT connection for media."""
+
+    def subscribe(self, key: CameraKey) -> None:
+        """Begin to receive a camera's init and media."""
+        ...
+
+    def unsubscribe(self, key: CameraKey) -> None:
+        """No longer receive them."""
+        ...
+
+    def command(self, key: CameraKey, command: Command) -> None:
+        """Send a command to the agent's media identity."""
+        ...
+
+
+class Viewer:
+    """One viewer's queue: iterate over it for chunks; the iteration ends when it is cut, and `ended` says why.
+
+    Never holds more than the limit: on overflow everything waiting is dropped (counted) and it goes on at the next key frame.
+    """
+
+    def __init__(self, name: str, quality: str, pre_event_s: float, limit_bytes: int) -> None:
+        self.name = name
+        self.quality = quality
+        self.pre_event_s = pre_event_s
+        self.dropped = 0
+        self.sent_bytes = 0
+        self.ended: str | None = None
+        self._limit = limit_bytes
+        self._queue: deque[Chunk] = deque()
+        self._size = 0
+        self._skipping = True
+        self._wake = asyncio.Event()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes in the queue now."""
+        return self._size
+
+    def put(self, chunk: Chunk) -> None:
+        """Take a chunk or drop it; never waits."""
+        if self.ended is not None:
+            return
+        if chunk.kind is MediaKind.INIT:
+            self._skipping = True
+        elif chunk.pre_event:
+            if self._size + len(chunk.message) > self._limit:
+                self.dropped += 1
+                return
+        elif self._skipping and not chunk.key:
+            self.dropped += 1
+            return
+        else:
+            self._skipping = False
+        self._queue.append(chunk)
+        self._size += len(chunk.message)
+        if self._size > self._limit:
+            self._overflow()
+        self._wake.set()
+
+    def _overflow(self) -> None:
+        init = next((chunk for chunk in reversed(self._queue) if chunk.kind is MediaKind.INIT), None)
+        self.dropped += sum(chunk.kind is MediaKind.MEDIA for chunk in self._queue)
+        self._queue.clear()
+        self._size, self._skipping = 0, True
+        if init is not None:
+            self._queue.append(init)
+            self._size = len(init.message)
+
+    def skip(self) -> None:
+        """Something before is missing: go on at the next key frame."""
+        self._skipping = True
+
+    def cut(self, reason: str) -> None:
+        """End this viewer at once with a reason; what was waiting is gone."""
+        if self.ended is None:
+            self.ended = reason
+            self._queue.clear()
+            self._size = 0
+            self._wake.set()
+
+    def __aiter__(self) -> Viewer:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        while not self._queue:
+            if self.ended is not None:
+                raise StopAsyncIteration
+            self._wake.clear()
+            await self._wake.wait()
+        chunk = self._queue.popleft()
+        self._size -= len(chunk.message)
+        self.sent_bytes += len(chunk.message)
+        return chunk
+
+
+class _Feed:
+    """One camera as the relay knows it."""
+
+    def __init__(self) -> None:
+        self.start_id = ""
+        self.started_at: float | None = None
+        self.commanded_at = 0.0
+        self.quality = ""
+        self.idle_since: float | None = None
+        self.viewers: set[Viewer] = set()
+        self.init: Chunk | None = None
+        self.info: InitInfo | None = None
+        self.cache: list[Chunk] = []
+        self.cache_bytes = 0
+        self.last_seq: int | None = None
+        self.last_at: float | None = None
+        self.transit_ms: float | None = None
+        self.received = self.received_bytes = self.lost = self.refused = self.dropped = 0
+        self.flood_until = 0.0
+        self.flood_bytes = 0
+        self.flooding = False
+        self.preview: Preview | None = None
+
+    def forget(self) -> None:
+        """The feed stopped or its connection was made anew: nothing cached can be continued."""
+        self.init = self.info = self.last_seq = None
+        self.cache, self.cache_bytes = [], 0
+
+
+class Relay:
+    """All feeds of one hub process. `line` is set before the first viewer; `tick()` is to be called about twice a second (`run` does).
+
+    Nothing here blocks: `feed` is called from the loop for every media message, `watch` from whatever serves a viewer.
+    """
+
+    def __init__(self, line: Line | None = None, *, limits: RelayLimits | None = None, steady: Callable[[], float] = time.monotonic,
+                 known: Callable[[CameraKey], bool] = lambda key: True) -> None:
+        self.line = line
+        self.limits = limits or RelayLimits()
+        self.garbage = 0
+        self.strangers = 0
+        self._steady, self._known = steady, known
+        self._feeds: dict[CameraKey, _Feed] = {}
+
+    # ---- from the agents --------------------------------------------------------------------------------------------------
+
+    def feed(self, agent_id: str, camera_id: str, kind: MediaKind, payload: bytes) -> None:
+        """Take one media message of an agent (`agent_id` without `.media`). Garbage is counted, never raised."""
+        key = CameraKey(agent_id, camera_id)
+        feed = self._feeds.get(key)
+        if feed is None:
+            if not self._known(key):
+                self.strangers += 1
+                return
+            feed = self._feeds[key] = _Feed()
+        try:
+            header = parse_media(payload)
+            if len(payload) > MAX_MEDIA_BYTES:
+                raise Rejected("too_large", "媒体消息过大", "the media message is too large")
+            if kind is MediaKind.PREVIEW:
+                self._take_preview(feed, header, payload)
+            else:
+                self._take_media(key, feed, kind, header, payload)
+        except Rejected as error:
+            self.garbage += 1
+            feed.refused += 1
+            log.warning("media refused", extra={"agent": agent_id, "camera": camera_id, "reason": error.code})
+
+    def _take_preview(self, feed: _Feed, header: MediaHeader, payload: bytes) -> None:
+        jpeg = payload[MEDIA_HEADER_BYTES:]
+        if not jpeg.startswith(b"\xff\xd8") or len(jpeg) > self.limits.preview_bytes:
+            raise Rejected("malformed_media", "预览图不是 JPEG", "a preview that is no JPEG or too large")
+        feed.preview = Preview(jpeg, header.wall_ms, datetime.now(UTC), self._steady())
+
+    def _take_media(self, key: CameraKey, feed: _Feed, kind: MediaKind, header: MediaHeader, payload: bytes) -> None:
+        now = self._steady()
+        self._count(feed, header, len(payload), now)
+        chunk = Chunk(kind, bool(header.flags & KEY_FRAME), bool(header.flags & CACHED), bool(header.flags & PRE_EVENT), header.seq,
+                      header.wall_ms, payload)
+        if kind is MediaKind.INIT:
+            self._take_init(feed, chunk)
+            return
+        if payload[MEDIA_HEADER_BYTES + 4:MEDIA_HEADER_BYTES + 8] != b"moof":
+            raise Rejected("malformed_media", "媒体分片格式不对", "this is no movie fragment")
+        if self._floods(feed, len(payload), now) and not chunk.key:
+            feed.dropped += 1
+            self._spoil(feed)
+            return
+        if chunk.pre_event:
+            for viewer in feed.viewers:
+                if viewer.pre_event_s:
+                    viewer.put(chunk)
+            return
+        if feed.init is None or (chunk.cached and feed.cache):
+            return
+        if not chunk.cached:
+            feed.transit_ms = time.time() * 1000 - header.wall_ms
+        feed.last_at = now
+        self._keep(feed, chunk)
+        for viewer in feed.viewers:
+            viewer.put(chunk)
+
+    def _count(self, feed: _Feed, header: MediaHeader, size: int, now: float) -> None:
+        feed.received += 1
+        feed.received_bytes += size
+        if feed.last_seq is not None:
+            missing = (header.seq - feed.last_seq - 1) & 0xFFFFFFFF
+            if 0 < missing < 1_000_000:
+                feed.lost += missing
+                self._spoil(feed)
+                for viewer in feed.viewers:
+                    viewer.skip()
+        feed.last_seq = header.seq
+
+    def _spoil(self, feed: _Feed) -> None:
+        """A chunk is missing: what follows up to the next key frame cannot be decoded by anybody who joins now."""
+        feed.cache, feed.cache_bytes = [], 0
+
+    def _take_init(self, feed: _Feed, chunk: Chunk) -> None:
+        if feed.init is not None and feed.init.body == chunk.body:
+            return
+        feed.info, _ = parse_init(chunk.body)
+        feed.init = chunk
+        self._spoil(feed)
+        for viewer in feed.viewers:
+            viewer.put(chunk)
+
+    def _keep(self, feed: _Feed, chunk: Chunk) -> None:
+        if chunk.key:
+            self._spoil(feed)
+        elif not feed.cache:
+            return
+        if feed.cache_bytes + len(chunk.message) > self.limits.cache_bytes:
+            self._spoil(feed)
+            return
+        feed.cache.append(chunk)
+        feed.cache_bytes += len(chunk.message)
+
+    def _floods(self, feed: _Feed, size: int, now: float) -> bool:
+        if now >= feed.flood_until:
+            limit = self.limits.flood_mbps * 1e6 / 8
+            if feed.flooding and feed.flood_bytes <= limit:
+                feed.flooding = False
+            feed.flood_until, feed.flood_bytes = now + 1, 0
+        feed.flood_bytes += size
+        if not feed.flooding and feed.flood_bytes > self.limits.flood_mbps * 1e6 / 8:
+            feed.flooding = True
+            log.warning("an agent floods media", extra={"bytes": feed.flood_bytes})
+        return feed.flooding
+
+    # ---- to the viewers ---------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def watch(self, key: CameraKey, *, name: str = "", quality: str = "main", pre_event_s: float = 0.0,
+                    queue_bytes: int | None = None) -> AsyncIterator[Viewer]:
+        """Watch a camera: `async with relay.watch(key, name=…) as viewer: async for chunk in viewer: …`.
+
+        The first chunk is the init segment, then the cached group of pictures (flag `cached`), then live. `quality`: `main`, `sub` or `h264`.
+        `pre_event_s` asks the agent for the seconds before as well (chunks with `pre_event`, in between the live ones). Raises Unavailable
+        where too many watch.
+        """
+        viewer = self.attach(key, name=name, quality=quality, pre_event_s=pre_event_s, queue_bytes=queue_bytes)
+        try:
+            yield viewer
+        finally:
+            self.detach(key, viewer)
+
+    def attach(self, key: CameraKey, *, name: str = "", quality: str = "main", pre_event_s: float = 0.0,
+               queue_bytes: int | None = None) -> Viewer:
+        """Add a viewer (see `watch`)."""
+        if sum(len(feed.viewers) for feed in self._feeds.values()) >= self.limits.most_viewers:
+            raise Unavailable("too_many_viewers", "同时观看的人数已达上限", "too many viewers at once")
+        feed = self._feeds.setdefault(key, _Feed())
+        viewer = Viewer(name, quality, pre_event_s, queue_bytes or self.limits.queue_bytes)
+        if feed.init is not None and feed.started_at is not None:
+            viewer.put(feed.init)
+            for chunk in feed.cache:
+                viewer.put(chunk if chunk.cached else _as_cached(chunk))
+        feed.viewers.add(viewer)
+        feed.idle_since = None
+        self._start(key, feed, anew=bool(pre_event_s))
+        return viewer
+
+    def detach(self, key: CameraKey, viewer: Viewer) -> None:
+        """Remove a viewer; the feed stops after the linger when it was the last."""
+        viewer.cut("left")
+        feed = self._feeds.get(key)
+        if feed is not None and viewer in feed.viewers:
+            feed.viewers.discard(viewer)
+            feed.dropped += viewer.dropped
+            if not feed.viewers:
+                feed.idle_since = self._steady()
+
+    def cut(self, reason: str, *, key: CameraKey | None = None, who: Callable[[Viewer], bool] = lambda viewer: True) -> int:
+        """End the viewers of `key` (None: of every camera) for whom `who` is true, at once; how many they were.
+
+        To be called when a grant is revoked: the sockets close as soon as their iteration ends.
+        """
+        count = 0
+        for name, feed in self._feeds.items():
+            if key is None or name == key:
+                for viewer in feed.viewers:
+                    if viewer.ended is None and who(viewer):
+                        viewer.cut(reason)
+                        count += 1
+        return count
+
+    def _start(self, key: CameraKey, feed: _Feed, *, anew: bool = False) -> None:
+        """Subscribe and command a start where none runs, its quality changed, or a burst from before the event is wanted."""
+        quality = _best(viewer.quality for viewer in feed.viewers)
+        running = feed.started_at is not None
+        if running and not anew and quality == feed.quality:
+            return
+        if self.line is None:
+            raise Unavailable("no_media_line", "视频通道尚未就绪", "the way to the cameras is not ready")
+        if not running:
+            self.line.subscribe(key)
+            feed.started_at = self._steady()
+            feed.forget()
+        if not running or anew or quality != feed.quality:
+            if feed.start_id:
+                self._say(key, feed, CommandKind.STOP)
+            feed.start_id = new_id()
+        feed.quality = quality
+        self._say(key, feed, CommandKind.START)
+
+    def _say(self, key: CameraKey, feed: _Feed, kind: CommandKind) -> None:
+        assert self.line is not None
+        start = kind is CommandKind.START
+        pre_event_s = max((viewer.pre_event_s for viewer in feed.viewers), default=0.0)
+        feed.commanded_at = self._steady()
+        self.line.command(key, Command(id=feed.start_id, kind=kind, at=datetime.now(UTC), camera_id=key.camera_id,
+                                       quality=feed.quality if start else None, ttl_s=self.limits.ttl_s if start else None,
+                                       body={"pre_event_s": pre_event_s} if start and pre_event_s else {}))
+
+    def snapshot(self, key: CameraKey) -> None:
+        """Ask for one full-size picture; it arrives as the next preview."""
+        if self.line is None:
+            raise Unavailable("no_media_line", "视频通道尚未就绪", "the way to the cameras is not ready")
+        self.line.command(key, Command(id=new_id(), kind=CommandKind.SNAPSHOT, at=datetime.now(UTC), camera_id=key.camera_id))
+
+    # ---- time -------------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Stop feeds nobody watches, prolong the others."""
+        now = self._steady()
+        for key, feed in self._feeds.items():
+            if feed.started_at is None or self.line is None:
+                continue
+            if not feed.viewers and feed.idle_since is not None and now - feed.idle_since >= self.limits.linger_s:
+                self._say(key, feed, CommandKind.STOP)
+                self.line.unsubscribe(key)
+                feed.started_at = feed.last_at = None
+                feed.start_id = ""
+                feed.forget()
+            elif now - feed.commanded_at >= self.limits.ttl_s / 3:
+                if feed.viewers and _best(viewer.quality for viewer in feed.viewers) != feed.quality:
+                    self._start(key, feed)
+                else:
+                    self._say(key, feed, CommandKind.START)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            self.tick()
+            await asyncio.sleep(0.5)
+
+    def line_up(self) -> None:
+        """The connection to the broker was made anew: ask again for everything that is watched."""
+        for key, feed in self._feeds.items():
+            if feed.started_at is not None and self.line is not None:
+                feed.last_seq = None
+                feed.start_id = new_id()
+                self._spoil(feed)
+                self.line.subscribe(key)
+                self._say(key, feed, CommandKind.START)
+
+    # ---- what is known ----------------------------------------------------------------------------------------------------
+
+    def preview(self, key: CameraKey) -> Preview | None:
+        """The last preview of a camera, or None."""
+        feed = self._feeds.get(key)
+        return feed.preview if feed else None
+
+    def keys(self) -> list[CameraKey]:
+        """Every camera heard of or watched."""
+        return list(self._feeds)
+
+    def figures(self, key: CameraKey) -> FeedFigures:
+        """The counters and the state of a camera's feed."""
+        feed, now = self._feeds.get(key) or _Feed(), self._steady()
+        state = FeedState.IDLE
+        if feed.started_at is not None:
+            age = now - (feed.last_at if feed.last_at is not None else feed.started_at)
+            state = FeedState.STALLED if age > self.limits.stall_s else FeedState.LIVE if feed.last_at is not None else FeedState.STARTING
+        info = feed.info
+        return FeedFigures(state=state, viewers=len(feed.viewers), received=feed.received, received_bytes=feed.received_bytes, lost=feed.lost,
+                           dropped=feed.dropped + sum(viewer.dropped for viewer in feed.viewers), refused=feed.refused,
+                           transit_ms=feed.transit_ms, last_chunk_age_s=None if feed.last_at is None else now - feed.last_at,
+                           codec=info.codec if info else None, width=info.w if info else None, height=info.h if info else None,
+                           quality=info.quality if info else None)
+
+
+def _best(qualities: Iterable[str]) -> str:
+    """One stream serves all: transcoded where one viewer needs it, else the main stream where one wants it, else the sub-stream."""
+    wanted = set(qualities)
+    return next((quality for quality in ("h264", "main", "sub") if quality in wanted), "main")
+
+
+def _as_cached(chunk: Chunk) -> Chunk:
+    header = media_header(MediaKind.MEDIA, key=chunk.key, seq=chunk.seq, wall_ms=chunk.wall_ms, cached=True)
+    return Chunk(chunk.kind, chunk.key, True, False, chunk.seq, chunk.wall_ms, header + chunk.message[MEDIA_HEADER_BYTES:])
