@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
@@ -77,7 +78,7 @@ __all__ = [
 _Test = Callable[[IncidentFacts], int]
 _EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 _SATISFIED_BASE, _APPLIES_POINTS, _SUPPORT_POINTS, _UNKNOWN_CAP, _GENERAL_SCORE = 100.0, 10.0, 5.0, 99.0, 1.0
-_ASKED_AMONG = 200  # plans looked at, best first, when choosing the question
+_ASKED_AMONG = 20  # plans looked at, best first, when choosing the question
 
 
 class State(StrEnum):
@@ -91,7 +92,7 @@ class State(StrEnum):
 _STATE = {1: State.SATISFIED, 0: State.UNKNOWN, -1: State.UNSATISFIED}
 
 
-class ConditionState(msgspec.Struct, frozen=True):
+class ConditionState(msgspec.Struct, frozen=True, gc=False):
     """One condition of a plan against the facts: where it stands in the plan, in words, its state and the value it saw.
 
     `value` is None where unknown; `derived` says that the value was implied by other facts; `alternative` that another branch may stand in
@@ -110,7 +111,7 @@ class ConditionState(msgspec.Struct, frozen=True):
     support: bool
 
 
-class PlanMatch(msgspec.Struct, frozen=True):
+class PlanMatch(msgspec.Struct, frozen=True, gc=False):
     """One plan that applies (or might), with every condition, its score and the sentence that explains it."""
 
     plan_id: str
@@ -511,9 +512,9 @@ class Library:
         self.tests: list[_Test] = []
         self.words: list[tuple[str, str]] = []
         self.entries: list[_Entry] = []
-        self.groups: dict[tuple[int, ...], list[int]] = {}  # plans by the leaves they cannot do without
         for plan in plans:
             self._add(plan)
+        self.groups = self._grouped()
         self.by_id: Mapping[str, _Entry] = {entry.plan.id: entry for entry in self.entries}
 
     def __len__(self) -> int:
@@ -523,8 +524,17 @@ class Library:
         places: list[_Place] = []
         applies = self._compile(plan.applies, "applies", places, False, False, False)
         supports = tuple(self._compile(c, f"supports[{i}]", places, False, False, True) for i, c in enumerate(plan.supports))
-        self.groups.setdefault(tuple(sorted(_gates(applies))), []).append(len(self.entries))
         self.entries.append(_Entry(plan, applies, supports, tuple(places)))
+
+    def _grouped(self) -> dict[int | None, list[tuple[tuple[int, ...], _Entry]]]:
+        """Plans by the one necessary condition they share with most others: where it fails, the whole group is passed over."""
+        gates = [_gates(entry.applies) for entry in self.entries]
+        shared = Counter(number for numbers in gates for number in numbers)
+        groups: dict[int | None, list[tuple[tuple[int, ...], _Entry]]] = {}
+        for entry, numbers in zip(self.entries, gates, strict=True):
+            first = max(numbers, key=lambda n: (shared[n], -n), default=None)
+            groups.setdefault(first, []).append((tuple(sorted(n for n in numbers if n != first)), entry))
+        return groups
 
     def _compile(self, condition: Condition, path: str, places: list[_Place], negated: bool, alternative: bool, support: bool) -> _Node:
         match condition:
@@ -561,7 +571,7 @@ def _gates(node: _Node) -> set[int]:
     return set().union(*(_gates(child) for child in children)) if op == _ALL else set()
 
 
-class _Candidate(msgspec.Struct, frozen=True):
+class _Candidate(msgspec.Struct, frozen=True, gc=False):  # never part of a cycle; spares the collector
     """A plan that is not ruled out; `weight` is what already speaks for it."""
 
     entry: _Entry
@@ -594,17 +604,23 @@ class _Run:
         if op == _LEAF:
             state = self.states[number]
             if state is None:
-                state = self.states[number] = self.library.tests[number](self.facts)
-            return state, weight if state > 0 else 0.0
+                state = self.state(number)
+            return (1, weight) if state > 0 else (state, 0.0)
         if op == _ALL:
             lowest, total = 1, 0.0
             for child in children:
                 state, part = self.evaluate(child)
-                lowest = min(lowest, state)
+                if state < lowest:
+                    lowest = state
                 total += part
             return lowest, total
         if op == _ANY:
-            return max(self.evaluate(child) for child in children)
+            best = (-1, 0.0)
+            for child in children:
+                found = self.evaluate(child)
+                if found > best:
+                    best = found
+            return best
         if op == _NOT:
             return -self.evaluate(children[0])[0], 0.0
         return 1, 0.0
@@ -616,21 +632,24 @@ class _Run:
             return state, 0.0, 0.0
         if entry.plan.kind is PlanKind.GENERAL:
             return state, _GENERAL_SCORE, weight
-        extra = sum(self.evaluate(support)[1] for support in entry.supports)
+        extra = 0.0
+        for support in entry.supports:
+            extra += self.evaluate(support)[1]
         points = _APPLIES_POINTS * weight + _SUPPORT_POINTS * extra
         return state, _SATISFIED_BASE + points if state > 0 else min(_UNKNOWN_CAP, points), weight
 
     def candidates(self) -> list[_Candidate]:
         """Every plan that is not ruled out, best first; groups whose necessary conditions fail are passed over whole."""
         found: list[_Candidate] = []
-        entries = self.library.entries
-        for gates, members in self.library.groups.items():
-            if any(self.state(gate) < 0 for gate in gates):
+        for first, members in self.library.groups.items():
+            if first is not None and self.state(first) < 0:
                 continue
-            for index in members:
-                state, score, weight = self.score(entries[index])
+            for gates, entry in members:
+                if any(self.state(gate) < 0 for gate in gates):
+                    continue
+                state, score, weight = self.score(entry)
                 if state >= 0:
-                    found.append(_Candidate(entries[index], state, score, weight))
+                    found.append(_Candidate(entry, state, score, weight))
         found.sort(key=_rank_key)
         return found
 
@@ -659,7 +678,7 @@ def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchRe
         shown[-1] = listed[-1]
     return MatchResult(
         matches=tuple(_explained(run, stated, c.entry, c.state, c.score) for c in shown),
-        missing_fact=_missing_fact(run, candidates[:_ASKED_AMONG]),
+        missing_fact=_missing_fact(run, candidates),
         considered=len(library),
         applicable=len(listed),
         open=len(candidates) - len(listed),
@@ -753,12 +772,13 @@ def _missing_fact(run: _Run, candidates: Sequence[_Candidate]) -> MissingFact | 
 
 
 def _best_question(run: _Run, ranked: Sequence[_Candidate]) -> MissingFact | None:
-    scores = sorted(-c.score for c in ranked)
+    ranked = ranked[:_ASKED_AMONG]
+    scores = [-c.score for c in ranked]
     gains: dict[str, float] = {}
     moved: dict[str, list[str]] = {}
     for c in ranked:
         for field, numbers in _unknown_fields(run, c.entry).items():
-            gain = max(_shift(run, c.entry, numbers, supposed, c.score, scores) for supposed in (1, -1))
+            gain = max(_shift(run, c, numbers, supposed, scores) for supposed in (1, -1))
             if gain > 0:
                 gains[field] = gains.get(field, 0.0) + gain
                 moved.setdefault(field, []).append(c.entry.plan.id)
@@ -777,18 +797,18 @@ def _unknown_fields(run: _Run, entry: _Entry) -> dict[str, list[int]]:
     return unknown
 
 
-def _shift(run: _Run, entry: _Entry, numbers: Sequence[int], supposed: int, score: float, scores: Sequence[float]) -> float:
+def _shift(run: _Run, c: _Candidate, numbers: Sequence[int], supposed: int, scores: Sequence[float]) -> float:
     for number in numbers:
         run.states[number] = supposed
-    state, then, _ = run.score(entry)
+    state, then, _ = run.score(c.entry)
     for number in numbers:
         run.states[number] = 0
-    if state == run.score(entry)[0] and then == score:
+    if state == c.state and then == c.score:
         return 0.0
-    before = bisect_right(scores, -score)  # among equals the last place
+    before = bisect_right(scores, -c.score)  # among equals the last place
     if state < 0:
         return 1 / before
-    ahead = bisect_left(scores, -then) - (1 if then < score else 0)  # the plan itself no longer stands ahead of where it goes
+    ahead = bisect_left(scores, -then) - (1 if then < c.score else 0)  # the plan itself no longer stands ahead of where it goes
     return abs(1 / before - 1 / (1 + ahead))
 
 

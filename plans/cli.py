@@ -1,0 +1,323 @@
+"""`tocsin plans …`: list, show, match, preview, check, back-test, compare, import and export plans, with no hub running.
+
+Prints tables for people and, with `--json`, one JSON object for programs. Holds no rules.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from hub.errors import Rejected
+from plans import load
+from plans.activate import Bindings, activate
+from plans.backtest import BacktestReport, Case, backtest
+from plans.check import District, EventType, Severity, Town, check, worst_level
+from plans.compare import compare
+from plans.facts import IncidentFacts, facts_of_report
+from plans.match import Library, MatchResult, explain, match
+from plans.model import Level, Plan, in_force, json_schema
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="预案：列表、匹配、检查、回放 / plans")
+
+_Folder = Annotated[Path, typer.Option("--folder", help="预案文件夹 / folder of plans")]
+_Json = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
+_Zone = Annotated[str, typer.Option("--zone", help="当地时区 / the district's time zone")]
+_FactsFile = Annotated[
+    Path | None, typer.Argument(help="事件事实或报告的 JSON，缺省读标准输入 / facts or a report as JSON; standard input otherwise")
+]
+_CASES = Path(__file__).parent / "data" / "backtest_cases.yaml"
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Bad input ends with exit code 2 and every fault on a line of its own."""
+    try:
+        yield
+    except load.PlanRejected as error:
+        for fault in error.faults:
+            typer.echo(str(fault), err=True)
+        raise typer.Exit(2) from None
+    except Rejected as error:
+        typer.echo(f"{error.code}: {error.message}", err=True)
+        raise typer.Exit(2) from None
+    except (msgspec.ValidationError, msgspec.DecodeError, ValueError, OSError) as error:
+        typer.echo(f"读不懂输入 / cannot read the input: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(msgspec.to_builtins(value), ensure_ascii=False, indent=1))
+
+
+def _plans(folder: Path) -> tuple[Plan, ...]:
+    return load.load_folder(folder)
+
+
+def _today() -> date:
+    return datetime.now(UTC).astimezone().date()
+
+
+def _library(folder: Path) -> Library:
+    return Library(plan for plan in _plans(folder) if in_force(plan, _today()))
+
+
+def _one(plans: Sequence[Plan], plan_id: str) -> Plan:
+    for plan in sorted(plans, key=lambda p: -p.version):
+        if plan.id == plan_id:
+            return plan
+    raise Rejected("unknown_plan", f"没有预案“{plan_id}”", f"there is no plan {plan_id!r}", field="plan_id")
+
+
+def _facts(raw: object, zone: str) -> IncidentFacts:
+    """Facts as they are, or a report message of the wire (which names when it happened)."""
+    if not isinstance(raw, dict):
+        raise Rejected("not_an_object", "应是一个 JSON 对象", "a JSON object was expected")
+    if "occurred_at" in raw or "kind" in raw:
+        return facts_of_report(raw, zone=ZoneInfo(zone))
+    return msgspec.convert(raw, IncidentFacts)
+
+
+def _read_facts(file: Path | None, zone: str) -> IncidentFacts:
+    text = file.read_text("utf-8") if file else sys.stdin.read()
+    return _facts(json.loads(text), zone)
+
+
+@app.command("list")
+def list_plans(folder: _Folder = load.CATALOGUE, as_json: _Json = False) -> None:
+    """列出预案 / list the plans."""
+    with _named_errors():
+        plans = _plans(folder)
+    if as_json:
+        keys = ("id", "version", "kind", "status", "title", "source", "valid_from", "valid_until")
+        _print_json([{k: getattr(p, k) for k in keys} | {"tasks": len(p.tasks)} for p in plans])
+        return
+    table = Table("id", "版 v", "类 kind", "名称 title", "任务 tasks", "状态 status", "有效至 until", "依据 source")
+    for p in plans:
+        until = str(p.valid_until or "—")
+        table.add_row(
+            p.id, str(p.version), p.kind, p.title.zh, str(len(p.tasks)), p.status, until, f"{p.source.document}（{p.source.edition}）"
+        )
+    Console().print(table)
+
+
+@app.command()
+def show(plan_id: str, folder: _Folder = load.CATALOGUE, as_json: _Json = False) -> None:
+    """显示一个预案 / show one plan."""
+    with _named_errors():
+        plan = _one(_plans(folder), plan_id)
+    if as_json:
+        _print_json(plan)
+    else:
+        typer.echo(load.export_text(plan))
+
+
+@app.command("match")
+def match_command(
+    file: _FactsFile = None,
+    folder: _Folder = load.CATALOGUE,
+    plan: Annotated[str | None, typer.Option("--plan", help="只解释这一个 / explain this one only")] = None,
+    zone: _Zone = "Asia/Shanghai",
+    as_json: _Json = False,
+) -> None:
+    """匹配一起事件并说明理由 / match one incident, with the reasons."""
+    with _named_errors():
+        library = _library(folder)
+        facts = _read_facts(file, zone)
+        if plan is not None:
+            _one([entry.plan for entry in library.entries], plan)
+            _print_json(explain(library, plan, facts))
+            return
+        result = match(library, facts)
+    if as_json:
+        _print_json(result)
+    else:
+        _print_match(result)
+
+
+def _print_match(result: MatchResult) -> None:
+    console = Console()
+    table = Table("#", "预案 plan", "状态 state", "分 score", "理由 reason")
+    for rank, m in enumerate(result.matches, 1):
+        table.add_row(str(rank), f"{m.title.zh}\n[dim]{m.plan_id} v{m.version}[/dim]", m.state, f"{m.score:g}", f"{m.zh}\n{m.en}")
+    console.print(table)
+    if result.missing_fact:
+        console.print(f"最值得问 / ask: {result.missing_fact.zh} / {result.missing_fact.en}")
+    console.print(f"另有 {result.open} 个待定，{result.excluded} 个排除 / {result.open} open, {result.excluded} ruled out")
+
+
+@app.command()
+def preview(
+    plan_ids: Annotated[list[str], typer.Argument(help="预案编号 / plan ids")],
+    facts: Annotated[Path | None, typer.Option("--facts", help="事件事实的 JSON / facts as JSON")] = None,
+    level: Annotated[Level, typer.Option(help="响应级别 / level")] = Level.IV,
+    folder: _Folder = load.CATALOGUE,
+    zone: _Zone = "Asia/Shanghai",
+    as_json: _Json = False,
+) -> None:
+    """预览启用后会下达什么（不下达）/ what putting plans in force would give, without giving it."""
+    with _named_errors():
+        plans = _plans(folder)
+        chosen = [_one(plans, plan_id) for plan_id in plan_ids]
+        known = _read_facts(facts, zone) if facts else IncidentFacts()
+        now = datetime.now(UTC)
+        activation = activate(chosen, known, level, Bindings(towns=load.towns_by_adcode()), now)
+    if as_json:
+        _print_json(activation)
+        return
+    table = Table("分钟 min", "阶段 stage", "任务 task", "部门 department", "预案 plans")
+    for task in activation.tasks:
+        minutes = int((task.due_at - now).total_seconds() // 60)
+        table.add_row(
+            str(minutes),
+            task.stage,
+            f"{task.text.zh}\n{task.text.en}",
+            task.owner.acting_for or task.owner.department,
+            "、".join(task.plans),
+        )
+    Console().print(table)
+
+
+@app.command("check")
+def check_command(
+    folder: _Folder = load.CATALOGUE,
+    district: Annotated[
+        Path | None, typer.Option("--district", help="区情 JSON：值班、物资、通讯录 / rosters, stock, contacts as JSON")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """检查预案库；有错误时退出码为 1 / lint the library; exit code 1 where there are errors."""
+    with _named_errors():
+        plans = _plans(folder)
+        known = msgspec.json.decode(district.read_bytes(), type=District) if district else district_of_data(_today())
+        findings = check(plans, known)
+    if as_json:
+        _print_json({"plans": len(plans), "findings": findings})
+    else:
+        table = Table("", "代码 code", "预案 plan", "字段 field", "说明 finding")
+        for f in findings:
+            table.add_row(f.severity, f.code, f.plan or "—", f.field, f"{f.zh}\n{f.en}")
+        Console().print(table)
+        Console().print(f"{len(plans)} 个预案，{len(findings)} 条发现 / {len(plans)} plans, {len(findings)} findings")
+    if worst_level(findings) is Severity.ERROR:
+        raise typer.Exit(1)
+
+
+def district_of_data(today: date) -> District:
+    """What the shipped data files say of the district: towns and event types; rosters, stock and contacts stay unknown."""
+    table = yaml.safe_load((Path(__file__).parent.parent / "hub" / "data" / "event_types.yaml").read_text("utf-8"))
+    types = tuple(EventType(str(code), v["zh"], v["en"]) for code, v in table["types"].items())
+    towns = tuple(Town(d.adcode, d.zh, d.id) for d in load.departments().values() if d.adcode)
+    return District(today, event_types=types, towns=towns)
+
+
+@app.command("backtest")
+def backtest_command(
+    cases: Annotated[Path, typer.Argument(help="案例：YAML 或 JSON 行 / cases as YAML or JSON lines")] = _CASES,
+    folder: _Folder = load.CATALOGUE,
+    zone: _Zone = "Asia/Shanghai",
+    as_json: _Json = False,
+) -> None:
+    """用过去的事件回放预案库 / replay past incidents against the library."""
+    with _named_errors():
+        report = backtest(_library(folder), read_cases(cases, zone))
+    if as_json:
+        _print_json({**msgspec.to_builtins(report), "found_share": report.found_share})
+    else:
+        _print_backtest(report)
+
+
+def read_cases(file: Path, zone: str) -> list[Case]:
+    """Cases of a back-test: objects with `id`, `facts` or `report`, and where known `expected` (plan ids), `level`, `title`."""
+    text = file.read_text("utf-8")
+    raw: list[dict[str, Any]] = (
+        yaml.safe_load(text)["cases"]
+        if file.suffix in (".yaml", ".yml")
+        else [json.loads(line) for line in text.splitlines() if line.strip()]
+    )
+    cases = []
+    for item in raw:
+        facts = _facts(item["report"] if "report" in item else item.get("facts", {}), zone)
+        level = Level(item["level"]) if item.get("level") else None
+        cases.append(Case(str(item["id"]), facts, tuple(item.get("expected", ())), level, str(item.get("title", ""))))
+    return cases
+
+
+def _print_backtest(report: BacktestReport) -> None:
+    console = Console()
+    table = Table("案例 case", "匹配 matched", "应有 expected", "漏 missed", "多 unexpected", "含糊 ambiguous")
+    for r in report.results:
+        table.add_row(
+            f"{r.id} {r.title}",
+            "、".join(r.matched),
+            "、".join(r.expected),
+            "、".join(r.missed),
+            "、".join(r.unexpected),
+            r.ambiguous_zh or "",
+        )
+    console.print(table)
+    console.print(
+        f"{report.cases} 起；应有预案全部找到 {report.all_found}/{report.with_expectation}，首位正确 {report.first_right}；"
+        f"含糊 {report.ambiguous}；仅总体预案 {report.only_general}；从未出现：{'、'.join(report.never_matched) or '无'}"
+    )
+
+
+@app.command("compare")
+def compare_command(before: Path, after: Path, as_json: _Json = False) -> None:
+    """比较两个版本 / compare two versions."""
+    with _named_errors():
+        changes = compare(*(load.load_files([path])[0] for path in (before, after)))
+    if as_json:
+        _print_json(changes)
+        return
+    table = Table("字段 field", "之前 before", "之后 after")
+    for c in changes:
+        table.add_row(c.field, json.dumps(c.before, ensure_ascii=False), json.dumps(c.after, ensure_ascii=False))
+    Console().print(table)
+
+
+@app.command()
+def schema() -> None:
+    """打印预案文件的 JSON Schema / print the JSON Schema of a plan file."""
+    _print_json(json_schema())
+
+
+@app.command("export")
+def export_command(plan_id: str, out: Annotated[Path | None, typer.Option("--out")] = None, folder: _Folder = load.CATALOGUE) -> None:
+    """导出一个预案为 YAML / export one plan as YAML."""
+    with _named_errors():
+        text = load.export_text(_one(_plans(folder), plan_id))
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            out.write_text(text, "utf-8")
+
+
+@app.command("import")
+def import_command(files: list[Path], into: Annotated[Path, typer.Option("--into", help="目标文件夹 / folder to import into")]) -> None:
+    """导入预案文件：全部合格才写入 / import plan files; nothing is written unless all are good."""
+    with _named_errors():
+        into.mkdir(parents=True, exist_ok=True)
+        plans = load.load_files([*sorted(into.rglob("*.yaml")), *files])[-len(files) :]
+        waiting = []
+        for plan in plans:
+            target = into / f"{plan.id}-v{plan.version}.yaml"
+            part = target.with_suffix(".part")
+            part.write_text(load.export_text(plan), "utf-8")
+            waiting.append((part, target))
+        for part, target in waiting:
+            part.replace(target)
+    for plan in plans:
+        typer.echo(f"{plan.id} v{plan.version}")
