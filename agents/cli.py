@@ -346,7 +346,7 @@ def _tell_seen(status: filing.HubStatus | None) -> None:
     if not status.seen_by:
         console.print(say("尚无人查看", "nobody has seen it yet"))
     for seen in status.seen_by:
-        console.print(say("已查看：", "seen by ") + f"{seen.department} {seen.person or ''} {seen.at}")
+        console.print(say("已查看：", "seen by ") + f"{seen.department_id} {seen.person or ''} {seen.at}")
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ _LOOK_S = 0.2
 class Seen(Struct, frozen=True, kw_only=True):
     """One look at a report: which department, when, and by whom where the asker may know."""
 
-    department: str
+    department_id: str
     at: str
     person: str | None = None
 

@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +19,9 @@ from agents.session import LinkState, Session
 from agents.settings import AgentSettings, load_settings, read_password, tls_context
 from agents.sources import folder as folder_source
 from agents.sources import http as http_source
+
+if TYPE_CHECKING:
+    from agents.cameras import Cameras
 
 log = logging.getLogger("tocsin.agent")
 
@@ -42,11 +46,17 @@ async def run_agent(folder: Path, *, stop: asyncio.Event | None = None, on_ready
     settings = load_settings(folder)
     password = read_password(folder, settings)
     with sole_speaker(folder), contextlib.closing(open_outbox(folder, settings)) as outbox:
-        session = Session(settings, outbox, password=password, tls=tls_context(folder, settings), on_state=status_writer(folder))
         stop_on_signals(stop)
         async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+            cameras = await _cameras(stack, folder, settings, password)
+            session = Session(
+                settings, outbox, password=password, tls=tls_context(folder, settings), on_state=status_writer(folder),
+                cameras=cameras.presence if cameras is not None else None,
+            )
             port = await _local_endpoint(stack, folder, settings, session)
             extras = [group.create_task(Uploader(settings, outbox, password, tls=tls_context(folder, settings)).run(), name="agent-upload")]
+            if cameras is not None:
+                extras.append(group.create_task(_tell_cameras(cameras, session), name="agent-cameras"))
             if settings.watch_folder:
                 watched = folder / settings.watch_folder
                 extras.append(group.create_task(folder_source.watch(watched, session.file, settings.watch_every_s), name="agent-folder"))
@@ -66,6 +76,31 @@ async def _local_endpoint(stack: contextlib.AsyncExitStack, folder: Path, settin
         return None
     token = await asyncio.to_thread(http_source.local_token, folder / settings.listen_token_file)
     return await stack.enter_async_context(http_source.listen(settings.listen_port, token, session.file, session.outbox))
+
+
+async def _cameras(stack: contextlib.AsyncExitStack, folder: Path, settings: AgentSettings, password: str | None) -> Cameras | None:
+    """The agent's cameras on their own connection, or None; they are imported only where there are any."""
+    if settings.cameras_file is None:
+        return None
+    from agents.cameras import Cameras
+    from streams.publisher import MediaLink
+
+    def there(name: str | None) -> str | None:
+        return str(folder / name) if name else None
+
+    link = MediaLink(
+        agent_id=settings.agent_id, host=settings.mqtt_host, port=settings.mqtt_port, hub=settings.hub_id, password=password, tls=settings.tls,
+        cafile=there(settings.ca_file), certfile=there(settings.cert_file), keyfile=there(settings.key_file),
+    )
+    return await stack.enter_async_context(Cameras(folder / settings.cameras_file, link, references=folder / "camera-references"))
+
+
+async def _tell_cameras(cameras: Cameras, session: Session) -> None:
+    """Say it in the presence whenever a camera's health changed."""
+    while True:
+        await cameras.changed.wait()
+        cameras.changed.clear()
+        session.presence_changed()
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

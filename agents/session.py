@@ -33,6 +33,7 @@ VERSION: Final = "0.1.0"
 _OUTBOX_LOOK_S: Final = 0.5
 """How often the outbox is asked whether another process wrote to it (our own choice: it costs a page read)."""
 _FAREWELL_S: Final = 2.0
+_PRESENCE_PAUSE_S: Final = 1.0
 T = TypeVar("T")
 
 
@@ -106,6 +107,7 @@ class Session:
         self._window = Window(settings.window, settings.resend_after_s, longest_defer_s=settings.longest_defer_s, dice=self._dice)
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
+        self._changed_presence = asyncio.Event()
         self._line: _Line | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._awaited: dict[str, asyncio.Future[wire.Receipt]] = {}
@@ -163,6 +165,10 @@ class Session:
             except aiomqtt.MqttError as error:
                 line.fail(str(error))
                 self.connected.clear()
+
+    def presence_changed(self) -> None:
+        """Say that `cameras` has something new to tell; presence goes out again soon."""
+        self._changed_presence.set()
 
     def state(self) -> LinkState:
         """How the link is."""
@@ -319,18 +325,24 @@ class Session:
         await client.publish(self._topics.up(self.settings.agent_id, "telemetry"), wire.encode(telemetry), qos=qos)
 
     async def _speak_of_itself(self, line: _Line) -> None:
-        """Telemetry at its pace; presence again where the cameras changed or its time has come."""
-        told = self._cameras()
+        """Telemetry at its pace; presence again when something changed (at most once a second) or its time has come."""
         told_s = time.monotonic()
         while True:
             await self._publish_telemetry(line.client)
             if self._on_state is not None:
                 self._on_state(self.state())
-            await asyncio.sleep(self.settings.telemetry_every_s)
-            cameras = self._cameras()
-            if cameras != told or time.monotonic() - told_s >= self.settings.presence_every_s:
+            again_s = time.monotonic() + self.settings.telemetry_every_s
+            while (left_s := again_s - time.monotonic()) > 0:
+                await self._within(self._changed_presence.wait(), left_s)
+                if not self._changed_presence.is_set():
+                    break
+                self._changed_presence.clear()
                 await self._publish_presence(line.client)
-                told, told_s = cameras, time.monotonic()
+                told_s = time.monotonic()
+                await asyncio.sleep(_PRESENCE_PAUSE_S)
+            if time.monotonic() - told_s >= self.settings.presence_every_s:
+                await self._publish_presence(line.client)
+                told_s = time.monotonic()
 
     # -- down -----------------------------------------------------------------------------------------------------------------------
 

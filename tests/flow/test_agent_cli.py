@@ -241,7 +241,7 @@ async def test_a_hub_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> No
 async def test_status_asks_the_hub_who_has_seen_the_report(tmp_path: Path) -> None:
     report_id = new_id()
     seen = {"id": report_id, "status": "stored", "receipt_no": "20261123-000042", "incident_id": new_id(), "incident_state": "verified",
-            "seen_by": [{"department": "command-centre", "at": "2026-11-23T06:08:00Z", "person": "李"}]}
+            "seen_by": [{"department_id": "command-centre", "at": "2026-11-23T06:08:00Z", "person": "李"}]}
     async with a_web_hub(seen) as (url, asked):
         set_up(tmp_path, free_port(), hub_url=url)
         report = wire.Report(id=report_id, kind=wire.ReportKind.INITIAL, occurred_at=wire.decode(
@@ -254,3 +254,12 @@ async def test_status_asks_the_hub_who_has_seen_the_report(tmp_path: Path) -> No
         assert asked[0][0] == f"/api/v1/reports/{report_id}/status"  # type: ignore[index]
     offline = await tocsin(tmp_path, "report", "status", report_id, lang="zh")
     assert offline.code == 0 and "联系不上" in offline.out
+
+
+async def test_a_running_agent_tells_the_health_of_its_cameras(tmp_path: Path) -> None:
+    async with Mosquitto() as broker, FakeHub(broker.port) as hub:
+        await until(hub.connected.is_set)
+        (tmp_path / "cameras.yaml").write_text(f"cameras:\n  - {{id: gate, url: 'rtsp://127.0.0.1:{free_port()}/gate'}}\n", encoding="utf-8")
+        set_up(tmp_path, broker.port, cameras_file="cameras.yaml")
+        async with running(tmp_path):
+            await until(lambda: "plant-1" in hub.presence and [one.id for one in hub.presence["plant-1"].cameras] == ["gate"])

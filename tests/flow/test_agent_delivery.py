@@ -362,3 +362,32 @@ async def test_stopping_while_the_broker_is_away_is_quick_and_keeps_everything(t
         session.stop()
     with closing(Outbox(tmp_path / "plant-1.sqlite3")) as outbox:
         assert outbox.waiting().count == 5
+
+
+@pytest.mark.parametrize("count", [1_000, pytest.param(100_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+async def test_a_long_time_alone_is_made_good_urgent_first(tmp_path: Path, count: int) -> None:
+    async with Mosquitto() as broker, FakeHub(broker.port) as hub, a_crew(tmp_path) as crew:
+        await until(hub.connected.is_set)
+        async with FaultyLink(broker.port) as link:
+            link.cut()
+            session = await crew.start(quick(link.port, resend_after_s=20.0))
+            await crew.file(session, count - 3, urgent=False)
+            urgent = await crew.file(session, 3, urgent=True)
+            assert crew.outboxes[0].waiting().count == count
+            link.heal()
+            await crew.drained(within_s=max(30.0, count / 200))
+            findings = crew.ledger.check(hub.rows)
+            assert findings.is_clean, str(findings)
+            assert hub.order[:3] == [one.id for one in urgent]
+            assert hub.deliveries == count
+
+
+async def test_a_camera_that_changes_is_told_without_waiting_for_the_next_round(tmp_path: Path) -> None:
+    cameras = [wire.Camera(id="gate", health="online")]
+    async with Mosquitto() as broker, FakeHub(broker.port) as hub, a_crew(tmp_path) as crew:
+        await until(hub.connected.is_set)
+        session = await crew.start(quick(broker.port), cameras=lambda: tuple(cameras))
+        await until(lambda: "plant-1" in hub.presence and hub.presence["plant-1"].online)
+        cameras[0] = wire.Camera(id="gate", health="black")
+        session.presence_changed()
+        await until(lambda: hub.presence["plant-1"].cameras[0].health == "black", 5)
