@@ -74,7 +74,8 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
   if (answer.ok) return payload as T
   if ([502, 503, 504].includes(answer.status) && path !== '/readyz') throw new Unreachable(refusal(answer.status, payload).message)
   if (answer.status === 503) return payload as T
-  if (answer.status === 401) signedOut()
+  const entering = path.startsWith('/api/v1/session') && method !== 'GET'
+  if (answer.status === 401 && !entering) signedOut()
   throw refusal(answer.status, payload)
 }
 

@@ -1,7 +1,7 @@
 // Every question the console can put to the hub, by noun. The only folder with fetch and WebSocket.
 import { ask, get, post, type Query } from './http'
 import type {
-  AgentView, Change, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, Page, Quarantined, Readiness, Receipt, Report,
+  AgentView, Change, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, OpenSession, Page, Quarantined, Readiness, Receipt, Report,
   ReportView, Session,
 } from './types'
 
@@ -13,6 +13,12 @@ export const session = {
   open: (account: string, password: string, totp?: string) => post<Session>('/api/v1/session', { account, password, ...(totp ? { totp } : {}) }),
   welcome: (token: string, account: string, password: string) => post<Session>('/api/v1/session/welcome', { token, account, password }),
   close: () => ask<null>('DELETE', '/api/v1/session'),
+  password: (old: string, now: string) => post<unknown>('/api/v1/session/password', { old, new: now }),
+  newFactor: () => post<{ secret: string; uri: string }>('/api/v1/session/second-factor'),
+  confirmFactor: (code: string) => post<unknown>('/api/v1/session/second-factor/confirm', { code }),
+  showFactor: (code: string) => post<unknown>('/api/v1/session/second-factor/show', { code }),
+  all: () => get<{ items: OpenSession[]; current: string }>('/api/v1/sessions'),
+  revoke: (id: string) => ask<unknown>('DELETE', `/api/v1/sessions/${encodeURIComponent(id)}`),
 }
 
 export type IncidentAction = 'acknowledge' | 'verify' | 'false-alarm' | 'close' | 'reopen' | 'merge' | 'not-the-same' | 'note' | 'grade'

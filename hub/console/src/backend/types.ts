@@ -313,10 +313,26 @@ export interface Session {
   posts: string[]
   roles: string[]
   department_id: string | null
+  enterprise_id?: string | null
   permissions: string[]
   hub: HubInfo
   must_set_password: boolean
+  /** `needed`: some post waits for the code; `missing`: some post needs one to be set up. */
+  second_factor?: 'shown' | 'needed' | 'missing' | 'none'
+  session_id?: string
   now: string
+}
+
+/** One open session of an account. */
+export interface OpenSession {
+  id: string
+  created_at: string
+  seen_at: string
+  expires_at: string
+  address: string
+  client: string
+  second_factor: boolean
+  method: string
 }
 
 export interface PartState {
