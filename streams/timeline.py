@@ -25,27 +25,31 @@ class Timeline:
         self._last: int | None = None
         self._last_elapsed = 0
         self._blind = 0
+        self._fresh = True
 
     def restart(self) -> None:
         """The connection was made anew: the next packet is anchored to the time that passed, not to the camera's numbers."""
         self._offset = None
         self._blind = 0
+        self._fresh = True
 
     def place(self, pts: int | None, dts: int | None, elapsed: int) -> tuple[int, int, int]:
         """(dts, pts, duration) of one packet; in: its own times in ticks or None, and `elapsed` ticks since the source began."""
         self._blind = 0 if dts is not None else self._blind + 1
         raw = dts if dts is not None else pts if self._offset is None and self._blind > PATIENCE else None
-        if raw is None:
-            out = elapsed if self._last is None else self._last + self._step
-            if pts is not None and self._offset is not None and abs(pts + self._offset - out) > TICKS // 2:
-                out = pts + self._offset
-        elif self._offset is None:
-            out = self._anchor(raw, elapsed)
-        else:
-            out = raw + self._offset
-            if self._last is not None and self._jumped(out, elapsed):
+        out = self._next(elapsed)
+        if raw is not None and self._offset is not None:
+            placed = raw + self._offset
+            if self._jumped(placed, elapsed):
                 self.jumps += 1
-                out = self._anchor(raw, elapsed)
+                self._offset = out - raw
+            else:
+                out = placed
+        elif raw is not None:
+            self._offset = out - raw
+        elif pts is not None and self._offset is not None and abs(pts + self._offset - out) > TICKS // 2:
+            out = pts + self._offset
+        self._fresh = False
         if self._last is not None:
             out = max(out, self._last + 1)
             if SHORTEST <= out - self._last <= LONGEST:
@@ -54,12 +58,17 @@ class Timeline:
         shown = out if pts is None or self._offset is None else pts + self._offset
         return out, (shown if abs(shown - out) < 2 * TICKS else out), self._step
 
+    def _next(self, elapsed: int) -> int:
+        """Where a packet goes whose own time says nothing: behind the last, and after a (re)connection not before the time that passed."""
+        if self._last is None:
+            return max(elapsed, 0)
+        if self._fresh:
+            return max(elapsed, self._last + self._step)
+        passed = elapsed - self._last_elapsed
+        return self._last + (passed if passed > JUMP else self._step)
+
     def _jumped(self, out: int, elapsed: int) -> bool:
-        assert self._last is not None
+        if self._last is None:
+            return False
         delta = out - self._last
         return delta < -BACK or delta > elapsed - self._last_elapsed + JUMP
-
-    def _anchor(self, raw: int, elapsed: int) -> int:
-        out = max(elapsed, 0) if self._last is None else max(elapsed, self._last + self._step)
-        self._offset = out - raw
-        return out
