@@ -303,7 +303,7 @@ def read_table(raw: bytes) -> list[ImportRow]:
     names = [_COLUMNS.get(unicodedata.normalize("NFKC", str(cell or "")).strip().lower(), "") for cell in head]
     if not {"person", "role"} <= set(names):
         raise Rejected("table_head", "首行须有“姓名”和“角色”列", "the first row needs the columns name and role", field="row 1")
-    if len(rows) > MAX_LINES:
+    if len(rows) > MAX_LINES + 1:
         raise Rejected("table_long", f"表格超过 {MAX_LINES} 行", f"the table has more than {MAX_LINES} lines")
     found = []
     for line, cells in enumerate(rows[1:], start=2):
@@ -330,7 +330,8 @@ def _cells(raw: bytes) -> list[list[Any]]:
         sheet = load_workbook(io.BytesIO(raw), data_only=True).worksheets[0]
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError, TypeError, AttributeError, SyntaxError) as error:
         raise Rejected("table_unreadable", "不是可读的 Excel 表格（.xlsx）", "not a readable Excel table (.xlsx)") from error
-    rows = [list(row) for row in sheet.iter_rows(max_row=MAX_LINES + 1, max_col=40, values_only=True)]
+    rows = [list(row) for row in sheet.iter_rows(
+        max_row=min(sheet.max_row, MAX_LINES + 2), max_col=min(sheet.max_column, 40), values_only=True)]
     for merged in list(sheet.merged_cells.ranges)[:5000]:
         top = rows[merged.min_row - 1][merged.min_col - 1] if merged.min_row <= len(rows) else None
         for y in range(merged.min_row - 1, min(merged.max_row, len(rows))):
