@@ -334,13 +334,13 @@ def report_status(message_id: Annotated[str | None, typer.Argument(metavar="ID")
                           (receipt.receipt_no or "") if receipt else "")
     console.print(table)
     if message_id is not None and entries[0] is not None and entries[0].state in FINAL:
-        _tell_seen(_run(filing.ask_hub(where, settings, message_id)))
+        try:
+            _tell_seen(loop.run(filing.ask_hub(where, settings, message_id)))
+        except Unavailable as error:
+            console.print(say(error.zh, error.en))
 
 
-def _tell_seen(status: filing.HubStatus | None) -> None:
-    if status is None:
-        console.print(say("中心暂时联系不上，无法得知谁已查看", "the hub cannot be reached: who has seen it is not known now"))
-        return
+def _tell_seen(status: filing.HubStatus) -> None:
     if status.incident_id:
         console.print(say("所属事件 ", "incident ") + f"{status.incident_id} {status.incident_state or ''}")
     if not status.seen_by:

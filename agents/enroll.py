@@ -36,13 +36,18 @@ class Enrollment(Struct, frozen=True, kw_only=True):
     cert_pem: str | None = None
 
 
-class Refusal(Struct, frozen=True, kw_only=True):
-    """How the hub says no; every field may be missing."""
+class Words(Struct, frozen=True):
+    """A sentence in both languages."""
 
-    code: str = "refused"
-    message: str = ""
     zh: str = ""
     en: str = ""
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """How the hub says no over HTTP."""
+
+    code: str = "refused"
+    message: Words = Words()
 
 
 async def enroll(folder: Path, hub_url: str, code: str, name: str = "", *, ca_file: Path | None = None, replace: bool = False) -> Enrollment:
@@ -93,8 +98,8 @@ def _refused(status: int, body: bytes) -> Rejected:
         refusal = msgspec.json.decode(body, type=Refusal)
     except msgspec.DecodeError:
         refusal = Refusal()
-    zh = refusal.zh or refusal.message or f"中心拒绝了注册（{status}）"
-    return Rejected(refusal.code, zh, refusal.en or refusal.message or f"the hub refused the enrolment ({status})")
+    words = refusal.message
+    return Rejected(refusal.code, words.zh or f"中心拒绝了注册（{status}）", words.en or f"the hub refused the enrolment ({status})")
 
 
 def write_enrollment(folder: Path, hub_url: str, enrollment: Enrollment, name: str = "") -> None:

@@ -170,10 +170,9 @@ def _entry(outbox: Outbox, message_id: str) -> Entry:
     return entry
 
 
-async def ask_hub(folder: Path, settings: AgentSettings, message_id: str) -> HubStatus | None:
-    """Ask the hub what became of a report and who has seen it; None where it cannot be reached or does not know the report."""
-    password = read_password(folder, settings)
-    credential = basic_credential(settings.agent_id, password)
+async def ask_hub(folder: Path, settings: AgentSettings, message_id: str) -> HubStatus:
+    """Ask the hub what became of a report and who has seen it; raises Unavailable where it cannot be reached or does not say."""
+    credential = basic_credential(settings.agent_id, read_password(folder, settings))
     url = f"{settings.hub_url.rstrip('/')}/api/v1/reports/{message_id}/status"
     tls: ssl.SSLContext | bool = tls_context(folder, settings) or True
     try:
@@ -181,7 +180,8 @@ async def ask_hub(folder: Path, settings: AgentSettings, message_id: str) -> Hub
             aiohttp.ClientSession(headers=credential, timeout=aiohttp.ClientTimeout(total=5)) as http,
             http.get(url, ssl=tls) as response,
         ):
-            body = await response.read()
-            return msgspec.json.decode(body, type=HubStatus) if response.status == 200 else None
+            if response.status != 200:
+                raise Unavailable("no_answer", f"中心未告知谁已查看（{response.status}）", f"the hub does not say who has seen it ({response.status})")
+            return msgspec.json.decode(await response.read(), type=HubStatus)
     except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError):
-        return None
+        raise Unavailable("hub_unreachable", "中心暂时联系不上，无法得知谁已查看", "the hub cannot be reached: who has seen it is not known now") from None

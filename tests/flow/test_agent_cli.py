@@ -210,7 +210,7 @@ async def test_a_code_becomes_a_credential_that_only_the_owner_can_read(tmp_path
 
 
 @pytest.mark.parametrize(("answer", "status", "kind", "code"), [
-    ({"code": "code_used", "zh": "此码已用", "en": "this code is used"}, 403, Rejected, "code_used"), ("?", 404, Rejected, "refused"),
+    ({"code": "code_used", "message": {"zh": "此码已用", "en": "this code is used"}}, 403, Rejected, "code_used"), ("?", 404, Rejected, "refused"),
     ({}, 200, Rejected, "strange_answer"), ({**ANSWER, "username": "hub"}, 200, Rejected, "strange_answer"),
     ({**ANSWER, "agent_id": "../x", "username": "../x"}, 200, Rejected, "strange_answer"), ({}, 503, Unavailable, "hub_unavailable"),
 ])
