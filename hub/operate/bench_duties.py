@@ -23,7 +23,9 @@ from hub.store.roster import make_standard_posts
 
 DEPARTMENTS = 2_000
 TEMPLATES = 5
-FEW, MANY = 10_000, 1_000_000
+MANY = 1_000_000
+STEPS_MIN = (-60, -15, 30)
+"""When the first three steps of the packaged ladder for daily reports fall due: two reminders, then the first call after grace."""
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 Progress = Callable[[str], None]
 
@@ -31,7 +33,7 @@ Progress = Callable[[str], None]
 async def run(progress: Progress, *, url: str | None = None, departments: int = DEPARTMENTS, many: int = MANY) -> dict[str, Any]:
     """Run the bench against a fresh SQLite file (or an empty database at `url`).
 
-    Figures: `make_day_s`, `tick_10000_s`, `idle_tick_ratio` (median time of a tick with nothing due, `many` rows over 10,000), and beside
+    Figures: `make_day_s`, `tick_10000_s` (the slowest of three ticks), `idle_tick_ratio` (median time of a tick with nothing due, `many` rows over 10,000), and beside
     them the times in milliseconds that the ratio comes from.
     """
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
@@ -55,11 +57,14 @@ async def _measure(store: Store, clock: ManualClock, rules: DutyRules, progress:
     ]
     made_s, made = await _timed(_make_day(store, rules, owed))
     idle_few_ms = await _idle(store, rules, progress, made)
-    progress(f"a tick with {made} due rows")
-    clock.set(due + timedelta(minutes=30))
-    tick_s, done = await _timed(tick(store, rules))
-    if done.looked < made or done.taken < made:
-        raise AssertionError(f"the tick handled {done} of {made} rows")
+    tick_s = 0.0
+    for minutes in STEPS_MIN:
+        progress(f"a tick with {made} due rows, {minutes} minutes from the due time")
+        clock.set(due + timedelta(minutes=minutes))
+        spent_s, done = await _timed(tick(store, rules))
+        if done.looked != made or done.taken != made:
+            raise AssertionError(f"the tick handled {done} of {made} rows")
+        tick_s = max(tick_s, spent_s)
     async with store.transaction() as tx:
         await tx.conn.execute(text("UPDATE obligation SET state = 'met', next_at = NULL"))
     progress(f"{many} rows")

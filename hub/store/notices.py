@@ -226,6 +226,14 @@ async def _finish(tx: Transaction, ended: Sequence[Notice]) -> None:
     _record_by_department(tx, [n for n in ended if n.state is not NoticeState.FAILED], "system:notify", NoticesEnded)
 
 
+async def defer(tx: Transaction, outs: Sequence[Outgoing], by: timedelta) -> None:
+    """Give claimed notices back for a while, without counting a try: their gateway has enough to do."""
+    for out in outs:
+        held = out.notice
+        await _mark(tx, out, msgspec.structs.replace(
+            held, state=NoticeState.QUEUED, attempts=held.attempts - 1, next_try_at=whole_ms(tx.now + by), version=held.version + 1))
+
+
 async def is_still_wanted(conn: AsyncConnection, out: Outgoing, now: datetime) -> bool:
     """The last look before a channel sends: still claimed by this worker, not too old, and its duty still unmet and unacknowledged."""
     row = (await conn.execute(select(table.c.state, table.c.lease_by, table.c.version).where(table.c.id == out.notice.id))).first()
@@ -277,7 +285,7 @@ async def mark_unwanted(tx: Transaction, out: Outgoing) -> None:
 async def _mark(tx: Transaction, out: Outgoing, to: Notice) -> bool:
     done = await tx.conn.execute(
         update(table).where(table.c.id == to.id, table.c.state == NoticeState.CLAIMED.value, table.c.version == out.notice.version)
-        .values(state=to.state.value, sent_at=utc_text(to.sent_at) if to.sent_at else None, error=to.error, lease_by=None,
+        .values(state=to.state.value, attempts=to.attempts, sent_at=utc_text(to.sent_at) if to.sent_at else None, error=to.error, lease_by=None,
                 next_try_at=utc_text(to.next_try_at) if to.next_try_at else None, version=to.version)
     )
     return done.rowcount == 1

@@ -17,7 +17,7 @@ from hub.domain import ladder as rungs
 from hub.domain import obligation as ledger
 from hub.domain.change import ChangeBody
 from hub.domain.duty_rules import DutyRules
-from hub.domain.ladder import Climb, Escalation, ObligationEscalated, Outcome, Taken, Whom
+from hub.domain.ladder import Climb, Escalation, Ladder, ObligationEscalated, Outcome, Taken, Whom
 from hub.domain.notice import fields_of
 from hub.domain.obligation import (
     Evidence,
@@ -382,7 +382,8 @@ class _Work:
         targets = self.reach.targets(o, step) if taken else []
         written = drafts_for(
             self.rules, o, targets, template=step.template, channels=step.channels, now=self.tx.now,
-            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=id, escalation_id=id, step=record.n,
+            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=id, escalation_id=id,
+            step=_level(self.rules.ladder(o.ladder), record.n),
         ) if targets else []
         return Escalation(
             id=id, obligation_id=o.id, round=o.round, step=record.n, outcome=record.outcome, planned_at=whole_ms(record.planned_at),
@@ -396,7 +397,7 @@ class _Work:
         n = next(r.n for r in climb.records if r.outcome is Outcome.NOBODY)
         owner = self.reach.posts.get(o.post_id)
         desks = [p.id for p in self.reach.posts.values() if p.role is Whom.COMMAND_CENTRE] or [o.post_id]
-        fields = _step_fields(self.rules, o, owner.zh if owner else o.post_id, self.tx.now, n)
+        fields = _step_fields(self.rules, o, owner.zh if owner else o.post_id, self.tx.now, _level(self.rules.ladder(o.ladder), n))
         return [draft(
             self.rules, dedupe=f"{o.id}:{o.round}:{n}:nobody:{desk}", channel="console", address=f"post:{desk}", template="nobody",
             fields=fields, now=self.tx.now, max_age=timedelta(days=1), language="both", urgent=True, drill=o.drill, obligation=o, post_id=desk,
@@ -426,6 +427,11 @@ def _step_fields(rules: DutyRules, o: Obligation, post: str, now: datetime, step
     """The fields of a notice about a step of a duty's ladder."""
     kind = rules.kinds[o.kind].zh if o.kind in rules.kinds else o.kind
     return fields_of(o, now=now, zone=rules.calendar.zone, post=post, notice="", kind=kind, step=step, rule=o.rule or "")
+
+
+def _level(ladder: Ladder, n: int) -> int:
+    """Which call after the due time a step is, counting from 1; 0 for a reminder."""
+    return n - sum(step.is_reminder for step in ladder.steps[:n])
 
 
 def _age_left(record: Taken, now: datetime) -> timedelta:

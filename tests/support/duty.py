@@ -23,7 +23,8 @@ MINUTE = timedelta(minutes=1)
 
 def step(offset_min: float, *whom: Whom, channels: tuple[str, ...] = ("console", "push"), ack: float = 10, age: float = 120) -> Step:
     """A step, urgent so that the hour of the day makes no difference."""
-    return Step(offset_min=offset_min, whom=whom or (Whom.POST,), channels=channels, ack_within_min=ack, max_age_min=age, urgent=True)
+    return Step(offset_min=offset_min, whom=whom or (Whom.POST,), channels=channels, ack_within_min=ack, max_age_min=age, urgent=True,
+                template="reminder" if offset_min < 0 else "overdue")
 
 
 LADDER = Ladder(id="short", zh="短梯", en="short", steps=(

@@ -1,0 +1,39 @@
+"""What a channel is: it sends one message to one address, or says why not and whether trying again can help."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class Message(NamedTuple):
+    """One message as it goes out. `id` is the notice's: the same however often it is sent."""
+
+    id: str
+    address: str
+    title: str
+    body: str
+    urgent: bool
+    drill: bool
+
+
+class SendFailed(Exception):
+    """It could not be sent. `permanent`: the address or the gateway's answer is such that trying again cannot help."""
+
+    def __init__(self, why: str, *, permanent: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.permanent = permanent
+
+
+class Channel(Protocol):
+    """A way out. `name` is what notices name; `send` returns once the other side has taken the message."""
+
+    name: str
+
+    async def send(self, message: Message) -> None:
+        """Send one message; raises SendFailed."""
+        ...
+
+    def gateway(self, address: str) -> str:
+        """What shares its fate with this address: a gateway that hangs holds up its own messages only."""
+        ...

@@ -1,0 +1,138 @@
+"""The channel `push`: mail, WeCom, DingTalk, Feishu, SMS gateways, webhooks and a hundred more, by Apprise.
+
+Apprise blocks, so that it runs in threads of its own, each with a time limit; a gateway that hangs keeps at most its own threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from hub.notify.channels import Message, SendFailed
+
+TIMEOUT_S = 20.0
+"""How long one send may take before it counts as failed (the lease of a notice is 60 s)."""
+THREADS = 16
+PER_GATEWAY = 3
+"""Sends under way to one gateway: one that hangs for its whole time limit leaves the other threads to the others."""
+PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 422})
+"""Answers of an HTTP gateway after which the same message cannot succeed (RFC 9110, 15.5); 408, 425, 429 and 5xx are temporary."""
+PERMANENT_MAIL = re.compile(r"\(5[0-9]{2},")
+"""A mail server's lasting refusal (RFC 5321, 4.2.1: 5yz)."""
+_STATUS = re.compile(r"error[=:]\s*([0-9]{3})\b")
+_CAUSES = re.compile(r"timed out|Connection refused|unexpectedly closed|Name or service not known|unreachable|certificate verify failed"
+                     r"|\([0-9]{3}, b?'[^']{0,120}'")
+
+
+class Push:
+    """`async with Push() as channel`. `timeout_s` bounds one send, in seconds."""
+
+    name = "push"
+
+    def __init__(self, *, timeout_s: float = TIMEOUT_S, threads: int = THREADS) -> None:
+        self.timeout_s = timeout_s
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="push")
+        self._gateways: dict[str, asyncio.Semaphore] = {}
+
+    async def __aenter__(self) -> Push:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def gateway(self, address: str) -> str:
+        """Scheme and host of the address (for services that need no host, the scheme)."""
+        parts = urlsplit(address)
+        return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}"
+
+    async def send(self, message: Message) -> None:
+        """Send by Apprise; raises SendFailed, permanent where the address is none or the gateway refused for good."""
+        gate = self._gateways.setdefault(self.gateway(message.address), asyncio.Semaphore(PER_GATEWAY))
+        try:
+            await asyncio.wait_for(gate.acquire(), self.timeout_s)
+        except TimeoutError:
+            raise SendFailed("网关繁忙 / the gateway is busy") from None
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._threads, partial(deliver, message, self.timeout_s))
+        running.add_done_callback(partial(_release, gate))
+        try:
+            await asyncio.wait_for(asyncio.shield(running), self.timeout_s)
+        except TimeoutError:
+            raise SendFailed(f"网关 {self.timeout_s:.0f} 秒内无响应 / the gateway did not answer within {self.timeout_s:.0f} s") from None
+
+
+def _release(gate: asyncio.Semaphore, done: asyncio.Future[None]) -> None:
+    """The thread is free only now, however long ago its sender gave up; what it raised has been told by then."""
+    gate.release()
+    if not done.cancelled():
+        done.exception()
+
+
+def deliver(message: Message, timeout_s: float) -> None:
+    """Send one message with Apprise, in the calling thread; raises SendFailed. The notice's id goes along as a header where HTTP carries it."""
+    import apprise
+
+    asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, secure_logging=True)
+    service = apprise.Apprise.instantiate(_bounded(message.address, message.id, timeout_s), asset=asset, suppress_exceptions=True)
+    if service is None:
+        raise SendFailed("通知地址无法识别 / the address is not one that can be sent to", permanent=True)
+    kind = apprise.NotifyType.WARNING if message.urgent else apprise.NotifyType.INFO
+    with _heard() as said:  # the service itself, not Apprise's shared pool of threads, which one hanging gateway could fill
+        sent = service.notify(body=message.body, title=message.title, notify_type=kind)
+    if not sent:
+        raise _failure(said)
+
+
+def _bounded(address: str, id: str, timeout_s: float) -> str:
+    """The address with time limits for connecting and reading, and for webhooks a header with the notice's id."""
+    parts = urlsplit(address)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    limit = max(1.0, timeout_s - 1)
+    query.setdefault("cto", f"{min(10.0, limit):.1f}")
+    query.setdefault("rto", f"{limit:.1f}")
+    query.setdefault("format", "text")
+    if parts.scheme in ("json", "jsons", "xml", "xmls", "form", "forms"):
+        query.setdefault("+X-Notice-Id", id)
+    return parts._replace(query=urlencode(query)).geturl()
+
+
+def _failure(said: list[str]) -> SendFailed:
+    text = "\n".join(said)
+    status = _STATUS.search(text)
+    if status:
+        return SendFailed(f"HTTP {status.group(1)}", permanent=int(status.group(1)) in PERMANENT)
+    causes = "; ".join(dict.fromkeys(_CAUSES.findall(text)))  # nothing else of it: addresses and texts stand in there
+    return SendFailed(causes or "发送失败 / not sent", permanent=PERMANENT_MAIL.search(causes) is not None)
+
+
+class _Ears(logging.Handler):
+    """Keeps what Apprise says in one thread: it explains a failure to its log only."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.thread = threading.get_ident()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self.thread:
+            self.said.append(record.getMessage())
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    ears, logger = _Ears(), logging.getLogger("apprise")
+    if logger.getEffectiveLevel() > logging.DEBUG:
+        logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.addHandler(ears)
+    try:
+        yield ears.said
+    finally:
+        logger.removeHandler(ears)
