@@ -47,12 +47,13 @@ def _fail(error: Rejected | Unavailable) -> NoReturn:
 def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return loop.run(work)
-    except* (Rejected, Unavailable) as group:
+    except* (Rejected, Unavailable, TimeoutError) as group:
         first: BaseException = group
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
         failure = first
-    assert isinstance(failure, (Rejected, Unavailable))
+    if not isinstance(failure, (Rejected, Unavailable)):
+        failure = Unavailable("no_answer", "中心未在限时内答复", "the hub did not answer in time")
     _fail(failure)
 
 
@@ -143,7 +144,7 @@ def agent_live(
     from agents.demo import Pace, live_all
 
     logging.basicConfig(level=logging.WARNING)
-    _run(live_all(_credentials(credentials), folder or default_folder().parent / "demo-agents", only=only or (), pace=Pace(report_minutes=minutes)))
+    _run(live_all(_credentials(credentials), folder or _demo_folder(), only=only or (), pace=Pace(report_minutes=minutes)))
 
 
 @drill.command("list")
@@ -161,6 +162,7 @@ def drill_run(
     name: Annotated[str, typer.Argument()],
     credentials: CredentialsFile,
     speed: Annotated[float, typer.Option("--speed", min=0.01, help="几倍速 / times real time")] = 1.0,
+    folder: Annotated[Path | None, typer.Option("--folder", help="演示终端的目录 / the folder of the demo agents, where they run")] = None,
 ) -> None:
     """按脚本演练，全程标【演练】 / play a scripted drill through real agents."""
     from agents.drill import load_drill, run_drill
@@ -172,8 +174,12 @@ def drill_run(
         drill = load_drill(name)
     except Rejected as error:
         _fail(error)
-    result = _run(run_drill(drill, _credentials(credentials), speed=speed, tell=told))
+    result = _run(run_drill(drill, _credentials(credentials), speed=speed, tell=told, folder=folder or _demo_folder()))
     console.print(say(f"演练结束：{result.sent} 条，全部获回执", f"the drill is over: {result.sent} messages, all receipted"))
+
+
+def _demo_folder() -> Path:
+    return default_folder().parent / "demo-agents"
 
 
 def _credentials(path: Path) -> Any:

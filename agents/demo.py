@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -21,10 +22,13 @@ from agents.running import sole_speaker
 from agents.scenes import everyday_report, next_report
 from agents.session import Measures, Session
 from agents.settings import tls_context
+from agents.sources.measures import MEASURES_FILE, read_measures, watch
 from hub import wire
 from hub.errors import Unavailable
 from hub.ids import new_id
 
+_TOLD_S: Final = 3600.0
+"""How long a drill's wind stays in force at a demo agent, seconds."""
 CHINA = timezone(timedelta(hours=8))
 
 
@@ -77,16 +81,20 @@ async def live(
     stop = stop or asyncio.Event()
     settings = credentials.settings(one)
     home = folder / agent_id
+    told = home / MEASURES_FILE  # a drill tells this agent its wind here
+    weather = Weather(dice).measure if wind else Measures
     with sole_speaker(home), closing(open_outbox(home, settings)) as outbox:
         session = Session(
             settings, outbox, password=one.password, tls=tls_context(folder, settings), on_state=status_writer(home),
-            measure=Weather(dice).measure if wind else None, dice=dice,
+            measure=lambda: read_measures(told, datetime.now(UTC), _TOLD_S) or weather(), dice=dice,
         )
         async with asyncio.TaskGroup() as group:
             talk = group.create_task(session.run(), name=f"demo-{agent_id}")
             days = group.create_task(_daily_reports(session, department, pace or Pace(), dice), name=f"demo-{agent_id}-daily")
             events = group.create_task(_incidents(session, pace or Pace(), dice), name=f"demo-{agent_id}-incidents")
+            winds = group.create_task(watch(told, session.send_telemetry), name=f"demo-{agent_id}-wind")
             await stop.wait()
+            winds.cancel()
             days.cancel()
             events.cancel()
             session.stop()

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, closing
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 import yaml
 from msgspec import Meta, Struct
 
 from agents.credentials import Credential, Credentials
+from agents.outbox import FINAL, Outbox
 from agents.run import open_outbox
+from agents.running import sole_speaker
 from agents.session import Measures, Session
-from agents.settings import tls_context
+from agents.settings import AgentSettings, tls_context
+from agents.sources.measures import MEASURES_FILE, write_measures
 from hub import wire
-from hub.errors import Rejected
+from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 
 MARK: Final = "【演练】"
 _NAME = re.compile(r"[a-z0-9-]{1,60}")
 _RECEIPT_S: Final = 60.0
+_LOOK_S: Final = 0.1
 
 
 class Inject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,25 +127,65 @@ def cast(drill: Drill, credentials: Credentials) -> dict[str, Credential]:
     return found
 
 
-class _Stage:
-    """The agents on stage, and the wind that each of them measures now."""
+class _Player(Protocol):
+    """One agent on stage."""
 
-    def __init__(self, credentials: Credentials, folder: Path) -> None:
-        self.sessions: dict[str, Session] = {}
-        self.winds: dict[str, wire.Wind] = {}
-        self._credentials = credentials
-        self._folder = folder
+    async def report(self, report: wire.Report) -> wire.Receipt:
+        """File a report and wait for its final receipt; raises TimeoutError."""
+        ...
 
-    def enter(self, stack: AsyncExitStack, one: Credential) -> None:
-        """Bring an agent on stage, once."""
-        if one.agent_id in self.sessions:
-            return
-        settings = self._credentials.settings(one)
-        outbox = stack.enter_context(closing(open_outbox(self._folder / one.agent_id, settings)))
-        self.sessions[one.agent_id] = Session(
-            settings, outbox, password=one.password, tls=tls_context(self._folder, settings),
-            measure=lambda: Measures(wind=self.winds.get(one.agent_id)),
-        )
+    async def wind(self, wind: wire.Wind) -> None:
+        """Measure this wind from now on, and tell the hub."""
+        ...
+
+
+class _Here:
+    """An agent that speaks from this process."""
+
+    def __init__(self, settings: AgentSettings, outbox: Outbox, password: str | None, tls: ssl.SSLContext | None) -> None:
+        self._measures = Measures()
+        self.session = Session(settings, outbox, password=password, tls=tls, measure=lambda: self._measures)
+
+    async def report(self, report: wire.Report) -> wire.Receipt:
+        await self.session.file(report)
+        return await self.session.receipt(report.id, _RECEIPT_S)
+
+    async def wind(self, wind: wire.Wind) -> None:
+        self._measures = Measures(wind=wind)
+        async with asyncio.timeout(_RECEIPT_S):
+            await self.session.send_telemetry()
+
+
+class _Elsewhere:
+    """An agent that another process runs: its outbox takes the reports, its folder the wind."""
+
+    def __init__(self, home: Path, outbox: Outbox) -> None:
+        self._home = home
+        self._outbox = outbox
+
+    async def report(self, report: wire.Report) -> wire.Receipt:
+        await asyncio.to_thread(self._outbox.accept, report)
+        async with asyncio.timeout(_RECEIPT_S):
+            while True:
+                entry = await asyncio.to_thread(self._outbox.get, report.id)
+                if entry is not None and entry.state in FINAL and entry.receipt is not None:
+                    return entry.receipt
+                await asyncio.sleep(_LOOK_S)
+
+    async def wind(self, wind: wire.Wind) -> None:
+        await asyncio.to_thread(write_measures, self._home / MEASURES_FILE, Measures(wind=wind))
+
+
+def _enter(stack: AsyncExitStack, one: Credential, credentials: Credentials, folder: Path) -> _Here | _Elsewhere:
+    """Bring an agent on stage: from here where nobody runs it, else through its folder."""
+    settings = credentials.settings(one)
+    home = folder / one.agent_id
+    outbox = stack.enter_context(closing(open_outbox(home, settings)))
+    try:
+        stack.enter_context(sole_speaker(home))
+    except Unavailable:
+        return _Elsewhere(home, outbox)
+    return _Here(settings, outbox, one.password, tls_context(folder, settings))
 
 
 async def run_drill(
@@ -148,47 +193,41 @@ async def run_drill(
 ) -> Played:
     """Play a drill at `speed` times real time; ends when the last receipt has come. `folder` keeps the outboxes (None: a passing one).
 
-    Raises Rejected where a role has no agent or the hub rejects an inject, TimeoutError where a receipt does not come within a minute.
-    The agents must not run elsewhere at the same time: the broker lets each in once.
+    An agent that runs already below `folder` plays through its own process. Raises Rejected where a role has no agent or the hub rejects
+    an inject, TimeoutError where a receipt does not come within a minute.
     """
     roles = cast(drill, credentials)
     with tempfile.TemporaryDirectory(prefix="drill-") as passing:
-        stage = _Stage(credentials, folder or Path(passing))
         async with AsyncExitStack() as stack:
-            for one in roles.values():
-                stage.enter(stack, one)
+            agents = {one.agent_id: one for one in roles.values()}
+            players = {name: _enter(stack, one, credentials, folder or Path(passing)) for name, one in agents.items()}
+            sessions = [player.session for player in players.values() if isinstance(player, _Here)]
             async with asyncio.TaskGroup() as group:
-                talks = [group.create_task(session.run(), name=f"drill-{agent_id}") for agent_id, session in stage.sessions.items()]
-                played = await _play(drill, roles, stage, speed, tell or (lambda line: None))
-                for session in stage.sessions.values():
+                talks = [group.create_task(session.run(), name=f"drill-{session.settings.agent_id}") for session in sessions]
+                played = await _play(drill, roles, players, speed, tell or (lambda line: None))
+                for session in sessions:
                     session.stop()
                 await asyncio.gather(*talks)
     return played
 
 
-async def _play(drill: Drill, roles: dict[str, Credential], stage: _Stage, speed: float, tell: Callable[[str], None]) -> Played:
+async def _play(
+    drill: Drill, roles: dict[str, Credential], players: Mapping[str, _Player], speed: float, tell: Callable[[str], None]
+) -> Played:
     began_s = time.monotonic()
     incident_id: str | None = None
     receipts: list[wire.Receipt] = []
     for inject in drill.injects:
         await asyncio.sleep(max(0.0, began_s + inject.at_s / speed - time.monotonic()))
         agent_id = roles[inject.role].agent_id
-        session = stage.sessions[agent_id]
         tell(f"{MARK} T+{inject.at_s / 60:04.1f} min {agent_id}: {inject.zh} / {inject.en}")
         if inject.wind is not None:
-            stage.winds[agent_id] = wind_of(inject, datetime.now(UTC))
-            async with asyncio.timeout(_RECEIPT_S):
-                await session.send_telemetry()
+            await players[agent_id].wind(wind_of(inject, datetime.now(UTC)))
             continue
-        receipt = await _report(session, report_of(inject, incident_id, datetime.now(UTC)))
+        receipt = await players[agent_id].report(report_of(inject, incident_id, datetime.now(UTC)))
+        if receipt.status is wire.ReceiptStatus.REJECTED:
+            words = receipt.message or receipt.reason or "rejected"
+            raise Rejected(receipt.reason or "rejected", words, words, field=receipt.field)
         incident_id = incident_id or receipt.incident_id
         receipts.append(receipt)
     return Played(sent=len(drill.injects), incident_id=incident_id, receipts=tuple(receipts), seconds=time.monotonic() - began_s)
-
-
-async def _report(session: Session, report: wire.Report) -> wire.Receipt:
-    await session.file(report)
-    receipt = await session.receipt(report.id, _RECEIPT_S)
-    if receipt.status is wire.ReceiptStatus.REJECTED:
-        raise Rejected(receipt.reason or "rejected", receipt.message or "中心退回", receipt.message or "rejected by the hub", field=receipt.field)
-    return receipt

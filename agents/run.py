@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,11 @@ import msgspec
 from agents.attachments import Uploader
 from agents.outbox import Bounds, Outbox
 from agents.running import sole_speaker
-from agents.session import LinkState, Session
+from agents.session import LinkState, Measures, Session
 from agents.settings import AgentSettings, load_settings, read_password, tls_context
 from agents.sources import folder as folder_source
 from agents.sources import http as http_source
+from agents.sources import measures as measures_source
 
 if TYPE_CHECKING:
     from agents.cameras import Cameras
@@ -51,10 +53,13 @@ async def run_agent(folder: Path, *, stop: asyncio.Event | None = None, on_ready
             cameras = await _cameras(stack, folder, settings, password)
             session = Session(
                 settings, outbox, password=password, tls=tls_context(folder, settings), on_state=status_writer(folder),
-                cameras=cameras.presence if cameras is not None else None,
+                cameras=cameras.presence if cameras is not None else None, measure=_instruments(folder, settings),
             )
             port = await _local_endpoint(stack, folder, settings, session)
             extras = [group.create_task(Uploader(settings, outbox, password, tls=tls_context(folder, settings)).run(), name="agent-upload")]
+            if settings.measures_file:
+                instruments = measures_source.watch(folder / settings.measures_file, session.send_telemetry)
+                extras.append(group.create_task(instruments, name="agent-measures"))
             if cameras is not None:
                 extras.append(group.create_task(_tell_cameras(cameras, session), name="agent-cameras"))
             if settings.watch_folder:
@@ -76,6 +81,14 @@ async def _local_endpoint(stack: contextlib.AsyncExitStack, folder: Path, settin
         return None
     token = await asyncio.to_thread(http_source.local_token, folder / settings.listen_token_file)
     return await stack.enter_async_context(http_source.listen(settings.listen_port, token, session.file, session.outbox))
+
+
+def _instruments(folder: Path, settings: AgentSettings) -> Callable[[], Measures] | None:
+    """What the instruments' file says now, as the session asks for it; None without such a file."""
+    if settings.measures_file is None:
+        return None
+    path, max_age_s = folder / settings.measures_file, settings.measures_max_age_s
+    return lambda: measures_source.read_measures(path, datetime.now(UTC), max_age_s) or Measures()
 
 
 async def _cameras(stack: contextlib.AsyncExitStack, folder: Path, settings: AgentSettings, password: str | None) -> Cameras | None:

@@ -83,6 +83,11 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A port on loopback for local programs to file to, 0 for any free one, or None."""
     listen_token_file: str = "local-token"  # noqa: S105 - the name of a file
 
+    measures_file: str | None = None
+    """A file that instruments write their wind and values to, or None."""
+    measures_max_age_s: Positive = 600.0
+    """Age in seconds beyond which such a file says nothing."""
+
     upload_chunk_bytes: Size = 262_144
     upload_retry_longest_s: Positive = 60.0
     cameras_file: str | None = None

@@ -156,3 +156,20 @@ def test_credentials_are_found_by_department_in_the_order_of_preference(tmp_path
     assert (credentials.of_department("z", "y", "x") or credentials.agents[0]).agent_id == "b"
     assert credentials.of_department("z") is None
     assert msgspec.json.encode(credentials)
+
+
+async def test_a_drill_plays_through_agents_that_are_running_already(tmp_path: Path) -> None:
+    agents = [("plant-1", "secret", "emergency-bureau")]
+    stop = asyncio.Event()
+    quiet = Pace(report_minutes=1e6, daily_template=None)
+    async with a_district(tmp_path, agents) as (hub, credentials):
+        hub.incident_of = lambda message: "0" * 8 + "-0000-7000-8000-" + "0" * 12
+        task = asyncio.create_task(live("plant-1", "emergency-bureau", credentials, tmp_path / "demo", pace=quiet, stop=stop, wind=True))
+        await until(lambda: "plant-1" in hub.presence and hub.presence["plant-1"].online)
+        played = await run_drill(load_drill("hazmat-rollover"), credentials, speed=1200, folder=tmp_path / "demo")
+        assert len(played.receipts) == len(hub.rows) == 8
+        await until(lambda: (wind := hub.telemetry["plant-1"].wind) is not None and wind.from_deg == 185)
+        assert hub.presence["plant-1"].online, "the drill did not push the running agent off the broker"
+        stop.set()
+        async with asyncio.timeout(15):
+            await task
