@@ -1,0 +1,161 @@
+"""The library that ships: complete, sourced, in two languages, and equal to its schema."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+import yaml
+
+from plans.backtest import backtest
+from plans.cli import read_cases
+from plans.load import CATALOGUE, load_folder
+from plans.match import Library
+from plans.model import Level, Plan, PlanKind, Stage, in_force, json_schema
+
+PLANS = load_folder()
+IDS = [
+    "general",
+    "hazmat-road-transport",
+    "hazmat-facility",
+    "fire",
+    "road-traffic",
+    "rail-waterway",
+    "gas",
+    "flood-typhoon",
+    "storm-surge",
+    "marine-fishing",
+    "earthquake",
+    "power-outage",
+    "food-poisoning",
+    "infectious-disease",
+    "campus",
+    "mass-gathering",
+    "terror-attack",
+]
+CARDS = [
+    "card-ammonia",
+    "card-chlorine",
+    "card-lpg",
+    "card-lng",
+    "card-fuel",
+    "card-methanol",
+    "card-sulfuric-acid",
+    "card-hydrochloric-acid",
+    "card-caustic-soda",
+    "card-benzenes",
+    "card-ethylene-oxide",
+    "card-acrylonitrile",
+    "card-ammonium-nitrate",
+    "card-hydrogen-peroxide",
+]
+LINKAGE = {
+    "emergency-bureau",
+    "public-security",
+    "traffic-police",
+    "transport-bureau",
+    "ecology-bureau",
+    "fire-rescue",
+    "health-commission",
+    "meteorological-bureau",
+    "local-town",
+}
+
+
+def test_the_plans_are_exactly_the_named_ones() -> None:
+    assert sorted(p.id for p in PLANS if p.kind is not PlanKind.ONSITE_CARD) == sorted(IDS)
+
+
+def test_there_is_a_card_for_each_substance_that_matters_here() -> None:
+    assert set(CARDS) <= {p.id for p in PLANS if p.kind is PlanKind.ONSITE_CARD}
+
+
+def test_the_schema_file_is_generated_from_the_types() -> None:
+    assert json.loads((CATALOGUE / "schema.json").read_text("utf-8")) == json.loads(json.dumps(json_schema()))
+
+
+@pytest.mark.parametrize("file", sorted(CATALOGUE.rglob("*.yaml")), ids=lambda f: f.stem)
+def test_every_file_fits_the_schema_and_bears_its_plan_s_name(file: Path) -> None:
+    raw = yaml.safe_load(file.read_text("utf-8"))
+    jsonschema.validate(raw, json_schema(), jsonschema.Draft202012Validator)
+    assert file.stem == raw["id"]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.id)
+def test_every_plan_says_its_source_validity_and_assumptions(plan: Plan) -> None:
+    assert plan.source.document
+    assert plan.source.edition
+    assert plan.source.issuing_body
+    assert plan.source.clauses
+    assert plan.valid_until is not None
+    assert in_force(plan, date(2026, 11, 23))
+    assert plan.assumptions
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.id)
+def test_every_text_is_chinese_in_chinese_and_english_in_english(plan: Plan) -> None:
+    for value in texts(msgspec.to_builtins(plan)):
+        assert re.search(r"[\u4e00-\u9fff]", value["zh"]), value
+        assert not re.search(r"[\u4e00-\u9fff]", value["en"]), value
+
+
+def texts(value: object) -> list[dict[str, str]]:
+    if isinstance(value, dict):
+        here = [value] if set(value) == {"zh", "en"} else []
+        return here + [t for v in value.values() for t in texts(v)]
+    if isinstance(value, list | tuple):
+        return [t for v in value for t in texts(v)]
+    return []
+
+
+@pytest.mark.parametrize("plan", [p for p in PLANS if p.kind is PlanKind.SPECIAL], ids=lambda p: p.id)
+def test_every_special_plan_is_complete(plan: Plan) -> None:
+    assert len(plan.tasks) >= 12
+    assert all(t.evidence for t in plan.tasks)
+    assert {r.level for r in plan.levels} >= {Level.III}
+    assert plan.termination
+    assert plan.groups
+    assert plan.grants.lead
+    assert plan.grants.video
+    used = {t.role for t in plan.tasks}
+    assert "command" in used
+    assert "local-town" in used
+
+
+def test_the_transport_plan_has_every_department_of_the_linkage_and_all_stages() -> None:
+    plan = next(p for p in PLANS if p.id == "hazmat-road-transport")
+    working = {plan.role(t.role).department for t in plan.tasks}
+    assert working >= LINKAGE
+    assert [s.stage for s in plan.on_scene] == list(Stage)
+    assert all(s.exit for s in plan.on_scene)
+    assert len(plan.tasks) >= 25
+    assert len(plan.roles) >= 10
+    assert {z.computed for z in plan.zones} == {True, False}
+
+
+def test_the_transport_plan_begins_with_knowing_and_isolating() -> None:
+    plan = next(p for p in PLANS if p.id == "hazmat-road-transport")
+    due = {t.id: t.due_min for t in plan.tasks}
+    assert due["confirm"] <= due["ask-cargo"] <= due["close-road"] <= due["initial-isolation"] <= due["evacuate"] <= due["plug"]
+    assert due["wind"] <= due["evacuate"]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda p: p.id)
+def test_no_task_is_due_before_what_it_waits_for(plan: Plan) -> None:
+    due = {t.id: t.due_min for t in plan.tasks}
+    for task in plan.tasks:
+        for other in task.after:
+            assert due[other] <= task.due_min, (task.id, other)
+
+
+def test_the_shipped_cases_find_their_plans_first() -> None:
+    report = backtest(Library(PLANS), read_cases(Path(CATALOGUE).parent / "data" / "backtest_cases.yaml", "Asia/Shanghai"))
+    assert [(r.id, r.missed) for r in report.results if r.missed] == []
+    assert [(r.id, r.matched) for r in report.results if r.first_is_right is False] == []
+    assert [(r.id, r.level) for r in report.results if r.level_is_right is False] == []
+    assert report.never_matched == ()
