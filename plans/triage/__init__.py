@@ -80,7 +80,9 @@ class _Spans:
 
 
 def _plans(prepared: Prepared, chosen: str, facts: dict[str, bool], substance: bool) -> list[str]:
-    return suggest.plans_for(prepared, chosen, {"fire": facts.get("fire", False), "leak_of_substance": facts.get("leak", False) and substance})
+    return suggest.plans_for(
+        prepared, chosen, {"fire": facts.get("fire", False), "leak_of_substance": facts.get("leak", False) and substance}
+    )
 
 
 _SECOND = 0.5  # a second type is named where its evidence is at least half of the first one's

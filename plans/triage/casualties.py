@@ -20,10 +20,10 @@ _VERBS = {
     "missing": r"(?:失踪|失联|下落不明|失去联系|失去联络|生死不明)",
     "seriously_injured": r"(?:重伤|伤势严重|伤势较重|重症|危重|病危|严重受伤|伤势危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
     "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
-    "injured": r"(?:不同程度受伤|受伤|烧伤|灼伤|负伤|挂彩|被砍伤|被炸伤|砍伤|炸伤|刺伤|摔伤|伤者|致伤|(?<![死])伤(?!亡|害|者|势|病|员|情|口|残|心|寒))",
+    "injured": r"(?:不同程度受伤|受伤|烧伤|灼伤|骨折|负伤|挂彩|被砍伤|被炸伤|砍伤|炸伤|刺伤|摔伤|伤者|致伤|(?<![死])伤(?!亡|害|者|势|病|员|情|口|残|心|寒))",
     "trapped": r"(?:被困|受困|被埋|被压|被掩埋|困在|遭困|滞留井下)",
     "evacuated": r"(?:紧急疏散|疏散|紧急转移安置|转移安置|转移避险|避险转移|转移|撤离|紧急避险|撤出)",
-    "poisoned": r"(?:中毒|食物中毒)",
+    "poisoned": r"(?:中毒(?!死亡|身亡|窒息死亡|致死|遇难))",
 }
 _PERSON = r"(?:名|人|位|例|个|口|员|死者|具)"
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
@@ -32,24 +32,33 @@ _COUNT_WORDS = r"(?:人数|人员|群众|居民|职工|学生|村民|师生|游�
 _REACH = r"(?:已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
 
 _BETWEEN_DEAD = _BETWEEN.replace("|中毒", "")
-_FORWARD = {
-    field: re.compile(rf"{_N}{_PERSON}{_BETWEEN_DEAD if field == 'dead' else _BETWEEN}{verb}") for field, verb in _VERBS.items()
-}
+_FORWARD = {field: re.compile(rf"{_N}{_PERSON}{_BETWEEN_DEAD if field == 'dead' else _BETWEEN}{verb}") for field, verb in _VERBS.items()}
 _FAR = {
-    "dead": re.compile(rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|无人|未造成|没有人|没有造成|脱险|无生命危险)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"),
+    "dead": re.compile(
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|无人|未造成|没有人|没有造成|脱险|无生命危险)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
+    ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
 }
 _LONE = r"(?:村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者)"
 _ONE = {
     "dead": re.compile(rf"一{_LONE}(?:(?!伤)[^。；：\d\n]){{0,40}}?(?:死亡|身亡|溺亡|遇难|丧生|坠亡)"),
-    "injured": re.compile(rf"(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|受皮外伤|骨折)"),
-    "seriously_injured": re.compile(rf"(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤势严重|生命垂危)"),
+    "injured": re.compile(
+        rf"(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|受皮外伤|骨折)"
+    ),
+    "seriously_injured": re.compile(
+        rf"(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤势严重|生命垂危)"
+    ),
 }
 _ILL = [
-    re.compile(rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|治疗|救治|紫绀|青紫|昏迷|晕倒)"),
+    re.compile(
+        rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|卫生院)"
+    ),
     re.compile(rf"(?:发病|患病|就诊|住院|入院|送医|病例)(?:人数|学生|人员|病人|患者)?{_REACH}{_N}(?:人|名|例)"),
 ]
-_BACKWARD = {field: re.compile(rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}{_N}(?P<unit>人|名|例|余|多|位|户|个|$|，|。|、|;|；|具)") for field, verb in _VERBS.items()}
+_BACKWARD = {
+    field: re.compile(rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}{_N}(?P<unit>人|名|例|余|多|位|户|个|$|，|。|、|;|；|具)")
+    for field, verb in _VERBS.items()
+}
 _SHORT = {
     "dead": re.compile(rf"(?<![\d一二三四五六七八九十百千月日时点分年岁路号]){_N}人?死(?!亡)(?!人|者|鱼|猪|因)"),
     "injured": re.compile(rf"{_N}人?伤(?!者|害|势|口|亡|员|残|人)"),
@@ -60,22 +69,36 @@ _SHORT = {
     "poisoned": re.compile(rf"{_N}人?中毒"),
 }
 _CAUSED = re.compile(rf"(?:致|造成|导致){_N}(?:人|名)?(?:死|亡)(?!伤)")
-_ALL_DEAD = re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,10}}，?(?:已|均已|全部|均|无一)(?:已经|不幸|确认|当场)?(?:遇难|身亡|死亡|罹难|丧生|生还)")
+_ALL_DEAD = re.compile(
+    rf"{_N}(?:名|人)[^，。；\d]{{0,10}}，?(?:已|均已|全部|均|无一)(?:已经|不幸|确认|当场)?(?:遇难|身亡|死亡|罹难|丧生|生还)"
+)
 _SINGLE = re.compile(
     r"(?:驾驶员|司机|驾驶人|男子|女子|女孩|男孩|老人|骑手|行人|飞行员|机长|骑车人|车主|死者|工人|女童|男童|孩子|女生|男生|学生|当事人|伤者|妻子|丈夫|儿子|女儿|母亲|父亲|该名?[一-龥]{1,4})"
     r"(?:因[一-龥]{2,10})?(?:经[一-龥]{0,8}抢救无效|不幸|当场|已|被[^，。；]{0,8}|送医后|后){0,3}(?:死亡|身亡|遇难|溺亡|坠亡|丧生|牺牲|去世)"
 )
-_ONE_OF = re.compile(r"(?<![一二三四五六七八九十百千\d])(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹)(?:二人|两人|俩)?(?:均|双双|不幸|当场|先后)*(?:死亡|身亡|遇难|溺亡|中毒身亡)")
+_ONE_OF = re.compile(
+    r"(?<![一二三四五六七八九十百千\d])(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹)(?:二人|两人|俩)?[^。；\d]{0,36}?(?:均|双双|不幸|当场|先后)(?:不幸)?(?:死亡|身亡|遇难|溺亡|中毒身亡)"
+)
 _FAMILY_OF = re.compile(rf"一家{_N}口[^，。；\d]{{0,14}}(?:死亡|身亡|遇难|丧生|罹难|遇害|被害)")
-_NONE_HURT = re.compile(r"(?:无|没有|未|未有|未出现|暂无|暂未)(?:造成|发生|出现|发现|有|导致|任何)*(?:人员|人|群众)?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!报告|消息|信息|情况|统计|的?报告|的?消息)|无人伤亡|人员均安全|零伤亡|未造成人身伤害")
+_FAMILY_ILL = re.compile(rf"一家{_N}口(?:(?!死)[^。；\d]){{0,24}}(?:中毒)")
+_GASSED = re.compile(rf"{_N}{_PERSON}(?:(?!死亡)[^。；：，\d\n]){{0,16}}?(?:吸入)")
+_CREW = re.compile(rf"(?:失联|失踪|失去联系|下落不明)[^。；\d]{{0,6}}(?:船上|机上|车上)(?:共|有|载有|共有)?{_N}(?:名|人)")
+_HELD = re.compile(rf"(?:埋|困|压)(?:了|着|住|在里面)?(?:有)?{_N}(?:个|名)?人")
+_NONE_HURT = re.compile(
+    r"(?:无|没有|未|未有|未出现|暂无|暂未)(?:造成|发生|出现|发现|有|导致|任何)*(?:人员|人|群众)?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!报告|消息|信息|情况|统计|的?报告|的?消息)|无人伤亡|人员均安全|零伤亡|未造成人身伤害"
+)
 _NONE_DEAD = re.compile(r"(?:无|没有|未造成|未发生|尚无|暂无|未出现|无人)(?:人员|人|病例|危重和)?(?:死亡|遇难)(?!报告)")
 _NONE_INJURED = re.compile(r"(?:无|没有|未造成|无人|没有人)(?:人员|人)?受伤")
-_FREED = re.compile(r"被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)")
+_FREED = re.compile(
+    r"被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)"
+)
 _CORRECT = re.compile(rf"(?:更正为|修正为|核减为|核定为|下调为|调整为|订正为|核实为){_N}")
 _SUBSET = re.compile(r"(?:其中|包括|含)(?:有)?[^，。；]{0,6}$")
 _PLACE_BEFORE = re.compile(r"([一-龥]{1,6}(?:省|市|县|区|镇|乡|村|州|旗|街道|矿|厂|楼))(?:[^，。；、\d]{0,8})$")
 _TOTALLING = re.compile(r"共|累计|总计|合计|已致|截至|升至|增至|全省|全市|全县|全国|总数|死亡人数|遇难人数")
-_HOSPITAL_DEATHS = re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,10}}(?:抢救无效|医治无效|送医后|在医院|送往医院)[^，。；\d]{{0,6}}(?:死亡|身亡|去世|离世)")
+_HOSPITAL_DEATHS = re.compile(
+    rf"{_N}(?:名|人)[^，。；\d]{{0,10}}(?:抢救无效|医治无效|送医后|在医院|送往医院)[^，。；\d]{{0,6}}(?:死亡|身亡|去世|离世)"
+)
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -98,7 +121,21 @@ class People(msgspec.Struct, frozen=True):
 
 _POISON_FAMILIES = frozenset({"food_poisoning", "group_poisoning"})
 _HURT_FAMILIES = frozenset(
-    "fire road_traffic hazmat_transport hazmat_facility mining construction waterway rail aviation special_equipment gas_supply stampede crime".split()
+    [
+        "fire",
+        "road_traffic",
+        "hazmat_transport",
+        "hazmat_facility",
+        "mining",
+        "construction",
+        "waterway",
+        "rail",
+        "aviation",
+        "special_equipment",
+        "gas_supply",
+        "stampede",
+        "crime",
+    ]
 )
 
 
@@ -117,8 +154,19 @@ def settle(people: People, family: str) -> People:
     return msgspec.structs.replace(people, casualties=casualties, found=found)
 
 
+_MEASURE = re.compile(
+    r"(?<!\d)\d{1,13}(?:\.\d{1,6})?(?=余?(?:岁|层|楼|小时|分钟|秒|米|公里|千米|吨|公斤|号|时|分|月|日|年|点|毫米|平方|度|辆|艘|级|间|栋|亩|户|公顷))"
+)
+
+
+def _blank(match: re.Match[str]) -> str:
+    """A measure is no number of people; the text keeps its length."""
+    return "某" * len(match[0])
+
+
 def count(prepared: Prepared) -> People:
     """Casualties and loss (yuan) of the incident itself."""
+    prepared = msgspec.structs.replace(prepared, text=_MEASURE.sub(_blank, prepared.text))
     counted = [s for s in prepared.sentences if s.standing is Standing.MAIN]
     found: dict[str, Figure] = {}
     for field in _VERBS:
@@ -162,6 +210,12 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done += _figures(prepared, start, end, _SHORT[field])
     if field == "dead":
         done += _deaths(prepared, start, end)
+    elif field == "poisoned":
+        done += _figures(prepared, start, end, _FAMILY_ILL) + _figures(prepared, start, end, _GASSED)
+    elif field == "missing":
+        done += _figures(prepared, start, end, _CREW)
+    elif field == "trapped":
+        done += _figures(prepared, start, end, _HELD)
     done = [f for f in done if not _rejected(prepared, field, f)]
     if not done and field in _FAR:
         done = _figures(prepared, start, end, _FAR[field])
@@ -174,7 +228,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 
 _PEOPLE = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|具)")
 _LONE_DEATH = re.compile(
-    rf"(?<![名多些位等数几两])(?:{_LONE}|驾驶人|骑车人)(?:(?!伤者|无人|没有人|未造成|多名|数名|多人|数人)[^。；：\d\n]){{0,34}}?"
+    rf"(?<![名多些位等数几两])(?:{_LONE}|驾驶人|骑车人)(?:(?!伤者|无人|没有人|未造成|鸡|鸭|鱼|猪|牛|羊|虾|禽|畜|树|多名|数名|多人|数人)[^。；：\d\n]){{0,34}}?"
     r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|无生命体征|没有生命体征|抢救无效)"
 )
 

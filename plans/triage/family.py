@@ -128,7 +128,9 @@ def decide(prepared: Prepared, substances: list[tuple[int, int]]) -> Decision:
     return Decision(family, start, end, scores, frozenset(seen))
 
 
-def _places(prepared: Prepared, sentence: Sentence, substances: list[tuple[int, int]], starts: list[int]) -> dict[str, list[tuple[int, int]]]:
+def _places(
+    prepared: Prepared, sentence: Sentence, substances: list[tuple[int, int]], starts: list[int]
+) -> dict[str, list[tuple[int, int]]]:
     places: dict[str, list[tuple[int, int]]] = {}
     for token in tokens(prepared.text, sentence.start, sentence.end):
         for name in token.classes:

@@ -125,7 +125,7 @@ def mentions(prepared: Prepared) -> list[Mention]:
     index, size = 0, len(text)
     while index < size:
         for length in table.lengths.get(upper[index], ()):
-            entry = table.words.get(upper[index : index + length])
+            entry = table.words.get(upper[index : index + length]) if index + length <= size else None
             if entry is not None:
                 if entry.un and _is_substance(text, index, index + length, context):
                     done.append(Mention(entry, index, index + length))
@@ -139,6 +139,7 @@ def mentions(prepared: Prepared) -> list[Mention]:
 
 _UN = re.compile(r"(?:UN|联合国(?:编号)?|危险货物编号|编号)(?:号|No\.?|编号)?[:：为是]?(\d{4})(?!\d)", re.IGNORECASE)
 _PLATE = re.compile(r"(?<![\d.])(X?\d{2,3})/(\d{4})(?![\d/年])")
+_SIGN = re.compile(r"上(?:面|排|半部分?|方|边|行)?(?:的?数?字?)(?:是|为|写着|[:：])?(X?\d{2,3})[^\d。]{1,10}(\d{4})(?!\d)")
 _ASCII = re.compile(r"[A-Za-z0-9]")
 
 
@@ -147,7 +148,7 @@ def _numbers(text: str, table: _Table) -> list[Mention]:
     for match in _UN.finditer(text):
         if match[1] in table.by_un:
             found.append(Mention(table.by_un[match[1]], match.start(), match.end()))
-    for match in _PLATE.finditer(text):
+    for match in (*_PLATE.finditer(text), *_SIGN.finditer(text)):
         entry = table.by_un.get(match[2])
         if entry is not None and entry.hin == match[1].upper():
             found.append(Mention(entry, match.start(), match.end()))

@@ -53,6 +53,7 @@ def _char_map() -> dict[int, str]:
 
 
 _CHARS = _char_map()
+_SENTENCE_CHARS = 1000  # a longer run without a full stop is cut, which keeps the work linear
 _SENTENCE_END = frozenset("。！？；!?;\n")
 
 
@@ -145,10 +146,10 @@ def _main_year(text: str) -> int | None:
 def _cuts(text: str) -> list[tuple[int, int]]:
     pieces, start = [], 0
     for index, char in enumerate(text):
-        if char in _SENTENCE_END:
+        if char in _SENTENCE_END or index - start >= _SENTENCE_CHARS:
             if index > start:
                 pieces.append((start, index))
-            start = index + 1
+            start = index + 1 if char in _SENTENCE_END else index
     if start < len(text):
         pieces.append((start, len(text)))
     return pieces
@@ -181,7 +182,7 @@ def _parts(
     text: str, start: int, end: int, title: bool, body: int, year: int | None, rules: _StandingRules
 ) -> list[tuple[int, int, Standing]]:
     """A background or unreal phrase holds from its clause to the end of the sentence; a denial holds for its clause alone."""
-    if not (rules.unreal.search(text, start, end) or rules.background.search(text, start, end) or rules.denied.search(text, start, end)):
+    if not any(form.search(text, start, end) for form in (rules.unreal, rules.background, rules.aside, rules.denied)):
         return [(start, end, Standing.BACKGROUND if _older(text[start:end], year, body, title) else Standing.MAIN)]
     parts: list[tuple[int, int, Standing]] = []
     carried = Standing.MAIN
@@ -210,6 +211,7 @@ def _older(piece: str, year: int | None, body: int, title: bool) -> bool:
 class _StandingRules(msgspec.Struct, frozen=True):
     section: re.Pattern[str]
     background: re.Pattern[str]
+    aside: re.Pattern[str]
     unreal: re.Pattern[str]
     denied: re.Pattern[str]
     anchor: re.Pattern[str]
@@ -218,7 +220,7 @@ class _StandingRules(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=1)
 def _standing_rules() -> _StandingRules:
     rows = data("standing.yaml")
-    return _StandingRules(*(re.compile("|".join(rows[key])) for key in ("section", "background", "unreal", "denied", "anchor")))
+    return _StandingRules(*(re.compile("|".join(rows[key])) for key in ("section", "background", "aside", "unreal", "denied", "anchor")))
 
 
 def _standing(piece: str, title: bool, body: int, year: int | None, rules: _StandingRules) -> Standing:
@@ -226,6 +228,6 @@ def _standing(piece: str, title: bool, body: int, year: int | None, rules: _Stan
         return Standing.UNREAL
     if title:
         return Standing.MAIN
-    if rules.background.search(piece) and not (body == 0 and rules.anchor.search(piece)):
+    if rules.background.search(piece) or (rules.aside.search(piece) and not (body == 0 and rules.anchor.search(piece))):
         return Standing.BACKGROUND
     return Standing.BACKGROUND if _older(piece, year, body, title) else Standing.MAIN

@@ -19,7 +19,7 @@ _YEAR = r"(?:(?P<year>\d{4}|[一二〇零三四五六七八九]{4})年)?"
 _PART = r"(?P<part>凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚间|晚上|晚|深夜|夜间|夜里|午夜|当晚|当日)?"
 _CLOCK = rf"(?:约|许)?{_PART}(?P<hour>{_CN})(?:时|点|:|：)(?:(?P<minute>{_CN}|\d{{2}})分?|(?P<half>半))?"
 _DAY = re.compile(rf"{_YEAR}(?P<month>{_CN})月(?P<day>{_CN})(?:日|号)(?:（[^）]{{0,10}}）)?(?:星期.|周.)?(?:{_CLOCK})?")
-_RELATIVE = re.compile(rf"(?P<word>今天|今日|昨天|昨日|前天|昨|今)(?:（(?P<inside>\d{{1,2}})日）)?(?:{_CLOCK}|(?=晚|早|晨|夜|上午|下午|凌晨))")
+_RELATIVE = re.compile(rf"(?P<word>今天|今日|昨天|昨日|前天|昨(?=晚|夜|晨)|今(?=晚|早|晨))(?:（(?P<inside>\d{{1,2}})日）)?(?:{_CLOCK})?")
 _DAY_ONLY = re.compile(rf"(?<![\d月.])(?P<day>\d{{1,2}})日(?:（[^）]{{0,10}}）)?(?:{_CLOCK})?")
 _ISO = re.compile(r"(?P<year>(?:19|20)\d{2})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?:[T日]?(?P<hour>\d{1,2}):(?P<minute>\d{2}))?")
 _BARE = re.compile(rf"(?<![\d年月日]){_CLOCK}")

@@ -1,0 +1,291 @@
+"""What triage takes from a text, and what it leaves empty."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.errors import Rejected
+from plans.triage import Container, Draft, Role, triage
+from plans.triage.numbers import parse
+from plans.triage.text import LIMIT_CHARS, data
+
+NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+ROLLOVER = "14时05分，G204国道赣马镇段K1023+500处一辆槽罐车侧翻，橙色牌268/1005，有白雾冒出，司机受伤"
+
+
+def test_a_rollover_note_becomes_a_full_draft() -> None:
+    draft = triage(ROLLOVER, NOW, id="x1", plans=True)
+
+    assert (draft.id, draft.family, draft.event_types) == ("x1", "hazmat_transport", ["12H00", "12D00"])
+    assert [(s.name, s.un) for s in draft.substances] == [("液氨", "1005")]
+    assert draft.container is Container.ROAD_TANKER
+    assert (draft.leak, draft.fire, draft.explosion) == (True, None, None)
+    assert draft.place == "G204国道赣马镇段K1023+500处"
+    assert draft.occurred_at == "2026-11-23T14:05+08:00"
+    assert draft.plans == ["hazmat-road-transport", "road-traffic", "general"]
+
+
+def test_every_span_is_the_stretch_of_the_original_it_names() -> None:
+    text = "  今日１４时 许，赣榆区　某化工厂 液氯 泄漏，造成３ 人死亡、５人受伤（其中２人重伤），疏散群众１．２万人。"
+    draft = triage(text, NOW)
+
+    assert draft.spans
+    assert all(text[s.start : s.end] == s.text for s in draft.spans)
+    assert {"family", "casualties.dead", "substances.0", "leak"} <= {s.field for s in draft.spans}
+    assert (draft.casualties.dead, draft.casualties.injured, draft.casualties.seriously_injured) == (3, 5, 2)
+    assert draft.casualties.evacuated == 12_000
+
+
+def test_what_the_text_does_not_say_stays_empty() -> None:
+    draft = triage("某仓库起火，正在扑救。", NOW)
+
+    assert draft.family == "fire"
+    assert msgspec.to_builtins(draft.casualties) == dict.fromkeys(draft.casualties.__struct_fields__)
+    assert (draft.grade, draft.grade_reason, draft.loss_yuan, draft.container, draft.occurred_at) == (None, None, None, None, None)
+    assert draft.substances == []
+    assert "plans" not in msgspec.to_builtins(draft)
+
+
+def test_the_fields_of_a_draft_are_the_contract() -> None:
+    fields = list(msgspec.to_builtins(triage(ROLLOVER, NOW, plans=True)))
+
+    assert fields == [
+        "id", "family", "event_types", "grade", "grade_reason", "casualties", "loss_yuan", "substances", "container",
+        "leak", "fire", "explosion", "place", "occurred_at", "spans", "plans",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("车祸造成三死五伤", {"dead": 3, "injured": 5}),
+        ("车祸造成3人死亡、5人受伤，其中2人重伤", {"dead": 3, "injured": 5, "seriously_injured": 2}),
+        ("车祸致二十二人遇难，一百零三人受伤", {"dead": 22, "injured": 103}),
+        ("爆炸已致7人死亡。截至18时，死亡人数升至12人", {"dead": 12}),
+        ("先前通报5人死亡，经核实，死亡人数更正为4人", {"dead": 4}),
+        ("事故造成数十人受伤", {"injured": None}),
+        ("事故无人员伤亡", {"dead": 0, "injured": 0, "seriously_injured": 0}),
+        ("伤亡情况不明，正在核实", {"dead": None, "injured": None}),
+        ("甲县2人死亡，乙县3人死亡", {"dead": 5}),
+        ("共造成5人死亡，其中甲县2人死亡，乙县3人死亡", {"dead": 5}),
+        ("事故中2人当场死亡，另有1人经医院抢救无效死亡", {"dead": 3}),
+        ("煤矿透水，12人被困。经全力搜救，被困人员全部获救", {"trapped": 0}),
+        ("渔船沉没，4人失联，2人死亡", {"missing": 4, "dead": 2}),
+        ("客车核载55人，实载36人，翻车后12人当场死亡", {"dead": 12}),
+        ("该厂2015年曾发生爆炸造成9人死亡。昨日该厂再次爆炸，2人死亡", {"dead": 2}),
+        ("事故造成3名男子受伤，一名70岁老人死亡", {"dead": 1, "injured": 3}),
+        ("一家四口在家中煤气中毒身亡", {"dead": 4}),
+        ("3人重伤、13人轻伤", {"seriously_injured": 3, "injured": 16}),
+    ],
+)
+def test_casualties_are_counted_as_a_careful_reader_counts(text: str, expected: dict[str, int | None]) -> None:
+    casualties = triage(text, NOW).casualties
+
+    assert {field: getattr(casualties, field) for field in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ("车祸造成2人死亡", "一般"),
+        ("车祸造成3人死亡", "较大"),
+        ("车祸造成9人死亡", "较大"),
+        ("车祸造成10人死亡", "重大"),
+        ("车祸造成29人死亡", "重大"),
+        ("车祸造成30人死亡", "特别重大"),
+        ("车祸造成9人重伤", "一般"),
+        ("车祸造成10人重伤", "较大"),
+        ("车祸造成50人重伤", "重大"),
+        ("车祸造成100人重伤", "特别重大"),
+        ("车祸造成120人受轻伤", "一般"),
+        ("仓库火灾，直接经济损失999万元", "一般"),
+        ("仓库火灾，直接经济损失1000万元", "较大"),
+        ("仓库火灾，直接经济损失5000万元", "重大"),
+        ("仓库火灾，直接经济损失1.2亿元", "特别重大"),
+        ("化工厂氯气泄漏，14人中毒", "较大"),
+        ("仓库火灾，无人员伤亡", None),
+        ("今年以来安全形势严峻。一辆货车侧翻，2人受伤。去年全市发生多起较大事故", "一般"),
+        ("男子持刀行凶致5人死亡", None),
+        ("自杀式炸弹袭击造成61人死亡", None),
+    ],
+)
+def test_the_grade_follows_the_stated_figures(text: str, grade: str | None) -> None:
+    assert triage(text, NOW).grade == grade
+
+
+def test_the_reason_names_the_criterion_and_the_source() -> None:
+    reason = triage("车祸造成12人死亡", NOW).grade_reason
+
+    assert reason is not None
+    assert "死亡12人≥10人" in reason
+    assert "493" in reason
+
+
+def test_the_work_safety_thresholds_are_those_of_the_hub() -> None:
+    hub = yaml.safe_load(resources.files("hub").joinpath("data", "grades.yaml").read_text("utf-8"))["grades"]
+    ours = data("grades.yaml")["scales"]["work_safety"]["thresholds"]
+
+    keys = ("dead", "seriously_injured", "loss_yuan")
+    assert [[row["zh"], *(row[k] for k in keys)] for row in hub[:3]] == [[row["grade"], *(row[k] for k in keys)] for row in ours[:3]]
+
+
+def test_event_types_exist_in_the_table_of_the_hub() -> None:
+    table = yaml.safe_load(resources.files("hub").joinpath("data", "event_types.yaml").read_text("utf-8"))["types"]
+    families = data("families.yaml")["families"]
+
+    used = {code for row in families.values() for code in [*row["codes"], *row.get("leaves", {})]}
+    assert {str(code) for code in used} <= set(table)
+
+
+def _uns(text: str) -> list[str]:
+    return [s.un for s in triage(text, NOW).substances]
+
+
+@pytest.mark.parametrize(
+    ("text", "uns"),
+    [
+        ("罐车侧翻，液化天然气泄漏，天然气扩散", ["1972"]),
+        ("一辆满载30吨甲醇的罐车追尾", ["1230"]),
+        ("货车追尾，柴油机受损", []),
+        ("经检测，驾驶员血液酒精含量为120mg", []),
+        ("聚丙烯仓库起火", []),
+        ("硫酸铵仓库进水", []),
+        ("某某甲醇有限公司办公楼起火", []),
+        ("消防用液碱中和，泄漏的盐酸流入沟渠", ["1789"]),
+        ("UN1017钢瓶泄漏", ["1017"]),
+        ("氰化钠溶液罐车侧翻，氰化钠流入河道", ["3414"]),
+        ("经营范围：硝酸、硫酸、盐酸。厂内苯胺泄漏", ["1547"]),
+        ("H2S泄漏，COD超标", ["1053"]),
+        ("二甲苯和甲苯桶破损外流", ["1307", "1294"]),
+    ],
+)
+def test_substances_are_those_of_the_incident(text: str, uns: list[str]) -> None:
+    assert _uns(text) == uns
+
+
+def test_a_substance_tells_its_role() -> None:
+    roles = {s.un: s.role for s in triage("一辆装载液氯的罐车与货车追尾，货车柴油泄漏", NOW).substances}
+
+    assert roles == {"1017": Role.CARGO, "1202": Role.RELEASED}
+
+
+def test_the_substance_table_is_large_and_well_formed() -> None:
+    lines = resources.files("plans.triage").joinpath("data", "substances.csv").read_text("utf-8").splitlines()
+    rows = [line.split(",") for line in lines if not line.startswith("#")][1:]
+
+    assert len(rows) >= 400
+    assert all(any(len(cell) == 4 and cell.isdigit() for cell in row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "expected"),
+    [
+        ("2024年3月5日14时30分许，一厂房起火", None, "2024-03-05T14:30+08:00"),
+        ("2024年3月5日下午2点半，一厂房起火", None, "2024-03-05T14:30+08:00"),
+        ("3月5日，一厂房起火", None, None),
+        ("12月5日，一厂房起火", NOW, "2025-12-05"),
+        ("昨日，一厂房起火", NOW, "2026-11-22"),
+        ("昨日，一厂房起火", None, None),
+        ("一厂房起火", NOW, None),
+    ],
+)
+def test_the_time_is_read_and_never_made_up(text: str, now: datetime | None, expected: str | None) -> None:
+    assert triage(text, now).occurred_at == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("液化石油气罐车在高速上侧翻，未发生泄漏", "hazmat-road-transport"),
+        ("液氨罐车在厂区卸车时泄漏", "hazmat-facility"),
+        ("饭店煤气罐爆炸", "gas"),
+        ("居民楼着火", "fire"),
+        ("渔船在海上沉没，8名渔民落水", "marine-fishing"),
+        ("列车脱轨", "rail-waterway"),
+        ("台风登陆", "flood-typhoon"),
+        ("风暴潮红色警报", "storm-surge"),
+        ("海州湾出现赤潮", "marine-fishing"),
+        ("城区大面积停电", "power-outage"),
+        ("发生5级地震", "earthquake"),
+        ("自杀式炸弹袭击", "terror-attack"),
+        ("灯会发生踩踏", "mass-gathering"),
+        ("网络攻击导致系统瘫痪", "general"),
+    ],
+)
+def test_the_best_plan_comes_first_and_general_last(text: str, first: str) -> None:
+    plans = triage(text, NOW, plans=True).plans
+
+    assert isinstance(plans, list)
+    assert plans[0] == first
+    assert plans[-1] == "general"
+    assert len(plans) == len(set(plans))
+
+
+def test_a_school_poisoning_also_wants_the_campus_plan() -> None:
+    assert triage("某小学40名学生午餐后食物中毒", NOW, plans=True).plans == ["food-poisoning", "campus", "general"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("三十二", 32), ("两", 2), ("一百零五", 105), ("1.2万", 12_000), ("3,500", 3500), ("二〇", 20)]
+)
+def test_numbers_are_read(text: str, value: int) -> None:
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize(("text", "code"), [("", "empty_text"), (" \n\t", "empty_text"), ("火" * (LIMIT_CHARS + 1), "too_long")])
+def test_unreadable_text_is_rejected_by_name(text: str, code: str) -> None:
+    with pytest.raises(Rejected) as refusal:
+        triage(text, NOW)
+
+    assert refusal.value.code == code
+    assert refusal.value.zh
+    assert refusal.value.en
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=400),
+        st.text(alphabet="0123456789一二三十百千万亿人死亡受伤被困中毒名年月日时，。（）UN/.GK+车罐泄漏爆炸未没有曾", max_size=200),
+    )
+)
+def test_any_text_gives_the_same_draft_twice_or_is_rejected(text: str) -> None:
+    try:
+        draft = triage(text, NOW, plans=True)
+    except Rejected:
+        return
+
+    assert triage(text, NOW, plans=True) == draft
+    assert isinstance(draft, Draft)
+    assert all(text[s.start : s.end] == s.text for s in draft.spans)
+
+
+@pytest.mark.parametrize("unit", ["被", "1", "一", "造成3人死亡、", "在江苏省", "G204", "液氨", "\n"])
+def test_the_longest_text_of_any_one_phrase_takes_seconds_at_most(unit: str) -> None:
+    text = (unit * LIMIT_CHARS)[:LIMIT_CHARS]
+    begun = time.perf_counter()
+
+    try:
+        triage(text, NOW)
+    except Rejected as refusal:
+        assert refusal.code == "empty_text"
+
+    assert time.perf_counter() - begun < 20
+
+
+def test_two_hundred_short_texts_take_less_than_a_second() -> None:
+    triage(ROLLOVER, NOW)
+    begun = time.process_time()
+
+    for number in range(200):
+        triage(f"{ROLLOVER}，编号{number}", NOW + timedelta(seconds=number), plans=True)
+
+    assert time.process_time() - begun < 1
