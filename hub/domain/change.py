@@ -75,6 +75,11 @@ class Change(Struct, frozen=True, kw_only=True):
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
+def canonical(value: Struct) -> bytes:
+    """The canonical JSON (UTF-8) of a view: fields in their declared order, keys of mappings sorted."""
+    return _encode(value)
+
+
 def body_text(body: ChangeBody) -> bytes:
     """The canonical JSON (UTF-8) of a body: what is stored and hashed, byte for byte."""
     return _encode(body)

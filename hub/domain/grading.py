@@ -27,6 +27,9 @@ _NOUN = {"dead": ("死亡（含下落不明）", "dead or missing", "人"), "ser
          "loss_yuan": ("直接经济损失", "direct loss", "元")}
 
 
+_UNKNOWN = Casualties()
+
+
 @cache
 def _table() -> Any:
     return packaged("grades")
@@ -37,6 +40,8 @@ def suggest_grade(casualties: Casualties | None, loss_yuan: float | None, event_
 
     The missing are counted with the dead (第十二条 reports them; the grade is computed again when they are found).
     """
+    if loss_yuan is None and (casualties is None or casualties == _UNKNOWN):
+        return None
     table = _table()
     if event_types and event_types[0][:2] in table["not_for_categories"]:
         return None

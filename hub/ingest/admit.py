@@ -71,10 +71,12 @@ class Admission(Generic[T]):
             raise Unavailable("over_quota", "发送过快，请稍后自动重发", "faster than this agent's quota; send again later",
                               retry_after_s=max(1.0, round(wait_s + 60 / bucket.per_minute, 1)))
         lines = self._urgent if item.urgent else self._waiting
-        line = lines.setdefault(item.source, deque())
-        if self._size >= self.limit or len(line) >= self.share:
+        line = lines.get(item.source)
+        if self._size >= self.limit or (line is not None and len(line) >= self.share):
             self.refused += 1
             raise Unavailable("busy", "接收队列已满，请稍后自动重发", "the hub is busy; send again later", retry_after_s=5)
+        if line is None:
+            line = lines[item.source] = deque()
         line.append(item)
         self._size += 1
 

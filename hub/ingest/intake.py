@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from hub import wire
+from hub.domain.change import canonical
 from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView, apply_report, changed_fields, open_incident
 from hub.domain.report import Channel, ReportReceived, judge, report_view
 from hub.errors import Rejected, Unavailable
@@ -336,7 +337,7 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo) -> None:
             number = _one(batch, item, number, f"{day}-{receipt:06d}", zone)
         except Rejected as error:
             item.reject(error)
-    await insert_incidents(tx, list(batch.opened.values()))
+    await insert_incidents(tx, [(view, canonical(view)) for view in batch.opened.values()])
     for id, before in batch.before.items():
         if id not in batch.opened and not await update_incident(tx, before, batch.incidents[id]):
             raise Unavailable("busy", "事件正被其他人更新", "the incident was changed meanwhile", retry_after_s=1)
@@ -354,17 +355,18 @@ def _one(batch: _Batch, item: Item, number: int, receipt_no: str, zone: ZoneInfo
         agent_id=sender.agent_id, drill=sender.drill or bool(incident and incident.drill),
         sent_at=None if sender.skew_s is None else item.received_at + timedelta(seconds=sender.skew_s),
     )
-    entry = tx.record(ReportReceived(report=view), actor=sender.actor, subject=f"report:{view.id}", incident_id=view.incident_id,
-                      department_id=sender.department_id, drill=view.drill)
+    text = canonical(view)
+    entry = tx.record(ReportReceived(report=view), text=b'{"report":' + text + b"}", actor=sender.actor, subject=f"report:{view.id}",
+                      incident_id=view.incident_id, department_id=sender.department_id, drill=view.drill)
     if incident is None:
         number += 1
         opened = open_incident(view, number=number, no=f"{tx.now.astimezone(zone).year}-{number:06d}", trusted=sender.trusted, now=tx.now)
         batch.opened[opened.id] = batch.incidents[opened.id] = opened
-        tx.record(IncidentOpened(incident=opened), actor=sender.actor, subject=f"incident:{opened.id}", incident_id=opened.id,
-                  department_id=sender.department_id, drill=opened.drill)
+        tx.record(IncidentOpened(incident=opened), text=b'{"incident":' + canonical(opened) + b"}", actor=sender.actor,
+                  subject=f"incident:{opened.id}", incident_id=opened.id, department_id=sender.department_id, drill=opened.drill)
     else:
         _apply(batch, item, incident, view.id, view)
-    batch.reports.append(Stored(view, item.content))
+    batch.reports.append(Stored(view, text, item.content))
     batch.recorded.append((item, entry))
     item.receipt = Receipt(id=report.id, status=ReceiptStatus.STORED, receipt_no=receipt_no, stored_at=tx.at, incident_id=view.incident_id)
     return number

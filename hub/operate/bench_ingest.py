@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -28,6 +29,8 @@ from hub.store.schema import change, report
 from hub.wire import Topics
 
 REPORTS, AGENTS, BYTES = 100_000, 100, 300
+_quiet = logging.getLogger("hub.bench.mqtt")
+_quiet.setLevel(logging.ERROR)
 Progress = Callable[[str], None]
 
 
@@ -84,7 +87,8 @@ class _Bench:
 
     def _client(self, id: str, *, user: str = "hub", password: str | None = None, clean: bool = False) -> aiomqtt.Client:
         return aiomqtt.Client("127.0.0.1", self.port, identifier=id, username=user, password=password or self.password, clean_session=clean,
-                              max_inflight_messages=1000, max_queued_outgoing_messages=0)
+                              max_inflight_messages=1000, max_queued_outgoing_messages=0,
+                              logger=_quiet)
 
     async def subscribe_all(self) -> None:
         """Leave a durable subscription for each of those that will drain."""
@@ -131,7 +135,8 @@ class _Bench:
         """`tocsin up --only ingest`, as many as asked for, until the backlog is stored and its receipts are sent."""
         folder = Path(self.settings.data_dir)
         secret = folder / "secrets" / "hub-mqtt"
-        environment = {"TOCSIN_QUOTA_PER_MINUTE": "100000000", "TOCSIN_QUEUE_REPORTS": "20000", "TOCSIN_BROKER_PASSWORD_FILE": str(secret),
+        environment = {"TOCSIN_QUOTA_PER_MINUTE": "100000000",  # the quota is not what is measured
+                       "TOCSIN_BROKER_PASSWORD_FILE": str(secret),
                        "TOCSIN_INGEST_WORKERS": str(self.workers), "TOCSIN_STORE_URL": self.settings.store_url}
         async with Store(self.settings.database_url, readers=2) as store:
             children = [
@@ -159,7 +164,7 @@ class _Bench:
             if n >= self.total:
                 await asyncio.sleep(0.5)
                 return float(cpu - before)
-            if time.monotonic() - started > 600 or any(child.returncode is not None for child in children):
+            if time.monotonic() - started > 240 or any(child.returncode is not None for child in children):
                 raise RuntimeError("the product did not drain the backlog; see its log:\n"
                                    + (Path(self.settings.data_dir) / "log").read_text()[-2000:])
 

@@ -13,6 +13,7 @@ from hub.domain.incident import OPEN_STATES, IncidentView
 from hub.domain.incident import decode_view as decode_incident
 from hub.domain.report import ReportView
 from hub.domain.report import decode_view as decode_report
+from hub.store.bulk import insert_rows
 from hub.store.schema import attachment, incident, report
 from hub.store.writer import Transaction
 
@@ -32,8 +33,8 @@ _known = select(report.c.id, report.c.content_hash, report.c.receipt_no, report.
 _incidents = select(incident.c.id, incident.c.view).where(incident.c.id.in_(bindparam("ids", expanding=True)))
 _incidents_locked = _incidents.with_for_update()
 _owners = select(report.c.id, report.c.incident_id).where(report.c.id.in_(bindparam("ids", expanding=True)))
-_insert_report = insert(report)
-_insert_incident = insert(incident)
+_REPORT_COLUMNS = tuple(report.c.keys())
+_INCIDENT_COLUMNS = tuple(incident.c.keys())
 _update_incident = (
     update(incident).where(incident.c.id == bindparam("_id"), incident.c.version == bindparam("_version"))
     .values({name: bindparam(name) for name in (
@@ -79,10 +80,13 @@ def incident_columns(view: IncidentView, encoded: str) -> dict[str, Any]:
     }
 
 
-async def insert_incidents(tx: Transaction, views: Sequence[IncidentView]) -> None:
-    """Store incidents that were just opened."""
-    if views:
-        await tx.conn.execute(_insert_incident, [incident_columns(view, msgspec.json.encode(view).decode()) for view in views])
+async def insert_incidents(tx: Transaction, views: Sequence[tuple[IncidentView, bytes]]) -> None:
+    """Store incidents that were just opened, each with its JSON."""
+    await insert_rows(tx.conn, incident, _INCIDENT_COLUMNS, (
+        (v.id, v.number, v.no, v.state.value, v.department_id, v.event_types[0] if v.event_types else None, v.grade, v.place.lon,
+         v.place.lat, v.place.adcode, v.occurred_at, v.opened_at, v.updated_at, v.acknowledged_at is not None, v.verified, v.urgent, v.drill,
+         v.merged_into, v.version, text.decode())
+        for v, text in views))
 
 
 async def update_incident(tx: Transaction, before: IncidentView, after: IncidentView) -> bool:
@@ -95,24 +99,21 @@ async def update_incident(tx: Transaction, before: IncidentView, after: Incident
 
 
 class Stored(NamedTuple):
-    """A report to be stored: its view, the hash of what was sent."""
+    """A report to be stored: its view, the view's JSON, the hash of what was sent."""
 
     view: ReportView
+    text: bytes
     content_hash: str
 
 
 async def insert_reports(tx: Transaction, items: Sequence[Stored]) -> None:
     """Store reports; raises IntegrityError where another process stored one of them meanwhile."""
-    encode = msgspec.json.encode
-    await tx.conn.execute(_insert_report, [
-        {"id": v.id, "kind": v.kind, "incident_id": v.incident_id, "department_id": v.department_id, "agent_id": v.agent_id,
-         "actor": v.actor, "channel": v.channel, "number": v.number, "receipt_no": v.receipt_no, "occurred_at": v.occurred_at,
-         "received_at": v.received_at, "skew_s": v.skew_s, "urgent": v.urgent, "drill": v.drill, "content_hash": content_hash,
-         "view": encode(v).decode()}
-        for v, content_hash in items
-    ])
+    await insert_rows(tx.conn, report, _REPORT_COLUMNS, (
+        (v.id, v.kind.value, v.incident_id, v.department_id, v.agent_id, v.actor, v.channel.value, v.number, v.receipt_no, v.occurred_at,
+         v.received_at, v.skew_s, v.urgent, v.drill, content_hash, None, text.decode())
+        for v, text, content_hash in items))
     files = [{"sha256": a.sha256, "report_id": v.id, "name": a.name, "media_type": a.media_type, "size_bytes": a.size_bytes}
-             for v, _ in items for a in {a.sha256: a for a in v.attachments}.values()]
+             for v, _, _ in items if v.attachments for a in {a.sha256: a for a in v.attachments}.values()]
     if files:
         await tx.conn.execute(insert(attachment), files)
 

@@ -47,7 +47,6 @@ change = Table(
     Column("prev_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Index("ix_change_incident_seq", "incident_id", "seq"),
-    Index("ix_change_kind_seq", "kind", "seq"),
 )
 change_body = Table(
     "change_body", metadata,
@@ -156,7 +155,6 @@ incident = Table(
     UniqueConstraint("number"),
     Index("ix_incident_state_number", "state", "number"),
     Index("ix_incident_acknowledged_number", "acknowledged", "number"),
-    Index("ix_incident_department_number", "department_id", "number"),
     Index("ix_incident_occurred", "occurred_at"),
 )
 merge_proposal = Table(

@@ -14,7 +14,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,12 +22,15 @@ from hub.clock import Clock, SystemClock, utc_text
 from hub.domain.change import GENESIS, ChangeBody, body_hash, body_text, kind_of, link_hash
 from hub.errors import Unavailable
 from hub.store import schema
+from hub.store.bulk import insert_rows
 from hub.store.engine import Engines, open_engines
 from hub.store.migrate import migrate
 
 _CHANGE_LOCK = 7_305_411
 """The PostgreSQL advisory lock under which sequence numbers are allotted (an arbitrary number of our own)."""
 CHANNEL = "tocsin_change"
+_CHANGE_COLUMNS = tuple(schema.change.c.keys())
+_BODY_COLUMNS = tuple(schema.change_body.c.keys())
 
 
 class Recorded:
@@ -58,10 +61,13 @@ class Transaction:
 
     def record(
         self, body: ChangeBody, *, actor: str, subject: str, incident_id: str | None = None, department_id: str | None = None,
-        drill: bool = False,
+        drill: bool = False, text: bytes | None = None,
     ) -> Recorded:
-        """Append a change of the kind that `body` was declared with, in this transaction; its `seq` is set when it commits."""
-        entry = Recorded(kind_of(body), body_text(body), actor, subject, incident_id, department_id, drill)
+        """Append a change of the kind that `body` was declared with, in this transaction; its `seq` is set when it commits.
+
+        `text` is the body's canonical JSON where the caller has it already (`hub.domain.change.body_text` otherwise).
+        """
+        entry = Recorded(kind_of(body), body_text(body) if text is None else text, actor, subject, incident_id, department_id, drill)
         self.recorded.append(entry)
         return entry
 
@@ -92,15 +98,12 @@ class Transaction:
             digest = body_hash(salt, entry.body)
             link = link_hash(previous, seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id,
                              entry.drill, digest)
-            rows.append({
-                "seq": seq, "kind": entry.kind, "at": self.at, "actor": entry.actor, "subject": entry.subject,
-                "incident_id": entry.incident_id, "department_id": entry.department_id, "drill": entry.drill,
-                "body_sha256": digest, "prev_hash": previous, "hash": link,
-            })
-            bodies.append({"seq": seq, "salt": salt, "body": entry.body.decode()})
+            rows.append((seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id, entry.drill, digest,
+                         previous, link))
+            bodies.append((seq, salt, entry.body.decode()))
             previous = link
-        await self.conn.execute(insert(schema.change), rows)
-        await self.conn.execute(insert(schema.change_body), bodies)
+        await insert_rows(self.conn, schema.change, _CHANGE_COLUMNS, rows)
+        await insert_rows(self.conn, schema.change_body, _BODY_COLUMNS, bodies)
         if not self.sqlite:
             await self.conn.execute(text(f"SELECT pg_notify('{CHANNEL}', :seq)"), {"seq": str(seq)})
 
