@@ -293,6 +293,41 @@ FIELDS: Mapping[str, FieldSpec] = {
     )
 }
 
+# Chinese names of values, for explanations; a value not named here is shown as it is.
+VALUE_ZH: Mapping[str, str] = {
+    "road": "道路",
+    "rail": "铁路",
+    "waterway": "内河水域",
+    "sea": "海上",
+    "facility": "厂区",
+    "pipeline": "管线",
+    "residence": "居民住宅",
+    "campus": "校园",
+    "venue": "人员密集场所",
+    "open_land": "野外",
+    "road_tanker": "罐车",
+    "tube_trailer": "长管拖车",
+    "tank_container": "罐式集装箱",
+    "van": "厢式车",
+    "box_truck": "厢式货车",
+    "blue": "蓝色",
+    "yellow": "黄色",
+    "orange": "橙色",
+    "red": "红色",
+    "typhoon": "台风",
+    "rainstorm": "暴雨",
+    "flood": "洪水",
+    "gale": "大风",
+    "fog": "大雾",
+    "snow": "暴雪",
+    "ice": "道路结冰",
+    "heat": "高温",
+    "cold": "寒潮",
+    "wave": "海浪",
+    "storm_surge": "风暴潮",
+    "forest_fire": "森林火险",
+}
+
 FIELD_ORDER: Mapping[str, int] = {path: i for i, path in enumerate(FIELDS)}
 
 
@@ -405,6 +440,27 @@ def facts_of_report(message: Mapping[str, object], *, zone: tzinfo) -> IncidentF
         "month": month,
     }
     return msgspec.convert(raw, IncidentFacts)
+
+
+_AT_THE_SCENE = ("released", "cargo", "involved")
+
+
+def facts_of_draft(draft: Mapping[str, object], *, zone: tzinfo) -> IncidentFacts:
+    """Facts from a draft of the text triage as plain values (its JSON object); what the text did not say stays unknown.
+
+    Substances that are only a product of the event (smoke, exhaust) are no load. Leak, fire and explosion are said of the incident as a
+    whole and so of each load. Raises as `facts_of_report` does.
+    """
+    substances = draft.get("substances")
+    said = {name: draft.get(name) for name in ("container", "leak", "fire", "explosion")}
+    loads = [
+        {"un": s.get("un"), "name": s.get("name"), **said}
+        for s in (substances if isinstance(substances, Sequence) else ())
+        if isinstance(s, Mapping) and s.get("role", "involved") in _AT_THE_SCENE
+    ]
+    place = draft.get("place")
+    message = {**draft, "hazmat": loads, "place": {"text": place} if isinstance(place, str) else place}
+    return facts_of_report(message, zone=zone)
 
 
 def _mapping(value: object) -> Mapping[str, object]:

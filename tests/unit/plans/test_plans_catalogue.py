@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import msgspec
@@ -14,9 +15,10 @@ import yaml
 
 from plans.backtest import backtest
 from plans.cli import read_cases
+from plans.facts import FIELDS
 from plans.load import CATALOGUE, load_folder
 from plans.match import Library
-from plans.model import Level, Plan, PlanKind, Stage, in_force, json_schema
+from plans.model import Condition, Level, Plan, PlanKind, Stage, Task, in_force, json_schema
 
 PLANS = load_folder()
 IDS = [
@@ -159,3 +161,16 @@ def test_the_shipped_cases_find_their_plans_first() -> None:
     assert [(r.id, r.matched) for r in report.results if r.first_is_right is False] == []
     assert [(r.id, r.level) for r in report.results if r.level_is_right is False] == []
     assert report.never_matched == ()
+
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "plans.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", [*Plan.__struct_fields__, *Task.__struct_fields__, *FIELDS, *(s.value for s in Stage)])
+def test_every_field_fact_and_stage_is_documented(name: str) -> None:
+    assert re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", DOCUMENT), name
+
+
+@pytest.mark.parametrize("kind", get_args(Condition), ids=lambda k: k.__name__)
+def test_every_kind_of_condition_is_documented(kind: type[msgspec.Struct]) -> None:
+    assert f"`{kind.__struct_config__.tag}`" in DOCUMENT

@@ -7,7 +7,19 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from plans.facts import FIELDS, Enterprise, IncidentFacts, Load, Place, Setting, code_prefix, derive, facts_of_report, reader
+from plans.facts import (
+    FIELDS,
+    Enterprise,
+    IncidentFacts,
+    Load,
+    Place,
+    Setting,
+    code_prefix,
+    derive,
+    facts_of_draft,
+    facts_of_report,
+    reader,
+)
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 REPORT = {
@@ -91,3 +103,29 @@ def test_a_report_time_without_an_offset_is_refused() -> None:
 def test_a_report_with_a_wrong_type_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
         facts_of_report({**REPORT, "casualties": {"dead": "three"}}, zone=SHANGHAI)
+
+
+DRAFT = {
+    "id": "7",
+    "family": "hazmat_transport",
+    "event_types": ["12H01", "12D02"],
+    "grade": None,
+    "casualties": {"dead": None, "injured": 1},
+    "loss_yuan": None,
+    "substances": [{"name": "液氨", "un": "1005", "role": "released"}, {"name": "一氧化碳", "un": "1016", "role": "product"}],
+    "container": "road_tanker",
+    "leak": True,
+    "fire": None,
+    "explosion": None,
+    "place": "G204 赣马镇段",
+    "occurred_at": None,
+    "spans": [],
+}
+
+
+def test_a_triage_draft_becomes_facts_without_the_products_of_the_event() -> None:
+    facts = facts_of_draft(DRAFT, zone=SHANGHAI)
+    assert facts.family == "hazmat_transport"
+    assert facts.hazmat == (Load(un="1005", name="液氨", container="road_tanker", leak=True),)
+    assert facts.place.text == "G204 赣马镇段"
+    assert (facts.grade, facts.hour, facts.casualties.injured, facts.casualties.dead) == (None, None, 1, None)
