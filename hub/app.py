@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -48,18 +48,23 @@ class Running:
     session: Session | None
 
 
-async def serve(settings: Settings, *, only: frozenset[str] = STAGES, on_ready: Callable[[Running], Any] | None = None) -> None:
+Companion = Callable[["Running"], contextlib.AbstractAsyncContextManager[None]]
+"""What lives and ends with the hub, such as the demo's agents."""
+
+
+async def serve(settings: Settings, *, only: frozenset[str] = STAGES, on_ready: Callable[[Running], Awaitable[None]] | None = None,
+                companions: tuple[Companion, ...] = ()) -> None:
     """Run the hub until SIGTERM or SIGINT. `only` names the stages of this process. Raises Rejected for settings that cannot work."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(name, stop.set)
-    async with running(settings, only=only) as hub:
+    async with running(settings, only=only) as hub, AsyncExitStack() as stack:
         if on_ready is not None:
-            result = on_ready(hub)
-            if asyncio.iscoroutine(result):
-                await result
+            await on_ready(hub)
+        for companion in companions:
+            await stack.enter_async_context(companion(hub))
         await stop.wait()
         log.info("stopping")
 

@@ -103,7 +103,12 @@ def up(
                            store_url=store, demo=demo)
     set_up(json_lines=loaded.log_json, level=logging.DEBUG if verbose else logging.INFO)
     stages = frozenset(part.strip() for part in only.split(",") if part.strip()) or STAGES
-    asyncio.run(serve(loaded, only=stages, on_ready=announce))
+    companions = ()
+    if loaded.demo and stages == STAGES:
+        from hub.operate.demo import agents
+
+        companions = (agents,)
+    asyncio.run(serve(loaded, only=stages, on_ready=announce, companions=companions))
 
 
 @app.command("schema")
