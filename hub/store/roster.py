@@ -12,6 +12,7 @@ from sqlalchemy import Table, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import parse_utc, utc_text
+from hub.domain.data import packaged
 from hub.domain.duty_rules import DutyRules
 from hub.domain.incident import OPEN_STATES
 from hub.domain.ladder import Step, Whom
@@ -40,6 +41,8 @@ from hub.ids import is_slug, new_id
 from hub.store import schema
 from hub.store.schema_duty import contact as contact_table
 from hub.store.schema_duty import duty_post, handover, shift, shift_swap
+from hub.store.schema_people import appointment
+from hub.store.schema_people import post as access_post
 from hub.store.writer import Transaction
 
 LONGEST_SHIFT = timedelta(hours=36)
@@ -119,7 +122,7 @@ class Reach:
 
 async def load_reach(conn: AsyncConnection, *, departments: Collection[str], posts: Collection[str], now: datetime) -> Reach:
     """Load the posts of these departments, these posts and those of the district, who is on them at `now`, and their contacts."""
-    found = await _posts(conn, departments, posts)
+    found = await with_standing(conn, await _posts(conn, departments, posts), now)
     ids = [post.id for post in found]
     shifts = await _shifts_on(conn, ids, now)
     on = {post.id: who_is_on(post, shifts.get(post.id, ()), now) for post in found}
@@ -145,6 +148,24 @@ async def _posts(conn: AsyncConnection, departments: Collection[str], posts: Col
     wanted = or_(_one_of(duty_post.c.department_id, departments), _one_of(duty_post.c.id, posts), duty_post.c.role.in_(DISTRICT_ROLES))
     rows = await conn.execute(select(duty_post).where(wanted, duty_post.c.active).order_by(duty_post.c.id))
     return [_post(row) for row in rows]
+
+
+async def with_standing(conn: AsyncConnection, posts: Sequence[Post], now: datetime) -> list[Post]:
+    """The posts; those without members of their own have whoever is appointed to the department's posts of the fitting roles (data)."""
+    bare = {post.department_id for post in posts if not post.members}
+    if not bare:
+        return list(posts)
+    at, a, p = utc_text(now), appointment.c, access_post.c
+    rows = await conn.execute(
+        select(a.person_id, p.role, p.department_id).select_from(appointment.join(access_post, a.post_id == p.id))
+        .where(p.active, a.from_at <= at, or_(a.until_at.is_(None), a.until_at > at), a.ended_at.is_(None), p.department_id.is_not(None),
+               _one_of(p.department_id, bare)).order_by(a.from_at, a.id))
+    holders: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        holders.setdefault((row.department_id, row.role), []).append(row.person_id)
+    standing = packaged("duty_posts")["standing"]
+    return [post if post.members else msgspec.structs.replace(post, members=tuple(dict.fromkeys(
+        person for role in standing[post.role.value] for person in holders.get((post.department_id, role), ())))) for post in posts]
 
 
 async def _shifts_on(conn: AsyncConnection, posts: Collection[str], now: datetime) -> dict[str, list[Shift]]:
@@ -303,6 +324,7 @@ async def _compare_and_set(tx: Transaction, table: Table, id: str, version: int,
 
 async def who_is_on_now(conn: AsyncConnection, posts: Sequence[Post], at: datetime) -> dict[str, On]:
     """Who is on each of these posts at `at`, by post id."""
+    posts = await with_standing(conn, posts, at)
     shifts = await _shifts_on(conn, [p.id for p in posts], at)
     return {post.id: who_is_on(post, shifts.get(post.id, ()), at) for post in posts}
 
