@@ -205,6 +205,23 @@ class Viewer:
     def __aiter__(self) -> Viewer:
         return self
 
+    def drain(self) -> list[Chunk]:
+        """Everything that waits, at once."""
+        chunks = list(self._queue)
+        self._queue.clear()
+        self.sent_bytes += self._size
+        self._size = 0
+        return chunks
+
+    async def batch(self, gather_s: float) -> list[Chunk]:
+        """Wait for a chunk, gather for `gather_s`, and return all; an empty list means that the viewer was cut."""
+        while not self._queue and self.ended is None:
+            self._wake.clear()
+            await self._wake.wait()
+        if self.ended is None:
+            await asyncio.sleep(gather_s)
+        return self.drain()
+
     async def __anext__(self) -> Chunk:
         while not self._queue:
             if self.ended is not None:

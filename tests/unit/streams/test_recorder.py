@@ -1,0 +1,299 @@
+"""Recording and evidence: what is on the disk, what a kill leaves, what a check finds, what a clip holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import av
+import msgspec
+import pytest
+
+from hub.errors import Rejected
+from hub.wire import MediaKind
+from streams.evidence import (
+    Deleted,
+    Ended,
+    Entry,
+    Interrupted,
+    Lost,
+    RecordingHeader,
+    RetentionPolicy,
+    Segment,
+    create,
+    enforce_retention,
+    export,
+    read_lines,
+    retention_policy,
+    segments_of,
+    verify,
+)
+from streams.recorder import SegmentWriter, recover
+from streams.strip import read_strip
+from tests.support.chunks import BEGAN_MS, chunk, chunks, media_message, units
+
+NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+
+
+def header(name: str = "rec-1", incident: str | None = "i-1") -> RecordingHeader:
+    return RecordingHeader(recording_id=name, agent_id="plant-1", camera_id="cam", reason="incident", started_at=NOW, incident_id=incident)
+
+
+def record(root: Path, frames: int = 250, *, name: str = "rec-1", end: bool = True, segment_s: float = 2.0) -> tuple[Path, list[Entry]]:
+    told: list[Entry] = []
+    folder = create(root, header(name))
+    writer = SegmentWriter(folder, told.append, segment_s=segment_s, min_free_bytes=0)
+    for item in chunks(frames):
+        writer.take(item)
+    if end:
+        writer.end("stopped")
+    return folder, told
+
+
+def clocks(path: Path) -> list[int | None]:
+    with av.open(str(path)) as container:
+        return [read_strip(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+
+
+def test_segments_are_whole_groups_play_alone_and_are_told_in_order(tmp_path: Path) -> None:
+    folder, told = record(tmp_path)
+    segments = [entry for entry in told if isinstance(entry, Segment)]
+    assert [segment.n for segment in segments] == [1, 2, 3, 4, 5]
+    assert all(segment.samples == 50 and segment.key_frames == 2 and segment.lost == 0 for segment in segments)
+    assert isinstance(told[-1], Ended)
+    assert [clock for s in segments for clock in clocks(folder / s.file)] == [BEGAN_MS + 40 * n for n in range(250)]
+    assert verify(folder).ok
+
+
+def test_a_lost_message_is_stated_in_its_segment(tmp_path: Path) -> None:
+    folder = create(tmp_path, header())
+    writer = SegmentWriter(folder, segment_s=2, min_free_bytes=0)
+    for n, item in enumerate(chunks(100)):
+        if n not in (30, 31, 32):
+            writer.take(item)
+    writer.end("stopped")
+    assert [segment.lost for segment in segments_of(folder)] == [3, 0]
+    assert any("3" in line for line in verify(folder).stated)
+
+
+def test_a_change_of_size_begins_a_new_segment_and_gives_two_clips(tmp_path: Path) -> None:
+    folder = create(tmp_path, header())
+    writer = SegmentWriter(folder, segment_s=10, min_free_bytes=0)
+    for item in [*chunks(50), *chunks(50, size=(320, 192), start=50)]:
+        writer.take(item)
+    writer.end("stopped")
+    assert [(s.width, s.height) for s in segments_of(folder)] == [(160, 96), (320, 192)]
+    clips = export(folder, tmp_path / "out" / "clip.mp4", BEGAN_MS, BEGAN_MS + 60_000)
+    assert [len(clocks(clip)) for clip in clips] == [50, 50]
+    assert all(verify(clip).ok for clip in clips)
+
+
+def test_the_seconds_before_the_event_come_first_in_a_clip(tmp_path: Path) -> None:
+    folder = create(tmp_path, header())
+    writer = SegmentWriter(folder, segment_s=10, min_free_bytes=0)
+    config_and_live = chunks(100, start=75)
+    _, early = units(75)
+    writer.take(config_and_live[0])
+    for item in config_and_live[1:30]:
+        writer.take(item)
+    for n in range(0, 75):
+        writer.take(chunk(MediaKind.MEDIA, media_message(early[n], 0, cached=True, pre_event=True)))
+    for item in config_and_live[30:]:
+        writer.take(item)
+    writer.end("stopped")
+    assert segments_of(folder)[0].pre_event
+    (clip,) = export(folder, tmp_path / "clip.mp4", BEGAN_MS, BEGAN_MS + 60_000)
+    shown = clocks(clip)
+    assert shown[0] == BEGAN_MS and shown[-1] == BEGAN_MS + 40 * 174
+    assert segments_of(folder)[-1].lost == 0
+
+
+@pytest.mark.parametrize("cut", [0, 1, 700, 5000, 12_345])
+def test_what_a_killed_recorder_leaves_is_kept_to_its_last_whole_fragment_and_the_loss_is_stated(tmp_path: Path, cut: int) -> None:
+    folder, _ = record(tmp_path, 240, end=False)
+    (left,) = folder.glob("*.open")
+    size = left.stat().st_size
+    with left.open("r+b") as file:
+        file.truncate(size - cut)
+    told_again: list[Entry] = []
+    losses = recover(tmp_path, lambda _, entry: told_again.append(entry))
+    assert len(losses) == 1 and losses[0].n == 5
+    assert [type(entry) for entry in told_again][-1] is Lost
+    result = verify(folder)
+    assert result.ok, result.problems
+    assert any("bytes could not be kept" in line for line in result.stated)
+    kept = segments_of(folder)
+    assert sum(segment.samples for segment in kept) >= 200
+    if kept[-1].recovered:
+        assert len(clocks(folder / kept[-1].file)) == kept[-1].samples
+    assert not recover(tmp_path)
+
+
+def test_an_open_segment_without_a_picture_is_removed_and_said_so(tmp_path: Path) -> None:
+    folder = create(tmp_path, header())
+    (folder / "000001.mp4.open").write_bytes(b"\x00\x00\x00\x20ftyp")
+    (loss,) = recover(tmp_path)
+    assert loss.bytes_dropped == 8
+    assert not list(folder.glob("*.open"))
+    assert verify(folder).ok
+
+
+def test_a_recording_continues_its_chain_after_recovery(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, 120, end=False)
+    recover(tmp_path)
+    writer = SegmentWriter(folder, segment_s=2, min_free_bytes=0)
+    for item in chunks(100, start=500):
+        writer.take(item)
+    writer.end("stopped")
+    assert verify(folder).ok
+    numbers = [entry.n for _, entry in read_lines(folder) if isinstance(entry, Segment)]
+    assert numbers == [1, 2, 3, 4, 5]
+
+
+def flip(path: Path, at: int) -> None:
+    body = bytearray(path.read_bytes())
+    body[at] ^= 1
+    path.write_bytes(body)
+
+
+def test_one_flipped_bit_in_a_segment_is_found(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    flip(folder / "000003.mp4", 5000)
+    result = verify(folder)
+    assert [(p.code, p.file) for p in result.problems] == [("hash_mismatch", "000003.mp4")]
+    with pytest.raises(Rejected) as caught:
+        export(folder, tmp_path / "clip.mp4", BEGAN_MS, BEGAN_MS + 60_000)
+    assert caught.value.code == "hash_mismatch"
+
+
+def test_a_removed_and_an_added_segment_are_found(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    (folder / "000002.mp4").rename(folder / "000009.mp4")
+    assert {p.code for p in verify(folder).problems} == {"missing", "unknown_file"}
+
+
+def test_a_rewritten_manifest_breaks_the_chain(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    lines = (folder / "segments.jsonl").read_bytes().split(b"\n")
+    del lines[1]
+    (folder / "segments.jsonl").write_bytes(b"\n".join(lines))
+    assert "chain_broken" in {p.code for p in verify(folder).problems}
+
+
+def test_a_manifest_made_anew_differs_from_the_change_chain(tmp_path: Path) -> None:
+    folder, told = record(tmp_path)
+    hashes = {entry.n: entry.sha256 for entry in told if isinstance(entry, Segment)}
+    assert verify(folder, expected=hashes).ok
+    forged, _ = record(tmp_path / "other", 200)
+    assert verify(forged).ok
+    assert "chain_mismatch" in {p.code for p in verify(forged, expected=hashes).problems}
+
+
+@pytest.mark.parametrize(("from_s", "to_s", "first", "last"), [(0, 100, 0, 249), (3.1, 5.9, 75, 149), (4.0, 5.0, 100, 124), (9.99, 10, 225, 249)])
+def test_a_clip_is_exact_to_the_group_of_pictures(tmp_path: Path, from_s: float, to_s: float, first: int, last: int) -> None:
+    folder, _ = record(tmp_path)
+    (clip,) = export(folder, tmp_path / "clip.mp4", BEGAN_MS + int(from_s * 1000), BEGAN_MS + int(to_s * 1000), now=NOW)
+    assert clocks(clip) == [BEGAN_MS + 40 * n for n in range(first, last + 1)]
+    result = verify(clip)
+    assert result.ok and result.kind == "clip"
+    assert result.first_wall_ms == BEGAN_MS + 40 * first
+
+
+def test_an_altered_clip_or_manifest_is_found(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    (clip,) = export(folder, tmp_path / "clip.mp4", BEGAN_MS, BEGAN_MS + 60_000)
+    flip(clip, clip.stat().st_size - 100)
+    assert [p.code for p in verify(clip).problems] == ["hash_mismatch"]
+    manifest = msgspec.json.decode(clip.with_suffix(".json").read_bytes())
+    import hashlib
+
+    manifest["sha256"] = hashlib.sha256(clip.read_bytes()).hexdigest()
+    clip.with_suffix(".json").write_bytes(msgspec.json.encode(manifest))
+    assert [p.code for p in verify(clip).problems] == ["samples_mismatch"]
+
+
+def test_a_time_without_recording_is_refused_by_name(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    with pytest.raises(Rejected) as caught:
+        export(folder, tmp_path / "clip.mp4", 0, 1000)
+    assert caught.value.code == "nothing_recorded"
+
+
+def test_a_disk_without_reserve_is_named_and_recording_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    told: list[Entry] = []
+    writer = SegmentWriter(create(tmp_path, header()), told.append, segment_s=2, min_free_bytes=10**18)
+    rows = chunks(100)
+    for item in rows[:40]:
+        writer.take(item)
+    assert writer.trouble == "disk_full"
+    assert [entry.code for entry in told if isinstance(entry, Interrupted)] == ["disk_full"]
+    writer._min_free, writer._retry_at = 0, 0
+    for item in rows[40:]:
+        writer.take(item)
+    writer.end("stopped")
+    (segment,) = [entry for entry in told if isinstance(entry, Segment)]
+    assert writer.trouble is None and segment.lost > 0 and segment.samples == 50
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_disk_that_really_fills_up_leaves_whole_segments_only(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not let us mount")
+    try:
+        told: list[Entry] = []
+        folder = create(disk, header())
+        writer = SegmentWriter(folder, told.append, segment_s=1, min_free_bytes=0)
+        for item in chunks(400):
+            writer.take(item)
+        assert writer.trouble == "disk_full"
+        writer.end("stopped")
+        result = verify(folder)
+        assert result.ok, result.problems
+        assert result.segments > 1
+        shutil.copytree(folder, tmp_path / "copy")
+        assert sum(len(clocks(tmp_path / "copy" / s.file)) for s in segments_of(folder)) == sum(s.samples for s in segments_of(folder))
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def policy(quota: int, days: int = 30) -> RetentionPolicy:
+    return msgspec.structs.replace(retention_policy(), quota_bytes=quota, keep_days=days)
+
+
+def test_over_the_quota_the_oldest_that_is_no_evidence_goes_first_and_every_deletion_is_reported(tmp_path: Path) -> None:
+    record(tmp_path, name="a-evidence")
+    plain, _ = record(tmp_path, name="b-plain")
+    sizes = [segment.size_bytes for segment in segments_of(plain)]
+    reported: list[tuple[str, Deleted]] = []
+    report = enforce_retention(tmp_path, policy(sum(sizes) * 2 - sizes[0] - 1), datetime.now(UTC), is_evidence=lambda h: h.recording_id == "a-evidence",
+                               deleted=lambda h, entry: reported.append((h.recording_id, entry)))
+    assert [(name, entry.n, entry.reason) for name, entry in reported] == [("b-plain", 1, "quota"), ("b-plain", 2, "quota")]
+    assert report.deleted_bytes == sizes[0] + sizes[1] and report.over_by_bytes == 0
+    assert not (plain / "000001.mp4").exists()
+    result = verify(plain)
+    assert result.ok and any("deleted by policy" in line for line in result.stated)
+
+
+def test_evidence_is_never_deleted_and_the_excess_is_reported(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    report = enforce_retention(tmp_path, policy(1), datetime.now(UTC) + timedelta(days=400), is_evidence=lambda h: True,
+                               deleted=lambda h, entry: pytest.fail("evidence was deleted"))
+    assert report.deleted_segments == 0 and report.over_by_bytes > 0
+    assert verify(folder).ok
+
+
+def test_after_the_days_of_the_policy_what_is_no_evidence_is_deleted(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    reported: list[str] = []
+    enforce_retention(tmp_path, policy(10**12), datetime.now(UTC) + timedelta(days=29), is_evidence=lambda h: False,
+                      deleted=lambda h, entry: reported.append(entry.reason))
+    assert reported == []
+    enforce_retention(tmp_path, policy(10**12), datetime.now(UTC) + timedelta(days=31), is_evidence=lambda h: False,
+                      deleted=lambda h, entry: reported.append(entry.reason))
+    assert reported == ["keep_days"] * 5
+    assert segments_of(folder) == []
