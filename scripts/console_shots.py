@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, sync_playwright
 
 SIZES = {"desktop": (1440, 900), "wall": (1920, 1080), "phone": (390, 844)}
 CHROMIUM_FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
@@ -90,7 +90,7 @@ def report(n: int, **fields: Any) -> dict[str, Any]:
     return {"id": f"{id[:8]}-{id[8:12]}-{id[12:16]}-{id[16:20]}-{id[20:]}", "kind": "initial", "occurred_at": at, **fields}
 
 
-REPORTS = [
+REPORTS: list[dict[str, Any]] = [
     {"title": "墩尚镇两车追尾", "place": {"text": "墩尚镇 S242", "lon": 119.04, "lat": 34.71}, "event_types": ["12H00"], "casualties": {"injured": 1}},
     {"title": "沙河镇食品厂多人腹泻", "place": {"text": "沙河镇工业集中区", "lon": 118.99, "lat": 34.77}, "event_types": ["13B00"],
      "casualties": {"poisoned": 11, "dead": 0}},
@@ -142,57 +142,63 @@ def scenes(ids: list[str]) -> list[Scene]:
         Scene("map", "/map", ".pin, .mark"),
         Scene("report", "/reports/new", "[data-test=report-form]"),
         Scene("phone-note", "/reports/new?phone=1", "[name=heard]"),
-        Scene("agents", "/agents", "table"),
-        Scene("quarantine", "/quarantine", "table"),
+        Scene("agents", "/agents", "main h1"),
+        Scene("quarantine", "/quarantine", "main h1"),
         Scene("system", "/system", "[data-test=part]"),
         Scene("account", "/account", "[data-test=account]"),
     ]
 
 
-def take(browser: Browser, hub: Hub, state: Any, scene: Scene, size: str, locale: str, theme: str, out: Path) -> list[str]:
-    """One picture; gives what was wrong."""
+def open_page(browser: Browser, hub: Hub, state: Any, size: str, locale: str, theme: str, faults: list[str]) -> Page:
+    """A signed-in page of one size, language and theme, that notes in `faults` what goes wrong in it."""
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, storage_state=state, locale="zh-CN" if locale == "zh" else "en-GB",
                                   is_mobile=size == "phone", has_touch=size == "phone", device_scale_factor=1)
     context.add_init_script(f"localStorage.setItem('tocsin.locale', '{locale}'); localStorage.setItem('tocsin.theme', '{theme}')")
     page = context.new_page()
-    faults: list[str] = []
+    own = (hub.address, hub.address.replace("http", "ws", 1), "data:", "blob:")
     page.on("console", lambda m: faults.append(f"{m.type}: {m.text}") if m.type == "error" else None)
     page.on("pageerror", lambda e: faults.append(f"error: {e}"))
-    page.on("request", lambda r: None if r.url.startswith((hub.address, hub.address.replace("http", "ws", 1), "data:", "blob:"))
-            else faults.append(f"asked another host: {r.url}"))
+    page.on("request", lambda r: None if r.url.startswith(own) else faults.append(f"asked another host: {r.url}"))
+    return page
+
+
+def take(page: Page, hub: Hub, scene: Scene, file: Path) -> str | None:
+    """One picture; gives what was wrong."""
     page.goto(hub.address + scene.path)
-    page.wait_for_selector(scene.ready, timeout=15_000)
+    try:
+        page.wait_for_selector(scene.ready, timeout=15_000)
+    except TimeoutError:
+        page.screenshot(path=str(file))
+        return f"{scene.ready} never appeared"
     if page.locator("[data-test=gl]").count():
         page.wait_for_timeout(1500)  # software WebGL draws its tiles; a picture has no event for that
-    page.screenshot(path=str(out / f"{scene.name}-{size}-{locale}-{theme}.png"))
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    if wide > 0:
-        faults.append(f"{wide} px wider than the window")
-    context.close()
-    return [f"{scene.name} {size} {locale}: {fault}" for fault in faults]
+    page.screenshot(path=str(file))
+    wide = int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+    return f"{wide} px wider than the window" if wide > 0 else None
 
 
 def walk(hub: Hub, out: Path, chromium: str, only: str | None) -> list[str]:
-    """All screens at all sizes in both languages, and two of them by daylight."""
+    """All screens at all sizes in both languages, and by daylight on the desk."""
     out.mkdir(parents=True, exist_ok=True)
     faults: list[str] = []
+    looks = [(size, locale, "dark") for size in SIZES for locale in ("zh", "en")] + [("desktop", "zh", "light")]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         first = browser.new_context()
-        page = sign_in(first, hub)
-        ids = fill(page)
+        ids = fill(sign_in(first, hub))
         state = first.storage_state()
         first.close()
-        for scene in scenes(ids):
-            if only and not re.search(only, scene.name):
-                continue
-            for size in SIZES:
-                for locale in ("zh", "en"):
-                    faults += take(browser, hub, state, scene, size, locale, "dark", out)
-            if scene.name in ("incidents", "incident"):
-                faults += take(browser, hub, state, scene, "desktop", "zh", "light", out)
-            print(scene.name, flush=True)
+        wanted = [scene for scene in scenes(ids) if not only or re.search(only, scene.name)]
+        for size, locale, theme in looks:
+            noted: list[str] = []
+            page = open_page(browser, hub, state, size, locale, theme, noted)
+            for scene in wanted:
+                fault = take(page, hub, scene, out / f"{scene.name}-{size}-{locale}-{theme}.png")
+                faults += [f"{scene.name} {size} {locale} {theme}: {what}" for what in [*noted, *([fault] if fault else [])]]
+                noted.clear()
+            page.context.close()
+            print(size, locale, theme, flush=True)
         browser.close()
     return faults
 

@@ -6,7 +6,7 @@ export function useChangeWords() {
   const { t, te } = useI18n()
 
   function kindWords(change: Change, locale: Locale): string {
-    const key = `changes.${change.kind.replace('.', '_')}`
+    const key = `kinds.${change.kind.replace(/\./g, '_')}`
     const own = change[locale]
     return te(key) ? t(key) : (own ?? change.kind)
   }

@@ -11,6 +11,8 @@ import type { Followed } from './mirror'
 export const STALE_AFTER_MS = 4_200
 const RECENT = 60
 const REFILL_MS = 3_000
+/** How long a page waits for the line before it reads without it: a proxy may stop sockets and let requests through. */
+const PATIENCE_MS = 1_500
 
 /** Whether a part of the hub does what it should. */
 export const isWell = (part: PartState): boolean => part.state === 'ok'
@@ -104,7 +106,8 @@ export const useLive = defineStore('live', () => {
   /** Keep a mirror in step from now on, beginning with a snapshot; call the returned function to let go. */
   function follow(mirror: Followed, failed?: (error: unknown) => void): () => void {
     mirrors.add(mirror)
-    if (close) refill(mirror, failed)
+    if (close && !fresh) refill(mirror, failed)
+    else if (close) setTimeout(() => mirrors.has(mirror) && !mirror.ready && refill(mirror, failed), PATIENCE_MS)
     return () => mirrors.delete(mirror)
   }
 
