@@ -459,8 +459,14 @@ def facts_of_draft(draft: Mapping[str, object], *, zone: tzinfo) -> IncidentFact
         if isinstance(s, Mapping) and s.get("role", "involved") in _AT_THE_SCENE
     ]
     place = draft.get("place")
-    message = {**draft, "hazmat": loads, "place": {"text": place} if isinstance(place, str) else place}
-    return facts_of_report(message, zone=zone)
+    message = {**draft, "hazmat": loads, "place": {"text": place} if isinstance(place, str) else place, "occurred_at": None}
+    facts = facts_of_report(message, zone=zone)
+    said_at = draft.get("occurred_at")
+    if not isinstance(said_at, str):
+        return facts
+    at = datetime.fromisoformat(said_at)  # a text may say the day alone, and means local time where it gives no offset
+    local = at.astimezone(zone) if at.tzinfo else at
+    return msgspec.structs.replace(facts, month=local.month, hour=local.hour if "T" in said_at else None)
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -129,3 +129,12 @@ def test_a_triage_draft_becomes_facts_without_the_products_of_the_event() -> Non
     assert facts.hazmat == (Load(un="1005", name="液氨", container="road_tanker", leak=True),)
     assert facts.place.text == "G204 赣马镇段"
     assert (facts.grade, facts.hour, facts.casualties.injured, facts.casualties.dead) == (None, None, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "hour", "month"),
+    [("2026-11-24", None, 11), ("2026-11-24T07:30", 7, 11), ("2026-11-30T23:30:00Z", 7, 12), ("2026-11-24T07:30:00+08:00", 7, 11)],
+)
+def test_a_draft_s_time_may_be_a_day_or_local_or_have_an_offset(said: str, hour: int | None, month: int) -> None:
+    facts = facts_of_draft({**DRAFT, "occurred_at": said}, zone=SHANGHAI)
+    assert (facts.hour, facts.month) == (hour, month)
