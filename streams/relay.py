@@ -138,7 +138,7 @@ class Line(Protocol):
 class Viewer:
     """One viewer's queue: iterate over it for chunks; the iteration ends when it is cut, and `ended` says why.
 
-    Never holds more than the limit: on overflow everything waiting is dropped (counted) and it goes on at the next key frame.
+    Never holds more than the limit (or init and one picture, where that is more): on overflow everything waiting is dropped (counted) and it goes on at the next key frame.
     """
 
     def __init__(self, name: str, quality: str, pre_event_s: float, fragment_s: float, limit_bytes: int) -> None:
@@ -177,7 +177,7 @@ class Viewer:
             self._skipping = False
         self._queue.append(chunk)
         self._size += len(chunk.message)
-        if self._size > self._limit:
+        if self._size > self._limit and len(self._queue) > 2:
             self._overflow()
         self._wake.set()
 
