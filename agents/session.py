@@ -32,7 +32,11 @@ log = logging.getLogger("tocsin.agent")
 VERSION: Final = "0.1.0"
 _OUTBOX_LOOK_S: Final = 0.5
 """How often the outbox is asked whether another process wrote to it (our own choice: it costs a page read)."""
+_INCOMING: Final = 10_000
+"""Messages from the hub waiting in memory; beyond that they are dropped, and the resend brings the receipt again."""
 _FAREWELL_S: Final = 2.0
+_STEADY_S: Final = 5.0
+"""A connection that lasted so long was a good one: the pauses begin anew (our own choice; two that share an id would else fight at full speed)."""
 _PRESENCE_PAUSE_S: Final = 1.0
 T = TypeVar("T")
 
@@ -112,6 +116,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._awaited: dict[str, asyncio.Future[wire.Receipt]] = {}
         self._attempts = 0
+        self._line_up_s: float | None = None
         self._error: str | None = None
         self._since = datetime.now(UTC)
 
@@ -185,6 +190,9 @@ class Session:
             self._attempts += 1
             self.counts["connection_attempts"] += 1
             error = await self._converse_once(group)
+            if self._line_up_s is not None and time.monotonic() - self._line_up_s >= _STEADY_S:
+                self._attempts = 1
+            self._line_up_s = None
             if self._stop.is_set():
                 break
             self._changed(error)
@@ -211,7 +219,7 @@ class Session:
             await client.subscribe(self._topics.down(self.settings.agent_id, "#"), qos=1)
             await self._publish_presence(client)
             line = _Line(client)
-            self._attempts = 0
+            self._line_up_s = time.monotonic()
             self.counts["connections"] += 1
             self._window.link_is_back(time.monotonic())
             self._line = line
@@ -247,6 +255,7 @@ class Session:
             self.settings.mqtt_host, self.settings.mqtt_port, username=agent_id, password=self._password, identifier=agent_id,
             protocol=aiomqtt.ProtocolVersion.V311, clean_session=False, will=will, tls_context=self._tls,
             timeout=self.settings.ack_timeout_s, keepalive=self.settings.keepalive_s, max_inflight_messages=2 * self.settings.window + 8,
+            max_queued_incoming_messages=_INCOMING,
         )
         client.pending_calls_threshold = 4 * self.settings.window + 32
         return client
