@@ -1,0 +1,114 @@
+"""Conditions and results in Chinese and English."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plans.facts import (
+    FIELDS,
+    VALUE_ZH,
+    IncidentFacts,
+    reader,
+)
+from plans.match.result import ConditionState, State
+from plans.model import (
+    AtLeast,
+    AtMost,
+    Flag,
+    GradeAtLeast,
+    Hours,
+    Inside,
+    Leaf,
+    Months,
+    Near,
+    OneOf,
+    Plan,
+    PlanKind,
+    RoadSection,
+    Under,
+    Warned,
+    fields_of,
+)
+
+
+def describe(leaf: Leaf) -> tuple[str, str]:
+    """A condition in Chinese and English."""
+    match leaf:
+        case Under():
+            codes = "、".join((*leaf.codes, *leaf.families))
+            return f"事件类型属于 {codes}", f"event type under {', '.join((*leaf.codes, *leaf.families))}"
+        case OneOf():
+            spec = FIELDS[leaf.field]
+            return f"{spec.zh}为{'、'.join(VALUE_ZH.get(v, v) for v in leaf.values)}", f"{spec.en} is {' or '.join(leaf.values)}"
+        case Flag():
+            spec = FIELDS[leaf.field]
+            return f"{'' if leaf.value else '未'}{spec.zh}", f"{'' if leaf.value else 'no '}{spec.en}"
+        case AtLeast():
+            spec = FIELDS[leaf.field]
+            return f"{spec.zh} ≥ {leaf.value:g}", f"{spec.en} ≥ {leaf.value:g}"
+        case AtMost():
+            spec = FIELDS[leaf.field]
+            return f"{spec.zh} ≤ {leaf.value:g}", f"{spec.en} ≤ {leaf.value:g}"
+        case GradeAtLeast():
+            return f"事件等级达到{leaf.grade}", f"grade {leaf.grade} or graver"
+        case Inside():
+            return f"位于{leaf.name}范围内", f"inside {leaf.name}"
+        case Near():
+            return f"距{leaf.name} {leaf.within_m:g} 米以内", f"within {leaf.within_m:g} m of {leaf.name}"
+        case RoadSection():
+            if leaf.from_km is None and leaf.to_km is None:
+                return f"在 {leaf.road} 上", f"on {leaf.road}"
+            low, high = leaf.from_km or 0, "终点" if leaf.to_km is None else f"K{leaf.to_km:g}"
+            return f"在 {leaf.road} K{low:g}–{high}", f"on {leaf.road} km {low:g}–{'end' if leaf.to_km is None else f'{leaf.to_km:g}'}"
+        case Months():
+            return f"{leaf.first}月至{leaf.last}月", f"month {leaf.first} to {leaf.last}"
+        case Hours():
+            return f"{leaf.first}时至{leaf.last}时", f"hour {leaf.first} to {leaf.last}"
+        case Warned():
+            kinds = "、".join(VALUE_ZH.get(k, k) for k in leaf.kinds) or "任一"
+            return f"{kinds}预警达到{VALUE_ZH[leaf.colour]}", f"{', '.join(leaf.kinds) or 'any'} warning of {leaf.colour} or graver"
+
+
+def shown(leaf: Leaf, facts: IncidentFacts) -> str | None:
+    parts: list[str] = []
+    for path in fields_of(leaf):
+        for value in reader(path)(facts):
+            parts.append(_show(value))
+    return "、".join(parts) if parts else None
+
+
+def _show(value: object) -> str:
+    match value:
+        case bool():
+            return "是 yes" if value else "否 no"
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ", ".join(f"{v.kind} {v.colour}" if hasattr(v, "colour") else f"{v:.6g}" for v in value) or "无 none"
+        case _:
+            return str(value)
+
+
+def asked_field(leaf: Leaf, facts: IncidentFacts) -> str:
+    fields = fields_of(leaf)
+    if isinstance(leaf, RoadSection) and facts.place.road is not None and len(fields) > 1:
+        return fields[1]
+    return fields[0]
+
+
+def sentence(plan: Plan, state: int, score: float, conditions: Sequence[ConditionState]) -> tuple[str, str]:
+    if plan.kind is PlanKind.GENERAL:
+        return "总体预案适用于所有突发事件，列在最后。", "The general plan covers every incident and stands last."
+    held = [c for c in conditions if c.state is State.SATISFIED and not c.negated and not c.support]
+    extra = [c for c in conditions if c.state is State.SATISFIED and c.support]
+    still = [c for c in conditions if c.state is State.UNKNOWN and not c.support]
+    failed = [c for c in conditions if c.state is State.UNSATISFIED and not c.support]
+    zh = {1: "适用：", 0: "可能适用：", -1: "不适用："}[state] + ("；".join(c.zh for c in held) or "尚无条件得到满足")
+    en = {1: "Applies: ", 0: "May apply: ", -1: "Does not apply: "}[state] + ("; ".join(c.en for c in held) or "no condition is met yet")
+    if state < 0 and failed:
+        zh, en = zh + f"。不满足：{'；'.join(c.zh for c in failed)}", en + f". Not met: {'; '.join(c.en for c in failed)}"
+    if state == 0 and still:
+        zh, en = zh + f"。待核实：{'；'.join(c.zh for c in still)}", en + f". Still unknown: {'; '.join(c.en for c in still)}"
+    if extra:
+        zh, en = zh + f"。佐证：{'；'.join(c.zh for c in extra)}", en + f". Also: {'; '.join(c.en for c in extra)}"
+    return f"{zh}（{score:g} 分）。", f"{en} ({score:g} points)."
