@@ -1,8 +1,8 @@
 """`tocsin bench access`: what the checks cost. The list of 50 incidents among a million as a department sees it, against the same list with
 the policy off; and one decision of `may`.
 
-Off: the rows of the page, decoded and encoded. On: the SQL condition, then for every row the thing, `may`, the mask, encoded. For departments
-that see much, a tenth, one in a hundred, one in ten thousand and nothing; `list_ratio` is the worst of those that share in incidents day by day.
+Off: the rows of the page, decoded and encoded. On: what the actor may see with its tier, decoded, masked, encoded. For departments that see
+all, a tenth, one in a hundred, one in ten thousand and nothing; `list_ratio` is the worst of those that have a full page.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from hub.domain.masking import mask
 from hub.domain.report import PlaceView
 from hub.domain.sharing import Assignment, SharingDocument, packaged_sharing
 from hub.store import Store
-from hub.store.access import incident_things
 from hub.store.bulk import insert_rows
 from hub.store.reports import insert_incidents, list_incidents
 from hub.store.schema_people import audience, audience_department, incident_audience
@@ -62,12 +61,13 @@ async def run(progress: Callable[[str], None], size: int = 0) -> dict[str, Any]:
             await _fill(store, size, progress)
             progress("列表 / lists")
             actors = {name: _responder(policy, f"dept-{name}") for name in DENSITIES}
+            shown = {name: await _count(store, actor) for name, actor in actors.items()}
             off_ms, on_ms = await _lists(store, actors, sharing)
     progress("may")
     figures: dict[str, Any] = {"list_ratio": 0.0, "may_us": _may_us(policy), "incidents": size, "list_off_ms": off_ms}
     for name, ms in on_ms.items():
-        figures |= {f"list_{name}_ms": ms, f"list_{name}_ratio": ms / off_ms}
-    figures["list_ratio"] = max(figures[f"list_{name}_ratio"] for name in ("much", "tenth", "hundredth"))
+        figures |= {f"list_{name}_ms": ms, f"list_{name}_ratio": ms / off_ms, f"list_{name}_shown": shown[name]}
+    figures["list_ratio"] = max(figures[f"list_{name}_ratio"] for name in ("much", "tenth", "hundredth", "rare") if shown[name] == 50)
     return figures
 
 
@@ -109,6 +109,11 @@ def _incident(number: int, at: str) -> IncidentView:
     )
 
 
+async def _count(store: Store, actor: Actor) -> int:
+    async with store.read() as conn:
+        return len(await list_visible_incidents(conn, actor, NOW, limit=50))
+
+
 async def _lists(store: Store, actors: dict[str, Actor], sharing: SharingDocument) -> tuple[float, dict[str, float]]:
     """Milliseconds (median) of the list off and on, taken in turns so that a busy machine slows both."""
 
@@ -120,14 +125,7 @@ async def _lists(store: Store, actors: dict[str, Actor], sharing: SharingDocumen
         async def ask() -> None:
             async with store.read() as conn:
                 found = await list_visible_incidents(conn, actor, NOW, limit=50)
-                things = await incident_things(conn, [view.id for view in found])
-            shown = []
-            for view in found:
-                decision = may(actor, Action.INCIDENT_READ, things[view.id], NOW)
-                if decision.allowed:
-                    shown.append(mask(view, decision.tier, sharing.fields))
-            assert len(shown) == len(found)
-            msgspec.json.encode(shown)
+            msgspec.json.encode([mask(view, tier, sharing.fields) for view, tier in found])
 
         return ask
 

@@ -10,10 +10,11 @@ from hub.domain.access import HUB, Action, Decision, Thing, Tier
 from hub.domain.change import Change
 from hub.domain.incident import Act, IncidentState, IncidentView, MergeProposal
 from hub.domain.report import ReportView
-from hub.store.access import Policies, incident_thing, visible_incidents
+from hub.store.access import Policies, incident_thing
 from hub.store.changes import changes_of_incident
 from hub.store.desk import act_on, decide_proposals, grade, note, proposals_of, take
-from hub.store.reports import get_incident, list_incidents, reports_of
+from hub.store.reports import get_incident, reports_of
+from hub.store.visible import Filters, list_visible_incidents
 from hub.web.route import Ask, Done, NotFound, Route
 from hub.web.seen import changes_seen, incidents_seen, masked
 
@@ -120,12 +121,12 @@ async def listing(ask: Ask) -> IncidentPage:
     ask.require(Action.INCIDENT_LIST, HUB)
     query: ListQuery = ask.query
     seq = await ask.store.head()
+    filters = Filters(state=query.state, acknowledged=query.acknowledged, drill=query.drill, text=query.q, open_only=query.open)
     async with ask.store.read() as conn:
-        items = await list_incidents(
-            conn, where=visible_incidents(ask.actor, ask.now), state=query.state, acknowledged=query.acknowledged, drill=query.drill,
-            before=query.before, text=query.q, open_only=query.open, limit=query.limit)
-        shown = await incidents_seen(ask, conn, items)
-    return IncidentPage(items=shown, next=items[-1].number if len(items) == query.limit else None, seq=seq)
+        policies = await ask.hub.policies.read(conn)
+        items = await list_visible_incidents(conn, ask.actor, ask.now, before=query.before, limit=query.limit, filters=filters)
+    shown = [masked(policies, view, tier) for view, tier in items]
+    return IncidentPage(items=shown, next=items[-1].view.number if len(items) == query.limit else None, seq=seq)
 
 
 _PAGE_ACTS = (Action.INCIDENT_TAKE, Action.INCIDENT_VERIFY, Action.INCIDENT_CLOSE, Action.INCIDENT_REOPEN, Action.INCIDENT_MERGE,

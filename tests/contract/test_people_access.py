@@ -32,6 +32,7 @@ from hub.store.reports import insert_incidents
 from hub.store.schema import incident
 from hub.store.schema_people import person
 from hub.store.sharing import end_shares, grant, share_by_policy
+from hub.store.visible import Filters, list_visible_incidents
 from tests.support.district import HOUR, NOW, POLICY, incident_view, one, post
 from tests.support.district import person as actor_with
 from tests.support.stores import clock, postgres_server, store, store_url  # noqa: F401 fixtures
@@ -186,3 +187,22 @@ def test_permits_are_values_that_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         permit.whole = True  # type: ignore[misc]
     assert isinstance(permit, Permit) and utc_text(NOW)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_pages_of_the_list_hold_what_may_permits_at_its_tier_whatever_the_filters(store: Store, seed: int) -> None:  # noqa: F811
+    rng = random.Random(100 + seed)
+    async with store.transaction() as tx:
+        await fill(tx, rng, 90)
+    async with store.read() as conn:
+        rows = (await conn.execute(select(incident.c.id, incident.c.number, incident.c.state, incident.c.view).order_by(incident.c.number.desc()))).all()
+        things = await incident_things(conn, [row.id for row in rows])
+        for _ in range(40):
+            actor, limit = random_actor(rng), rng.choice([1, 3, 7, 200])
+            before, state = rng.choice([None, 1, 2, 40, 91]), rng.choice([None, "verified", "closed"])
+            text = rng.choice([None, "事件1", "%", "事件_"])
+            expected = [(row.id, may(actor, Action.INCIDENT_READ, things[row.id], NOW).tier) for row in rows
+                        if may(actor, Action.INCIDENT_READ, things[row.id], NOW).allowed and (before is None or row.number < before)
+                        and state in (None, row.state) and (text is None or text in row.view)]
+            found = await list_visible_incidents(conn, actor, NOW, before=before, limit=limit, filters=Filters(state=state, text=text))
+            assert [(seen.view.id, seen.tier) for seen in found] == expected[:limit], (actor.posts, before, state, text, limit)
