@@ -18,7 +18,7 @@ import msgspec
 import typer
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hub.errors import Rejected
 from plans import load
@@ -104,7 +104,7 @@ def list_plans(folder: _Folder = load.CATALOGUE, as_json: _Json = False) -> None
         keys = ("id", "version", "kind", "status", "title", "source", "valid_from", "valid_until")
         _print_json([{k: getattr(p, k) for k in keys} | {"tasks": len(p.tasks)} for p in plans])
         return
-    table = Table("id", "版 v", "类 kind", "名称 title", "任务 tasks", "状态 status", "有效至 until", "依据 source")
+    table = Table(Column("id", no_wrap=True), "版 v", "类 kind", "名称 title", "任务 tasks", "状态 status", "有效至 until", "依据 source")
     for p in plans:
         until = str(p.valid_until or "—")
         table.add_row(

@@ -35,8 +35,8 @@ def describe(leaf: Leaf) -> tuple[str, str]:
     """A condition in Chinese and English."""
     match leaf:
         case Under():
-            codes = "、".join((*leaf.codes, *leaf.families))
-            return f"事件类型属于 {codes}", f"event type under {', '.join((*leaf.codes, *leaf.families))}"
+            names = leaf.codes or leaf.families  # families say the same as the codes, for drafts without any
+            return f"事件类型属于 {'、'.join(names)}", f"event type under {', '.join(names)}"
         case OneOf():
             spec = FIELDS[leaf.field]
             return f"{spec.zh}为{'、'.join(VALUE_ZH.get(v, v) for v in leaf.values)}", f"{spec.en} is {' or '.join(leaf.values)}"
