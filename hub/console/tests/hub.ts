@@ -171,6 +171,7 @@ export class PretendHub {
     if (url.pathname === '/api/v1/obligations') {
       return { status: 200, body: { items: this.get(url.searchParams.get('incident_id')!).obligations, next: null, seq: this.seq } }
     }
+    if (url.pathname === '/api/v1/classified') return { status: 200, body: { items: [] } }
     if (url.pathname === '/api/v1/session') return { status: 200, body: this.session() }
     return { status: 404, body: { code: 'not_found', message: { zh: '没有', en: 'nothing' } } }
   }

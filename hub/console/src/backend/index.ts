@@ -1,8 +1,8 @@
 // Every question the console can put to the hub, by noun. The only folder with fetch and WebSocket.
 import { ask, get, post, type Query } from './http'
 import type {
-  AgentView, Change, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, OpenSession, Page, Quarantined, Readiness, Receipt, Report,
-  ReportView, Session,
+  Account, AgentView, Appointment, Change, ClassifiedHit, Department, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, OpenSession, Page, PersonRow, Post, Quarantined, Readiness, Receipt, Report,
+  ReportView, Session, ShareRow, Shares, Tier,
 } from './types'
 
 export { onSignedOut, Refused, Unreachable } from './http'
@@ -54,6 +54,34 @@ export const quarantine = {
 
 export const obligations = {
   list: (query: Query = {}) => get<Page<Obligation>>('/api/v1/obligations', query),
+}
+
+export const organisation = {
+  whole: () => get<{ departments: Department[]; posts: Post[]; seq: number }>('/api/v1/organisation'),
+  people: (after = '') => get<{ items: PersonRow[]; next: string | null }>('/api/v1/people', { after }),
+  person: (id: string) => get<{ person: PersonRow; appointments: Appointment[] }>(`/api/v1/people/${encodeURIComponent(id)}`),
+  addPerson: (body: { name: string; phone: string; department_id: string | null }) => post<PersonRow>('/api/v1/people', body),
+  appoint: (body: { person_id: string; post_id: string; reason: string }) => post<Appointment>('/api/v1/appointments', body),
+  release: (id: string, reason: string) => post<unknown>(`/api/v1/appointments/${encodeURIComponent(id)}/release`, { reason }),
+  leave: (id: string, reason: string) => post<{ successors: Record<string, string | null> }>(`/api/v1/people/${encodeURIComponent(id)}/leave`, { reason }),
+  classified: (texts: Record<string, string>) => post<{ items: ClassifiedHit[] }>('/api/v1/classified', { texts }),
+}
+
+export const accounts = {
+  list: () => get<{ items: Account[] }>('/api/v1/accounts'),
+  open: (person_id: string, login: string) => post<Account>('/api/v1/accounts', { person_id, login }),
+  link: (id: string) => post<{ path: string; expires_in_s: number }>(`/api/v1/accounts/${encodeURIComponent(id)}/link`),
+  close: (id: string) => post<unknown>(`/api/v1/accounts/${encodeURIComponent(id)}/close`),
+  reopen: (id: string) => post<unknown>(`/api/v1/accounts/${encodeURIComponent(id)}/reopen`),
+}
+
+export const sharing = {
+  of: (incident_id: string) => get<Shares>(`/api/v1/incidents/${encodeURIComponent(incident_id)}/shares`),
+  share: (incident_id: string, body: { department_id: string; tier: Tier; until_at: string; reason: string }) =>
+    post<ShareRow>(`/api/v1/incidents/${encodeURIComponent(incident_id)}/shares`, body),
+  end: (incident_id: string, share_id: string, reason: string) =>
+    post<unknown>(`/api/v1/incidents/${encodeURIComponent(incident_id)}/shares/${encodeURIComponent(share_id)}/end`, { reason }),
+  seen: (incident_id: string) => post<unknown>(`/api/v1/incidents/${encodeURIComponent(incident_id)}/seen`),
 }
 
 export const hub = {

@@ -323,6 +323,103 @@ export interface Session {
   now: string
 }
 
+export type Tier = 'lead' | 'assist' | 'informed'
+
+export interface Department {
+  id: string
+  kind: 'desk' | 'department' | 'town' | 'zone' | 'company'
+  zh: string
+  en: string
+  parent_id: string | null
+  adcode: string | null
+  active: boolean
+}
+
+export interface Post {
+  id: string
+  role: string
+  scope: string
+  zh: string
+  en: string
+  department_id: string | null
+  enterprise_id: string | null
+  substitute_id: string | null
+  active: boolean
+}
+
+export interface PersonRow {
+  id: string
+  name: string
+  phone: string
+  email: string
+  department_id: string | null
+  enterprise_id: string | null
+  left_at: string | null
+}
+
+export interface Appointment {
+  id: string
+  person_id: string
+  post_id: string
+  from_at: string
+  until_at: string | null
+  reason: string
+  ended_at: string | null
+}
+
+export interface Account {
+  id: string
+  person_id: string
+  login: string
+  has_password: boolean
+  has_second_factor: boolean
+  external: boolean
+  disabled: boolean
+  created_at: string
+}
+
+/** One share of an incident: with whom, how much, since when, until when, by whom and why. */
+export interface ShareRow {
+  id: string
+  incident_id: string
+  department_id: string
+  tier: Tier
+  origin: string
+  from_at: string
+  until_at: string | null
+  reason: string
+  by: string
+  by_department_id: string | null
+  ended_at: string | null
+  ended_reason: string
+}
+
+/** Who was told of an incident and who has read it; without a person: the department as such. */
+export interface ReadReceipt {
+  incident_id: string
+  department_id: string
+  person_id: string | null
+  told_at: string | null
+  told_by: string | null
+  seen_at: string | null
+}
+
+export interface Shares {
+  items: { share: ShareRow; badge: Bilingual }[]
+  receipts: ReadReceipt[]
+  unread: string[]
+}
+
+/** Where a text looks classified: the field, the characters, what to do about it. */
+export interface ClassifiedHit {
+  field: string
+  start: number
+  end: number
+  severity: string
+  zh: string
+  en: string
+}
+
 /** One open session of an account. */
 export interface OpenSession {
   id: string

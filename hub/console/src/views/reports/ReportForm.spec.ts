@@ -18,6 +18,8 @@ beforeEach(async () => {
 })
 afterEach(() => vi.unstubAllGlobals())
 
+const filed = () => hub.asked.filter((one) => one.method === 'POST' && one.path.startsWith('/api/v1/reports'))
+
 async function open(path = '/reports/new') {
   const blank = { template: '<i/>' }
   const router = createRouter({
@@ -56,7 +58,7 @@ describe('the report form', () => {
     hub.answerNext('POST', '/api/v1/reports', 201, { id: 'x', status: 'stored', receipt_no: '20261123-000042', stored_at: hub.at(), seq: 5, incident_id: 'i' })
     await second.get('form').trigger('submit')
     await flushPromises()
-    const sent = hub.asked.filter((one) => one.method === 'POST').map((one) => (one.body as { id: string }).id)
+    const sent = filed().map((one) => (one.body as { id: string }).id)
     expect(sent).toHaveLength(2)
     expect(sent[0]).toBe(sent[1])
     expect(second.get('[data-test=receipt]').text()).toContain('20261123-000042')
@@ -73,6 +75,25 @@ describe('the report form', () => {
     expect((fresh.get('[name=title]').element as HTMLInputElement).value).toBe('')
   })
 
+  it('does not send what looks classified; what only may be is sent once somebody says that it is not', async () => {
+    const form = await open()
+    await form.get('[name=title]').setValue('机密 部署')
+    const hit = { field: 'title', start: 0, end: 2, zh: '密级标志', en: 'a marking' }
+    hub.answerNext('POST', '/api/v1/classified', 200, { items: [{ ...hit, severity: 'refuse' }] })
+    await form.get('form').trigger('submit')
+    await flushPromises()
+    expect(form.get('[data-test=classified]').text()).toContain('“机密”')
+    expect(form.find('[data-test=classified] button').exists()).toBe(false)
+    expect(filed()).toEqual([])
+    hub.answerNext('POST', '/api/v1/classified', 200, { items: [{ ...hit, severity: 'warn' }] })
+    await form.get('form').trigger('submit')
+    await flushPromises()
+    hub.answerNext('POST', '/api/v1/reports', 201, { id: 'x', status: 'stored', receipt_no: '1', stored_at: hub.at(), seq: 5, incident_id: 'i' })
+    await form.get('[data-test=classified] button').trigger('click')
+    await flushPromises()
+    expect(filed()).toHaveLength(1)
+  })
+
   it('stamps the time of the call when a telephone note begins, and files it as a telephone note', async () => {
     const form = await open('/reports/new?phone=1')
     expect((form.get('[name=heard]').element as HTMLInputElement).value).toMatch(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$/)
@@ -81,7 +102,7 @@ describe('the report form', () => {
     hub.answerNext('POST', '/api/v1/reports', 201, { id: 'x', status: 'stored', receipt_no: '1', stored_at: hub.at(), seq: 5, incident_id: 'i' })
     await form.get('form').trigger('submit')
     await flushPromises()
-    const sent = hub.asked.find((one) => one.method === 'POST')!
+    const sent = filed()[0]!
     expect(sent.path).toBe('/api/v1/reports?channel=phone')
     expect(sent.body).toMatchObject({ reporter: { name: '李明' }, heard_at: expect.stringMatching(/\+08:00$/) as string })
   })
