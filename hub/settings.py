@@ -49,6 +49,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The port the embedded broker listens on (0: any free one)."""
     broker_tls_port: Port = 0
     """The embedded broker's TLS port (0: none)."""
+    broker_tls_client_certs: bool = False
+    """Does the TLS port of the embedded broker ask every agent for a certificate of the hub's CA?"""
     broker_user: str = "hub"
     """The hub's user name at an external broker."""
     broker_password_file: str = ""
@@ -77,6 +79,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The space that recordings may take before the oldest that are no evidence go."""
     recording_days: Annotated[int, Meta(ge=1)] = 30
     """How long recordings are kept (国务院令799 第17条: not under 30 days)."""
+    audit_head_file: str = ""
+    """A further file (on another machine's share, or write-once) that gets each daily signed head of the chain; empty: none."""
+    audit_head_url: str = ""
+    """Another system that gets each daily signed head by POST; empty: none."""
     audit_days: Annotated[int, Meta(ge=180)] = 400
     """How long the audit trail is kept (not under 180 days)."""
     tile_url: str = ""
