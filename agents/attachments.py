@@ -24,7 +24,7 @@ import aiohttp
 from agents.outbox import Outbox, Upload
 from agents.settings import AgentSettings, basic_credential
 from hub import wire
-from hub.errors import Rejected
+from hub.errors import Rejected, Unavailable
 
 log = logging.getLogger("tocsin.agent")
 
@@ -98,7 +98,7 @@ class Uploader:
                     moved = await self._one_round(http)
                     failures = 0
                     pause_s = _LOOK_S if not moved else 0.0
-                except TryLater as error:
+                except (TryLater, Unavailable) as error:
                     failures += 1
                     self.counts["upload_retries"] += 1
                     longest_s = min(self.settings.upload_retry_longest_s, 0.5 * 2.0 ** min(failures, 20))

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from hub import wire
@@ -145,8 +146,9 @@ class Outbox:
     costs a second delivery, which the hub folds by id.
     """
 
-    def __init__(self, path: Path, bounds: Bounds | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, bounds: Bounds | None = None, clock: Clock | None = None, *, lock_wait_s: float = 10.0) -> None:
         self.path = path
+        self._lock_wait_s = lock_wait_s
         self.bounds = bounds or Bounds()
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
@@ -161,7 +163,7 @@ class Outbox:
             raise
 
     def _open(self, synchronous: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=self._lock_wait_s, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA journal_size_limit=67108864")
@@ -240,17 +242,26 @@ class Outbox:
                 retry_after_s=60.0,
             )
 
-    def take(self, limit: int, *, urgent_only: bool = False) -> list[Entry]:
-        """Mark up to `limit` waiting messages as sent and return them, urgent first, then in the order of acceptance."""
-        with self._transaction(self._relaxed) as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM message WHERE state = 'queued' AND urgent >= ? ORDER BY urgent DESC, seq LIMIT ?",  # noqa: S608
-                (int(urgent_only), limit),
-            ).fetchall()
-            now = utc_text(self._clock.now())
-            connection.executemany(
-                "UPDATE message SET state = 'sent', attempts = attempts + 1, sent_at = ? WHERE seq = ?", [(now, row[0]) for row in rows]
-            )
+    def take(self, limit: int, *, urgent_only: bool = False, skip: Iterable[str] = ()) -> list[Entry]:
+        """Mark up to `limit` waiting messages as sent and return them, urgent first, then in the order of acceptance.
+
+        Where the disk takes no mark they are returned all the same, since a full disk must not hold back what is on it; `skip` then
+        keeps out what was given out before.
+        """
+        wanted = (
+            f"SELECT {_COLUMNS} FROM message WHERE state = 'queued' AND urgent >= ?"  # noqa: S608
+            " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY urgent DESC, seq LIMIT ?"
+        )
+        values = (int(urgent_only), msgspec.json.encode(list(skip)).decode(), limit)
+        try:
+            with self._transaction(self._relaxed) as connection:
+                rows = connection.execute(wanted, values).fetchall()
+                now = utc_text(self._clock.now())
+                connection.executemany(
+                    "UPDATE message SET state = 'sent', attempts = attempts + 1, sent_at = ? WHERE seq = ?", [(now, row[0]) for row in rows]
+                )
+        except Unavailable:
+            rows = self._read(wanted.replace("= 'queued'", "IN ('queued', 'sent')"), values)
         return [_entry(row) for row in rows]
 
     def sent_again(self, ids: Iterable[str]) -> None:

@@ -131,8 +131,9 @@ def status_writer(folder: Path) -> Callable[[LinkState], None]:
 
     def write(state: LinkState) -> None:
         part = path.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(state))
-        part.replace(path)
+        with contextlib.suppress(OSError):  # a full disk must not end the agent for the sake of its status
+            part.write_bytes(msgspec.json.encode(state))
+            part.replace(path)
 
     return write
 

@@ -6,6 +6,7 @@ It keeps nothing of its own: whatever must survive stands in the outbox. Video h
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import ssl
@@ -35,6 +36,8 @@ _OUTBOX_LOOK_S: Final = 0.5
 _INCOMING: Final = 10_000
 """Messages from the hub waiting in memory; beyond that they are dropped, and the resend brings the receipt again."""
 _FAREWELL_S: Final = 2.0
+_UNRECORDED: Final = 10_000
+"""Receipts kept in memory while the disk takes none."""
 _STEADY_S: Final = 5.0
 """A connection that lasted so long was a good one: the pauses begin anew (our own choice; two that share an id would else fight at full speed)."""
 _PRESENCE_PAUSE_S: Final = 1.0
@@ -114,6 +117,8 @@ class Session:
         self._changed_presence = asyncio.Event()
         self._line: _Line | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._requeued = False
+        self._unrecorded: dict[str, wire.Receipt] = {}
         self._awaited: dict[str, asyncio.Future[wire.Receipt]] = {}
         self._attempts = 0
         self._line_up_s: float | None = None
@@ -126,7 +131,7 @@ class Session:
 
     async def run(self) -> None:
         """Talk to the hub until `stop`; raises only on bugs."""
-        await asyncio.to_thread(self.outbox.requeue_sent)
+        await self._requeue()
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(self._pump(group), name="agent-pump"),
@@ -291,13 +296,8 @@ class Session:
         limit, urgent_only = self._window.room(time.monotonic())
         if limit == 0:
             return
-        try:
-            entries = await asyncio.to_thread(self.outbox.take, limit, urgent_only=urgent_only)
-        except Unavailable as error:
-            self.counts["outbox_errors"] += 1
-            log.error("%s", error, extra={"agent": self.settings.agent_id})
-            await asyncio.sleep(1.0)
-            return
+        skip = [*self._window.ids(), *self._unrecorded]
+        entries = await asyncio.to_thread(self.outbox.take, limit, urgent_only=urgent_only, skip=skip)
         self._window.add(entries, time.monotonic())
 
     async def _publish(self, line: _Line, one: UnderWay) -> None:
@@ -311,8 +311,7 @@ class Session:
         else:
             self.counts["published"] += 1
             if one.attempts > 1:
-                with suppress(Unavailable):
-                    await asyncio.to_thread(self.outbox.sent_again, [entry.id])
+                await self._on_disk(self.outbox.sent_again, [entry.id])
 
     async def _publish_presence(self, client: aiomqtt.Client, *, online: bool = True) -> None:
         waiting = await asyncio.to_thread(self.outbox.waiting)
@@ -380,12 +379,10 @@ class Session:
         return None
 
     async def _settle(self, receipts: list[wire.Receipt]) -> None:
-        try:
-            await asyncio.to_thread(self.outbox.settle, receipts)
-        except Unavailable as error:  # they stay under way: the resend brings the receipt again
-            self.counts["outbox_errors"] += 1
-            log.error("%s", error, extra={"agent": self.settings.agent_id})
-            return
+        self._unrecorded.update((one.id, one) for one in receipts if one.status is not wire.ReceiptStatus.UNAVAILABLE)
+        recorded = await self._record()
+        if not recorded and len(self._unrecorded) > _UNRECORDED:
+            return  # they stay under way: the resend brings the receipts again
         now_s = time.monotonic()
         for receipt in receipts:
             self.counts[f"receipts_{receipt.status}"] += 1
@@ -394,6 +391,17 @@ class Session:
             else:
                 self._ended(receipt, now_s)
         self._wake.set()
+
+    async def _record(self) -> bool:
+        """Write receipts beside their messages; where the disk takes nothing they wait in memory, and a restart costs second deliveries."""
+        if not self._unrecorded:
+            return True
+        receipts = list(self._unrecorded.values())
+        if not await self._on_disk(self.outbox.settle, receipts):
+            return False
+        for receipt in receipts:
+            self._unrecorded.pop(receipt.id, None)
+        return True
 
     def _ended(self, receipt: wire.Receipt, now_s: float) -> None:
         one = self._window.settled(receipt.id)
@@ -408,9 +416,12 @@ class Session:
             self._on_receipt(receipt, rtt_s)
 
     async def _obey(self, command: wire.Command) -> None:
-        """Carry out a command once, however often it is delivered."""
-        if not await asyncio.to_thread(self.outbox.keep_command, command):
-            return
+        """Carry out a command once, however often it is delivered (where the disk takes nothing: each time)."""
+        try:
+            if not await asyncio.to_thread(self.outbox.keep_command, command):
+                return
+        except Unavailable:
+            self.counts["outbox_errors"] += 1
         self.counts["commands"] += 1
         if command.kind is wire.CommandKind.RESEND:
             await self._resend(command)
@@ -425,27 +436,46 @@ class Session:
         if isinstance(after, str):
             with suppress(ValueError):
                 since = parse_utc(after)
-        await asyncio.to_thread(self.outbox.reopen, ids=ids, after=since)
+        await self._on_disk(functools.partial(self.outbox.reopen, ids=ids, after=since))
         self._window.link_is_back(time.monotonic())
         self._wake.set()
 
     # -- around ---------------------------------------------------------------------------------------------------------------------
 
     async def _watch_outbox(self) -> None:
-        """Wake the pump when another process (`tocsin report file`) wrote to the outbox."""
+        """Wake the pump when another process (`tocsin report file`) wrote to the outbox; write down receipts that the disk refused before."""
         seen = -1
         while True:
             version = await asyncio.to_thread(self.outbox.version)
             if version != seen:
                 seen = version
                 self._wake.set()
+            await self._record()
+            await self._requeue()
             await asyncio.sleep(_OUTBOX_LOOK_S)
+
+    async def _requeue(self) -> None:
+        """Queue again, once, what a former run sent without a receipt; later, where the disk takes nothing now."""
+        if self._requeued:
+            return
+        self._requeued = await self._on_disk(self.outbox.requeue_sent)
+        self._wake.set()
+
+    async def _on_disk(self, work: Callable[..., object], *values: object) -> bool:
+        """Do something to the outbox; False, counted, and told once, where the disk takes nothing."""
+        try:
+            await asyncio.to_thread(work, *values)
+        except Unavailable as error:
+            self.counts["outbox_errors"] += 1
+            if self.counts["outbox_errors"] == 1:
+                log.error("%s", error, extra={"agent": self.settings.agent_id})
+            return False
+        return True
 
     async def _tidy(self) -> None:
         """Let settled messages go after their time, once an hour."""
         while True:
-            with suppress(Unavailable):
-                await asyncio.to_thread(self.outbox.prune, timedelta(days=self.settings.keep_days))
+            await self._on_disk(self.outbox.prune, timedelta(days=self.settings.keep_days))
             await asyncio.sleep(3600)
 
     def _start(self, group: asyncio.TaskGroup, work: Any, name: str) -> None:

@@ -43,6 +43,10 @@ class Window:
     def __contains__(self, message_id: str) -> bool:
         return message_id in self._under_way
 
+    def ids(self) -> list[str]:
+        """Everything under way."""
+        return list(self._under_way)
+
     def room(self, now_s: float) -> tuple[int, bool]:
         """(how many messages may be taken from the outbox now, only urgent ones?).
 

@@ -42,18 +42,24 @@ async def take_all(folder: Path, file: File) -> int:
     accepted = 0
     for path in await asyncio.to_thread(_ready, folder):
         try:
-            payload, mtime_ns = await asyncio.to_thread(_read, path)
-            await file(complete(payload, f"{path.name} {mtime_ns}", datetime.fromtimestamp(mtime_ns / 1e9, UTC)))
-        except Rejected as error:
-            await asyncio.to_thread(_put_aside, path, folder / REJECTED, f"{error.code}\n{error.zh}\n{error.en}\n{error.field or ''}\n")
-            log.warning("%s rejected: %s", path.name, error)
+            accepted += await _take(path, folder, file)
         except (Unavailable, OSError) as error:
             log.warning("%s has to wait: %s", path.name, error)
-            return accepted
-        else:
-            await asyncio.to_thread(_put_aside, path, folder / ACCEPTED, None)
-            accepted += 1
+            break
     return accepted
+
+
+async def _take(path: Path, folder: Path, file: File) -> bool:
+    """One file, into `accepted/` or `rejected/`; is it accepted? Raises Unavailable or OSError: it stays where it is."""
+    payload, mtime_ns = await asyncio.to_thread(_read, path)
+    try:
+        await file(complete(payload, f"{path.name} {mtime_ns}", datetime.fromtimestamp(mtime_ns / 1e9, UTC)))
+    except Rejected as error:
+        log.warning("%s rejected: %s", path.name, error)
+        await asyncio.to_thread(_put_aside, path, folder / REJECTED, f"{error.code}\n{error.zh}\n{error.en}\n{error.field or ''}\n")
+        return False
+    await asyncio.to_thread(_put_aside, path, folder / ACCEPTED, None)
+    return True
 
 
 def complete(payload: bytes, seed: str, at: datetime) -> wire.Report | wire.Daily:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -391,3 +392,31 @@ async def test_a_camera_that_changes_is_told_without_waiting_for_the_next_round(
         cameras[0] = wire.Camera(id="gate", health="black")
         session.presence_changed()
         await until(lambda: hub.presence["plant-1"].cameras[0].health == "black", 5)
+
+
+async def test_a_disk_that_takes_nothing_does_not_hold_back_what_is_on_it(tmp_path: Path) -> None:
+    async with Mosquitto() as broker, FakeHub(broker.port) as hub:
+        await until(hub.connected.is_set)
+        with Ledger(tmp_path / "ledger.jsonl") as ledger, closing(Outbox(tmp_path / "outbox.sqlite3", lock_wait_s=0.02)) as outbox:
+            for _ in range(200):
+                report = everyday_report(DICE, datetime.now(UTC))
+                ledger.offered(report.id, wire.content_hash(report))
+                outbox.accept(report)
+                ledger.accepted(report.id)
+            outbox.take(50)  # a former run sent these and died
+            with closing(sqlite3.connect(outbox.path, isolation_level=None)) as blocker:
+                blocker.execute("BEGIN IMMEDIATE")  # no write succeeds from here on, as on a full disk
+                session = Session(quick(broker.port), outbox)
+                run = asyncio.create_task(session.run())
+                await until(session.connected.is_set)
+                hub.command("plant-1", wire.Command(id=new_id(), kind=wire.CommandKind.RESEND, at=datetime.now(UTC)))
+                await until(lambda: len(hub.rows) == 200, 20, "everything sent without a mark")
+                assert session.counts["outbox_errors"] >= 1
+                assert session.counts["commands"] == 1
+                assert outbox.waiting().count == 200
+                blocker.execute("ROLLBACK")
+            await until(lambda: outbox.waiting().count == 0, what="receipts written down when the disk is back")
+            session.stop()
+            await run
+            findings = ledger.check(hub.rows)
+            assert findings.is_clean, str(findings)
