@@ -216,9 +216,11 @@ class Front:
         """End every connection."""
         for connection in list(self.live.values()):
             connection.abort()
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=3)
 
 
 def is_hub(name: str) -> bool:
@@ -248,7 +250,7 @@ class _Connection:
                 log.warning("cut %s: %s", self.name, error)
                 self.front.cut += 1
                 self.abort()
-                raise ConnectionResetError(str(error)) from None
+                raise asyncio.IncompleteReadError(b"", 1) from None  # to amqtt: the stream has ended
             self._ready += header
             self._ready += body
         size = len(self._ready) if n < 0 else n
@@ -319,8 +321,29 @@ def _make_broker(front_of: Callable[[], Front]) -> Any:
                 return front_of().may_subscribe(session.client_id, topic)
             return True
 
+        async def _publish_retained_messages_for_subscription(self, subscription: tuple[str, int], session: Any) -> None:
+            # at each connection amqtt offers what is retained under everybody's filters: only one's own may pass
+            if front_of().may_subscribe(session.client_id, subscription[0]):
+                await super()._publish_retained_messages_for_subscription(subscription, session)
+
+        async def retain_message(self, source_session: Any, topic_name: str | None, data: Any, qos: int | None = None) -> None:
+            # one word of presence for each identity, and nothing else, is worth keeping
+            if topic_name is not None and topic_name == front_of().topics.up(source_session.client_id, "presence"):
+                await super().retain_message(source_session, topic_name, data, qos)
+
+    class Steady(dict[str, Any]):
+        """The table of subscriptions, which amqtt iterates over while others subscribe."""
+
+        def __iter__(self) -> Any:
+            return iter(list(self.keys()))
+
+        def items(self) -> Any:
+            return list(super().items())
+
     listener = ListenerConfig(type=ListenerType.EXTERNAL, bind="front")
-    return Behind(BrokerConfig(listeners={"default": listener}, plugins={}))
+    broker = Behind(BrokerConfig(listeners={"default": listener}, plugins={}))
+    broker._subscriptions = Steady()
+    return broker
 
 
 @contextlib.asynccontextmanager

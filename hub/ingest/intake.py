@@ -20,6 +20,7 @@ from hub import wire
 from hub.domain.change import canonical
 from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView, apply_report, changed_fields, open_incident
 from hub.domain.report import Channel, ReportReceived, judge, report_view
+from hub.domain.signature import check_report
 from hub.errors import Rejected, Unavailable
 from hub.ingest.admit import Admission
 from hub.store import Recorded, Store, Transaction
@@ -36,10 +37,11 @@ Take = Callable[[Transaction, "Item"], Awaitable[Receipt]]
 class Source:
     """Who sends: as the intake needs to know it. `quota_per_minute` None means the hub's default."""
 
-    __slots__ = ("actor", "agent_id", "department_id", "drill", "quota_per_minute", "skew_s", "trusted")
+    __slots__ = ("actor", "agent_id", "department_id", "drill", "public_key", "quota_per_minute", "skew_s", "trusted")
 
     def __init__(self, actor: str, *, agent_id: str | None = None, department_id: str | None = None, trusted: bool = False,
-                 quota_per_minute: int | None = None, skew_s: float | None = None, drill: bool = False) -> None:
+                 quota_per_minute: int | None = None, skew_s: float | None = None, drill: bool = False, public_key: str | None = None) -> None:
+        self.public_key = public_key
         self.actor = actor
         self.agent_id = agent_id
         self.department_id = department_id
@@ -162,6 +164,7 @@ class Intake:
                 item.message = report = wire.decode_report(item.payload)
                 item.message_id, item.urgent = report.id, report.urgent
                 judge(report, item.received_at)
+                check_report(report, item.sender.public_key)
             elif item.what == "daily":
                 item.message = wire.decode_daily(item.payload)
                 item.message_id = item.message.id

@@ -8,6 +8,7 @@ from hub.errors import Unavailable
 from hub.ingest.intake import Source
 from hub.store import Store, changes_after
 from hub.store.agents import credentials, list_agents, secret_matches
+from hub.store.proof import public_keys
 from hub.wire import MEDIA_SUFFIX
 
 _KINDS = ("agent.enrolled", "agent.revoked", "agent.changed")
@@ -29,10 +30,11 @@ class Registry:
         async with self.store.read() as conn:
             agents = await list_agents(conn)
             self._secrets = await credentials(conn)
+            keys = await public_keys(conn)
         before = set(self._sources)
         self._sources = {
             a.id: Source(f"agent:{a.id}", agent_id=a.id, department_id=a.department_id, trusted=a.trusted,
-                         quota_per_minute=a.quota_per_minute, skew_s=a.skew_s)
+                         quota_per_minute=a.quota_per_minute, skew_s=a.skew_s, public_key=keys.get(a.id))
             for a in agents if a.revoked_at is None
         }
         for gone in before - set(self._sources):

@@ -1,0 +1,214 @@
+"""The embedded broker's fence: every trap that was measured in amqtt, tried from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hub.ingest import broker as module
+from hub.ingest.broker import Front, embedded
+from hub.ingest.registry import Registry
+from hub.settings import Settings
+from hub.store import Store
+from hub.store.agents import put_agent, revoke
+from hub.wire import MAX_MESSAGE_BYTES
+from tests.support.mqtt import Raw, packet, text
+
+SECRETS = {"a1": "secret-of-agent-one-xx", "b2": "secret-of-agent-two-xx"}
+HUB = "secret-of-the-hub-itself"
+ROOT = "tocsin/v1/district/agents"
+
+
+@pytest.fixture
+async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
+    async with Store(f"sqlite:///{tmp_path}/hub.db") as store:
+        async with store.transaction() as tx:
+            for id, secret in SECRETS.items():
+                await put_agent(tx, agent_id=id, name=id, kind="field", department_id="traffic-police", secret=secret)
+        registry = Registry(store)
+        await registry.load()
+        task = asyncio.create_task(registry.run())
+        yield registry
+        task.cancel()
+
+
+@pytest.fixture
+async def port(registry: Registry, tmp_path: Path) -> AsyncIterator[int]:
+    async with embedded(Settings(broker_port=0, data_dir=str(tmp_path)), registry, HUB) as port:
+        yield port
+
+
+async def agent(raw: Raw, id: str, **given: object) -> int | None:
+    return await raw.connect(id, id, SECRETS[id.removesuffix(".media")], **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("clean", [True, False])
+async def test_a_wrong_password_with_a_victims_name_does_not_touch_the_victim(port: int, clean: bool) -> None:
+    async with Raw(port) as hub, Raw(port) as victim, Raw(port) as attacker:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        assert await agent(victim, "a1", clean=False) == 0
+        assert await victim.subscribe(f"{ROOT}/a1/down/#") == 1
+        assert await attacker.connect("a1", "a1", "wrong", clean=clean) == 4
+        assert await attacker.read() is None
+        hub.publish(f"{ROOT}/a1/down/receipt", b"still here")
+        assert await victim.message() == (f"{ROOT}/a1/down/receipt", b"still here")
+
+
+async def test_a_client_id_that_is_not_the_user_name_is_refused(port: int) -> None:
+    async with Raw(port) as raw:
+        assert await raw.connect("b2", "a1", SECRETS["a1"]) == 2
+
+
+async def test_a_second_connect_naming_the_hub_forges_nothing(port: int) -> None:
+    """A connected agent sends another CONNECT, as user hub, and a report in another's topic right behind it."""
+    async with Raw(port) as hub, Raw(port) as forger, Raw(port) as honest:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/+/up/report")
+        assert await agent(forger, "a1") == 0
+        forger.writer.write(packet(0x10, text("MQTT") + bytes((4, 0xC2)) + b"\x00\x1e" + text("hub") + text("hub") + text("wrong")))
+        forger.publish(f"{ROOT}/b2/up/report", b"forged", qos=1)
+        await forger.writer.drain()
+        assert await agent(honest, "b2") == 0
+        honest.publish(f"{ROOT}/b2/up/report", b"sentinel", qos=1)
+        assert (await hub.message())[1] == b"sentinel"
+
+
+@pytest.mark.parametrize("topic", [f"{ROOT}/b2/up/report", f"{ROOT}/b2/down/receipt", f"{ROOT}/a1/down/receipt", "elsewhere", f"{ROOT}/a1x/up/report",
+                                   f"{ROOT}/a1.media/up/camera/c/media"])
+async def test_an_agent_publishes_below_its_own_up_and_nowhere_else(port: int, topic: str) -> None:
+    async with Raw(port) as hub, Raw(port) as raw:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/#")
+        assert await agent(raw, "a1") == 0
+        raw.publish(topic, b"forbidden", qos=1)
+        raw.publish(f"{ROOT}/a1/up/report", b"sentinel", qos=1, mid=2)
+        assert (await hub.message())[1] == b"sentinel"
+
+
+@pytest.mark.parametrize("topic", ["#", "+/v1/district/agents/a1/down/#", f"{ROOT}/#", f"{ROOT}/b2/down/#", f"{ROOT}/a1/up/#", f"{ROOT}/+/down/receipt",
+                                   "$share/x/" + f"{ROOT}/a1/down/#", "$SYS/#"])
+async def test_an_agent_subscribes_below_its_own_down_and_nowhere_else(port: int, topic: str) -> None:
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1") == 0
+        assert await raw.subscribe(topic) == 0x80
+        assert await raw.subscribe(f"{ROOT}/a1/down/#") == 1
+
+
+async def test_share_is_refused_to_the_hub_as_well_since_amqtt_would_deliver_nothing(port: int) -> None:
+    async with Raw(port) as raw:
+        assert await raw.connect("hub", "hub", HUB) == 0
+        assert await raw.subscribe(f"$share/ingest/{ROOT}/+/up/report") == 0x80
+
+
+async def test_what_others_retain_is_not_offered_to_an_agent_that_connects(port: int) -> None:
+    async with Raw(port) as hub, Raw(port) as other, Raw(port) as curious:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/+/up/presence")
+        assert await agent(other, "b2") == 0
+        other.publish(f"{ROOT}/b2/up/presence", b"private", qos=1, retain=True)
+        assert (await hub.message())[1] == b"private"
+        assert await agent(curious, "a1") == 0
+        await curious.subscribe(f"{ROOT}/a1/down/#")
+        hub.publish(f"{ROOT}/a1/down/command", b"sentinel")
+        assert (await curious.message())[1] == b"sentinel"
+
+
+async def test_a_last_will_in_anothers_topic_is_refused_at_the_door(port: int) -> None:
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1", will_topic=f"{ROOT}/b2/up/report") == 5
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1", will_topic=f"{ROOT}/a1/up/presence") == 0
+
+
+async def test_mqtt_5_is_answered_with_unacceptable_version(port: int) -> None:
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1", level=5) == 1
+
+
+async def test_a_packet_above_the_limit_ends_the_connection(port: int) -> None:
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1") == 0
+        raw.publish(f"{ROOT}/a1/up/report", b"x" * (MAX_MESSAGE_BYTES + 2000))
+        assert not await raw.is_open()
+
+
+async def test_who_says_nothing_is_hung_up_on(tmp_path: Path, registry: Registry) -> None:
+    broker = module._make_broker(lambda: front)
+    front = Front(broker, __import__("hub.wire", fromlist=["Topics"]).Topics(), registry.accepts, connect_s=0.2)
+    server = await asyncio.start_server(front.connected, "127.0.0.1", 0)
+    async with server, Raw(server.sockets[0].getsockname()[1]) as raw:
+        assert await raw.read() is None
+
+
+@pytest.mark.parametrize("garbage", [b"\x00" * 50, b"GET / HTTP/1.1\r\n\r\n", b"\x10\xff\xff\xff\xff\xff", packet(0x10, b"\x00\x04MQ"), b"\x30\x03\x00\x01a"])
+async def test_garbage_instead_of_a_connect_is_hung_up_on(port: int, garbage: bytes) -> None:
+    async with Raw(port) as raw:
+        raw.writer.write(garbage)
+        raw.writer.write_eof()
+        assert await raw.read() is None
+
+
+async def test_a_subscriber_that_stops_reading_is_cut_and_memory_stays_bounded(port: int) -> None:
+    async with Raw(port) as hub, Raw(port) as stalled, Raw(port) as media:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        assert await stalled.connect("hub-media", "hub-media", HUB) == 0
+        await stalled.subscribe(f"{ROOT}/+/up/camera/+/media", qos=0)
+        assert await agent(media, "a1.media") == 0
+        for n in range(600):  # 36 MB for one that does not read
+            media.publish(f"{ROOT}/a1.media/up/camera/c1/media", bytes(60_000), mid=n + 1)
+            await media.writer.drain()
+        async with asyncio.timeout(10):
+            while await stalled.read(10) is not None:
+                pass
+        hub.publish(f"{ROOT}/a1.media/down/command", b"x")
+        assert await hub.is_open()
+
+
+async def test_a_second_connection_of_the_same_agent_ends_the_first_in_order(port: int) -> None:
+    async with Raw(port) as first, Raw(port) as second, Raw(port) as hub:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        assert await agent(first, "a1", clean=False) == 0
+        assert await agent(second, "a1", clean=False) == 0
+        assert await first.read() is None
+        await second.subscribe(f"{ROOT}/a1/down/#")
+        hub.publish(f"{ROOT}/a1/down/receipt", b"to the second")
+        assert (await second.message())[1] == b"to the second"
+
+
+async def test_a_revoked_agent_is_cut_within_five_seconds_and_stays_out(port: int, registry: Registry) -> None:
+    async with Raw(port) as raw, Raw(port) as media:
+        assert await agent(raw, "a1") == 0
+        assert await agent(media, "a1.media") == 0
+        async with registry.store.transaction() as tx:
+            await revoke(tx, "a1", by="person:x", reason="lost")
+        async with asyncio.timeout(5):
+            assert await raw.read() is None
+            assert await media.read() is None
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1") == 4
+
+
+async def test_an_absent_session_keeps_a_bounded_number_of_messages(port: int) -> None:
+    async with Raw(port) as away:
+        assert await agent(away, "a1", clean=False) == 0
+        await away.subscribe(f"{ROOT}/a1/down/#")
+    async with Raw(port) as hub:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        for n in range(3000):
+            hub.publish(f"{ROOT}/a1/down/command", b"%d" % n, qos=1, mid=n % 65_000 + 1)
+        await hub.writer.drain()
+        assert await hub.is_open()
+        await asyncio.sleep(1.2)  # two rounds of the broker's own trimming
+        async with Raw(port) as back:
+            assert await agent(back, "a1", clean=False) == 0
+            got = 0
+            while True:
+                try:
+                    await back.message(1.0)
+                except (TimeoutError, AssertionError):
+                    break
+                got += 1
+    assert 0 < got <= 1100

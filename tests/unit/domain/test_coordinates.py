@@ -1,0 +1,32 @@
+"""From GCJ-02 and BD-09 to WGS-84."""
+
+from math import cos, hypot, radians
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.domain.coordinates import from_wgs84, to_wgs84
+from hub.wire import Crs
+
+
+def metres(a: tuple[float, float], b: tuple[float, float]) -> float:
+    return hypot((a[0] - b[0]) * cos(radians(a[1])), a[1] - b[1]) * 111_320
+
+
+def test_a_gcj02_point_at_qingkou_lies_about_529_metres_from_its_wgs84_point() -> None:
+    gcj = from_wgs84(119.13, 34.84, Crs.GCJ02)
+    assert metres((119.13, 34.84), gcj) == pytest.approx(529, abs=10)
+
+
+@given(st.floats(73.5, 135), st.floats(3.9, 53.5), st.sampled_from([Crs.GCJ02, Crs.BD09]))
+def test_there_and_back_again_is_the_same_place_within_a_hand(lon: float, lat: float, crs: Crs) -> None:
+    assert metres((lon, lat), to_wgs84(*from_wgs84(lon, lat, crs), crs)) < (0.1 if crs is Crs.GCJ02 else 2.0)
+
+
+def test_outside_china_gcj02_is_wgs84() -> None:
+    assert to_wgs84(2.35, 48.85, Crs.GCJ02) == (2.35, 48.85)
+
+
+def test_cgcs2000_is_taken_as_it_is() -> None:
+    assert to_wgs84(119.13, 34.86, Crs.CGCS2000) == (119.13, 34.86)
