@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from hub.clock import Clock, SystemClock
+from hub.domain.duty_rules import packaged_rules
 from hub.errors import Rejected
 from hub.ingest.intake import Intake
 from hub.ingest.presence import Presences
 from hub.ingest.registry import Registry
 from hub.ingest.session import Broker, Session
+from hub.notify.stage import duty_tasks
 from hub.operate.health import Health, disk_probe, flag_probe, store_probe
 from hub.operate.secrets import given_secret, own_secret
 from hub.respond import reactors
@@ -104,6 +106,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
         services.extra["session"] = session
     health.probes["store"] = store_probe(store)
     health.probes["disk"] = disk_probe(settings.data_path)
+    tasks |= await duty_tasks(stack, store, packaged_rules(), clock, respond="respond" in only, publish=session.send if session else None,
+                              extra=services.extra)
     if "respond" in only:
         for reactor in reactors(intake, registry):
             tasks[f"react.{reactor.name}"] = Runner(store, reactor).run

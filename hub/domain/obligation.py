@@ -63,7 +63,8 @@ LIVE: Final = frozenset({State.OPEN, State.RETURNED})
 class Kind(Struct, frozen=True, kw_only=True):
     """A kind of duty, as data: its ladder, its grace and lock after the due time, how long an acknowledgement silences (minutes).
 
-    `lock_min` None: the duty stays owed until it is met or excused. `correction_min`: time given at a return or an unlock.
+    `lock_min` None: the duty stays owed until it is met or excused. `correction_min`: time given at a return or an unlock. `by_hand`: a
+    person may say that it was done, with evidence; others are met only by the act itself (a filing, a signature).
     """
 
     id: str
@@ -75,6 +76,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     ack_valid_min: float = 30
     correction_min: float = 120
     urgent: bool = False
+    by_hand: bool = True
     source: str = ""
     edition: str = ""
     valid_from: str = ""

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from hub.domain.duty_rules import DutyRules
+from hub.domain.duty_rules import CHANNELS, DutyRules
 from hub.domain.notice import ContactState, Notice, with_link
 from hub.domain.obligation import Evidence
 from hub.errors import Rejected, Unavailable
@@ -47,7 +47,7 @@ def backoff(attempts: int, dice: Callable[[], float] = random.random) -> timedel
 
 
 class Outbox:
-    """Runs until cancelled. `channels` by what notices name; `link_for` fills the place of the link in a text."""
+    """Runs until cancelled. Channels that this process does not have are left to others; `link_for` fills the link into a text."""
 
     def __init__(
         self, store: Store, rules: DutyRules, channels: Iterable[Channel], *, link_for: LinkFor | None = None, worker: str | None = None,
@@ -88,7 +88,7 @@ class Outbox:
         """Claim up to `limit` notices and begin to send them; gives how many."""
         try:
             async with self.store.transaction() as tx:
-                claimed = await claim(tx, worker=self.worker, limit=limit)
+                claimed = await claim(tx, worker=self.worker, limit=limit, not_ours=CHANNELS - set(self.channels))
         except Unavailable:
             return 0
         back = [out for out in claimed if not self._begin(out)]

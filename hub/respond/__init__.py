@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hub.domain.duty_rules import packaged_rules
+from hub.respond.duties import Duties
 from hub.respond.merging import Merging
 from hub.respond.reactor import Reactor
 from hub.respond.sharing import Sharing
@@ -16,4 +18,4 @@ if TYPE_CHECKING:
 
 def reactors(intake: Intake, registry: Registry, **parts: Any) -> list[Reactor]:
     """Every reactor of this process."""
-    return [Waiting(intake, registry), Merging(), Sharing()]
+    return [Waiting(intake, registry), Merging(), Sharing(), Duties(packaged_rules())]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.duty_rules import DutyRules
@@ -43,6 +43,10 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 6
 """Tries before a notice has failed for good; with `backoff` they span about 16 minutes."""
 CHANGES_PER_RECORD = 200
+
+
+DEPARTMENT = table.c.department_id
+"""The column that access to notices is decided by."""
 
 
 class Outgoing(NamedTuple):
@@ -113,6 +117,20 @@ def drafts_for(
     return list(found.values())
 
 
+def message_drafts(
+    rules: DutyRules, target: Target, *, id: str, title: str, text: str, now: datetime, max_age: timedelta, urgent: bool, drill: bool = False,
+    channels: Collection[str] = ("console", "push"),
+) -> list[Draft]:
+    """A message that is about no duty, to one post by these channels; `id` names the message, so that sending it twice is once."""
+    fields = {"title": title, "text": text, "drill": "【演练】" if drill else ""}
+    return [
+        draft(rules, dedupe=f"message:{id}:{target.post.id}:{channel}:{contact_id or address}", channel=channel, address=address,
+              template="message", fields=fields, now=now, max_age=max_age, language="zh" if channel == "console" else language, urgent=urgent,
+              drill=drill, quiet=quiet, department_id=target.post.department_id, post_id=target.post.id, contact_id=contact_id)
+        for channel, address, language, quiet, contact_id in _ways(target, channels)
+    ]
+
+
 def _ways(target: Target, channels: Collection[str]) -> list[tuple[str, str, str, tuple[str, str] | None, str | None]]:
     """Channel, address, language, own quiet hours, contact: every way to this post by these channels."""
     ways: list[tuple[str, str, str, tuple[str, str] | None, str | None]] = []
@@ -168,12 +186,14 @@ def to_notice(row: Any) -> Notice:
 
 # --- claim, send, mark -----------------------------------------------------------------------------------------------------------------
 
-async def claim(tx: Transaction, *, worker: str, limit: int = 20) -> list[Outgoing]:
+async def claim(tx: Transaction, *, worker: str, limit: int = 20, not_ours: Collection[str] = ()) -> list[Outgoing]:
     """Claim what is due, the urgent first, for `LEASE`; a claim whose lease ran out (its worker died) is due again.
 
-    What has become too old is expired here, what its duty no longer wants is dropped: neither is ever claimed.
+    What has become too old is expired here, what its duty no longer wants is dropped: neither is ever claimed. Notices of the channels
+    `not_ours` are left to the processes that have them.
     """
-    query = (select(table).where(table.c.next_try_at <= tx.at).order_by(table.c.urgent.desc(), table.c.next_try_at).limit(limit)
+    ours = or_(table.c.channel.not_in(sorted(not_ours)), table.c.expires_at <= tx.at) if not_ours else true()
+    query = (select(table).where(table.c.next_try_at <= tx.at, ours).order_by(table.c.urgent.desc(), table.c.next_try_at).limit(limit)
              .with_for_update(skip_locked=True))
     rows = (await tx.conn.execute(query)).all()
     wanted = await _duties(tx.conn, {row.obligation_id for row in rows if row.obligation_id})
@@ -315,9 +335,9 @@ async def get_notice(conn: AsyncConnection, id: str) -> Notice | None:
 
 async def list_notices(
     conn: AsyncConnection, *, states: Collection[str] | None = None, posts: Collection[str] | None = None, obligation_id: str | None = None,
-    before: str | None = None, limit: int = 100,
+    before: str | None = None, limit: int = 100, where: ColumnElement[bool] | None = None,
 ) -> list[Notice]:
-    """Notices, newest first, by keyset (`before` is a notice id)."""
+    """Notices, newest first, by keyset (`before` is a notice id); `where` narrows it to what the reader may see (on `DEPARTMENT`)."""
     query = select(table).order_by(table.c.id.desc()).limit(limit)
     if states:
         query = query.where(table.c.state.in_(sorted(states)))
@@ -325,6 +345,8 @@ async def list_notices(
         query = query.where(table.c.post_id.in_(sorted(posts)))
     if obligation_id is not None:
         query = query.where(table.c.obligation_id == obligation_id)
+    if where is not None:
+        query = query.where(where)
     if before is not None:
         query = query.where(table.c.id < before)
     return [to_notice(row) for row in await conn.execute(query)]

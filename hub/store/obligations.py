@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import select, text, update
+from sqlalchemy import ColumnElement, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain import ladder as rungs
@@ -47,6 +47,8 @@ _MOVING = ("state", "step", "wait_until", "ack_until", "ack_by", "updated_at", "
 _TIMES = tuple(sorted({"opens_at", "due_at", "late_at", "lock_at", "wait_until", "ack_until", "met_at", "created_at", "updated_at"}))
 _FIELDS = Obligation.__struct_fields__
 _COLUMNS = tuple(table.c[name] for name in _FIELDS)
+DEPARTMENT = table.c.department_id
+"""The column that access to duties is decided by."""
 _evidence = msgspec.json.Decoder(Evidence)
 
 
@@ -110,9 +112,12 @@ async def list_obligations(
     conn: AsyncConnection, *, owed_only: bool = False, states: Collection[str] | None = None, kinds: Collection[str] | None = None,
     departments: Collection[str] | None = None, post_id: str | None = None, incident_id: str | None = None, subject: str | None = None,
     day: str | None = None, drills: bool | None = None, due_from: datetime | None = None, due_to: datetime | None = None,
-    after: tuple[str, str] | None = None, limit: int = 100,
+    after: tuple[str, str] | None = None, limit: int = 100, where: ColumnElement[bool] | None = None,
 ) -> list[Obligation]:
-    """Duties by due time, by keyset: `after` is the (due_at text, id) of the last one seen. `drills` None means both."""
+    """Duties by due time, by keyset: `after` is the (due_at text, id) of the last one seen. `drills` None means both.
+
+    `where` narrows it to what the reader may see (`hub.store.access.within_reach` on `DEPARTMENT`).
+    """
     c = table.c
     query = select(*_COLUMNS).order_by(c.due_at, c.id).limit(limit)
     if owed_only:
@@ -127,6 +132,8 @@ async def list_obligations(
         query = query.where(c.due_at >= utc_text(due_from))
     if due_to is not None:
         query = query.where(c.due_at < utc_text(due_to))
+    if where is not None:
+        query = query.where(where)
     if after is not None:
         query = query.where((c.due_at > after[0]) | ((c.due_at == after[0]) & (c.id > after[1])))
     return [to_obligation(row) for row in await conn.execute(query)]

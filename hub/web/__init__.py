@@ -11,5 +11,8 @@ NOUNS = (
     "organisation",
     "sharing",
     "accounts",
+    "obligations",
+    "roster",
+    "notices",
 )
 """The modules whose routes are served; a further noun is one line here."""

@@ -1,0 +1,214 @@
+"""Notices and contacts over HTTP: what went out and what did not, reading, sending again, a test that tells the gateway's own answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from hub.domain.access import HUB, Action, Thing, ThingKind
+from hub.domain.notice import Contact, ContactState, Notice, NoticeState, with_link
+from hub.domain.roster import Post
+from hub.errors import Rejected
+from hub.ids import new_id
+from hub.notify.channels import Message
+from hub.notify.outbox import try_out
+from hub.notify.push import Push
+from hub.store import notices as store
+from hub.store.access import within_reach
+from hub.store.roster import get_post, list_posts, load_reach
+from hub.web.obligations import rules_of
+from hub.web.route import Ask, Done, NotFound, Route
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Clock = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class NoticeQuery(Struct, frozen=True, kw_only=True):
+    """Which notices; `before` is the id of the last one seen."""
+
+    state: NoticeState | None = None
+    post: Name | None = None
+    obligation: Name | None = None
+    before: Name | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class NoticePage(Struct, frozen=True, kw_only=True):
+    """Notices, newest first; `next` is the next page's `before`."""
+
+    items: list[Notice]
+    next: str | None
+    seq: int
+
+
+class SendBody(Struct, frozen=True, kw_only=True):
+    """A message to posts, by the screen and every further way to them."""
+
+    posts: Annotated[list[Name], Meta(min_length=1, max_length=500)]
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+    text: Annotated[str, Meta(min_length=1, max_length=5000)]
+    urgent: bool = False
+    drill: bool = False
+
+
+class SentList(Struct, frozen=True, kw_only=True):
+    """The notices that were written."""
+
+    items: list[Notice]
+
+
+class ContactBody(Struct, frozen=True, kw_only=True):
+    """A contact of a post; `address` is an Apprise URL, or its masked form to leave it as it is."""
+
+    post_id: Name
+    name: Name
+    address: Annotated[str, Meta(min_length=1, max_length=2000)]
+    language: Annotated[str, Meta(pattern="^(zh|en|both)$")] = "zh"
+    urgent_only: bool = False
+    quiet_starts: Clock | None = None
+    quiet_ends: Clock | None = None
+    active: bool = True
+
+
+class ContactList(Struct, frozen=True, kw_only=True):
+    """Contacts with their addresses masked."""
+
+    items: list[Contact]
+
+
+def _thing(department_id: str | None, id: str = "") -> Thing:
+    return Thing(kind=ThingKind.NOTICE, id=id, department_id=department_id)
+
+
+async def listing(ask: Ask) -> NoticePage:
+    """Notices within the actor's reach, newest first."""
+    ask.require(Action.OBLIGATION_LIST, HUB)
+    query: NoticeQuery = ask.query
+    seq = await ask.store.head()
+    async with ask.store.read() as conn:
+        items = await store.list_notices(
+            conn, states=[query.state] if query.state else None, posts=[query.post] if query.post else None, obligation_id=query.obligation,
+            before=query.before, limit=query.limit,
+            where=within_reach(ask.actor, ask.now, Action.NOTICE_READ, department_id=store.DEPARTMENT))
+    return NoticePage(items=items, next=items[-1].id if len(items) == query.limit else None, seq=seq)
+
+
+async def _find(ask: Ask, action: Action) -> Notice:
+    async with ask.store.read() as conn:
+        held = await store.get_notice(conn, ask.path["id"])
+    if held is None:
+        ask.require(Action.OBLIGATION_LIST, HUB)
+        raise NotFound
+    ask.require(Action.NOTICE_READ, _thing(held.department_id, held.id), hidden=True)
+    ask.require(action, _thing(held.department_id, held.id))
+    return held
+
+
+async def read(ask: Ask) -> Notice:
+    """Note that one has read it."""
+    held = await _find(ask, Action.NOTICE_READ)
+    async with ask.store.transaction() as tx:
+        return await store.mark_read(tx, held.id, by=ask.who)
+
+
+async def again(ask: Ask) -> Notice:
+    """Send a failed notice once more, where it is not too old."""
+    held = await _find(ask, Action.NOTICE_SEND)
+    async with ask.store.transaction() as tx:
+        return await store.try_again(tx, held.id, by=ask.who)
+
+
+async def send(ask: Ask) -> SentList:
+    """Send a message to posts; it goes through the outbox, so that no gateway holds this request up."""
+    body: SendBody = ask.body
+    async with ask.store.read() as conn:
+        posts = [post for post in await list_posts(conn) if post.id in set(body.posts)]
+    if len(posts) != len(set(body.posts)):
+        ask.require(Action.ROSTER_READ, HUB)
+        raise Rejected("unknown_post", "没有这个岗位", "there is no such post", field="posts")
+    for post in posts:
+        ask.require(Action.NOTICE_SEND, _thing(post.department_id))
+    async with ask.store.transaction() as tx:
+        reach = await load_reach(tx.conn, departments={p.department_id for p in posts}, posts={p.id for p in posts}, now=tx.now)
+        drafts = [d for post in posts for d in store.message_drafts(
+            rules_of(ask), reach.target(reach.posts.get(post.id, post), urgent=body.urgent), id=new_id(), title=body.title, text=body.text, now=tx.now,
+            urgent=body.urgent, drill=body.drill, max_age=timedelta(days=1))]
+        return SentList(items=list(await store.queue(tx, drafts, actor=ask.who)))
+
+
+async def list_contacts(ask: Ask) -> ContactList:
+    """The contacts of the posts within the actor's reach, their addresses masked."""
+    ask.require(Action.ROSTER_READ, HUB)
+    async with ask.store.read() as conn:
+        posts = [p for p in await list_posts(conn) if ask.may(Action.NOTICE_TEST, _thing(p.department_id)).allowed]
+        return ContactList(items=await store.list_contacts(conn, posts=[p.id for p in posts]))
+
+
+async def _post(ask: Ask, id: str) -> Post:
+    async with ask.store.read() as conn:
+        post = await get_post(conn, id)
+    if post is None:
+        ask.require(Action.ROSTER_READ, HUB)
+        raise Rejected("unknown_post", "没有这个岗位", "there is no such post", field="post_id")
+    return post
+
+
+async def save_contact(ask: Ask) -> Contact:
+    """Make or alter a contact of a post; `new` as id makes one."""
+    body: ContactBody = ask.body
+    post = await _post(ask, body.post_id)
+    ask.require(Action.ROSTER_EDIT, _thing(post.department_id))
+    id = ask.path["id"]
+    async with ask.store.read() as conn:
+        held = await store.get_contact(conn, id) if id != "new" else None
+    if id != "new" and held is None:
+        raise NotFound
+    if held is not None and held.post_id:
+        ask.require(Action.ROSTER_EDIT, _thing((await _post(ask, held.post_id)).department_id))
+    contact = Contact(
+        id=held.id if held else new_id(), name=body.name, address=body.address, post_id=body.post_id, language=body.language,
+        urgent_only=body.urgent_only, quiet_starts=body.quiet_starts, quiet_ends=body.quiet_ends, active=body.active,
+        checked_at=held.checked_at if held else None, error=held.error if held else None)
+    async with ask.store.transaction() as tx:
+        return await store.save_contact(tx, contact, by=ask.who, department_id=post.department_id)
+
+
+async def try_contact(ask: Ask) -> Done:
+    """Send a test to a contact now and tell the gateway's own answer; bounded by 10 s."""
+    async with ask.store.read() as conn:
+        held = await store.get_contact(conn, ask.path["id"])
+        address = await store.address_of(conn, ask.path["id"])
+    if held is None or address is None or held.post_id is None:
+        ask.require(Action.ROSTER_READ, HUB)
+        raise NotFound
+    post = await _post(ask, held.post_id)
+    ask.require(Action.NOTICE_TEST, _thing(post.department_id))
+    id = new_id()
+    made = store.draft(rules_of(ask), dedupe=id, channel="push", address=address.address, template="test", now=ask.now,
+                       fields={"text": f"{post.zh} / {post.en}"}, max_age=timedelta(minutes=5), language=held.language, urgent=True, id=id)
+    error: Rejected | None = None
+    async with Push(timeout_s=10) as push:
+        try:
+            await try_out({"push": push}, "push", Message(id, address.address, made.notice.title, with_link(made.notice.body, None), urgent=True,
+                                                          drill=False))
+        except Rejected as refused:
+            error = refused
+    async with ask.store.transaction() as tx:
+        await store.note_check(tx, held.id, ContactState.UNREACHABLE if error else ContactState.REACHABLE, by=ask.who,
+                               error=error.en if error else None)
+    if error:
+        raise error
+    return Done()
+
+
+ROUTES = [
+    Route("GET", "/api/v1/notices", listing, Action.OBLIGATION_LIST, query=NoticeQuery, returns=NoticePage, zh="通知", en="notices"),
+    Route("POST", "/api/v1/notices", send, Action.NOTICE_SEND, body=SendBody, returns=SentList, zh="发送通知", en="send a notice"),
+    Route("POST", "/api/v1/notices/{id}/read", read, Action.NOTICE_READ, returns=Notice, zh="已读", en="read"),
+    Route("POST", "/api/v1/notices/{id}/again", again, Action.NOTICE_SEND, returns=Notice, zh="重发", en="send again"),
+    Route("GET", "/api/v1/contacts", list_contacts, Action.ROSTER_READ, returns=ContactList, zh="联系方式", en="contacts"),
+    Route("PUT", "/api/v1/contacts/{id}", save_contact, Action.ROSTER_EDIT, body=ContactBody, returns=Contact, zh="设置联系方式", en="save a contact"),
+    Route("POST", "/api/v1/contacts/{id}/test", try_contact, Action.NOTICE_TEST, returns=Done, zh="测试联系方式", en="test a contact"),
+]
