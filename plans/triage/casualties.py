@@ -16,7 +16,7 @@ from plans.triage.text import Prepared, Sentence, Standing
 
 _N = rf"(?P<n>{NUMBER}{SCALE})"
 _VERBS = {
-    "dead": r"(?:抢救无效死亡|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|不治)",
+    "dead": r"(?:抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|不治)",
     "missing": r"(?:失踪|失联|下落不明|失去联系|失去联络|生死不明)",
     "seriously_injured": r"(?:重伤|伤势严重|伤势较重|重症|危重|病危|严重受伤|伤势危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
     "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
@@ -29,17 +29,21 @@ _PERSON = r"(?:名|人|位|例|个|口|员|死者|具)"
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
 _BETWEEN = rf"(?:(?!重伤|轻伤|受伤|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
 _COUNT_WORDS = r"(?:人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
-_REACH = r"(?:已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
+_REACH = r"(?:可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
 
 _BETWEEN_DEAD = _BETWEEN.replace("|中毒", "")
-_FORWARD = {field: re.compile(rf"{_N}{_PERSON}{_BETWEEN_DEAD if field == 'dead' else _BETWEEN}{verb}") for field, verb in _VERBS.items()}
+_BETWEEN_HURT = _BETWEEN.replace("|获救", "")
+_FORWARD = {
+    field: re.compile(rf"{_N}{_PERSON}{_BETWEEN_DEAD if field == 'dead' else _BETWEEN_HURT if field == 'injured' else _BETWEEN}{verb}")
+    for field, verb in _VERBS.items()
+}
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|无人|未造成|没有人|没有造成|脱险|无生命危险)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|无人|未造成|没有人|没有造成|脱险|无生命危险)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
 }
-_LONE = r"(?:村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者)"
+_LONE = r"(?:村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者|护林员|消防员|民警|队员|教师|医生|护士|老师|旅客|女乘客)"
 _ONE = {
     "dead": re.compile(rf"一{_LONE}(?:(?!伤)[^。；：\d\n]){{0,40}}?(?:死亡|身亡|溺亡|遇难|丧生|坠亡)"),
     "injured": re.compile(
@@ -51,12 +55,14 @@ _ONE = {
 }
 _ILL = [
     re.compile(
-        rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|卫生院)"
+        rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|拉肚子|上吐下泻|发烧|抽搐|就医|胸闷|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|麻木|呼吸困难|流涎|卫生院)"
     ),
     re.compile(rf"(?:发病|患病|就诊|住院|入院|送医|病例)(?:人数|学生|人员|病人|患者)?{_REACH}{_N}(?:人|名|例)"),
 ]
 _BACKWARD = {
-    field: re.compile(rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}{_N}(?P<unit>人|名|例|余|多|位|户|个|$|，|。|、|;|；|具)")
+    field: re.compile(
+        rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}{_N}(?:(?:至|-|~|到){NUMBER})?(?P<unit>人|名|例|余|多|位|户|个|$|，|。|、|;|；|具)"
+    )
     for field, verb in _VERBS.items()
 }
 _SHORT = {
@@ -66,7 +72,7 @@ _SHORT = {
     "light": re.compile(rf"{_N}人?轻伤"),
     "missing": re.compile(rf"{_N}人?(?:失踪|失联|下落不明)"),
     "trapped": re.compile(rf"{_N}人?被困"),
-    "poisoned": re.compile(rf"{_N}人?中毒"),
+    "poisoned": re.compile(rf"{_N}人?中毒(?!死亡|身亡|窒息|致死|遇难)"),
 }
 _CAUSED = re.compile(rf"(?:致|造成|导致){_N}(?:人|名)?(?:死|亡)(?!伤)")
 _ALL_DEAD = re.compile(
@@ -79,9 +85,13 @@ _SINGLE = re.compile(
 _ONE_OF = re.compile(
     r"(?<![一二三四五六七八九十百千\d])(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹)(?:二人|两人|俩)?[^。；\d]{0,36}?(?:均|双双|不幸|当场|先后)(?:不幸)?(?:死亡|身亡|遇难|溺亡|中毒身亡)"
 )
-_FAMILY_OF = re.compile(rf"一家{_N}口[^，。；\d]{{0,14}}(?:死亡|身亡|遇难|丧生|罹难|遇害|被害)")
+_FATAL_CASES = (re.compile(rf"{_N}例[^，。；]{{0,24}}死亡病例"), re.compile(rf"死亡病例(?:共|为)?{_N}例"))
+_FAMILY_OF = re.compile(rf"一家{_N}口(?:(?!获救|受伤)[^。；\d]){{0,40}}(?:死亡|身亡|遇难|丧生|罹难|遇害|被害)")
 _FAMILY_ILL = re.compile(rf"一家{_N}口(?:(?!死)[^。；\d]){{0,24}}(?:中毒)")
 _GASSED = re.compile(rf"{_N}{_PERSON}(?:(?!死亡)[^。；：，\d\n]){{0,16}}?(?:吸入)")
+_ALL_ABOARD = re.compile(
+    rf"(?:载有|载着|机上|船上|车上|搭载|共载){_N}(?:名|人)(?:(?!获救|生还|受伤)[^。；\n]){{0,40}}?(?:全部|均已|均|无一幸免)(?:[^，。；]{{0,4}})?(?:遇难|死亡|罹难|身亡|丧生)"
+)
 _CREW = re.compile(rf"(?:失联|失踪|失去联系|下落不明)[^。；\d]{{0,6}}(?:船上|机上|车上)(?:共|有|载有|共有)?{_N}(?:名|人)")
 _HELD = re.compile(rf"(?:埋|困|压)(?:了|着|住|在里面)?(?:有)?{_N}(?:个|名)?人")
 _NONE_HURT = re.compile(
@@ -174,7 +184,7 @@ def count(prepared: Prepared) -> People:
         if best is not None:
             found[field] = best
     _fold_light(found)
-    _explicit_zeros(prepared, counted, found)
+    _explicit_zeros(prepared, [s for s in prepared.sentences if s.standing is not Standing.BACKGROUND], found)
     loss = _loss(prepared, counted)
     if loss is not None:
         found["loss_yuan"] = loss
@@ -221,21 +231,29 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done = _figures(prepared, start, end, _FAR[field])
     if not done and field in _ONE:
         done = [Figure(1, m.start(), m.end()) for m in _ONE[field].finditer(prepared.text, start, end)][:1]
-    if not done and field == "dead" and not _PEOPLE.search(prepared.text, start, end):
-        done = [Figure(1, m.start(), m.end()) for m in _LONE_DEATH.finditer(prepared.text, start, end)][:1]
+    if not done and field == "dead":
+        lone = [m for m in _LONE_DEATH.finditer(prepared.text, start, end) if not _PEOPLE.search(m[0])]
+        done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
     return done
 
 
 _PEOPLE = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|具)")
 _LONE_DEATH = re.compile(
     rf"(?<![名多些位等数几两])(?:{_LONE}|驾驶人|骑车人)(?:(?!伤者|无人|没有人|未造成|鸡|鸭|鱼|猪|牛|羊|虾|禽|畜|树|多名|数名|多人|数人)[^。；：\d\n]){{0,34}}?"
-    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|无生命体征|没有生命体征|抢救无效)"
+    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|无生命体征|没有生命体征|抢救无效|无呼吸心跳|牺牲|送医不治|不治|遭[^，。；]{0,6}杀害)"
 )
+
+
+# 「1人死亡5人受伤」: the second figure belongs to what follows it
+_TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失联|遇难|死亡|被困|获救|生还|中毒|住院|烧伤|下落不明)")
 
 
 def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     text = prepared.text[figure.start : figure.end]
-    after = prepared.text[figure.end : figure.end + 4]
+    after = prepared.text[figure.end : figure.end + 8]
+    before = prepared.text[max(0, figure.start - 1) : figure.start]
+    if _TORN.match(after) and not text[0].isdigit() and before[-1:] in "人名例位":
+        return True
     if field == "injured" and ("重伤" in text or "轻伤" in text):
         return True
     if field == "dead" and after.startswith(("风险", "保险", "赔偿", "率", "证明")):
@@ -247,7 +265,7 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
 
 def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
     done = []
-    for pattern in (_CAUSED, _FAMILY_OF):
+    for pattern in (_CAUSED, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
         done += _figures(prepared, start, end, pattern)
     for match in _ALL_DEAD.finditer(prepared.text, start, end):
         if "无一" in match[0] or not match[0].endswith("生还"):

@@ -46,6 +46,7 @@ class _Beat(msgspec.Struct, frozen=True):
 class _Lexicon(msgspec.Struct, frozen=True):
     words: dict[str, frozenset[str]]
     lengths: dict[str, list[int]]
+    inside: frozenset[str]
     rules: list[_Rule]
     beats: list[_Beat]
 
@@ -67,12 +68,16 @@ def _lexicon() -> _Lexicon:
     for name, listed in raw["words"].items():
         for word in listed:
             words.setdefault(str(word), set()).add(name)
+    for word, classes in words.items():
+        if "_mask" not in classes:
+            classes.update(name for name, inside in raw["inside"].items() if any(part in word for part in inside))
     lengths: dict[str, set[int]] = {}
     for word in words:
         lengths.setdefault(word[0], set()).add(len(word))
     return _Lexicon(
         {word: frozenset(classes - {"_mask"}) if "_mask" not in classes else frozenset() for word, classes in words.items()},
         {first: sorted(found, reverse=True) for first, found in lengths.items()},
+        frozenset(raw["inside"]),
         msgspec.convert(raw["rules"], list[_Rule]),
         msgspec.convert(raw["beats"], list[_Beat]),
     )
@@ -113,7 +118,7 @@ def decide(prepared: Prepared, substances: list[tuple[int, int]]) -> Decision:
             seen.update(places)
         factor = sentence.weight * _STANDING_FACTOR[sentence.standing]
         for number, rule in enumerate(lexicon.rules):
-            hit = _hit(rule, places)
+            hit = _hit(rule, places, lexicon.inside)
             if hit is None:
                 continue
             repeat = counts.get(number, 0)
@@ -142,7 +147,7 @@ def _places(
     return places
 
 
-def _hit(rule: _Rule, places: dict[str, list[tuple[int, int]]]) -> tuple[int, int] | None:
+def _hit(rule: _Rule, places: dict[str, list[tuple[int, int]]], inside: frozenset[str]) -> tuple[int, int] | None:
     if any(name not in places for name in rule.all) or any(name in places for name in rule.none):
         return None
     first = places[rule.all[0]]
@@ -151,7 +156,8 @@ def _hit(rule: _Rule, places: dict[str, list[tuple[int, int]]]) -> tuple[int, in
     for start, end in first[:12]:
         low, high = start, end
         for name in rule.all[1:]:
-            others = [p for p in places[name] if p[0] >= end or p[1] <= start]
+            composite = name in inside and rule.all[0] not in inside  # 燃气爆炸 is both the gas and the explosion
+            others = [p for p in places[name] if p[0] >= end or p[1] <= start or (composite and p == (start, end))]
             if not others:
                 break
             near = min(others, key=lambda p: abs(p[0] - start))
@@ -166,12 +172,13 @@ def _winner(scores: dict[str, float], seen: set[str], beats: list[_Beat]) -> str
     standing = {family: score for family, score in scores.items() if score >= _LEAST}
     if not standing:
         return "other"
-    lost = {
-        loser
+    pairs = {
+        (beat.winner, loser)
         for beat in beats
         if beat.winner in standing and all(n in seen for n in beat.needs) and not any(n in seen for n in beat.unless)
         for loser in beat.loser
         if loser in standing and standing[beat.winner] >= beat.ratio * standing[loser]
     }
+    lost = {loser for winner, loser in pairs if (loser, winner) not in pairs or standing[winner] > standing[loser]}
     left = {family: score for family, score in standing.items() if family not in lost} or standing
     return max(sorted(left), key=lambda family: left[family])

@@ -92,7 +92,9 @@ def _figures(scale: _Scale, family: str, people: People) -> dict[str, int]:
 
 def _from_figures(scale: _Scale, family: str, people: People) -> Suggestion | None:
     figures = _figures(scale, family, people)
-    hurt = any(figures.get(n) for n in ("dead", "seriously_injured", "loss_yuan", "poisoned")) or bool(people.casualties.injured)
+    named = {name for row in scale.thresholds for name in row.limits()}
+    hurt = any(figures.get(n) for n in ("dead", "seriously_injured", "loss_yuan", "poisoned") if n in named or n == "poisoned")
+    hurt = hurt or ("seriously_injured" in named and bool(people.casualties.injured))
     over = [t for t in scale.thresholds if any(limit > 0 for limit in t.limits().values())]
     for row in over:
         met = [name for name, limit in row.limits().items() if figures.get(name, -1) >= limit]

@@ -21,11 +21,13 @@ def read(prepared: Prepared) -> dict[str, tuple[bool, int, int]]:
     """`leak`, `fire`, `explosion` as far as main sentences state them."""
     found: dict[str, tuple[bool, int, int]] = {}
     for sentence in prepared.sentences:
-        if sentence.standing is not Standing.MAIN:
+        if sentence.standing is Standing.BACKGROUND:
             continue
         denied = {name: match for name, pattern in _NO.items() if (match := pattern.search(prepared.text, sentence.start, sentence.end))}
         for name, match in denied.items():
             found.setdefault(name, (False, match.start(), match.end()))
+        if sentence.standing is Standing.UNREAL:
+            continue
         for token in tokens(prepared.text, sentence.start, sentence.end):
             for name, wanted in _CLASSES.items():
                 inside = name in denied and denied[name].start() <= token.start < denied[name].end()
