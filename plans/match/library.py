@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -47,10 +48,11 @@ class Entry(msgspec.Struct, frozen=True):
     applies: Node
     supports: tuple[Node, ...]
     places: tuple[LeafPlace, ...]
+    order: int  # among plans of the same score
 
 
 class Library:
-    """Plans compiled for matching. Give it the plans in force; it keeps their order only to break no tie (ids do)."""
+    """Plans compiled for matching. Give it the plans in force; the order in which they are given does not matter."""
 
     def __init__(self, plans: Iterable[Plan]) -> None:
         self._numbers: dict[Leaf, int] = {}
@@ -58,7 +60,7 @@ class Library:
         self.tests: list[Test] = []
         self.words: list[tuple[str, str]] = []
         self.entries: list[Entry] = []
-        for plan in plans:
+        for plan in sorted(plans, key=_among_equals):
             self._add(plan)
         self.groups = self._grouped()
         self.by_id: Mapping[str, Entry] = {entry.plan.id: entry for entry in self.entries}
@@ -70,7 +72,7 @@ class Library:
         places: list[LeafPlace] = []
         applies = self._compile(plan.applies, "applies", places, False, False, False)
         supports = tuple(self._compile(c, f"supports[{i}]", places, False, False, True) for i, c in enumerate(plan.supports))
-        self.entries.append(Entry(plan, applies, supports, tuple(places)))
+        self.entries.append(Entry(plan, applies, supports, tuple(places), len(self.entries)))
 
     def _grouped(self) -> dict[int | None, list[tuple[tuple[int, ...], Entry]]]:
         """Plans by the one necessary condition they share with most others: where it fails, the whole group is passed over."""
@@ -187,23 +189,33 @@ class Run:
 
     def candidates(self) -> list[Candidate]:
         """Every plan that is not ruled out, best first; groups whose necessary conditions fail are passed over whole."""
-        found: list[Candidate] = []
+        found: list[tuple[float, int, Candidate]] = []  # ordered by the first two, which no two plans share
         for first, members in self.library.groups.items():
             if first is not None and self.state(first) < 0:
                 continue
             for gates, entry in members:
-                if any(self.state(gate) < 0 for gate in gates):
+                if gates and not self._may_pass(gates):
                     continue
                 state, score, weight = self.score(entry)
                 if state >= 0:
-                    found.append(Candidate(entry, state, score, weight))
-        found.sort(key=_rank_key)
-        return found
+                    place = math.inf if entry.plan.kind is PlanKind.GENERAL else -score
+                    found.append((place, entry.order, Candidate(entry, state, score, weight)))
+        found.sort()
+        return [candidate for _, _, candidate in found]
 
-
-def _rank_key(c: Candidate) -> tuple[bool, float, int, str, int]:
-    plan = c.entry.plan
-    return plan.kind is PlanKind.GENERAL, -c.score, _KIND_ORDER[plan.kind], plan.id, plan.version
+    def _may_pass(self, gates: tuple[int, ...]) -> bool:
+        states = self.states
+        for gate in gates:
+            state = states[gate]
+            if state is None:
+                state = self.state(gate)
+            if state < 0:
+                return False
+        return True
 
 
 _KIND_ORDER = {PlanKind.SPECIAL: 0, PlanKind.DEPARTMENT: 1, PlanKind.ONSITE_CARD: 2, PlanKind.GENERAL: 3}
+
+
+def _among_equals(plan: Plan) -> tuple[int, str, int]:
+    return _KIND_ORDER[plan.kind], plan.id, plan.version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import islice
 
 from plans.facts import (
     FIELD_ORDER,
@@ -25,18 +26,18 @@ def missing_fact(run: Run, candidates: Sequence[Candidate]) -> MissingFact | Non
     A move is measured in 1/rank, so the top of the list counts most; the largest sum wins. Plans for which something speaks are asked
     about first; where no plan fits yet, all that are not ruled out; and the on-site cards last, once dangerous goods are known to be there.
     """
-    cards = [c for c in candidates if c.entry.plan.kind is PlanKind.ONSITE_CARD]
     plans = [c for c in candidates if c.entry.plan.kind not in (PlanKind.ONSITE_CARD, PlanKind.GENERAL)]
-    fact = _best_question(run, [c for c in plans if c.is_listed])
+    fact = _best_question(run, list(islice((c for c in plans if c.is_listed), _ASKED_AMONG)))
     if fact is None and not any(c.state > 0 for c in plans):
-        fact = _best_question(run, plans)
-    if fact is None and run.facts.hazmat_present and not any(c.state > 0 for c in cards):
-        fact = _best_question(run, cards)
+        fact = _best_question(run, plans[:_ASKED_AMONG])
+    if fact is None and run.facts.hazmat_present:
+        cards = [c for c in candidates if c.entry.plan.kind is PlanKind.ONSITE_CARD]
+        if not any(c.state > 0 for c in cards):
+            fact = _best_question(run, cards[:_ASKED_AMONG])
     return fact
 
 
 def _best_question(run: Run, ranked: Sequence[Candidate]) -> MissingFact | None:
-    ranked = ranked[:_ASKED_AMONG]
     scores = [-c.score for c in ranked]
     gains: dict[str, float] = {}
     moved: dict[str, list[str]] = {}
