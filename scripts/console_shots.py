@@ -146,6 +146,9 @@ def scenes(ids: list[str]) -> list[Scene]:
         Scene("quarantine", "/quarantine", "main h1"),
         Scene("system", "/system", "[data-test=part]"),
         Scene("account", "/account", "[data-test=account]"),
+        Scene("duties", "/duties", "[data-test=duties]"),
+        Scene("roster", "/roster", "[data-test=roster]"),
+        Scene("organisation", "/organisation", "[data-test=organisation]"),
     ]
 
 

@@ -22,7 +22,7 @@ export interface NavEntry {
 export interface Noun {
   routes: RouteRecordRaw[]
   nav?: NavEntry[]
-  /** Something that this noun shows on an incident's page. `incidentId` and `incident` are passed to it. */
+  /** Something that this noun shows on an incident's page: `main` above the chain of reports, `aside` above the timeline. It is given `incidentId` and `incident`. */
   incidentPanels?: { order: number; side: 'main' | 'aside'; panel: Component }[]
   /** Something that this noun draws below every page while it has to say something (an alarm of its own). */
   overlays?: Component[]

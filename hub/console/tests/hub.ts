@@ -169,7 +169,7 @@ export class PretendHub {
       return { status: 200, body: { items, next: null, seq: this.seq } }
     }
     if (url.pathname === '/api/v1/obligations') {
-      return { status: 200, body: { items: this.get(url.searchParams.get('incident_id')!).obligations, next: null, seq: this.seq } }
+      return { status: 200, body: { items: this.get(url.searchParams.get('incident')!).obligations, next: null, seq: this.seq } }
     }
     if (url.pathname === '/api/v1/classified') return { status: 200, body: { items: [] } }
     if (url.pathname === '/api/v1/session') return { status: 200, body: this.session() }

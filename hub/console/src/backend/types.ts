@@ -455,3 +455,53 @@ export type Frame =
   | { type: 'changes'; seq?: number; items: Change[] }
   | { type: 'status'; seq?: number; ready?: boolean; parts: Record<string, PartState>; now: string }
   | { type: 'dropped'; reason: string }
+
+/** One step of a ladder that was taken: when, whom, with what outcome. */
+export interface Escalation {
+  id: string
+  obligation_id: string
+  round: number
+  step: number
+  outcome: string
+  planned_at: string
+  at: string
+  whom: string[]
+  posts: string[]
+  persons: string[]
+  reminder: boolean
+}
+
+export interface Notice {
+  id: string
+  channel: string
+  to: string
+  title: string
+  body: string
+  state: string
+  created_at: string
+  urgent: boolean
+  attempts: number
+  post_id: string | null
+  sent_at: string | null
+  error: string | null
+  read_at: string | null
+}
+
+export interface ObligationPage {
+  obligation: Obligation
+  kind: { id: string; zh: string; en: string; by_hand: boolean; source: string; edition: string } | null
+  ladder: { id: string; zh: string; en: string; source: string; edition: string; steps: { offset_min: number; whom: string[]; channels: string[] }[] }
+  escalations: Escalation[]
+  planned: { step: number; at: string }[]
+  notices: Notice[]
+  may: ('acknowledge' | 'meet' | 'return' | 'excuse' | 'unlock')[]
+  seq: number
+}
+
+/** Who is on a post now; `via` shift, member or nobody. */
+export interface OnDuty {
+  post: { id: string; department_id: string; role: string; zh: string; en: string }
+  persons: string[]
+  via: string
+  until: string | null
+}

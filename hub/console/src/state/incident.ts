@@ -37,7 +37,7 @@ export function openPage(id: string, may: (action: string) => boolean): OpenPage
   const mirror = new Mirror<IncidentPage>({
     load: async () => {
       const data = await backend.page(id)
-      const duties = may('obligation.list') ? await obligations.list({ incident_id: id }).catch(() => null) : null
+      const duties = may('obligation.list') ? await obligations.list({ incident: id, limit: 200 }).catch(() => null) : null
       return { seq: data.seq, data: { ...data, obligations: duties?.items ?? [] } }
     },
     place: (data) => (page.value = data),
