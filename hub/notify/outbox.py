@@ -23,7 +23,7 @@ from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 from hub.notify.channels import Channel, Message, SendFailed
 from hub.store import Store, Transaction
-from hub.store.notices import Outgoing, claim, defer, is_still_wanted, mark_failed, mark_sent, mark_unwanted, note_check
+from hub.store.notices import Outgoing, claim, defer, is_due, is_still_wanted, mark_failed, mark_sent, mark_unwanted, note_check
 from hub.store.obligations import get_obligation, meet
 
 log = logging.getLogger("hub.notify")
@@ -87,6 +87,9 @@ class Outbox:
     async def step(self, limit: int = AT_ONCE) -> int:
         """Claim up to `limit` notices and begin to send them; gives how many."""
         try:
+            async with self.store.read() as conn:
+                if not await is_due(conn, self.store.clock.now()):
+                    return 0
             async with self.store.transaction() as tx:
                 claimed = await claim(tx, worker=self.worker, limit=limit, not_ours=CHANNELS - set(self.channels))
         except Unavailable:

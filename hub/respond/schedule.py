@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hub.domain.duty_rules import DutyRules
 from hub.errors import Unavailable
 from hub.store import Store
-from hub.store.obligations import NOTHING, Ticked, note_tick, tick_batch
+from hub.store.obligations import NOTHING, Ticked, is_due, note_tick, tick_batch
 
 log = logging.getLogger("hub.respond")
 TICK_S = 5.0
@@ -23,7 +23,13 @@ BATCH = 2_000
 
 
 async def tick(store: Store, rules: DutyRules, *, batch: int = BATCH) -> Ticked:
-    """Do all that is due now, batch by batch; gives what was done. Safe with several hubs at once and after any crash."""
+    """Do all that is due now, batch by batch; gives what was done. Safe with several hubs at once and after any crash.
+
+    A tick with nothing due only reads: it never waits for the writer.
+    """
+    async with store.read() as conn:
+        if not await is_due(conn, store.clock.now()):
+            return NOTHING
     async with store.transaction() as tx:
         await note_tick(tx, rules)
     total = NOTHING

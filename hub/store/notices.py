@@ -186,6 +186,11 @@ def to_notice(row: Any) -> Notice:
 
 # --- claim, send, mark -----------------------------------------------------------------------------------------------------------------
 
+async def is_due(conn: AsyncConnection, now: datetime) -> bool:
+    """Is there a notice whose time has come (a read, so that an idle worker never waits for the writer)?"""
+    return (await conn.execute(select(table.c.id).where(table.c.next_try_at <= utc_text(now)).limit(1))).first() is not None
+
+
 async def claim(tx: Transaction, *, worker: str, limit: int = 20, not_ours: Collection[str] = ()) -> list[Outgoing]:
     """Claim what is due, the urgent first, for `LEASE`; a claim whose lease ran out (its worker died) is due again.
 

@@ -457,6 +457,14 @@ def _escalation_row(e: Escalation) -> dict[str, Any]:
     }
 
 
+async def is_due(conn: AsyncConnection, now: datetime, *, name: str = "duties", within: timedelta = timedelta(minutes=1)) -> bool:
+    """Is there anything for a tick to do: a duty whose time has come, or a note of the tick itself that is older than `within`?"""
+    last = (await conn.execute(select(duty_tick.c.at).where(duty_tick.c.name == name))).scalar()
+    if last is None or abs(now - parse_utc(last)) >= within:
+        return True
+    return (await conn.execute(select(table.c.id).where(table.c.next_at <= utc_text(now)).limit(1))).first() is not None
+
+
 async def note_tick(tx: Transaction, rules: DutyRules, *, name: str = "duties", back: timedelta = timedelta(minutes=1)) -> datetime | None:
     """Note that a tick began; gives when the last one did. A clock set back by more than `back` rearms every duty that waits."""
     last = (await tx.conn.execute(select(duty_tick.c.at).where(duty_tick.c.name == name).with_for_update())).scalar()
