@@ -70,7 +70,7 @@ class CameraEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class CameraSetup(Struct, frozen=True):
-    """A camera ready to run: its entry and its addresses with their credentials (which print masked)."""
+    """A camera ready to run: its entry (addresses masked) and its addresses with their credentials (which print masked)."""
 
     entry: CameraEntry
     main: Address
@@ -167,7 +167,7 @@ def _read_entry(path: Path, n: int, node: Any, remarks: list[Remark]) -> CameraS
     if entry.keep_open == "sub" and sub is None:
         remark("keep_open", "no_sub_stream", "没有 sub_url，无法保持子码流", "there is no sub_url to keep open")
         return None
-    return CameraSetup(entry, main, sub)
+    return CameraSetup(msgspec.structs.replace(entry, url=main.masked, sub_url=sub.masked if sub else None), main, sub)
 
 
 class CameraUnit:

@@ -316,10 +316,11 @@ class PyavSupply:
             from urllib.request import url2pathname
 
             url, settings = url2pathname(url.removeprefix("file://")), {}
+        began = time.monotonic()
         try:
             self._container = av.open(url, "r", options=settings, timeout=(self._options.timeout_s, self._options.timeout_s))
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise _explain(error) from None
+            raise _explain(error, time.monotonic() - began >= 0.9 * self._options.timeout_s) from None
         try:
             self._describe()
         except BaseException:
@@ -398,10 +399,12 @@ class PyavSupply:
                 yield Packet(Track.VIDEO, b"", True, pts, dts, frame)
 
 
-def _explain(error: Exception) -> Rejected:
-    """Name what went wrong with a connection, without its address."""
+def _explain(error: Exception, waited: bool = False) -> Rejected:
+    """Name what went wrong with a connection, without its address; libav calls a silent camera invalid data, so `waited` decides."""
     import av
 
+    if waited and isinstance(error, av.error.InvalidDataError | EOFError):
+        return Rejected("timeout", "摄像机没有响应", "the camera does not answer")
     match error:
         case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError():
             return Rejected("unauthorised", "摄像机拒绝了用户名或密码", "the camera refused the user name or password")

@@ -1,0 +1,134 @@
+"""Catalogue of wvp-GB28181-pro (with ZLMediaKit): devices and channels of GB/T 28181, each with the RTSP address that ZLMediaKit serves.
+
+wvp starts a channel when it is asked to play or, with `user-settings.auto-apply-play: true`, when somebody opens its RTSP address. The
+second is what an agent needs, because it opens the address again by itself after every break.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from msgspec import Struct, field
+
+from agents.sources.bridge import BridgedCamera, Catalogue, get_json, read, slug
+from hub.errors import Rejected
+
+PAGE = 100
+GB_CODE_DIGITS = 20
+
+
+class _Device(Struct, rename="camel"):
+    device_id: str
+    name: str | None = None
+    on_line: bool | None = None
+    online: bool | None = None
+
+
+class _Channel(Struct, rename="camel"):
+    device_id: str | None = None
+    channel_id: str | None = None
+    gb_device_id: str | None = None
+    name: str | None = None
+    gb_name: str | None = None
+    status: Any = None
+    gb_status: Any = None
+    longitude: float | None = None
+    latitude: float | None = None
+    gb_longitude: float | None = None
+    gb_latitude: float | None = None
+    parental: int | None = None
+
+
+class _Page(Struct):
+    rows: list[dict[str, Any]] = field(name="list")
+    total: int = 0
+
+
+class Wvp(Struct, frozen=True):
+    """wvp at `base` (`http://host:18080`), with an API key or a user's login; `media` is ZLMediaKit's RTSP (`rtsp://host:554`)."""
+
+    base: str
+    media: str
+    api_key: str | None = None
+    login: tuple[str, str] | None = None
+    rtsp_app: str = "rtp"
+
+    async def catalogue(self) -> Catalogue:
+        """Every channel of every device. Channels without a 20-digit code, or that are folders of others, are left out and named."""
+        headers = await self._headers()
+        cameras: list[BridgedCamera] = []
+        remarks: list[str] = []
+        taken: set[str] = set()
+        for row in await self._pages("/api/device/query/devices", headers):
+            device: _Device = read(row, _Device, "wvp")
+            path = f"/api/device/query/devices/{device.device_id}/channels"
+            for channel_row in await self._pages(path, headers):
+                channel: _Channel = read(channel_row, _Channel, "wvp")
+                code = self._code(channel, device)
+                if channel.parental == 1:
+                    continue
+                if code is None:
+                    remarks.append(f"{device.device_id}/{channel.name}: 没有 20 位国标编码 / no 20-digit GB/T 28181 code")
+                    continue
+                cameras.append(self._camera(device, channel, code, taken))
+        return Catalogue(tuple(cameras), tuple(remarks))
+
+    async def play(self, device_id: str, channel_id: str) -> str:
+        """Ask wvp to start a channel now; its RTSP address as wvp says it. Raises Rejected with wvp's own words where it does not."""
+        answer = await self._get(f"/api/play/start/{device_id}/{channel_id}", await self._headers(), {})
+        url = answer.get("rtsp") if isinstance(answer, dict) else None
+        if not isinstance(url, str):
+            raise Rejected("platform_answer", "wvp 没有返回 RTSP 地址", "wvp gave no RTSP address")
+        return url
+
+    async def _headers(self) -> dict[str, str]:
+        if self.api_key is not None:
+            return {"api-key": self.api_key}
+        if self.login is None:
+            return {}
+        user, password = self.login
+        digest = hashlib.md5(password.encode(), usedforsecurity=False).hexdigest()  # the form wvp's login asks for
+        data = await self._get("/api/user/login", {}, {"username": user, "password": digest})
+        token = data.get("accessToken") if isinstance(data, dict) else None
+        if not isinstance(token, str):
+            raise Rejected("platform_unauthorised", "wvp 登录失败", "wvp did not let us in")
+        return {"access-token": token}
+
+    async def _get(self, path: str, headers: dict[str, str], params: dict[str, str]) -> Any:
+        answer = await get_json(self.base.rstrip("/") + path, params=params, headers=headers)
+        if not isinstance(answer, dict):
+            raise Rejected("platform_answer", "wvp 的回答格式不符", "the answer of wvp has another form")
+        code = answer.get("code", 0)
+        if code in (401, 403):
+            raise Rejected("platform_unauthorised", "wvp 拒绝了凭据", "wvp refused the credentials")
+        if code != 0:
+            words = str(answer.get("msg") or code)[:200]
+            raise Rejected("platform_answer", f"wvp：{words}", f"wvp says: {words}")
+        return answer.get("data", answer)
+
+    async def _pages(self, path: str, headers: dict[str, str]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for page in range(1, 1001):
+            found: _Page = read(await self._get(path, headers, {"page": str(page), "count": str(PAGE)}), _Page, "wvp")
+            rows += found.rows
+            if not found.rows or len(rows) >= found.total:
+                break
+        return rows
+
+    @staticmethod
+    def _code(channel: _Channel, device: _Device) -> str | None:
+        """The channel's own code: older versions say `channelId`, newer ones `deviceId` of the channel and `gbDeviceId` where it was renamed."""
+        for code in (channel.channel_id, channel.device_id, channel.gb_device_id):
+            if code and len(code) == GB_CODE_DIGITS and code.isdigit() and (code != device.device_id or channel.channel_id == code):
+                return code
+        return None
+
+    def _camera(self, device: _Device, channel: _Channel, code: str, taken: set[str]) -> BridgedCamera:
+        status = channel.status if channel.status is not None else channel.gb_status
+        online = None if status is None else str(status).lower() in ("on", "true", "1", "ok")
+        if (device.on_line if device.on_line is not None else device.online) is False:
+            online = False
+        lon, lat = channel.longitude or channel.gb_longitude, channel.latitude or channel.gb_latitude
+        return BridgedCamera(id=slug(code, taken), name=channel.gb_name or channel.name, online=online, gb_code=code, lon=lon or None,
+                             lat=lat or None, url=f"{self.media.rstrip('/')}/{self.rtsp_app}/{device.device_id}_{code}")

@@ -1,0 +1,90 @@
+"""The cameras file: every mistake names file, line and field, and no password leaves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agents.cameras import read_cameras
+from agents.cameras_cli import app
+from hub.errors import Rejected
+from streams.address import Address, mask
+
+
+def check(folder: Path, text: str) -> list[tuple[int, str, str]]:
+    file = folder / "cameras.yaml"
+    file.write_text(text, encoding="utf-8")
+    return [(remark.line, remark.field, remark.code) for remark in read_cameras(file)[1]]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("cameras:\n  - id: a\n    url: rtsp://h/1\n    preview_s: -1\n", (4, "cameras[0].preview_s", "invalid_field")),
+    ("cameras:\n  - id: a\n    url: rtsp://h/1\n  - id: b\n    name: x\n", (4, "cameras[1].url", "invalid_field")),
+    ("cameras:\n  - id: Not a slug\n    url: rtsp://h/1\n", (2, "cameras[0].id", "invalid_field")),
+    ("cameras:\n  - id: a\n    url: rtsp://h/1\n    colour: red\n", (4, "cameras[0].colour", "invalid_field")),
+    ("cameras:\n  - id: a\n    url: gopher://h/1\n", (3, "cameras[0].url", "unknown_scheme")),
+    ("cameras:\n  - id: a\n    url: rtsp://h:99999999/1\n", (3, "cameras[0].url", "malformed_url")),
+    ("cameras:\n  - id: a\n    url: rtsp://h/1\n  - id: a\n    url: rtsp://h/2\n", (4, "cameras[1].id", "duplicate_id")),
+    ("cameras:\n  - id: a\n    url: rtsp://h/1\n    credentials_file: none.txt\n", (4, "cameras[0].credentials_file", "credentials_unreadable")),
+    ("cameras:\n  - id: a\n    url: rtsp://h/1\n    keep_open: sub\n", (4, "cameras[0].keep_open", "no_sub_stream")),
+    ("cameras:\n  - id: a\n    url: rtsp://u:secret@h/1\n", (3, "cameras[0].url", "password_in_url")),
+    ("cameras:\n  - just words\n", (2, "cameras[0]", "invalid_field")),
+    ("cameras: 7\n", (1, "cameras", "missing_field")),
+    ("- a\n- b\n", (1, "cameras", "missing_field")),
+    ("cameras:\n  - id: [\n", (3, "", "malformed_yaml")),
+    ("", (1, "cameras", "missing_field")),
+])
+def test_a_mistake_names_its_line_and_field(tmp_path: Path, text: str, expected: tuple[int, str, str]) -> None:
+    assert check(tmp_path, text) == [expected]
+
+
+def test_a_mistake_in_one_camera_leaves_the_others_usable(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.yaml"
+    file.write_text("cameras:\n  - id: a\n    url: rtsp://h/1\n  - id: b\n  - id: c\n    url: rtsp://h/3\n", encoding="utf-8")
+    setups, remarks = read_cameras(file)
+    assert [setup.entry.id for setup in setups] == ["a", "c"]
+    assert len(remarks) == 1
+
+
+def test_a_password_in_an_address_is_a_warning_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.yaml"
+    file.write_text("cameras:\n  - id: a\n    url: rtsp://admin:hunter2@10.0.0.5/1?token=abc\n", encoding="utf-8")
+    (setup,), (remark,) = read_cameras(file)
+    assert not remark.fatal
+    for shown in (repr(setup), str(setup.main), str(remark)):
+        assert "hunter2" not in shown and "abc" not in shown
+    result = CliRunner().invoke(app, ["check", str(file)], env={"COLUMNS": "300"})
+    assert result.exit_code == 0
+    assert "hunter2" not in result.output
+    assert "rtsp://***@10.0.0.5/1?token=***" in result.output
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert [(r.code) for r in read_cameras(tmp_path / "none.yaml")[1]] == ["file_unreadable"]
+    assert CliRunner().invoke(app, ["check", str(tmp_path / "none.yaml")]).exit_code == 3
+
+
+@pytest.mark.parametrize(("text", "masked"), [
+    ("rtsp://u:p@h/x", "rtsp://***@h/x"),
+    ("error opening rtsp://u:p%40@h:554/x: refused", "error opening rtsp://***@h:554/x: refused"),
+    ("http://h/v.cgi?user=admin&pwd=1234&ch=1", "http://h/v.cgi?user=***&pwd=***&ch=1"),
+    ("rtsp://h/x?Password=a#f", "rtsp://h/x?Password=***#f"),
+    ("nothing secret", "nothing secret"),
+])
+def test_secrets_are_masked_wherever_an_address_stands(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+def test_credentials_from_a_file_are_in_the_secret_address_only(tmp_path: Path) -> None:
+    address = Address("rtsp://10.0.0.5:554/1", ("admin", "p@ss:w/rd"))
+    assert address.secret_url() == "rtsp://admin:p%40ss%3Aw%2Frd@10.0.0.5:554/1"
+    assert address.masked == "rtsp://10.0.0.5:554/1" and not address.has_password
+    assert "p@ss" not in repr(address)
+
+
+def test_an_address_without_a_host_is_refused() -> None:
+    with pytest.raises(Rejected) as caught:
+        Address("rtsp:///x")
+    assert caught.value.code == "malformed_url"

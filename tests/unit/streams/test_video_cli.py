@@ -1,0 +1,70 @@
+"""`tocsin evidence` and `tocsin camera` as a person uses them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from typer.testing import CliRunner
+
+from agents.cameras_cli import app as camera
+from streams.cli import app as evidence
+from tests.support.chunks import BEGAN_MS
+from tests.unit.streams.test_recorder import flip, record
+
+run = CliRunner().invoke
+
+
+def at(second: float) -> str:
+    return datetime.fromtimestamp(BEGAN_MS / 1000 + second, UTC).isoformat()
+
+
+def test_intact_recordings_are_said_to_be_intact_and_altered_ones_end_with_3(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, 100)
+    assert run(evidence, ["verify", str(tmp_path)]).exit_code == 0
+    flip(folder / "000001.mp4", 3000)
+    result = run(evidence, ["verify", str(tmp_path)], env={"COLUMNS": "200"})
+    assert result.exit_code == 3
+    assert "000001.mp4" in result.output and "hash_mismatch" in result.output
+    (answer,) = msgspec.json.decode(run(evidence, ["verify", str(folder), "--json"]).output)
+    assert answer["ok"] is False and answer["problems"][0]["code"] == "hash_mismatch"
+
+
+def test_a_clip_is_exported_and_verified(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, 150)
+    clip = tmp_path / "out" / "clip.mp4"
+    assert run(evidence, ["export", str(folder), str(clip), "--from", at(1), "--to", at(2.5)]).exit_code == 0
+    assert run(evidence, ["verify", str(clip)]).exit_code == 0
+    assert run(evidence, ["verify", str(tmp_path / "out")]).exit_code == 0
+
+
+def test_hashes_of_the_change_chain_are_compared(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, 100)
+    chain = tmp_path / "chain.json"
+    chain.write_text('{"1": "' + "0" * 64 + '"}', encoding="utf-8")
+    assert run(evidence, ["verify", str(folder), "--chain", str(chain)]).exit_code == 3
+
+
+def test_wrong_input_ends_with_2_and_a_sentence(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, 50)
+    (tmp_path / "empty").mkdir()
+    assert run(evidence, ["verify", str(tmp_path / "empty")]).exit_code == 2
+    assert run(evidence, ["export", str(folder), str(tmp_path / "c.mp4"), "--from", "yesterday", "--to", at(3)]).exit_code == 2
+    assert run(evidence, ["export", str(folder), str(tmp_path / "c.mp4"), "--from", at(500), "--to", at(600)]).exit_code == 2
+    assert run(camera, ["import", "vlc", "http://127.0.0.1:1"]).exit_code == 2
+    assert run(camera, ["import", "wvp", "http://127.0.0.1:1"]).exit_code == 2
+    assert run(camera, ["import", "go2rtc", "http://127.0.0.1:1"]).exit_code == 2
+    assert run(camera, ["probe", "gopher://x"]).exit_code == 2
+
+
+def test_a_probe_says_what_came() -> None:
+    result = run(camera, ["probe", "synthetic:?size=160x90&rate=10", "--seconds", "1.5"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "160×90" in result.output and "key frames" in result.output
+
+
+def test_a_probe_of_a_dead_camera_ends_with_3_and_no_password() -> None:
+    result = run(camera, ["probe", "rtsp://u:hunter2@127.0.0.1:1/x", "--seconds", "1"], env={"COLUMNS": "200"})
+    assert result.exit_code == 3
+    assert "refused" in result.output and "hunter2" not in result.output
