@@ -21,21 +21,21 @@ class Where(msgspec.Struct, frozen=True):
     adcode: str | None = None
 
 
-_UNIT = r"[一-龥]{1,7}?"
+_UNIT = r"(?!一)[一-龥]{1,7}?"
 _TAIL = (
     rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市|州|区|县|旗)){{0,3}}"
     rf"(?:{_UNIT}(?:镇|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村|社区|屯|庄|组)){{0,2}})"
 )
 _ROAD = r"(?:(?:[GSXY]\d{1,4}[一-龥]{0,8}|\d{3}(?:国道|省道|县道)|[一-龥]{2,8}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:[一-龥\d号]{0,10}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{0,6}?方向)?)"
-_ROAD_FIND = re.compile(_ROAD)
+_POST = r"(?:[Kk]\d{1,4}(?:[+.]\d{1,3})?|\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|[Kk]))(?:\+?\d{1,3}米)?(?:处|段)?"
 _KM = re.compile(
-    r"[GSXY]\d{1,4}[^，。；\d]{0,10}[Kk]?\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米)?(?:\+?\d{1,3}米)?(?:处|段)?|[一-龥]{2,10}高速(?:公路)?[^，。；\d]{0,16}[Kk]?\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|k|K)(?:[+]?\d{1,3}米?)?(?:处)?"
+    rf"(?:[GSXY]\d{{1,4}}[^，。；\d]{{0,16}}|\d{{3}}(?:国道|省道|县道)[^，。；\d]{{0,16}}|[一-龥]{{2,10}}高速(?:公路)?[^，。；\d]{{0,16}}){_POST}"
 )
 _AT = re.compile(
     r"(?:位于|发生在|在)(?P<place>[一-龥A-Za-z0-9+.]{3,30}?)(?=发生|突发|起火|爆炸|，|。|遭|与|附近|因|内|发现|泄漏|侧翻|的|一(?:辆|艘|名|家|栋|处)|相撞|出现|$)"
 )
-_VILLAGE = re.compile(
-    r"(?P<place>[一-龥]{2,6}(?:省|市|县|区|镇|乡)[一-龥]{0,12}?(?:镇|乡|村|街道|社区|路|公司|厂|矿|小区|学校|医院|水库|港|码头)?)"
+_PLACE_LIKE = re.compile(
+    r"(?:[省市县区镇乡村州旗路街道港桥站湖河江海岛山]|公司|厂|小区|学校|中学|小学|大学|医院|酒店|码头|园|广场|海域|公里|水库|商场|大厦|机场|段)(?:东|南|西|北|附近|内|侧|口|门前|段|处|方向)?$"
 )
 _CITY = re.compile(
     r"(?:^|，|。|\n|、|日|时|分|许|在|从|晨|午|晚|间|称|讯|）)(?P<place>[一-龥]{2,5}(?:市|县|区|州|旗)(?:[一-龥]{1,6}(?:区|县|镇|乡|街道|村|社区)){0,3})"
@@ -57,7 +57,11 @@ def _gazetteer() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _local() -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(_gazetteer(), key=len, reverse=True))))
+    names = "|".join(map(re.escape, sorted(_gazetteer(), key=len, reverse=True)))
+    road = r"(?:[GSXY]\d{1,4}(?:国道|省道|高速)?|\d{3}(?:国道|省道|县道)|[一-龥]{2,5}(?:大道|高速|公路|路))"
+    return re.compile(
+        rf"(?:连云港市?)?(?:赣榆区?)?{road}?(?:赣榆区?)?(?P<name>{names})(?:[一-龥]{{0,4}}?段)?(?:[Kk]\d{{1,4}}(?:[+.]\d{{1,3}})?)?"
+    )
 
 
 def find(prepared: Prepared) -> Where | None:
@@ -81,16 +85,16 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
     local = _local().search(text, start, end)
     road = _KM.search(text, start, end)
     if match is not None and len(match[0]) > 2:
-        return Where(match[0], match.start(), match.end(), _gazetteer().get(local[0]) if local else None)
+        return Where(match[0], match.start(), match.end(), _gazetteer().get(local["name"]) if local else None)
     if local is not None or road is not None:
         pieces = [m for m in (local, road) if m is not None]
         low, high = min(m.start() for m in pieces), max(m.end() for m in pieces)
         if high - low > 40:
             low, high = pieces[0].start(), pieces[0].end()
-        return Where(text[low:high], low, high, _gazetteer().get(local[0]) if local else None)
+        return Where(text[low:high], low, high, _gazetteer().get(local["name"]) if local else None)
     for pattern in (_CITY, _AT):
         found = pattern.search(text, start, end)
-        if found is not None:
+        if found is not None and (pattern is _CITY or _PLACE_LIKE.search(found["place"])):
             return Where(found["place"], found.start("place"), found.end("place"))
     return Where(match[0], match.start(), match.end()) if match is not None else None
 

@@ -138,8 +138,11 @@ def prepare(text: str) -> Prepared:
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20[0-4]\d)年")
 
 
+_DATED = re.compile(_YEAR.pattern + r"(?=(?:\d{1,2}|[一二三四五六七八九十]{1,2})月)")
+
+
 def _main_year(text: str) -> int | None:
-    match = _YEAR.search(text, 0, 400)
+    match = _DATED.search(text, 0, 400)
     return int(match[1]) if match else None
 
 

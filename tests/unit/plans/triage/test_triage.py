@@ -272,12 +272,12 @@ def test_any_text_gives_the_same_draft_twice_or_is_rejected(text: str) -> None:
 @pytest.mark.parametrize("unit", ["被", "1", "一", "造成3人死亡、", "在江苏省", "G204", "液氨", "\n"])
 def test_the_longest_text_of_any_one_phrase_takes_seconds_at_most(unit: str) -> None:
     text = (unit * LIMIT_CHARS)[:LIMIT_CHARS]
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     with contextlib.suppress(Rejected):
         triage(text, NOW)
 
-    assert time.perf_counter() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 def test_two_hundred_short_texts_take_less_than_a_second() -> None:
