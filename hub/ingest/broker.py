@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from hub.ingest.certificates import Certificates, follow
 from hub.wire import MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
 
 if TYPE_CHECKING:
@@ -124,7 +123,8 @@ class Front:
     """The listener. `accepts(username, password)` decides who comes in; `acl` what an identity may publish and subscribe."""
 
     def __init__(self, broker: Any, topics: Topics, accepts: Callable[[str, str], bool], *, connect_s: float = CONNECT_S,
-                 stalled_bytes: int = STALLED_BYTES) -> None:
+                 stalled_bytes: int = STALLED_BYTES, certificates: Certificates | None = None) -> None:
+        self.certificates = certificates
         self.broker = broker
         self.topics = topics
         self.accepts = accepts
@@ -182,6 +182,9 @@ class Front:
             self._failures[peer] = time.monotonic()
             await asyncio.sleep(_FAILURES_S)  # a guess costs its guesser a second, and nobody else anything
             raise _Refused(_BAD_PASSWORD, f"wrong user name or password for {connect.username!r}")
+        unfit = self.certificates.refusal(writer.get_extra_info("ssl_object"), connect.username) if self.certificates else None
+        if unfit is not None:
+            raise _Refused(_NOT_ALLOWED, unfit)
         if connect.client_id != connect.username:
             raise _Refused(_BAD_ID, "the client id is not the user name")
         if connect.will_topic is not None and not self.may_publish(connect.username, connect.will_topic):
@@ -220,7 +223,7 @@ class Front:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=3)
+            await asyncio.wait(tasks, timeout=1)
 
 
 def is_hub(name: str) -> bool:
@@ -358,17 +361,21 @@ async def embedded(settings: Settings, registry: Registry, hub_password: str) ->
 
     fronts: list[Front] = []
     broker = _make_broker(lambda: fronts[0])
-    front = Front(broker, Topics(settings.hub_id), accepts)
+    certificates = Certificates(settings) if settings.broker_tls_port else None
+    front = Front(broker, Topics(settings.hub_id), accepts, certificates=certificates)
     fronts.append(front)
     await broker.start()
-    servers = [await asyncio.start_server(front.connected, settings.broker_host, settings.broker_port)]
-    if settings.broker_tls_port:
-        servers.append(await asyncio.start_server(front.connected, settings.broker_host, settings.broker_tls_port,
-                                                  ssl=_tls(settings)))
+    plain_host = "127.0.0.1" if settings.broker_tls_client_certs else settings.broker_host  # no way around the certificate from outside
+    servers = [await asyncio.start_server(front.connected, plain_host, settings.broker_port)]
+    if certificates is not None:
+        servers.append(await asyncio.start_server(front.connected, settings.broker_host, settings.broker_tls_port, ssl=certificates.context,
+                                                  ssl_handshake_timeout=CONNECT_S))
     revoked: asyncio.Queue[str] = asyncio.Queue()
     registry.on_revoked.append(revoked)
     chores = [asyncio.create_task(_cut_revoked(front, revoked), name="broker.revoked"),
               asyncio.create_task(_trim(broker), name="broker.trim")]
+    if certificates is not None:
+        chores.append(asyncio.create_task(follow(certificates, front), name="broker.certificates"))
     try:
         yield servers[0].sockets[0].getsockname()[1]
     finally:
@@ -379,19 +386,8 @@ async def embedded(settings: Settings, registry: Registry, hub_password: str) ->
         await asyncio.gather(*chores, return_exceptions=True)
         await front.close()
         with contextlib.suppress(Exception):  # amqtt's own shutdown may trip over sessions that are already gone
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(1):
                 await broker.shutdown()
-
-
-def _tls(settings: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
-    ca = Path(settings.data_path) / "ca" / "ca.pem"
-    if ca.is_file():
-        context.load_verify_locations(ca)
-        context.verify_mode = ssl.CERT_OPTIONAL
-    return context
 
 
 async def _cut_revoked(front: Front, revoked: asyncio.Queue[str]) -> None:
