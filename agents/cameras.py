@@ -31,7 +31,7 @@ from streams.preview import KeyFrames, jpeg
 from streams.publisher import MediaLink, Outlet, Preview, Publisher, send_preview
 from streams.ring import Ring
 from streams.source import SourceOptions, Tracks, Transport, Trouble
-from streams.uplink import UplinkLimits
+from streams.uplink import Level, UplinkLimits
 
 log = logging.getLogger("tocsin.agents.cameras")
 
@@ -240,6 +240,8 @@ class CameraUnit:
             measure = self.health.measure
             if self.trouble is not None and self.health.state is not HealthState.OFFLINE:
                 measure = f"{measure}; {self.trouble.code}" if measure else self.trouble.code
+            if (level := self._publisher.level()) > Level.FULL:
+                measure = f"{measure}; uplink={level.name.lower()}" if measure else f"uplink={level.name.lower()}"
             return Camera(id=self.entry.id, name=self.entry.name, health=self.health.state, since=self.health.since, measure=measure or None,
                           codec=video.text if video else None, width=video.width if video else None, height=video.height if video else None)
 

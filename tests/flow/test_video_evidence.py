@@ -18,8 +18,9 @@ import pytest
 
 from streams.evidence import Entry, Lost, RecordingHeader, Segment, export, segments_of, verify
 from streams.recorder import Recorder, RecorderOptions
+from streams.relay import RelayLimits
 from streams.strip import read_strip
-from tests.flow.test_video_live import entry, rig
+from tests.flow.test_video_live import entry, hub, rig
 from tests.support.rtsp_server import RtspServer
 from tests.support.until import until
 
@@ -92,6 +93,7 @@ async def test_kill_9_of_the_recorder_costs_at_most_the_open_segment_and_that_is
     recorder = Recorder(r.relay, root, lambda _, item: told.append(item))
     losses = recorder.recover()
     await recorder.close()
+    print([(getattr(i, "n", None), type(i).__name__, getattr(i, "pre_event", None), getattr(i, "samples", None), getattr(i,"recovered",None), getattr(i,"first_wall_ms",None)) for i in told])
     assert len(losses) == 1
     assert sum(isinstance(item, Lost) for item in told) == 2
     result = verify(root / "rec-1", expected={item.n: item.sha256 for item in told if isinstance(item, Segment)})
@@ -121,3 +123,43 @@ async def test_a_broker_killed_in_the_middle_of_a_recording_leaves_a_stated_gap_
     assert result.ok, result.problems
     (clip,) = export(folder, tmp_path / "clip.mp4", 0, 2**48)
     assert clocks(clip) == sorted(clocks(clip))
+
+
+async def test_kill_9_of_the_agent_in_the_middle_of_a_recording_goes_on_after_its_restart_and_exports_as_one_clip(
+        tmp_path: Path, camera: RtspServer) -> None:
+    (tmp_path / "cameras.yaml").write_text("cameras:\n" + entry(camera.url("/h264"), pre_event_s=2), encoding="utf-8")
+    told: list[Entry] = []
+
+    async def agent(port: int) -> asyncio.subprocess.Process:
+        child = await asyncio.create_subprocess_exec(sys.executable, "-m", "agents.cameras", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                                     env=os.environ | {"PYTHONPATH": str(ROOT)})
+        assert child.stdin is not None
+        job = {"file": str(tmp_path / "cameras.yaml"), "camera_ids": ["cam"], "references": None,
+               "link": {"agent_id": "plant-1", "host": "127.0.0.1", "port": port}}
+        child.stdin.write(msgspec.json.encode(job) + b"\n")
+        await child.stdin.drain()
+        return child
+
+    async with hub(RelayLimits(ttl_s=3)) as (broker, relay):
+        first = await agent(broker.port)
+        recorder = Recorder(relay, tmp_path / "video", lambda _, item: told.append(item), RecorderOptions(segment_s=1, pre_event_s=2, min_free_bytes=0))
+        stop = asyncio.Event()
+        recording = asyncio.create_task(recorder.record(header(), stop))
+        await until(lambda: sum(isinstance(item, Segment) and not item.pre_event for item in told) >= 2, 20)
+        first.kill()
+        await first.wait()
+        killed_ms = time.time() * 1000
+        second = await agent(broker.port)
+        await until(lambda: sum(isinstance(item, Segment) and item.first_wall_ms > killed_ms for item in told) >= 2, 30)
+        stop.set()
+        folder = await recording
+        await recorder.close()
+        second.kill()
+        await second.wait()
+    assert verify(folder).ok
+    (clip,) = export(folder, tmp_path / "clip.mp4", 0, 2**48)
+    result = verify(clip)
+    assert result.ok and result.stated
+    shown = clocks(clip)
+    assert shown == sorted(shown)
+    assert shown[0] < killed_ms - 1500 and shown[-1] > killed_ms + 1000

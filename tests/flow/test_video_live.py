@@ -38,8 +38,8 @@ def camera() -> Iterator[RtspServer]:
 class Rig:
     """A broker, an agent with its cameras and a relay."""
 
-    def __init__(self, broker: Mosquitto, cameras: Cameras, relay: Relay, session: MediaSession) -> None:
-        self.broker, self.cameras, self.relay, self.session = broker, cameras, relay, session
+    def __init__(self, broker: Mosquitto, cameras: Cameras, relay: Relay) -> None:
+        self.broker, self.cameras, self.relay = broker, cameras, relay
 
     def health(self, camera_id: str = "cam") -> str:
         return next(camera.health for camera in self.cameras.presence() if camera.id == camera_id)
@@ -54,14 +54,22 @@ async def rig(folder: Path, lines: str, *, limits: RelayLimits | None = None, br
               **cameras_options: Any) -> AsyncIterator[Rig]:
     file = folder / "cameras.yaml"
     file.write_text("cameras:\n" + lines, encoding="utf-8")
+    async with hub(limits, broker_lines) as (broker, relay):
+        link = MediaLink(agent_id="plant-1", host="127.0.0.1", port=broker.port)
+        async with Cameras(file, link, references=folder / "references", **cameras_options) as cameras:
+            yield Rig(broker, cameras, relay)
+
+
+@asynccontextmanager
+async def hub(limits: RelayLimits | None = None, broker_lines: tuple[str, ...] = ()) -> AsyncIterator[tuple[Mosquitto, Relay]]:
+    """A broker and a relay with its session."""
     async with Mosquitto(["max_queued_messages 1000", "set_tcp_nodelay true", *broker_lines]) as broker:
         relay = Relay(limits=limits or RelayLimits(linger_s=0.5))
         session = MediaSession(relay, Broker("127.0.0.1", broker.port, "hub-media", None))
         running = asyncio.create_task(session.run())
         try:
-            link = MediaLink(agent_id="plant-1", host="127.0.0.1", port=broker.port)
-            async with Cameras(file, link, references=folder / "references", **cameras_options) as cameras:
-                yield Rig(broker, cameras, relay, session)
+            await asyncio.wait_for(session.link.connected.wait(), 10)
+            yield broker, relay
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
