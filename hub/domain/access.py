@@ -342,6 +342,10 @@ def _no(reason: Reason) -> Decision:
     return _DECISIONS[(False, None, reason)]
 
 
+REFUSED_BY_ROLE: Final = _no(Reason.NO_ROLE)
+"""The refusal of whoever holds no permit for an act, whatever the thing."""
+
+
 class Post(Struct, frozen=True, kw_only=True):
     """A post held: role, scope, whose it is, from when until when.
 
@@ -453,7 +457,7 @@ def may(actor: Actor, action: Action, thing: Thing, now: datetime) -> Decision:
 
     Of several refusals the one of the post that came nearest is given. About 2 µs (`tocsin bench access`).
     """
-    best = _no(Reason.NO_ROLE)
+    best = REFUSED_BY_ROLE
     for permit in actor.permits.get(action, ()):
         decision = _decide(actor, permit, thing, now)
         if decision.allowed:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import insert, or_, select, text, update
+from sqlalchemy import func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import parse_utc, utc_text
@@ -371,6 +371,14 @@ async def receipts_of(conn: AsyncConnection, incident_id: str) -> list[Receipt]:
         read_receipt.c.department_id, read_receipt.c.person_id))
     return [Receipt(incident_id=row.incident_id, department_id=row.department_id, person_id=row.person_id or None, told_at=row.told_at,
                     told_by=row.told_by, seen_at=row.seen_at) for row in rows.all()]
+
+
+async def readers_of(conn: AsyncConnection, incident_id: str) -> list[tuple[str, str]]:
+    """The departments in which somebody has opened an incident, each with the first time, earliest first."""
+    first = func.min(read_receipt.c.seen_at)
+    rows = await conn.execute(select(read_receipt.c.department_id, first).where(
+        read_receipt.c.incident_id == incident_id, read_receipt.c.seen_at.is_not(None)).group_by(read_receipt.c.department_id).order_by(first))
+    return [(department_id, at) for department_id, at in rows.all()]
 
 
 async def unread_departments(conn: AsyncConnection, incident_id: str) -> list[str]:

@@ -123,7 +123,7 @@ async def revoking(ask: Ask) -> Done:
 
 
 ROUTES = [
-    Route("GET", "/api/v1/accounts", listing, Action.ADMIN_ACCOUNTS, returns=Accounts, zh="账号", en="accounts"),
+    Route("GET", "/api/v1/accounts", listing, Action.ADMIN_ACCOUNTS, also=(Action.ADMIN_SESSIONS,), returns=Accounts, zh="账号", en="accounts"),
     Route("POST", "/api/v1/accounts", opening, Action.ADMIN_ACCOUNTS, body=NewAccount, returns=Account, zh="开设账号", en="open an account"),
     Route("POST", "/api/v1/accounts/{id}/close", closing, Action.ADMIN_ACCOUNTS, returns=Done, zh="停用账号", en="close an account"),
     Route("POST", "/api/v1/accounts/{id}/reopen", reopening, Action.ADMIN_ACCOUNTS, returns=Done, zh="启用账号", en="reopen an account"),

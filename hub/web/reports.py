@@ -12,6 +12,7 @@ from hub.errors import Unavailable
 from hub.ingest.intake import Source
 from hub.store.access import incident_things, visible_reports
 from hub.store.reports import get_report, list_reports
+from hub.store.sharing import readers_of
 from hub.web.route import Answer, Ask, NotFound, Route
 from hub.web.seen import masked, report_thing
 from hub.wire import Receipt, ReceiptStatus
@@ -117,5 +118,6 @@ ROUTES = [
     Route("POST", "/api/v1/reports", file, Action.REPORT_FILE, body=bytes, query=FileQuery, returns=Receipt, status=201, zh="报送", en="file"),
     Route("GET", "/api/v1/reports", listing, Action.INCIDENT_LIST, query=ListQuery, returns=ReportPage, zh="报告列表", en="reports"),
     Route("GET", "/api/v1/reports/{id}", one, Action.REPORT_READ, returns=ReportView, zh="报告", en="one report"),
-    Route("GET", "/api/v1/reports/{id}/status", status, Action.REPORT_FILE, returns=ReportStatus, zh="报送状态", en="what became of it"),
+    Route("GET", "/api/v1/reports/{id}/status", status, Action.REPORT_FILE, also=(Action.REPORT_READ,), returns=ReportStatus, zh="报送状态",
+          en="what became of it"),
 ]

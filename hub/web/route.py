@@ -18,7 +18,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from hub import wire
-from hub.domain.access import Action, Actor, ActorKind, Decision, Thing, may
+from hub.domain.access import REFUSED_BY_ROLE, Action, Actor, ActorKind, Decision, Thing, may
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 
@@ -87,7 +87,10 @@ Handler = Callable[["Ask"], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path. `action` is an `Action` or PUBLIC; `body`, `query` and `returns` are structs, for decoding and OpenAPI."""
+    """One method on one path. `action` is an `Action` or PUBLIC; `body`, `query` and `returns` are structs, for decoding and OpenAPI.
+
+    Whoever holds neither `action` nor one of `also` is refused before the body is read; the handler still asks for the very object.
+    """
 
     method: str
     path: str
@@ -101,6 +104,7 @@ class Route:
     status: int = 200
     limit_bytes: int = wire.MAX_MESSAGE_BYTES
     csrf: bool = True
+    also: tuple[Action, ...] = ()
 
 
 class Ask:
@@ -224,9 +228,19 @@ async def answer(ask_for: Callable[[], Awaitable[web.StreamResponse]]) -> web.St
         return problem(500, "internal", f"内部错误，编号 {number}，请告知管理员", f"an internal error; tell the administrator {number}", id=number)
 
 
+def refuse_without_role(actor: Actor, route: Route) -> None:
+    """Raise NotSignedIn or Denied for whoever holds none of the route's acts, whatever the object."""
+    if route.action == PUBLIC or any(actor.permits.get(action) for action in (Action(route.action), *route.also)):
+        return
+    if actor.kind is ActorKind.PUBLIC:
+        raise NotSignedIn
+    raise Denied(REFUSED_BY_ROLE)
+
+
 async def handle(hub: Services, route: Route, request: web.Request) -> web.StreamResponse:
     """Authenticate, decode, call, encode."""
     actor = await hub.authenticate(request, route)
+    refuse_without_role(actor, route)
     query = read_query(request, route)
     body = await read_body(request, route)
     ask = Ask(hub, request, route, actor, body, query)

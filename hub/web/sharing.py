@@ -187,8 +187,7 @@ async def agreements(ask: Ask) -> Agreements:
     """Agreements in which a department of the actor's takes part."""
     async with ask.store.read() as conn:
         items = await list_agreements(conn)
-    if not items:
-        ask.may(Action.AGREEMENT_READ, HUB)
+    ask.may(Action.AGREEMENT_READ, HUB)
     return Agreements(items=[row for row in items if _party(ask, row, Action.AGREEMENT_READ) is not None])
 
 

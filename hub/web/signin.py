@@ -388,5 +388,5 @@ ROUTES = [
     Route("POST", "/api/v1/session/second-factor/show", show_factor, Action.SELF_EDIT, body=CodeBody, returns=Done, zh="出示动态口令",
           en="show the one-time code"),
     Route("GET", "/api/v1/sessions", own_sessions, Action.SESSION_READ, returns=SessionsView, zh="本人会话", en="one's own sessions"),
-    Route("DELETE", "/api/v1/sessions/{id}", revoke_session, Action.SESSION_REVOKE, returns=Done, zh="撤销会话", en="revoke a session"),
+    Route("DELETE", "/api/v1/sessions/{id}", revoke_session, Action.SESSION_REVOKE, also=(Action.ADMIN_SESSIONS,), returns=Done, zh="撤销会话", en="revoke a session"),
 ]

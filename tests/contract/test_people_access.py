@@ -35,7 +35,6 @@ from hub.store.sharing import end_shares, grant, share_by_policy
 from hub.store.visible import Filters, list_visible_incidents
 from tests.support.district import HOUR, NOW, POLICY, incident_view, one, post
 from tests.support.district import person as actor_with
-from tests.support.stores import clock, postgres_server, store, store_url  # noqa: F401 fixtures
 
 DEPARTMENTS = ("fire-rescue", "water-bureau", "traffic-police", "town-ganma", "gas-company", "public-security", "ecology-bureau")
 TYPES = ("12H00", "12D00", "12G00", "11A01", "13B00", "14A00")
@@ -75,7 +74,7 @@ def random_actor(rng: random.Random) -> Actor:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_list_shows_exactly_what_may_permits(store: Store, seed: int) -> None:  # noqa: F811
+async def test_a_list_shows_exactly_what_may_permits(store: Store, seed: int) -> None:
     rng = random.Random(seed)
     async with store.transaction() as tx:
         await fill(tx, rng, 60)
@@ -95,7 +94,7 @@ async def test_a_list_shows_exactly_what_may_permits(store: Store, seed: int) ->
     assert 0 < allowed < compared
 
 
-async def test_things_of_an_incident_and_things_of_a_department_list_what_may_permits(store: Store) -> None:  # noqa: F811
+async def test_things_of_an_incident_and_things_of_a_department_list_what_may_permits(store: Store) -> None:
     rng = random.Random(11)
     async with store.transaction() as tx:
         await fill(tx, rng, 40)
@@ -121,7 +120,7 @@ async def test_things_of_an_incident_and_things_of_a_department_list_what_may_pe
             assert found == {thing.id for thing in duties if may(actor, act, thing, NOW).allowed}, (actor.posts, act)
 
 
-async def test_an_incidents_thing_follows_its_state(store: Store) -> None:  # noqa: F811
+async def test_an_incidents_thing_follows_its_state(store: Store) -> None:
     view = incident_view(1)
     async with store.transaction() as tx:
         await insert_incidents(tx, [(view, msgspec.json.encode(view))])
@@ -132,7 +131,7 @@ async def test_an_incidents_thing_follows_its_state(store: Store) -> None:  # no
             assert (await incident_things(conn, [view.id, "nothing"]))[view.id].closed is closed
 
 
-async def test_the_feed_shows_a_department_its_incidents_and_the_end_of_a_share_and_nothing_else(store: Store) -> None:  # noqa: F811
+async def test_the_feed_shows_a_department_its_incidents_and_the_end_of_a_share_and_nothing_else(store: Store) -> None:
     mine, other = incident_view(1), incident_view(2)
     async with store.transaction() as tx:
         await insert_incidents(tx, [(view, msgspec.json.encode(view)) for view in (mine, other)])
@@ -145,14 +144,14 @@ async def test_the_feed_shows_a_department_its_incidents_and_the_end_of_a_share_
     assert [change.kind for change in await readable(store, gas)] == ["share.granted", "share.ended"], "what was addressed to it stays readable"
 
 
-async def readable(store: Store, actor: Actor) -> list[Change]:  # noqa: F811
+async def readable(store: Store, actor: Actor) -> list[Change]:
     async with store.read() as conn:
         changes = await changes_after(conn, 0, limit=1000)
         things = await incident_things(conn, {c.incident_id for c in changes if c.incident_id})
     return [c for c in changes if may_read(POLICY, actor, c, things, NOW).allowed]
 
 
-async def test_reading_and_refusing_leave_their_trace_for_the_auditors_alone(store: Store) -> None:  # noqa: F811
+async def test_reading_and_refusing_leave_their_trace_for_the_auditors_alone(store: Store) -> None:
     desk = one(Role.OPERATOR)
     thing = Thing(kind=ThingKind.PERSON, id="p9")
     async with store.transaction() as tx:
@@ -163,7 +162,7 @@ async def test_reading_and_refusing_leave_their_trace_for_the_auditors_alone(sto
     assert await readable(store, desk) == []
 
 
-async def test_a_changed_policy_is_in_force_with_the_commit_and_a_broken_one_never(store: Store) -> None:  # noqa: F811
+async def test_a_changed_policy_is_in_force_with_the_commit_and_a_broken_one_never(store: Store) -> None:
     book = PolicyBook()
     document = msgspec.to_builtins(POLICY.document)
     document["actions"]["incident.verify"]["roles"] = ["leader"]
@@ -190,7 +189,7 @@ def test_permits_are_values_that_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_pages_of_the_list_hold_what_may_permits_at_its_tier_whatever_the_filters(store: Store, seed: int) -> None:  # noqa: F811
+async def test_pages_of_the_list_hold_what_may_permits_at_its_tier_whatever_the_filters(store: Store, seed: int) -> None:
     rng = random.Random(100 + seed)
     async with store.transaction() as tx:
         await fill(tx, rng, 90)

@@ -35,7 +35,6 @@ from hub.store.organisation import (
 )
 from hub.web.organisation import read_table
 from tests.support.district import HOUR, NOW, POLICY
-from tests.support.stores import clock, postgres_server, store, store_url  # noqa: F401 fixtures
 
 BY = "person:admin"
 
@@ -49,7 +48,7 @@ async def district(tx: Transaction) -> None:
         await save_post(tx, Post(id=id, role=role, scope=scope, zh=id, en=id, department_id=department, substitute_id=substitute), POLICY, by=BY)
 
 
-async def test_an_appointed_person_acts_with_the_post_and_no_longer_once_released(store: Store) -> None:  # noqa: F811
+async def test_an_appointed_person_acts_with_the_post_and_no_longer_once_released(store: Store) -> None:
     async with store.transaction() as tx:
         await district(tx)
         who = await add_person(tx, "王五", by=BY, department_id="district-office")
@@ -65,7 +64,7 @@ async def test_an_appointed_person_acts_with_the_post_and_no_longer_once_release
     assert actor is not None and not may(actor, Action.INCIDENT_VERIFY, HUB, NOW).allowed
 
 
-async def test_an_appointment_ends_by_itself_at_its_time(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_an_appointment_ends_by_itself_at_its_time(store: Store, clock: ManualClock) -> None:
     async with store.transaction() as tx:
         await district(tx)
         who = await add_person(tx, "王五", by=BY)
@@ -75,7 +74,7 @@ async def test_an_appointment_ends_by_itself_at_its_time(store: Store, clock: Ma
         assert await held_posts(conn, who.id, NOW + HOUR) == ()
 
 
-async def test_several_posts_join_their_rights_and_an_administrator_takes_none_beside(store: Store) -> None:  # noqa: F811
+async def test_several_posts_join_their_rights_and_an_administrator_takes_none_beside(store: Store) -> None:
     async with store.transaction() as tx:
         await district(tx)
         who = await add_person(tx, "王五", by=BY)
@@ -89,7 +88,7 @@ async def test_several_posts_join_their_rights_and_an_administrator_takes_none_b
             await appoint(tx, who.id, "sec", POLICY, by=BY)
 
 
-async def test_leaving_ends_posts_account_and_sessions_at_once_and_names_who_takes_over(store: Store) -> None:  # noqa: F811
+async def test_leaving_ends_posts_account_and_sessions_at_once_and_names_who_takes_over(store: Store) -> None:
     async with store.transaction() as tx:
         await district(tx)
         who, deputy = await add_person(tx, "王五", by=BY), await add_person(tx, "赵六", by=BY)
@@ -111,7 +110,7 @@ async def test_leaving_ends_posts_account_and_sessions_at_once_and_names_who_tak
     assert kinds[-1] == "person.left"
 
 
-async def test_moving_ends_the_old_rights_as_the_new_ones_begin(store: Store) -> None:  # noqa: F811
+async def test_moving_ends_the_old_rights_as_the_new_ones_begin(store: Store) -> None:
     async with store.transaction() as tx:
         await district(tx)
         who = await add_person(tx, "王五", by=BY, department_id="water-bureau")
@@ -124,7 +123,7 @@ async def test_moving_ends_the_old_rights_as_the_new_ones_begin(store: Store) ->
         assert len(await appointments_of(conn, person_id=who.id)) == 2, "the old appointment stays on record"
 
 
-async def test_a_circle_of_departments_is_refused_and_nothing_is_stored(store: Store) -> None:  # noqa: F811
+async def test_a_circle_of_departments_is_refused_and_nothing_is_stored(store: Store) -> None:
     async with store.transaction() as tx:
         assert await seed_departments(tx) > 30
         assert await seed_departments(tx) == 0
@@ -154,7 +153,7 @@ def table(*lines: tuple[Any, ...], head: tuple[str, ...] = ("部门", "姓名", 
     return out.getvalue()
 
 
-async def test_a_table_with_merged_cells_and_full_width_digits_is_imported_once(store: Store) -> None:  # noqa: F811
+async def test_a_table_with_merged_cells_and_full_width_digits_is_imported_once(store: Store) -> None:
     raw = table(("区水利局", "王五", "１３８１２３４５６７８", "值班岗", "值班员", "本部门", "wang5"),
                 (None, "赵六", 13912345678, "报送岗", "部门报送员", None, None), (None, "王五", None, "报送岗", "部门报送员", None, None), merge="A2:A4")
     rows = read_table(raw)

@@ -33,7 +33,6 @@ from hub.store.sharing import (
     unread_departments,
 )
 from tests.support.district import HOUR, NOW, incident_view
-from tests.support.stores import clock, postgres_server, store, store_url  # noqa: F401 fixtures
 
 POLICY = packaged_sharing()
 
@@ -49,12 +48,12 @@ async def shared(tx: Transaction, view: IncidentView) -> bool:
     return await share_by_policy(tx, view, POLICY, await towns_by_adcode(tx.conn))
 
 
-async def tiers(store: Store, view: IncidentView) -> dict[str, Tier]:  # noqa: F811
+async def tiers(store: Store, view: IncidentView) -> dict[str, Tier]:
     async with store.read() as conn:
         return {row.department_id: row.tier for row in await shares_of(conn, view.id)}
 
 
-async def test_an_opened_incident_is_shared_by_its_reactor_once_whatever_is_replayed(store: Store) -> None:  # noqa: F811
+async def test_an_opened_incident_is_shared_by_its_reactor_once_whatever_is_replayed(store: Store) -> None:
     async with store.transaction() as tx:
         await seed_departments(tx)
         view = await opened(tx, incident_view(1))
@@ -75,7 +74,7 @@ async def test_an_opened_incident_is_shared_by_its_reactor_once_whatever_is_repl
     assert kinds == ["share.assigned", "share.assigned"]
 
 
-async def test_incidents_shared_alike_point_at_one_audience(store: Store) -> None:  # noqa: F811
+async def test_incidents_shared_alike_point_at_one_audience(store: Store) -> None:
     async with store.transaction() as tx:
         await seed_departments(tx)
         for n in range(1, 11):
@@ -84,7 +83,7 @@ async def test_incidents_shared_alike_point_at_one_audience(store: Store) -> Non
         assert (await conn.execute(select(func.count()).select_from(audience))).scalar_one() == 1
 
 
-async def test_a_department_that_the_policy_drops_is_told_so(store: Store) -> None:  # noqa: F811
+async def test_a_department_that_the_policy_drops_is_told_so(store: Store) -> None:
     async with store.transaction() as tx:
         await seed_departments(tx)
         view = await opened(tx, incident_view(1, event_types=("12G00",), grade="major"))
@@ -98,7 +97,7 @@ async def test_a_department_that_the_policy_drops_is_told_so(store: Store) -> No
     assert "publicity-department" in ended
 
 
-async def test_a_share_by_hand_ends_at_its_time_and_the_feed_says_so(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_a_share_by_hand_ends_at_its_time_and_the_feed_says_so(store: Store, clock: ManualClock) -> None:
     async with store.transaction() as tx:
         view = await opened(tx, incident_view(1))
         await share_by_hand(tx, view, "gas-company", Tier.ASSIST, held=Tier.LEAD, reason="协助关阀", until_at=NOW + HOUR, by="person:x",
@@ -117,7 +116,7 @@ async def test_a_share_by_hand_ends_at_its_time_and_the_feed_says_so(store: Stor
         assert [row.ended_reason for row in await shares_of(conn, view.id, ended=True)] == ["expired"]
 
 
-async def test_an_agreement_shares_open_and_later_incidents_while_active_and_nothing_after(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_an_agreement_shares_open_and_later_incidents_while_active_and_nothing_after(store: Store, clock: ManualClock) -> None:
     async with store.transaction() as tx:
         await seed_departments(tx)
         before = await opened(tx, incident_view(1, event_types=("11A01",)))
@@ -147,7 +146,7 @@ async def test_an_agreement_shares_open_and_later_incidents_while_active_and_not
     assert "culture-tourism" not in await tiers(store, before)
 
 
-async def test_receipts_keep_the_first_telling_and_the_first_reading(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_receipts_keep_the_first_telling_and_the_first_reading(store: Store, clock: ManualClock) -> None:
     async with store.transaction() as tx:
         await seed_departments(tx)
         view = await opened(tx, incident_view(1))
