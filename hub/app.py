@@ -24,6 +24,7 @@ from hub.ingest.registry import Registry
 from hub.ingest.session import Broker, Session
 from hub.notify.stage import duty_tasks
 from hub.operate.health import Health, disk_probe, flag_probe, store_probe
+from hub.operate.safety import safety_tasks
 from hub.operate.secrets import given_secret, own_secret
 from hub.respond import reactors
 from hub.respond.reactor import Runner
@@ -106,6 +107,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
         services.extra["session"] = session
     health.probes["store"] = store_probe(store)
     health.probes["disk"] = disk_probe(settings.data_path)
+    tasks |= safety_tasks(services, respond="respond" in only)
     tasks |= await duty_tasks(stack, store, packaged_rules(), clock, respond="respond" in only, publish=session.send if session else None,
                               extra=services.extra)
     if "respond" in only:

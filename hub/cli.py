@@ -90,6 +90,7 @@ def up(
     broker_port: Annotated[int | None, typer.Option(help="内置消息服务器端口 / port of the embedded broker", min=0, max=65535)] = None,
     store: Annotated[str | None, typer.Option(help="sqlite:///文件 或 postgresql://… / the store's URL")] = None,
     demo: Annotated[bool | None, typer.Option("--demo", help="装入演示区 / load the demo district")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="用本中心 CA 签发的证书启用 HTTPS 与 MQTT/TLS / HTTPS and MQTT over TLS")] = False,
     settings: Annotated[Path | None, typer.Option(help="设置文件（TOML）/ settings file")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="详细日志 / say more")] = False,
 ) -> None:
@@ -101,6 +102,10 @@ def up(
 
     loaded = load_settings(settings, web_port=port, web_host=host, data_dir=data_dir, broker=broker, broker_port=broker_port,
                            store_url=store, demo=demo)
+    if tls:
+        from hub.operate.tls import with_tls
+
+        loaded = with_tls(loaded)
     set_up(json_lines=loaded.log_json, level=logging.DEBUG if verbose else logging.INFO)
     stages = frozenset(part.strip() for part in only.split(",") if part.strip()) or STAGES
     companions = ()

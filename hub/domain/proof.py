@@ -23,6 +23,18 @@ class AuditExported(ChangeBody, frozen=True, kw_only=True):
     bodies: bool
 
 
+@change("audit.read", zh="查阅审计记录", en="the audit trail was read")
+class AuditRead(ChangeBody, frozen=True, kw_only=True):
+    """With which filter, and which stretch of the chain was shown."""
+
+    actor: str | None
+    subject: str | None
+    kind: str | None
+    first: int
+    last: int
+    count: int
+
+
 @change("audit.recovered", zh="中断期间的审计记录补入", en="acts noted while the store was away were taken into the chain")
 class AuditRecovered(ChangeBody, frozen=True, kw_only=True):
     """How many acts follow this change, and when each of them happened."""
@@ -72,3 +84,12 @@ class PersonalDataDestroyed(ChangeBody, frozen=True, kw_only=True):
     archive: str
     archive_sha256: str
     rule: str
+
+
+@change("personal_data.held", zh="个人信息留存决定", en="personal data was held back from destruction, or let go")
+class RetentionHeld(ChangeBody, frozen=True, kw_only=True):
+    """Of which incident, and why (evidence, investigation)."""
+
+    incident: str
+    held: bool
+    reason: str

@@ -78,13 +78,13 @@ def report_text(report: wire.Report) -> bytes:
 
 
 def check_report(report: wire.Report, public_key: str | None) -> None:
-    """Hold a report's signature against the key its agent enrolled with (None: an agent without a key; an unsigned report passes there).
+    """Hold a report's signature against the key its agent enrolled with; raises Rejected `bad_signature` for a wrong one.
 
-    Raises Rejected: `bad_signature` for a wrong one, or for a signature where there is no key to hold it against.
+    An unsigned report passes, and so does one whose agent (None) has no key here: it is stored, and `tocsin verify` says it is unproven.
     """
-    if report.signature is None:
+    if report.signature is None or public_key is None:
         return
-    if public_key is None or not signature_holds(public_key, report.signature, report_text(report)):
+    if not signature_holds(public_key, report.signature, report_text(report)):
         raise Rejected("bad_signature", "报告签名与终端登记的公钥不符", "the report's signature is not that of the agent's enrolled key",
                        field="signature")
 

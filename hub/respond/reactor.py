@@ -75,7 +75,7 @@ class Runner:
 
     async def _work(self, batch: Sequence[Change]) -> None:
         """One transaction for the stretch: the reactions, then the cursor by compare-and-set."""
-        wanted = [change for change in batch if change.kind in self.reactor.kinds]
+        wanted = [change for change in batch if change.kind in self.reactor.kinds and bytes(change.body) != b"null"]  # destroyed by law
         async with self.store.transaction() as tx:
             for change in wanted:
                 await self.reactor.react(tx, change)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+from msgspec import Raw
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.chain import Link
-from hub.domain.change import GENESIS
+from hub.domain.change import GENESIS, Change
 from hub.domain.proof import HeadSigned
 from hub.domain.signature import Head, Signer
 from hub.store.schema import agent, change, change_body, report
@@ -109,6 +110,26 @@ async def report_link(conn: AsyncConnection, report_id: str) -> tuple[Link, str]
     if found is None:  # its incident was merged into another since
         found = (await conn.execute(query)).first()
     return (_link(found), row.content_hash) if found is not None else None
+
+
+async def audit_trail(
+    conn: AsyncConnection, *, actor: str | None = None, subject: str | None = None, kind: str | None = None, incident_id: str | None = None,
+    before: int | None = None, limit: int = 100,
+) -> list[Change]:
+    """The changes that pass the filter, newest first; `kind` is a kind or the beginning of one (`incident`)."""
+    query = select(*change.c, change_body.c.body).select_from(_FROM).order_by(change.c.seq.desc()).limit(limit)
+    for column, value in ((change.c.actor, actor), (change.c.subject, subject), (change.c.incident_id, incident_id)):
+        if value is not None:
+            query = query.where(column == value)
+    if kind is not None:
+        query = query.where((change.c.kind == kind) | change.c.kind.startswith(f"{kind}.", autoescape=True))
+    if before is not None:
+        query = query.where(change.c.seq < before)
+    return [
+        Change(seq=row.seq, kind=row.kind, at=row.at, actor=row.actor, subject=row.subject, incident_id=row.incident_id,
+               department_id=row.department_id, drill=bool(row.drill), body=Raw((row.body or "null").encode()))
+        for row in (await conn.execute(query)).all()
+    ]
 
 
 async def head_after(conn: AsyncConnection, seq: int) -> Head | None:

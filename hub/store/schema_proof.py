@@ -34,6 +34,13 @@ data_destroyed = Table(
     Column("archive", Text, nullable=False),
     Column("archive_sha256", Text, nullable=False),
 )
+data_hold = Table(
+    "data_hold", metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("held_by", Text, nullable=False),
+    Column("held_at", Text, nullable=False),
+)
 certificate_warned = Table(
     "certificate_warned", metadata,
     Column("serial", Text, primary_key=True),

@@ -14,5 +14,7 @@ NOUNS = (
     "obligations",
     "roster",
     "notices",
+    "audit",
+    "proof",
 )
 """The modules whose routes are served; a further noun is one line here."""

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from hub.domain.access import HUB, Action, Thing, ThingKind
+from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind
 from hub.domain.agent import AgentView
+from hub.errors import Rejected
+from hub.operate.certify import certify, withdraw
 from hub.store.access import within_reach
 from hub.store.agents import enrol, get_agent, list_agents, make_code, revoke
 from hub.store.schema import agent
@@ -75,6 +77,19 @@ class Enrolled(Struct, frozen=True, kw_only=True):
     cert_pem: str | None = None
 
 
+class RenewBody(Struct, frozen=True, kw_only=True):
+    """The request for a certificate (PEM), over the same key or a new one."""
+
+    csr: Annotated[str, Meta(max_length=10_000)]
+
+
+class Renewed(Struct, frozen=True, kw_only=True):
+    """The new certificate, and every authority that is trusted now."""
+
+    cert_pem: str
+    ca_pem: str
+
+
 class RevokeBody(Struct, frozen=True, kw_only=True):
     """Why."""
 
@@ -106,12 +121,13 @@ async def enroll(ask: Ask) -> Answer:
     ask.require(Action.ENROLL_WITH_CODE, HUB)
     async with ask.store.transaction() as tx:
         device, secret = await enrol(tx, ask.body.code, public_key=ask.body.public_key)
+        certificate = await certify(tx, ask.hub.settings, device, ask.body.csr)
     await ask.hub.registry.load()
     settings = ask.hub.settings
     host, port, tls = ask.hub.mqtt_address(ask.request.host.rpartition(":")[0] or ask.request.host)
     return Answer(Enrolled(agent_id=device.id, hub_id=settings.hub_id, department_id=device.department_id,
                            mqtt=MqttAddress(host=host, port=port, tls=tls), username=device.id, password=secret,
-                           media_username=device.id + MEDIA_SUFFIX, ca_pem=ask.hub.ca_pem()), status=201)
+                           media_username=device.id + MEDIA_SUFFIX, ca_pem=ask.hub.ca_pem(), cert_pem=certificate), status=201)
 
 
 async def revoking(ask: Ask) -> AgentView:
@@ -124,15 +140,34 @@ async def revoking(ask: Ask) -> AgentView:
     ask.require(Action.AGENT_REVOKE, Thing(kind=ThingKind.AGENT, id=device.id, department_id=device.department_id))
     async with ask.store.transaction() as tx:
         view = await revoke(tx, device.id, by=ask.who, reason=ask.body.reason)
+        if view is not None:
+            withdraw(tx, ask.hub.settings, device.id, ask.body.reason, by=ask.who)
     if view is None:
         raise NotFound
     await ask.hub.registry.load()
     return view
 
 
+async def renewing(ask: Ask) -> Renewed:
+    """A further certificate for the agent that asks, by its own credential; the former stays good until it ends."""
+    ask.require(Action.REPORT_FILE, HUB)
+    async with ask.store.read() as conn:
+        device = await get_agent(conn, ask.actor.id) if ask.actor.kind is ActorKind.AGENT else None
+    if device is None:
+        raise NotFound
+    async with ask.store.transaction() as tx:
+        certificate = await certify(tx, ask.hub.settings, device, ask.body.csr)
+    ca = ask.hub.ca_pem()
+    if certificate is None or ca is None:
+        raise Rejected("no_ca", "本中心没有 CA", "this hub has no CA")
+    return Renewed(cert_pem=certificate, ca_pem=ca)
+
+
 ROUTES = [
     Route("GET", "/api/v1/agents", listing, Action.AGENT_READ, returns=Agents, zh="终端列表", en="agents"),
     Route("POST", "/api/v1/agents/codes", code, Action.AGENT_ENROLL, body=CodeBody, returns=Code, zh="签发入网码", en="make a code"),
     Route("POST", "/api/v1/enroll", enroll, PUBLIC, body=EnrolBody, returns=Enrolled, status=201, csrf=False, zh="入网", en="enrol"),
+    Route("POST", "/api/v1/agent/certificate", renewing, Action.REPORT_FILE, body=RenewBody, returns=Renewed, status=201, csrf=False,
+          zh="更换终端证书", en="renew an agent's certificate"),
     Route("POST", "/api/v1/agents/{id}/revoke", revoking, Action.AGENT_REVOKE, body=RevokeBody, returns=AgentView, zh="吊销", en="revoke"),
 ]

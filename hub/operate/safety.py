@@ -1,0 +1,65 @@
+"""The tasks of proof and safety in a running hub: signed heads, the audit spool, certificates that end, personal data that is due."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from hub.domain.proof import CertificateExpiring
+from hub.errors import Unavailable
+from hub.operate.ca import Authority
+from hub.operate.heads import HeadKeeper
+from hub.operate.keys import signer
+from hub.respond.retention import Retention
+from hub.store import Store
+from hub.store.schema_proof import certificate_warned
+from hub.store.spool import Spool
+from hub.web.services import Services
+
+log = logging.getLogger("hub.safety")
+CERTIFICATES_EVERY_S = 3600.0
+
+
+def safety_tasks(services: Services, *, respond: bool) -> dict[str, Any]:
+    """Put signer, spool and CA into the services; gives the tasks by name. Raises Rejected for a key that others can read."""
+    settings, store = services.settings, services.store
+    key = signer(settings.data_path)
+    spool = Spool(store, settings.data_path / "spool")
+    services.extra["signer"] = key
+    services.extra["spool"] = spool
+    services.ca_pem = lambda: authority.pem() if (authority := Authority.open(settings.data_path)) is not None else None
+    services.gauges["audit_spooled"] = lambda: float(spool.waiting)
+    tasks: dict[str, Any] = {"spool": spool.run}
+    if respond:
+        tasks["heads"] = HeadKeeper(store, settings, key).run
+        tasks["retention"] = Retention(store, settings.data_path / "archive").run
+        tasks["certificates"] = lambda: watch_certificates(services)
+    return tasks
+
+
+async def watch_certificates(services: Services) -> None:
+    """Record once for each certificate that it ends within 30 days, for ever."""
+    while True:
+        try:
+            await warn_of_certificates(services.store, Authority.open(services.settings.data_path))
+        except Unavailable:
+            log.warning("certificates could not be looked at: the store is away")
+        await asyncio.sleep(CERTIFICATES_EVERY_S)
+
+
+async def warn_of_certificates(store: Store, authority: Authority | None) -> int:
+    """Record a change for each certificate that ends within 30 days and was not warned of; gives how many."""
+    ending = authority.expiring(store.clock.now()) if authority is not None else []
+    if not ending:
+        return 0
+    async with store.transaction() as tx:
+        known = set((await tx.conn.execute(select(certificate_warned.c.serial))).scalars())
+        fresh = [row for row in ending if row.serial not in known]
+        for row in fresh:
+            await tx.conn.execute(insert(certificate_warned).values(serial=row.serial, warned_at=tx.at))
+            tx.record(CertificateExpiring(name=row.name, purpose=row.purpose, serial=row.serial, not_after=row.not_after), actor="system:ca",
+                      subject=f"certificate:{row.serial}")
+    return len(fresh)

@@ -1,0 +1,126 @@
+"""Proofs over HTTP: the signed receipt of a report, the hub's public key, and the page with which a phone comes to trust the hub's CA."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct
+
+from hub.domain.access import HUB, Action, Tier
+from hub.domain.signature import Head, Signer
+from hub.operate.chain import ExportLine, export_line
+from hub.store.access import incident_things
+from hub.store.proof import head_after, public_keys, report_link
+from hub.store.reports import get_report
+from hub.web.route import PUBLIC, Ask, NotFound, Route
+from hub.web.seen import report_thing
+from hub.wire import Receipt, ReceiptStatus
+
+
+class ReceiptProof(Struct, frozen=True, kw_only=True):
+    """What proves to anybody that the hub stored a report: `tocsin verify` checks it with nothing but the public key.
+
+    `receipt` is signed together with `content_hash` (of the report as it came) and the hash of `change`; `head` is the first signed head
+    beyond it, once there is one. The body of the change is there for the sender and for those who see the report whole.
+    """
+
+    receipt: Receipt
+    content_hash: str
+    change: ExportLine
+    public_key: str
+    key_id: str
+    hub_id: str
+    agent_public_key: str | None = None
+    head: Head | None = None
+
+
+class PublicKey(Struct, frozen=True, kw_only=True):
+    """The hub's public key: 32 bytes (Ed25519) in base64, and its short name."""
+
+    public_key: str
+    key_id: str
+
+
+def _signer(ask: Ask) -> Signer:
+    found = ask.hub.extra.get("signer")
+    if not isinstance(found, Signer):
+        raise NotFound
+    return found
+
+
+async def receipt(ask: Ask) -> ReceiptProof:
+    """The signed receipt of a stored report; for its sender, and for who may read it. 404 until it is stored."""
+    id = ask.path["id"]
+    async with ask.store.read() as conn:
+        report = await get_report(conn, id)
+        if report is None:
+            ask.require(Action.REPORT_FILE, HUB)
+            raise NotFound
+        if report.actor == ask.who:
+            ask.require(Action.REPORT_FILE, HUB)
+            whole = True
+        else:
+            things = await incident_things(conn, [report.incident_id])
+            whole = ask.require(Action.REPORT_READ, report_thing(report, things), hidden=True).tier is Tier.LEAD
+        found = await report_link(conn, id)
+        if found is None:
+            raise NotFound
+        link, content_hash = found
+        head = await head_after(conn, link.seq)
+        keys = await public_keys(conn)
+    signer = _signer(ask)
+    plain = Receipt(id=id, status=ReceiptStatus.STORED, receipt_no=report.receipt_no, stored_at=link.at, seq=link.seq, incident_id=link.incident_id)
+    return ReceiptProof(
+        receipt=signer.receipt(plain, content_hash, link.hash), content_hash=content_hash, change=export_line(link, bodies=whole),
+        public_key=signer.public, key_id=signer.key_id, hub_id=ask.hub.settings.hub_id, head=head,
+        agent_public_key=keys.get(report.agent_id) if report.agent_id else None)
+
+
+async def key(ask: Ask) -> PublicKey:
+    """The hub's public key, for everybody."""
+    signer = _signer(ask)
+    return PublicKey(public_key=signer.public, key_id=signer.key_id)
+
+
+async def ca_pem(ask: Ask) -> web.Response:
+    """The hub's CA certificate, as a file that phones and browsers install."""
+    pem = ask.hub.ca_pem()
+    if pem is None:
+        raise NotFound
+    return web.Response(text=pem, content_type="application/x-x509-ca-cert",
+                        headers={"Content-Disposition": 'attachment; filename="tocsin-ca.pem"', "Cache-Control": "no-cache"})
+
+
+_PAGE = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{name}</title><style>body{{font:16px/1.6 sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}}img{{width:16rem}}
+code{{word-break:break-all}}</style>
+<h1>{name}</h1>
+<h2>安装证书 / Install the certificate</h2>
+<ol><li>用手机扫码，或<a href="/ca.pem">下载证书</a>。<br>Scan with the phone, or <a href="/ca.pem">download the certificate</a>.</li>
+<li>核对指纹与值班室公布的一致，再安装并信任。<br>Compare the fingerprint with the one the duty desk gives, then install and trust it.</li></ol>
+<p><img alt="QR" src="{qr}"></p><p>SHA-256</p><p><code>{fingerprint}</code></p>"""
+
+
+async def ca_page(ask: Ask) -> web.Response:
+    """A page with the CA's QR code and fingerprint; no script, no sign-in."""
+    pem = ask.hub.ca_pem()
+    if pem is None:
+        raise NotFound
+    import segno
+
+    from hub.operate.ca import fingerprint
+
+    base = ask.hub.settings.public_url or f"{ask.request.scheme}://{ask.request.host}"
+    code: Any = segno.make(f"{base}/ca.pem", error="m")
+    page = _PAGE.format(name=html.escape(ask.hub.settings.hub_name), qr=code.svg_data_uri(scale=6), fingerprint=fingerprint(pem))
+    return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-cache"})
+
+
+ROUTES = [
+    Route("GET", "/api/v1/reports/{id}/receipt", receipt, Action.REPORT_FILE, returns=ReceiptProof, zh="签名回执", en="the signed receipt"),
+    Route("GET", "/api/v1/proof/key", key, PUBLIC, returns=PublicKey, zh="中心公钥", en="the hub's public key"),
+    Route("GET", "/ca.pem", ca_pem, PUBLIC, zh="CA 证书", en="the CA certificate"),
+    Route("GET", "/ca", ca_page, PUBLIC, zh="安装证书页", en="the page that installs the CA"),
+]
