@@ -116,8 +116,8 @@ class Uploader:
                 self.counts["uploads_refused"] += 1
                 log.error("attachment %s refused: %s", upload.name, refusal.reason, extra={"agent": self.settings.agent_id})
             else:
+                await asyncio.to_thread(upload.path.unlink, missing_ok=True)  # first: a kill in between leaves no orphan behind
                 await asyncio.to_thread(self.outbox.upload_ended, upload.sha256)
-                await asyncio.to_thread(upload.path.unlink, missing_ok=True)
                 self.counts["uploads_done"] += 1
         return bool(waiting)
 
