@@ -3,80 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+
+from tests.support.screens import CALL_JS, RunningHub, Screen
 
 BUILT = Path(__file__).resolve().parents[2] / "hub" / "web" / "static" / "console" / "index.html"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
-CALL_JS = """async ([method, path, body]) => {
-  const answer = await fetch(path, {method, headers: {'content-type': 'application/json', 'x-tocsin': 'console'},
-    body: body === null ? undefined : JSON.stringify(body)})
-  return {status: answer.status, body: await answer.json()}
-}"""
-
-
-def eventually(holds: Callable[[], Any], deadline_s: float = 10.0) -> Any:
-    """Wait until `holds()` is true and give what it said; fails after the deadline."""
-    until = time.monotonic() + deadline_s
-    while True:
-        found = holds()
-        if found:
-            return found
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
-class RunningHub:
-    """A hub in a process of its own; `kill` and `start` keep its data, its port and its sessions."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.broker_port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.starts = 0
-
-    def start(self) -> str:
-        """Start and wait until it answers; gives what it printed."""
-        self.starts += 1
-        log = self.folder / f"hub-{self.starts}.log"
-        command = [sys.executable, "-m", "hub", "up", "--port", str(self.port), "--broker-port", str(self.broker_port),
-                   "--data-dir", str(self.folder / "var")]
-        with log.open("wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-        eventually(lambda: "MQTT 127.0.0.1" in log.read_text("utf-8", "replace") or self._ended(log), 40)
-        return log.read_text("utf-8", "replace")
-
-    def _ended(self, log: Path) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, log.read_text("utf-8", "replace")
-        return False
-
-    def kill(self) -> None:
-        """End it as a power cut does."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +24,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     if not BUILT.is_file():
         pytest.fail("the console is not built: make console")
     running = RunningHub(tmp_path_factory.mktemp("hub"))
-    running.link = re.search(r"https?://\S+/welcome/\S+", running.start()).group()  # type: ignore[attr-defined, union-attr]
+    running.start()
     yield running
     running.kill()
 
@@ -119,7 +58,7 @@ def signed_in(hub: RunningHub, browser: Browser) -> Any:
     context = browser.new_context(base_url=hub.address)
     page = context.new_page()
     password = secrets.token_urlsafe(18)
-    page.goto(hub.link)  # type: ignore[attr-defined]
+    page.goto(hub.link)
     page.fill("[name=account]", "desk")
     page.fill("[name=password]", password)
     page.fill("[name=again]", password)
@@ -128,44 +67,6 @@ def signed_in(hub: RunningHub, browser: Browser) -> Any:
     state = context.storage_state()
     context.close()
     return state
-
-
-class Screen:
-    """One operator's screen: a page, what it logged as an error, and the addresses it asked."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        self.page: Page = context.new_page()
-        self.errors: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
-        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
-        self.page.on("request", lambda r: self.asked.append(r.url))
-
-    def open(self, path: str = "/incidents") -> Page:
-        """Go to a path and wait until the screen is live."""
-        self.page.goto(path)
-        self.page.wait_for_selector("[data-test=condition].good")
-        return self.page
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask the hub as this screen would; gives status and body."""
-        return self.page.evaluate(CALL_JS, [method, path, body])
-
-    def report(self, title: str, **fields: Any) -> str:
-        """File a first report; gives the incident's id."""
-        now = time.gmtime()
-        body = {"id": new_id(), "kind": "initial", "occurred_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", now), "title": title,
-                "place": {"text": "赣马镇", "lon": 119.11, "lat": 34.9}, **fields}
-        answer = self.call("POST", "/api/v1/reports", body)
-        assert answer["body"]["status"] == "stored", answer
-        return str(answer["body"]["incident_id"])
-
-
-def new_id() -> str:
-    """A UUIDv7."""
-    tail = secrets.token_hex(9)
-    id = f"{int(time.time() * 1000):012x}7{tail[:3]}8{tail[3:18]}"
-    return f"{id[:8]}-{id[8:12]}-{id[12:16]}-{id[16:20]}-{id[20:]}"
 
 
 @pytest.fixture

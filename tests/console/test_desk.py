@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import RunningHub, Screen, eventually
+from tests.support.screens import RunningHub, Screen, eventually, new_id
 
 Screens = Callable[..., Screen]
 
@@ -140,7 +140,8 @@ def test_no_screen_logs_an_error_asks_another_host_or_is_wider_than_its_window(
     screen = new_screen(width=width, height=height, locale=locale)
     screen.open()
     id = screen.report("罐车侧翻", hazmat=[{"un": "1005", "name": "液氨", "leak": True}])
-    for path in ("/incidents", f"/incidents/{id}", "/map", "/reports/new?phone=1", "/agents", "/quarantine", "/system", "/account"):
+    for path in ("/incidents", f"/incidents/{id}", "/map", "/reports/new?phone=1", "/duties", "/roster", "/agents", "/quarantine",
+                 "/organisation", "/system", "/account"):
         page = screen.open(path)
         page.wait_for_load_state("networkidle") if path == "/account" else page.wait_for_selector("main")
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, path
@@ -155,11 +156,28 @@ def test_a_dead_hub_is_said_within_five_seconds_and_everything_is_back_after_it(
     before = screen.report("停电之前")
     page.wait_for_selector(row(page, before))
     hub.kill()
-    cut = time.monotonic()
-    page.wait_for_selector("[data-test=stale]", timeout=5_000)
-    assert time.monotonic() - cut <= 5.0
-    expect(page.locator(row(page, before))).to_be_visible()
-    hub.start()
+    try:
+        page.wait_for_selector("[data-test=stale]", timeout=5_000)
+        expect(page.locator(row(page, before))).to_be_visible()
+    finally:
+        hub.start()
     expect(page.locator("[data-test=stale]")).to_have_count(0, timeout=15_000)
     after = screen.report("来电之后")
     page.wait_for_selector(row(page, after), timeout=2_000)
+
+
+def test_a_refused_message_is_read_corrected_and_replayed_in_the_quarantine(hub: RunningHub, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open("/quarantine")
+    broken = {"id": new_id(), "kind": "initial", "occurred_at": "2026-11-23T14:05:00+08:00", "title": "坐标写错的", "place": {"lon": 1191.3, "lat": 34.8}}
+    answer = screen.call("POST", "/api/v1/reports", broken)
+    assert answer["status"] == 422
+    page.click("[data-test=quarantined]:has-text('place.lon')")
+    text = page.locator("textarea").input_value()
+    assert "坐标写错的" in text
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    page.fill("textarea", text.replace("1191.3", "119.13").replace("2026-11-23T14:05:00+08:00", now))
+    page.click("[data-test=replay]")
+    expect(page.locator("[role=status].notice")).to_contain_text("已重放并受理")
+    page.goto("/incidents")
+    expect(page.locator("[data-test=incidents]")).to_contain_text("坐标写错的")

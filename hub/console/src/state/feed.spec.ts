@@ -142,12 +142,27 @@ describe('snapshot + changes = a fresh snapshot', () => {
   })
 })
 
+describe('a line that is closed', () => {
+  it('is said at once, but not for a blink', async () => {
+    const { live } = await begin()
+    const { useClock } = await import('./clock')
+    useClock().start()
+    hub.reachable = false
+    hub.cut()
+    await flush(1_000)
+    expect(live.stale).toBe(false)
+    await flush(1_500)
+    expect(live.stale).toBe(true)
+    useClock().stop()
+  })
+})
+
 describe('the age of what is on the screen', () => {
   it('is called stale within five seconds of silence, and says since when', async () => {
     const { live } = await begin()
     const { useClock } = await import('./clock')
     useClock().start()
-    await flush(3_900)
+    await flush(3_600)
     expect(live.stale).toBe(false)
     await flush(1_000)
     expect(live.stale).toBe(true)

@@ -8,7 +8,9 @@ import { useClock } from './clock'
 import type { Followed } from './mirror'
 
 /** Heartbeats come every 2 s; after two are missing, what is on the screen is called stale (within 5 s of the break). */
-export const STALE_AFTER_MS = 4_200
+export const STALE_AFTER_MS = 4_000
+/** Where the line is known to be closed nobody needs to wait for that; a reconnect within this time is not worth a word. */
+export const BROKEN_AFTER_MS = 1_500
 const RECENT = 60
 const REFILL_MS = 3_000
 /** How long a page waits for the line before it reads without it: a proxy may stop sockets and let requests through. */
@@ -31,7 +33,7 @@ export const useLive = defineStore('live', () => {
   let fresh = true
 
   const age_ms = computed(() => (heard_at.value === null ? null : Math.max(0, clock.now - clock.offset_ms - heard_at.value)))
-  const stale = computed(() => age_ms.value === null ? line.value === 'waiting' : age_ms.value > STALE_AFTER_MS)
+  const stale = computed(() => age_ms.value === null ? line.value === 'waiting' : age_ms.value > (line.value === 'open' ? STALE_AFTER_MS : BROKEN_AFTER_MS))
   const stale_since = computed(() => (heard_at.value === null ? null : new Date(heard_at.value + clock.offset_ms).toISOString()))
   const degraded = computed(() => Object.entries(parts.value).filter(([, part]) => !isWell(part)))
 
