@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -216,12 +217,17 @@ def with_link(body: str, link: str | None) -> str:
 
 def fields_of(o: Obligation, *, now: datetime, zone: str, post: str, notice: str, kind: str, step: int = 0, rule: str = "") -> dict[str, str]:
     """The fields of the templates, from a duty."""
-    due = o.due_at.astimezone(ZoneInfo(zone))
     return {
-        "title": o.title_zh, "kind": kind, "department": post, "due": f"{due:%Y-%m-%d %H:%M}", "late_by": _span(now - o.due_at),
+        "title": o.title_zh, "kind": kind, "department": post, "due": _local(o.due_at, zone), "late_by": _span(now - o.due_at),
         "step": str(step), "post": post, "notice": notice, "drill": "【演练】" if o.drill else "", "link": LINK, "rule": rule,
         "reason": o.reason or "",
     }
+
+
+@lru_cache(maxsize=4096)
+def _local(at: datetime, zone: str) -> str:
+    """A time as people of the district read it."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
 def _span(span: timedelta) -> str:

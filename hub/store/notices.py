@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import ColumnElement, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, insert, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.duty_rules import DutyRules
@@ -344,7 +343,9 @@ async def list_notices(
 ) -> list[Notice]:
     """Notices, newest first, by keyset (`before` is a notice id); `where` narrows it to what the reader may see (on `DEPARTMENT`)."""
     query = select(table).order_by(table.c.id.desc()).limit(limit)
-    if states:
+    if states is not None and set(states) == {NoticeState.FAILED}:
+        query = query.where(text("state = 'failed'"))  # as the partial index has it
+    elif states:
         query = query.where(table.c.state.in_(sorted(states)))
     if posts is not None:
         query = query.where(table.c.post_id.in_(sorted(posts)))
@@ -465,8 +466,3 @@ async def list_contacts(
     if active_only:
         query = query.where(contact_table.c.active)
     return [_contact(row) for row in await conn.execute(query)]
-
-
-def local_time(at: datetime, zone: str) -> str:
-    """A time as people of the district read it."""
-    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"

@@ -154,12 +154,17 @@ async def escalations_of(conn: AsyncConnection, obligation_id: str) -> list[Esca
     return [_to_escalation(row) for row in rows]
 
 
+def _escalation_id(obligation_id: str, round: int, step: int) -> str:
+    """The name of a step's record, which is its key: there can be no second one."""
+    return f"{obligation_id}:{round}:{step}"
+
+
 def _to_escalation(row: Any) -> Escalation:
     def many(value: str) -> tuple[str, ...]:
         return msgspec.json.decode(value, type=tuple[str, ...])
 
     return Escalation(
-        id=row.id, obligation_id=row.obligation_id, round=row.round, step=row.step, outcome=Outcome(row.outcome),
+        id=_escalation_id(row.obligation_id, row.round, row.step), obligation_id=row.obligation_id, round=row.round, step=row.step, outcome=Outcome(row.outcome),
         planned_at=parse_utc(row.planned_at), at=parse_utc(row.at), whom=tuple(Whom(w) for w in many(row.whom)), posts=many(row.posts),
         persons=many(row.persons), notices=many(row.notices), reminder=bool(row.reminder), drill=bool(row.drill),
     )
@@ -351,11 +356,11 @@ class _Work:
         self.drafts: list[Draft] = []
         self.rows: list[tuple[Any, ...]] = []
         self.taken = self.missed = self.too_old = 0
+        self._climbs: dict[tuple[Any, ...], Climb] = {}
 
     def look(self, o: Obligation) -> None:
         """Climb one duty's ladder and gather what follows from it."""
-        ladder = self.rules.ladder(o.ladder)
-        climb = rungs.climb(o, ladder, self.reach.whom(o.department_id, o.post_id), self.tx.now)
+        climb = self._climb(o)
         moved = climb.moved
         if climb.records:
             self._escalate(moved, climb)
@@ -367,6 +372,16 @@ class _Work:
             moved.state.value, moved.step, _text(moved.wait_until), _text(moved.ack_until), moved.ack_by, utc_text(moved.updated_at),
             moved.version, _text(climb.next_at), o.id,
         ))
+
+    def _climb(self, o: Obligation) -> Climb:
+        """What the rule says; the duties of a day share their times, so that it is asked once for all that are alike."""
+        reach = self.reach.whom(o.department_id, o.post_id)
+        key = (o.ladder, o.state, o.opens_at, o.due_at, o.late_at, o.lock_at, o.step, o.wait_until, o.ack_until, reach)
+        known = self._climbs.get(key)
+        if known is None:
+            self._climbs[key] = known = rungs.climb(o, self.rules.ladder(o.ladder), reach, self.tx.now)
+            return known
+        return known._replace(moved=rungs.after(o, known.records, self.tx.now))
 
     def _escalate(self, o: Obligation, climb: Climb) -> None:
         made, drafts = [], []
@@ -384,7 +399,7 @@ class _Work:
         _record(self.tx, o, body, "system:duties")
 
     def _one(self, o: Obligation, record: Taken) -> tuple[Escalation, list[Draft]]:
-        step, id = record.step, f"{o.id}:{o.round}:{record.n}"
+        step, id = record.step, _escalation_id(o.id, o.round, record.n)
         taken = record.outcome is Outcome.TAKEN
         targets = self.reach.targets(o, step) if taken else []
         written = drafts_for(
@@ -451,7 +466,7 @@ def _escalation_row(e: Escalation) -> dict[str, Any]:
         return msgspec.json.encode(values).decode()
 
     return {
-        "id": e.id, "obligation_id": e.obligation_id, "round": e.round, "step": e.step, "outcome": e.outcome.value,
+        "obligation_id": e.obligation_id, "round": e.round, "step": e.step, "outcome": e.outcome.value,
         "planned_at": utc_text(e.planned_at), "at": utc_text(e.at), "whom": many(e.whom), "posts": many(e.posts), "persons": many(e.persons),
         "notices": many(e.notices), "reminder": e.reminder, "drill": e.drill,
     }

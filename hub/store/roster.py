@@ -87,6 +87,7 @@ class Reach:
             self._departments.setdefault(post.department_id, []).append(post)
         self._on, self._by_post, self._by_person, self._agents = on, by_post, by_person, agents
         self._known: dict[tuple[str, str], frozenset[Whom]] = {}
+        self._targets: dict[tuple[str, str, tuple[Whom, ...], bool], list[Target]] = {}
 
     def _candidates(self, department_id: str) -> list[Post]:
         own = self._departments.get(department_id, [])
@@ -107,9 +108,12 @@ class Reach:
 
     def targets(self, o: Obligation, step: Step) -> list[Target]:
         """The posts that a step of a duty reaches, each once; posts with nobody in them are left out."""
-        owner, posts = self.posts.get(o.post_id), self._candidates(o.department_id)
-        chosen = {p.id: p for whom in step.whom for p in posts_for(whom, owner, o.department_id, posts) if self._has_somebody(p)}
-        return [self.target(p, urgent=o.urgent or step.urgent) for p in chosen.values()]
+        key = (o.department_id, o.post_id, step.whom, o.urgent or step.urgent)
+        if key not in self._targets:
+            owner, posts = self.posts.get(o.post_id), self._candidates(o.department_id)
+            chosen = {p.id: p for whom in step.whom for p in posts_for(whom, owner, o.department_id, posts) if self._has_somebody(p)}
+            self._targets[key] = [self.target(p, urgent=o.urgent or step.urgent) for p in chosen.values()]
+        return self._targets[key]
 
     def target(self, post: Post, *, urgent: bool) -> Target:
         """A post with who is on it and its addresses; a contact known to be unreachable is used only where there is no other."""

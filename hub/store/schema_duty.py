@@ -60,10 +60,9 @@ obligation = Table(
 )
 escalation = Table(
     "escalation", metadata,
-    Column("id", Text, primary_key=True),
-    Column("obligation_id", Text, ForeignKey("obligation.id"), nullable=False),
-    Column("round", Integer, nullable=False),
-    Column("step", Integer, nullable=False),
+    Column("obligation_id", Text, ForeignKey("obligation.id"), primary_key=True),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("step", Integer, primary_key=True, autoincrement=False),
     Column("outcome", Text, nullable=False),
     Column("planned_at", Text, nullable=False),
     Column("at", Text, nullable=False),
@@ -73,7 +72,6 @@ escalation = Table(
     Column("notices", Text, nullable=False),
     Column("reminder", Boolean, nullable=False),
     Column("drill", Boolean, nullable=False),
-    UniqueConstraint("obligation_id", "round", "step"),
 )
 notice = Table(
     "notice", metadata,
@@ -107,8 +105,8 @@ notice = Table(
     Index("ix_notice_next", "next_try_at", sqlite_where=text("next_try_at IS NOT NULL"), postgresql_where=text("next_try_at IS NOT NULL")),
     Index("ix_notice_obligation", "obligation_id", sqlite_where=text("obligation_id IS NOT NULL"),
           postgresql_where=text("obligation_id IS NOT NULL")),
-    Index("ix_notice_post_created", "post_id", "created_at", "id"),
-    Index("ix_notice_state_created", "state", "created_at", "id"),
+    Index("ix_notice_post", "post_id", "id"),
+    Index("ix_notice_failed", "id", sqlite_where=text("state = 'failed'"), postgresql_where=text("state = 'failed'")),
 )
 contact = Table(
     "contact", metadata,
