@@ -213,7 +213,7 @@ def segments_of(folder: Path) -> list[Segment]:
             found[entry.n] = entry
         elif isinstance(entry, Deleted):
             found.pop(entry.n, None)
-    return sorted(found.values(), key=lambda segment: (segment.first_dts, segment.n))
+    return sorted(found.values(), key=lambda segment: (segment.first_wall_ms, segment.n))
 
 
 # ---- the check ---------------------------------------------------------------------------------------------------------------
@@ -381,10 +381,10 @@ def _groups(stack: ExitStack, folder: Path, segment: Segment) -> list[_Group]:
 def _within(groups: list[_Group], from_ms: int, to_ms: int) -> list[_Group]:
     """The groups that overlap, in the order of time; a group recorded twice (a burst after a reconnection) counts once."""
     out: list[_Group] = []
-    for group in sorted(groups, key=lambda g: g.dts):
+    for group in sorted(groups, key=lambda g: g.first_wall_ms):
         if group.end_wall_ms <= from_ms or group.first_wall_ms >= to_ms:
             continue
-        if out and group.dts < out[-1].samples[0].dts + 1:
+        if out and group.dts == out[-1].dts:
             if len(group.samples) > len(out[-1].samples):
                 out[-1] = group
             continue
@@ -392,8 +392,24 @@ def _within(groups: list[_Group], from_ms: int, to_ms: int) -> list[_Group]:
     return out
 
 
+def _on_one_line(run: list[_Group]) -> list[_Group]:
+    """The groups on one timeline: where an agent began anew its ticks jump, and the wall clock says how far."""
+    out: list[_Group] = []
+    shift, wall0, base, end = 0, run[0].first_wall_ms, run[0].dts, run[0].dts
+    for group in run:
+        expected = base + (group.first_wall_ms - wall0) * TICKS // 1000
+        if abs(group.dts + shift - expected) > 2 * TICKS or group.dts + shift < end - TICKS:
+            shift = max(expected, end) - group.dts
+        samples = group.samples if shift == 0 else [
+            msgspec.structs.replace(sample, dts=sample.dts + shift, pts=sample.pts + shift) for sample in group.samples]
+        end = max(sample.dts + sample.duration for sample in samples)
+        out.append(msgspec.structs.replace(group, samples=samples))
+    return out
+
+
 def _write_clip(path: Path, run: list[_Group], header: RecordingHeader, head: str, asked: tuple[int, int], now: datetime) -> Path:
     video, audio = run[0].config
+    run = _on_one_line(run)
     pictures = _growing(s for group in run for s in group.samples if s.track is Track.VIDEO)
     sound = _growing(s for group in run for s in group.samples if s.track is Track.AUDIO)
     whole, content = hashlib.sha256(), hashlib.sha256()

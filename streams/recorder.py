@@ -37,7 +37,7 @@ from streams.evidence import (
     sync_folder,
 )
 from streams.fragment import TICKS, Sample, Track, VideoConfig, find_box, parse_fragment, parse_init, parse_init_segment, whole_fragments
-from streams.relay import CameraKey, Chunk, Relay, Viewer
+from streams.relay import RESTARTED, CameraKey, Chunk, Relay, Viewer
 
 log = logging.getLogger("tocsin.streams.recorder")
 
@@ -157,14 +157,13 @@ class SegmentWriter:
 
     def _begin(self, chunk: Chunk) -> None:
         _, init = parse_init(chunk.body)
-        if init != self._init:
-            self._close()
-            self._init, (self._config, _) = init, parse_init_segment(init)
+        self._close()
+        self._init, (self._config, _) = init, parse_init_segment(init)
 
     def _count_lost(self, chunk: Chunk) -> None:
         if self._last_seq is not None and not chunk.cached:
             missing = (chunk.seq - self._last_seq - 1) & 0xFFFFFFFF
-            self._pending_lost += missing if missing < 1_000_000 else 0
+            self._pending_lost += missing if missing < RESTARTED else 0
         self._last_seq = chunk.seq
 
     def _new(self, wall_ms: int) -> _OpenSegment:

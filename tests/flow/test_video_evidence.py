@@ -93,7 +93,6 @@ async def test_kill_9_of_the_recorder_costs_at_most_the_open_segment_and_that_is
     recorder = Recorder(r.relay, root, lambda _, item: told.append(item))
     losses = recorder.recover()
     await recorder.close()
-    print([(getattr(i, "n", None), type(i).__name__, getattr(i, "pre_event", None), getattr(i, "samples", None), getattr(i,"recovered",None), getattr(i,"first_wall_ms",None)) for i in told])
     assert len(losses) == 1
     assert sum(isinstance(item, Lost) for item in told) == 2
     result = verify(root / "rec-1", expected={item.n: item.sha256 for item in told if isinstance(item, Segment)})

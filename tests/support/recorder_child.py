@@ -18,7 +18,7 @@ async def main() -> None:
     """Recover, then record until killed."""
     port, root, name = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     relay = Relay()
-    session = MediaSession(relay, Broker("127.0.0.1", port, "hub-media", None))
+    session = MediaSession(relay, Broker("127.0.0.1", port, "hub-media", None), client_id="hub-media-2")
     running = asyncio.create_task(session.run())
     recorder = Recorder(relay, root, lambda header, entry: print(msgspec.json.encode(entry).decode(), flush=True),
                         RecorderOptions(segment_s=2, pre_event_s=3, min_free_bytes=0))

@@ -146,6 +146,22 @@ def test_a_lost_message_is_counted_and_viewers_go_on_at_the_next_key_frame() -> 
     assert times(waiting(late)) == [25, 26]
 
 
+def test_an_agent_that_began_anew_sends_init_again_and_viewers_go_on_at_its_key_frame() -> None:
+    rig = Rig()
+    viewer = rig.relay.attach(KEY)
+    rig.init()
+    rig.frames(0, 40)
+    waiting(viewer)
+    rig.seq = 0
+    rig.init()
+    rig.feed(MediaKind.MEDIA, media_message(rig.units[50], rig.next_seq(), cached=True))
+    rig.frames(51, 53)
+    chunks = waiting(viewer)
+    assert chunks[0].kind is MediaKind.INIT
+    assert times(chunks) == [50, 51, 52]
+    assert rig.relay.figures(KEY).lost == 0
+
+
 def test_a_group_larger_than_the_cache_is_not_cached() -> None:
     rig = Rig(cache_bytes=2000)
     rig.relay.attach(KEY)
