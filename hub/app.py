@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,8 @@ from hub.operate.safety import safety_tasks
 from hub.operate.secrets import given_secret, own_secret
 from hub.respond import reactors
 from hub.respond.reactor import Runner
+from hub.respond.reading import watch
+from hub.respond.sharing import expire
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.access import PolicyBook
@@ -111,6 +114,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
     tasks |= await duty_tasks(stack, store, packaged_rules(), clock, respond="respond" in only, publish=session.send if session else None,
                               extra=services.extra)
     if "respond" in only:
+        tasks["shares.expire"] = partial(expire, store)
+        tasks["shares.unread"] = partial(watch, store, packaged_rules())
         for reactor in reactors(intake, registry):
             tasks[f"react.{reactor.name}"] = Runner(store, reactor).run
     if "web" in only:

@@ -60,6 +60,7 @@ class SharingDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     source: str
     valid_from: str
     unread_after_min: int
+    unread_exempt: tuple[str, ...] = ()
     grades: dict[str, int]
     always: Tiers
     rules: tuple[SharingRule, ...]
@@ -108,6 +109,9 @@ def parse_sharing(document: Mapping[str, Any], departments: Iterable[str]) -> Sh
             raise _invalid(rule.id, "没有任何条件，请写入 always", "it has no condition; put it under `always`")
         _check_names(rule.id, rule, known)
     _check_names("always", policy.always, known)
+    for name in policy.unread_exempt:
+        if name not in known:
+            raise _invalid("unread_exempt", f"部门不存在：{name}", f"unknown department {name}")
     return policy
 
 
@@ -136,6 +140,12 @@ def share_out(policy: SharingDocument, facts: SharingFacts, towns: Mapping[str, 
             _assign(best, rule, tokens, rule.id)
     _assign(best, policy.always, tokens, "always")
     return tuple(sorted(best.values(), key=lambda row: (-row.tier.rank, row.department_id)))
+
+
+def owes_reading(policy: SharingDocument, department_id: str, tier: Tier, reporting_department_id: str | None) -> bool:
+    """Must this department open the incident in time? Those that lead or assist, but for the exempt."""
+    exempt = {reporting_department_id if name == REPORTER else name for name in policy.unread_exempt}
+    return tier is not Tier.INFORMED and department_id not in exempt
 
 
 def _applies(policy: SharingDocument, rule: SharingRule, facts: SharingFacts) -> bool:

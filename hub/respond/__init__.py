@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from hub.domain.duty_rules import packaged_rules
 from hub.respond.duties import Duties
+from hub.respond.leaving import Leaving
 from hub.respond.merging import Merging
 from hub.respond.reactor import Reactor
+from hub.respond.reading import Reading
 from hub.respond.sharing import Sharing
 from hub.respond.waiting import Waiting
 
@@ -18,4 +20,4 @@ if TYPE_CHECKING:
 
 def reactors(intake: Intake, registry: Registry, **parts: Any) -> list[Reactor]:
     """Every reactor of this process."""
-    return [Waiting(intake, registry), Merging(), Sharing(), Duties(packaged_rules())]
+    return [Waiting(intake, registry), Merging(), Sharing(), Duties(packaged_rules()), Reading(packaged_rules()), Leaving()]

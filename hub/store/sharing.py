@@ -33,12 +33,13 @@ from hub.domain.sharing import (
     agreed_tier,
     agreement_state,
     check_manual_share,
+    owes_reading,
     share_out,
 )
 from hub.errors import Rejected
 from hub.ids import new_id
 from hub.store.reports import get_incident
-from hub.store.schema import incident
+from hub.store.schema import change, counter, incident
 from hub.store.schema_people import agreement, audience, audience_department, incident_audience, read_receipt, share
 from hub.store.writer import Transaction
 
@@ -381,11 +382,30 @@ async def readers_of(conn: AsyncConnection, incident_id: str) -> list[tuple[str,
     return [(department_id, at) for department_id, at in rows.all()]
 
 
-async def unread_departments(conn: AsyncConnection, incident_id: str) -> list[str]:
-    """The departments that share in an incident at lead or assist and in which nobody has opened it yet."""
-    needed = {row.department_id for row in await shares_of(conn, incident_id) if row.tier is not Tier.INFORMED}
-    seen = {row.department_id for row in await receipts_of(conn, incident_id) if row.seen_at is not None}
-    return sorted(needed - seen)
+async def unread_departments(conn: AsyncConnection, incident_id: str, policy: SharingDocument) -> list[str]:
+    """The departments that must have opened an incident (lead or assist, not exempt) and in which nobody has yet."""
+    reporter = (await conn.execute(select(incident.c.department_id).where(incident.c.id == incident_id))).scalar()
+    needed = {row.department_id for row in await shares_of(conn, incident_id) if owes_reading(policy, row.department_id, row.tier, reporter)}
+    return sorted(needed - {department_id for department_id, _ in await readers_of(conn, incident_id)})
+
+
+async def shared_before(conn: AsyncConnection, cursor: int, latest_at: datetime, *, limit: int = 200) -> list[tuple[int, str, bool]]:
+    """(seq, incident, drill) of the sharings after `cursor` that happened at `latest_at` or before, oldest first."""
+    rows = await conn.execute(select(change.c.seq, change.c.incident_id, change.c.drill).where(
+        change.c.kind.in_(("share.assigned", "share.granted")), change.c.seq > cursor, change.c.at <= utc_text(latest_at),
+        change.c.incident_id.is_not(None)).order_by(change.c.seq).limit(limit))
+    return [(row.seq, row.incident_id, bool(row.drill)) for row in rows.all()]
+
+
+async def unread_cursor(conn: AsyncConnection) -> int:
+    """Up to which change sharings have been looked over for unread incidents."""
+    return int((await conn.execute(select(counter.c.value).where(counter.c.name == "unread"))).scalar() or 0)
+
+
+async def move_unread_cursor(tx: Transaction, to: int) -> None:
+    """Move it."""
+    await tx.conn.execute(
+        text("INSERT INTO counter (name, value) VALUES ('unread', :seq) ON CONFLICT (name) DO UPDATE SET value = :seq"), {"seq": to})
 
 
 async def incident_of(conn: AsyncConnection, incident_id: str) -> IncidentView:

@@ -129,7 +129,8 @@ async def shares(ask: Ask) -> Shares:
         rows = await shares_of(conn, ask.path["id"])
         names = {row.id: (row.zh, row.en) for row in await list_departments(conn)}
         receipts = await receipts_of(conn, ask.path["id"])
-        unread = await unread_departments(conn, ask.path["id"])
+        policies = await ask.hub.policies.read(conn)
+        unread = await unread_departments(conn, ask.path["id"], policies.sharing)
     items = [ShareView(share=row, badge=_badge(row, names, zone)) for row in rows]
     return Shares(items=items, receipts=receipts, unread=unread)
 

@@ -160,7 +160,7 @@ async def test_receipts_keep_the_first_telling_and_the_first_reading(store: Stor
         assert await see(tx, view.id, "water-bureau", "p7"), "one may read without having been told"
     async with store.read() as conn:
         rows = {(r.department_id, r.person_id): r for r in await receipts_of(conn, view.id)}
-        unread = await unread_departments(conn, view.id)
+        unread = await unread_departments(conn, view.id, POLICY)
     told = rows[("fire-rescue", "p1")]
     assert told.told_by == "n1" and told.told_at is not None and told.seen_at is not None and told.told_at < told.seen_at
     assert rows[("water-bureau", "p7")].told_at is None
