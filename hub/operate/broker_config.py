@@ -10,12 +10,11 @@ from typing import Annotated
 
 import typer
 
-from hub.errors import Rejected
-from hub.ingest.registry import Registry
+from hub.errors import Rejected, Unavailable
 from hub.operate.secrets import own_secret
 from hub.settings import Settings, load_settings
 from hub.store import Store
-from hub.store.agents import credentials, hash_secret
+from hub.store.agents import certificate_serials, credentials, hash_secret
 from hub.wire import MAX_MEDIA_BYTES, MEDIA_SUFFIX, Topics
 
 HUB_USERS = ("hub", "hub-media")
@@ -47,14 +46,45 @@ def mosquitto_conf(settings: Settings, folder: Path, *, host: str = "127.0.0.1",
         "log_type warning",
         f"listener {port} {host}",
     ]
-    if tls_port and settings.tls_cert_file:
-        lines += [f"listener {tls_port}", f"certfile {settings.tls_cert_file}", f"keyfile {settings.tls_key_file}", "tls_version tlsv1.2"]
-        ca = settings.data_path / "ca" / "ca.pem"
-        if ca.is_file():
-            lines += [f"cafile {ca}", "require_certificate false"]
-            crl = settings.data_path / "ca" / "crl.pem"
-            lines += [f"crlfile {crl}"] if crl.is_file() else []
+    if tls_port:
+        lines += _tls_lines(settings, folder, tls_port)
     return "\n".join(lines) + "\n"
+
+
+def _tls_lines(settings: Settings, folder: Path, tls_port: int) -> list[str]:
+    """The listener of the agents: TLS 1.2 or newer, client id = user name; with client certificates it asks for one and knows the revoked."""
+    tls = folder / "tls"
+    lines = [
+        f"listener {tls_port}", f"certfile {tls / 'broker.pem'}", f"keyfile {tls / 'broker-key.pem'}",
+        "# the least version", "tls_version tlsv1.2", "# nobody takes over another's session", "use_username_as_clientid true",
+    ]
+    if settings.broker_tls_client_certs:
+        lines += [f"cafile {tls / 'ca.pem'}", f"crlfile {tls / 'crl.pem'}", "require_certificate true"]
+    return lines
+
+
+def copy_tls(settings: Settings, folder: Path) -> bool:
+    """Bring certificate, key, CA and list of revocations beside the configuration, for the broker to read; True where anything changed."""
+    from datetime import UTC, datetime
+
+    from hub.operate.ca import Authority, local_hosts, web_certificate
+    from hub.operate.keys import write_private
+
+    certificate, key = settings.tls_cert_file, settings.tls_key_file
+    if not certificate or settings.broker_tls_client_certs:
+        authority = Authority.open(settings.data_path, make=True)
+        assert authority is not None
+        if not certificate:
+            certificate, key = web_certificate(settings.data_path, local_hosts(settings.broker_host), datetime.now(UTC))
+    changed = False
+    wanted = {"broker.pem": Path(certificate), "broker-key.pem": Path(key), "ca.pem": settings.data_path / "ca" / "ca.pem",
+              "crl.pem": settings.data_path / "ca" / "crl.pem"}
+    for name, source in wanted.items():
+        target = folder / "tls" / name
+        if source.is_file() and (not target.is_file() or target.read_bytes() != source.read_bytes()):
+            write_private(target, source.read_bytes())
+            changed = True
+    return changed
 
 
 def acl(hub_id: str) -> str:
@@ -88,38 +118,52 @@ async def write_all(settings: Settings, folder: Path, *, port: int = 1883, tls_p
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     password = own_secret(folder, "hub-password")
     async with Store(settings.database_url) as store:
-        await write_passwords(store, folder, password)
+        await write_passwords(store, folder, password, settings)
+    if tls_port:
+        copy_tls(settings, folder)
     _write(folder / "acl", acl(settings.hub_id))
     _write(folder / "mosquitto.conf", mosquitto_conf(settings, folder, host=host, port=port, tls_port=tls_port))
     return password
 
 
-async def write_passwords(store: Store, folder: Path, hub_password: str) -> None:
-    """Write the password file anew from the store."""
+async def admitted(store: Store, settings: Settings) -> dict[str, str]:
+    """Agent id → stored secret of those whom the broker lets in: not revoked, and (with client certificates) their certificate neither."""
     async with store.read() as conn:
         agents = await credentials(conn)
-    _write(folder / "passwords", password_lines(hub_password, agents))
+        serials = await certificate_serials(conn)
+    if not settings.broker_tls_client_certs:
+        return agents
+    from hub.operate.ca import Authority
+
+    authority = Authority.open(settings.data_path)
+    revoked = authority.revoked() if authority is not None else frozenset()
+    return {id: secret for id, secret in agents.items() if id not in serials or int(serials[id], 16) not in revoked}
 
 
-async def follow(settings: Settings, folder: Path, pid: int) -> None:
-    """Keep the password file in step with the store, and have the broker read it again (SIGHUP cuts those who are revoked)."""
+async def write_passwords(store: Store, folder: Path, hub_password: str, settings: Settings) -> None:
+    """Write the password file anew from the store."""
+    _write(folder / "passwords", password_lines(hub_password, await admitted(store, settings)))
+
+
+async def follow(settings: Settings, folder: Path, pid: int, *, every_s: float = 2.0) -> None:
+    """Keep passwords, certificates and revocations in step with the hub, and have the broker read them again.
+
+    SIGHUP cuts those who are revoked: they have no password any more, and their certificate is on the list.
+    """
     password = own_secret(folder, "hub-password")
     async with Store(settings.database_url) as store:
-        registry = Registry(store)
-        await registry.load()
-        known: dict[str, str] = {}
-        task = asyncio.create_task(registry.run())
-        try:
-            while True:
-                async with store.read() as conn:
-                    now = await credentials(conn)
-                if now != known:
+        known: dict[str, str] | None = None
+        while True:
+            try:
+                now = await admitted(store, settings)
+                changed = (folder / "tls").is_dir() and copy_tls(settings, folder)
+                if now != known or changed:
                     known = now
-                    await write_passwords(store, folder, password)
+                    await write_passwords(store, folder, password, settings)
                     os.kill(pid, signal.SIGHUP)
-                await asyncio.sleep(2)
-        finally:
-            task.cancel()
+            except Unavailable:
+                pass
+            await asyncio.sleep(every_s)
 
 
 def command(
@@ -129,12 +173,13 @@ def command(
     tls_port: Annotated[int, typer.Option(help="TLS 端口（0：无）/ TLS port (0: none)", min=0, max=65535)] = 0,
     settings: Annotated[Path | None, typer.Option(help="设置文件 / settings file")] = None,
     data_dir: Annotated[str | None, typer.Option(help="数据目录 / data folder")] = None,
+    client_certs: Annotated[bool, typer.Option("--client-certs", help="TLS 端口要求终端证书 / the TLS port asks agents for certificates")] = False,
     follow_pid: Annotated[int, typer.Option("--follow", help="保持同步并通知此进程 / keep in step and signal this process")] = 0,
 ) -> None:
     """写出外部消息服务器的配置 / write the configuration of an external broker."""
     if kind != "mosquitto":
         raise Rejected("unknown_broker", f"不认识的消息服务器 {kind}，可用：mosquitto", f"unknown broker {kind}; there is: mosquitto", field="kind")
-    loaded = load_settings(settings, data_dir=data_dir)
+    loaded = load_settings(settings, data_dir=data_dir, broker_tls_client_certs=client_certs or None)
     folder = folder.absolute()
     asyncio.run(write_all(loaded, folder, port=port, tls_port=tls_port))
     typer.echo(f"{folder}/mosquitto.conf\n  mosquitto -c {folder}/mosquitto.conf\n"

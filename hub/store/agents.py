@@ -89,6 +89,12 @@ async def credentials(conn: AsyncConnection) -> dict[str, str]:
     return {row.id: row.secret_hash for row in rows.all()}
 
 
+async def certificate_serials(conn: AsyncConnection) -> dict[str, str]:
+    """Agent id → serial number (hex) of its newest certificate."""
+    rows = await conn.execute(select(agent.c.id, agent.c.certificate_serial).where(agent.c.certificate_serial.is_not(None)))
+    return {row.id: row.certificate_serial for row in rows.all()}
+
+
 async def authenticate_agent(conn: AsyncConnection, agent_id: str, secret: str) -> AgentView | None:
     """The agent whose secret this is; None for a wrong secret, an unknown or a revoked agent."""
     row = (await conn.execute(select(agent).where(agent.c.id == agent_id, agent.c.revoked_at.is_(None)))).first()
