@@ -204,7 +204,7 @@ class Intake:
     async def _store(self, items: list[Item]) -> None:
         for attempt in (1, 2, 3):
             try:
-                async with self.store.transaction() as tx:
+                async with self.store.transaction(urgent=True) as tx:
                     recorded = await store_batch(tx, items, zone=self.zone, takers=self.takers)
                 for item, entry in recorded:
                     assert item.receipt is not None

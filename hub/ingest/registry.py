@@ -6,12 +6,12 @@ import asyncio
 
 from hub.errors import Unavailable
 from hub.ingest.intake import Source
-from hub.store import Store, changes_after
+from hub.store import Store
 from hub.store.agents import credentials, list_agents, secret_matches
 from hub.store.proof import public_keys
 from hub.wire import MEDIA_SUFFIX
 
-_KINDS = ("agent.enrolled", "agent.revoked", "agent.changed")
+_KINDS = frozenset({"agent.enrolled", "agent.revoked", "agent.changed"})
 
 
 class Registry:
@@ -45,13 +45,13 @@ class Registry:
         """Reload whenever the feed says that an agent came or went."""
         while True:
             try:
-                async with self.store.read() as conn:
-                    items = await changes_after(conn, self._seq, limit=1, kinds=_KINDS)
-                if items:
+                items = await self.store.tail.after(self._seq, 1000)
+                if any(change.kind in _KINDS for change in items):
                     await self.load()
-                    continue
-                self._seq = max(self._seq, await self.store.head())
-                await self.store.grown(self._seq, within_s=1.0)
+                elif items:
+                    self._seq = items[-1].seq
+                else:
+                    await self.store.grown(self._seq, within_s=1.0)
             except Unavailable:
                 await asyncio.sleep(1)
 

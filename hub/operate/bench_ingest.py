@@ -67,6 +67,11 @@ async def run(progress: Progress, store: str = "sqlite", workers: int = 1, size:
 
 
 
+async def enrol(folder: Path) -> dict[str, str]:
+    """A hundred agents in a fresh SQLite store in `folder`; gives their secrets."""
+    return await _enrol(Settings(data_dir=str(folder)))
+
+
 async def _enrol(settings: Settings) -> dict[str, str]:
     secrets = {f"bench-{n:03d}": new_secret() for n in range(AGENTS)}
     async with Store(settings.database_url) as store, store.transaction() as tx:

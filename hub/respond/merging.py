@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from hub.clock import parse_utc, utc_text
 from hub.domain.change import Change
-from hub.domain.incident import OPEN_STATES, IncidentOpened, likeness
+from hub.domain.incident import IncidentOpened, likeness
 from hub.domain.report import limits
 from hub.store import Transaction
 from hub.store.desk import propose
-from hub.store.reports import incidents_between
+from hub.store.reports import incidents_near
 
 
 class Merging:
@@ -24,9 +24,11 @@ class Merging:
         incident = change.read(IncidentOpened).incident
         limit = limits()["merge"]
         at, span = parse_utc(incident.occurred_at), timedelta(seconds=limit["within_s"])
-        near = await incidents_between(tx.conn, utc_text(at - span), utc_text(at + span), limit=200)
+        near = await incidents_near(tx.conn, utc_text(at - span), utc_text(at + span), lon=incident.place.lon, lat=incident.place.lat,
+                                    degrees=limit["within_m"] / 80_000)  # a degree of longitude is 80 km or more as far north as 44°
+        near = [other for other in near if other.id != incident.id]
         scored = [(likeness(incident, other), other) for other in near
-                  if other.number < incident.number and other.state in OPEN_STATES]
+                  if other.number < incident.number]
         good = sorted((item for item in scored if item[0][0] >= limit["minimum_score"]), key=lambda item: -item[0][0])
         for (score, reasons), other in good[:3]:
             await propose(tx, incident, other, score, reasons)

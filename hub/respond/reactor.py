@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -18,13 +19,17 @@ from hub.clock import utc_text
 from hub.domain.change import Change
 from hub.errors import Unavailable
 from hub.ids import new_id
-from hub.store import Store, Transaction, changes_after
+from hub.store import Store, Transaction
 from hub.store.schema import reactor as table
 
 log = logging.getLogger("hub.respond")
 LEASE = timedelta(seconds=15)
 """How long a lease holds without renewal (our own choice: a dead process is replaced within it)."""
 BATCH = 200
+STRETCH_S = 0.03
+"""How long one transaction of a reactor may hold the writer's turn (our own choice: reports must not wait for reactions)."""
+PASSED_OVER = 1000
+"""After how many changes that are none of its business a reactor writes its cursor down all the same."""
 
 
 class Reactor(Protocol):
@@ -46,6 +51,7 @@ class Runner:
         self.reactor = reactor
         self.owner = owner or ("local" if store.is_sqlite else new_id())  # one file has one hub: a restart must not wait for its own lease
         self.cursor = 0
+        self._stored = 0
         self._renew_at: datetime | None = None
 
     async def run(self) -> None:
@@ -66,27 +72,34 @@ class Runner:
                 await asyncio.sleep(LEASE.total_seconds() / 5)
                 return False
             self._renew_at = tx.now + LEASE / 2
-        async with self.store.read() as conn:
-            batch = await changes_after(conn, self.cursor, limit=BATCH)
+        batch = await self.store.tail.after(self.cursor, BATCH)
         if not batch:
             return False
         await self._work(batch)
         return True
 
     async def _work(self, batch: Sequence[Change]) -> None:
-        """One transaction for the stretch: the reactions, then the cursor by compare-and-set."""
-        wanted = [change for change in batch if change.kind in self.reactor.kinds and bytes(change.body) != b"null"]  # destroyed by law
+        """One short transaction: the reactions to a stretch, then the cursor by compare-and-set. What nobody wants is only passed over."""
+        wanted = [change for change in batch if change.kind in self.reactor.kinds]
+        if not wanted and batch[-1].seq - self._stored < PASSED_OVER:
+            self.cursor = batch[-1].seq
+            return
+        reached = batch[-1].seq
         async with self.store.transaction() as tx:
-            for change in wanted:
+            end_s = time.monotonic() + STRETCH_S
+            for n, change in enumerate(wanted):
                 await self.reactor.react(tx, change)
+                if time.monotonic() > end_s and n + 1 < len(wanted):
+                    reached = change.seq
+                    break
             moved = await tx.conn.execute(
-                update(table).where(table.c.name == self.reactor.name, table.c.cursor == self.cursor, table.c.lease_owner == self.owner)
-                .values(cursor=batch[-1].seq, lease_until=utc_text(tx.now + LEASE))
+                update(table).where(table.c.name == self.reactor.name, table.c.cursor == self._stored, table.c.lease_owner == self.owner)
+                .values(cursor=reached, lease_until=utc_text(tx.now + LEASE))
             )
             if moved.rowcount != 1:
                 self._renew_at = None
                 raise Unavailable("lease_lost", "另一进程接管了此任务", "another process took this reactor over")
-        self.cursor = batch[-1].seq
+        self.cursor = self._stored = reached
 
     async def _lease(self, tx: Transaction) -> bool:
         row = (await tx.conn.execute(select(table.c.cursor, table.c.lease_owner, table.c.lease_until)
@@ -95,12 +108,13 @@ class Runner:
         if row is None:
             await tx.conn.execute(
                 insert(table).values(name=self.reactor.name, cursor=0, lease_owner=self.owner, lease_until=until, failures=0))
-            self.cursor = 0
+            self.cursor = self._stored = 0
             return True
         taken = await tx.conn.execute(
             update(table).where(table.c.name == self.reactor.name,
                                 or_(table.c.lease_owner == self.owner, table.c.lease_until.is_(None), table.c.lease_until < tx.at))
             .values(lease_owner=self.owner, lease_until=until)
         )
-        self.cursor = row.cursor
+        self.cursor = max(self.cursor, row.cursor) if row.cursor == self._stored else row.cursor
+        self._stored = row.cursor
         return taken.rowcount == 1

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 def _statement(table: Table, columns: tuple[str, ...], dialect: Dialect) -> str:
     compiled = insert(table).compile(dialect=dialect, column_keys=list(columns))
     order = compiled.positiontup  # type: ignore[attr-defined, unused-ignore] # both dialects are positional
-    assert order is not None and tuple(order) == columns, "columns are given in the order of the table"
+    assert order is not None
+    assert tuple(order) == columns, "columns are given in the order of the table"
     return str(compiled)
 
 

@@ -159,6 +159,19 @@ async def list_incidents(
     return [decode_incident(view) for view in (await conn.execute(query)).scalars()]
 
 
+async def incidents_near(
+    conn: AsyncConnection, start_at: str, end_at: str, *, lon: float | None, lat: float | None, degrees: float, limit: int = 20,
+) -> list[IncidentView]:
+    """Open incidents that occurred in [start_at, end_at) and lie within `degrees` of a point or have none themselves, newest first."""
+    query = (select(incident.c.view).where(incident.c.occurred_at >= start_at, incident.c.occurred_at < end_at,
+                                           incident.c.state.in_(sorted(OPEN_STATES)))
+             .order_by(incident.c.occurred_at.desc()).limit(limit))
+    if lon is not None and lat is not None:
+        near = incident.c.lon.between(lon - degrees, lon + degrees) & incident.c.lat.between(lat - degrees, lat + degrees)
+        query = query.where(near | incident.c.lon.is_(None))
+    return [decode_incident(view) for view in (await conn.execute(query)).scalars()]
+
+
 async def incidents_between(conn: AsyncConnection, start_at: str, end_at: str, *, where: Any = None, limit: int = 500) -> list[IncidentView]:
     """Incidents that occurred in [start_at, end_at), oldest first."""
     query = (select(incident.c.view).where(incident.c.occurred_at >= start_at, incident.c.occurred_at < end_at)

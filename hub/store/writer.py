@@ -14,17 +14,20 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
+from msgspec import Raw
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import Clock, SystemClock, utc_text
-from hub.domain.change import GENESIS, ChangeBody, body_hash, body_text, kind_of, link_hash
+from hub.domain.change import GENESIS, Change, ChangeBody, body_hash, body_text, kind_of, link_hash
 from hub.errors import Unavailable
 from hub.store import schema
 from hub.store.bulk import insert_rows
 from hub.store.engine import Engines, open_engines
 from hub.store.migrate import migrate
+from hub.store.tail import Tail
+from hub.store.turns import Turns
 
 _CHANGE_LOCK = 7_305_411
 """The PostgreSQL advisory lock under which sequence numbers are allotted (an arbitrary number of our own)."""
@@ -80,6 +83,11 @@ class Transaction:
         )
         return int(result.scalar_one())
 
+    def changes(self) -> list[Change]:
+        """What was recorded, as readers of the feed see it; once it is committed."""
+        return [Change(seq=r.seq, kind=r.kind, at=self.at, actor=r.actor, subject=r.subject, incident_id=r.incident_id,
+                       department_id=r.department_id, drill=r.drill, body=Raw(r.body)) for r in self.recorded]
+
     async def flush(self) -> None:
         """Write the recorded changes: take the lock, read the head, chain, insert. Called once, just before the commit."""
         if not self.recorded:
@@ -115,7 +123,8 @@ class Store:
         self.url = url
         self.clock = clock or SystemClock()
         self._engines: Engines = open_engines(url, readers=readers)
-        self._writing = asyncio.Lock()
+        self._turns = Turns()
+        self.tail = Tail(self)
         self._head = 0
         self._grown = asyncio.Event()
 
@@ -146,24 +155,26 @@ class Store:
             yield conn
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, urgent: bool = False) -> AsyncIterator[Transaction]:
         """The writer's transaction: committed at the end of the block, with its changes; rolled back where the block raises.
 
+        `urgent` goes before all that waits: for reports, which have somebody waiting for a receipt.
         Raises Unavailable where the database cannot be reached, is full or fails; nothing is stored then.
         """
-        async with self._turn(), _translated():
+        async with self._turn(urgent), _translated():
             async with self._engines.write.begin() as conn:
                 tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite)
                 yield tx
                 await tx.flush()
             if tx.recorded:
+                self.tail.push(tx.changes())
                 self.wake(tx.recorded[-1].seq)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, urgent: bool) -> AsyncIterator[None]:
         """On SQLite writers queue in the process, where waiting costs nothing; PostgreSQL needs no queue."""
         if self.is_sqlite:
-            async with self._writing:
+            async with self._turns.turn(urgent=urgent):
                 yield
         else:
             yield

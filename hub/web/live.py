@@ -79,11 +79,13 @@ class LiveFeed:
     async def _once(self) -> None:
         await self.store.grown(self._seq)
         await asyncio.sleep(GATHER_S)  # a burst goes out as one batch
-        async with self.store.read() as conn:
-            changes = await changes_after(conn, self._seq, limit=1000)
-            if not changes:
-                return
-            batch = await read_batch(conn, self.policies, changes) if self.readers else None
+        changes = await self.store.tail.after(self._seq, 1000)
+        if not changes:
+            return
+        batch = None
+        if self.readers:
+            async with self.store.read() as conn:
+                batch = await read_batch(conn, self.policies, changes)
         self._seq = changes[-1].seq
         for reader in list(self.readers) if batch else ():
             try:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from hub.domain.access import HUB, Action, ActorKind
+from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind
 from hub.domain.report import Channel, ReportView
 from hub.errors import Unavailable
 from hub.ingest.intake import Source
@@ -59,9 +59,14 @@ class ReportStatus(Struct, frozen=True, kw_only=True):
 _STATUS = {ReceiptStatus.STORED: 201, ReceiptStatus.DUPLICATE: 200, ReceiptStatus.REJECTED: 422, ReceiptStatus.UNAVAILABLE: 503}
 
 
+def own(ask: Ask) -> Thing:
+    """A report of the actor's own department."""
+    return Thing(kind=ThingKind.REPORT, department_id=ask.actor.department_id, enterprise_id=ask.actor.enterprise_id, person_id=ask.actor.id)
+
+
 async def file(ask: Ask) -> Answer:
     """File a report: the very path that a report by MQTT takes, with the same receipt. 201 stored, 200 duplicate, 422 refused, 503 later."""
-    ask.require(Action.REPORT_FILE, HUB)
+    ask.require(Action.REPORT_FILE, own(ask))
     actor = ask.actor
     source = ask.hub.registry.source(actor.id) if actor.kind is ActorKind.AGENT else None
     channel = Channel.HTTP if actor.kind is ActorKind.AGENT else Channel(ask.query.channel)
@@ -103,12 +108,12 @@ async def status(ask: Ask) -> ReportStatus:
     async with ask.store.read() as conn:
         report = await get_report(conn, ask.path["id"])
         if report is None:
-            ask.require(Action.REPORT_FILE, HUB)
+            ask.require(Action.REPORT_FILE, own(ask))
             raise NotFound
         if report.actor != ask.who:
             ask.require(Action.REPORT_READ, report_thing(report, await incident_things(conn, [report.incident_id])), hidden=True)
         else:
-            ask.require(Action.REPORT_FILE, HUB)
+            ask.require(Action.REPORT_FILE, own(ask))
         readers = await readers_of(conn, report.incident_id)
     return ReportStatus(id=report.id, status=ReceiptStatus.STORED, receipt_no=report.receipt_no, stored_at=report.received_at,
                         incident_id=report.incident_id, seen_by=[Seen(department_id=d, at=at) for d, at in readers])
