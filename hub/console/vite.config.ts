@@ -16,6 +16,7 @@ export default defineConfig({
     target: 'es2022',
     chunkSizeWarningLimit: 1600,
     reportCompressedSize: false,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   server: { proxy: { '/api': { target: hub, ws: true }, '/readyz': hub } },
   test: { environment: 'happy-dom', include: ['src/**/*.spec.ts'], restoreMocks: true },

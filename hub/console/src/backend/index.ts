@@ -2,7 +2,7 @@
 import { ask, get, post, type Query } from './http'
 import type {
   Account, AgentView, Appointment, Change, ClassifiedHit, Department, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, ObligationPage, OnDuty, OpenSession, Page, PersonRow, Post, Quarantined, Readiness, Receipt, Report,
-  ReportView, Session, ShareRow, Shares, Tier,
+  ReportView, Session, ShareRow, Shares, Tier, Verdict,
 } from './types'
 
 export { onSignedOut, Refused, Unreachable } from './http'
@@ -90,6 +90,11 @@ export const sharing = {
   end: (incident_id: string, share_id: string, reason: string) =>
     post<unknown>(`/api/v1/incidents/${encodeURIComponent(incident_id)}/shares/${encodeURIComponent(share_id)}/end`, { reason }),
   seen: (incident_id: string) => post<unknown>(`/api/v1/incidents/${encodeURIComponent(incident_id)}/seen`),
+}
+
+export const audit = {
+  trail: (query: Query) => get<{ items: Change[]; next: number | null }>('/api/v1/audit', query),
+  verify: () => post<Verdict>('/api/v1/audit/verify'),
 }
 
 export const hub = {

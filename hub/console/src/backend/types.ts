@@ -505,3 +505,13 @@ export interface OnDuty {
   via: string
   until: string | null
 }
+
+/** What checking the chain came to; `flaw` is the first bad row. */
+export interface Verdict {
+  ok: boolean
+  changes: number
+  seq: number
+  hash: string
+  destroyed: number
+  flaw: { seq: number; code: string; zh: string; en: string } | null
+}

@@ -1,7 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import { coarse, counter, dayOf, fromInput, hourMinute, moment, span, toInput } from './time'
+import { coarse, counter, dayOf, fromInput, hourMinute, moment, readMoment, span, toInput } from './time'
 
 const NOW = Date.parse('2026-11-23T06:07:10Z')
+
+describe('a time as somebody types it', () => {
+  it.each([
+    ['1405', '2026-11-23T14:05'], ['14:05', '2026-11-23T14:05'], ['905', '2026-11-23T09:05'], ['１４：０５', '2026-11-23T14:05'],
+    ['22 23:50', '2026-11-22T23:50'], ['11-21 8:00', '2026-11-21T08:00'], ['11月21日 8:00', '2026-11-21T08:00'], ['2025-12-31 23:59', '2025-12-31T23:59'],
+    ['2026-11-23T14:05', '2026-11-23T14:05'], ['2350', '2026-11-22T23:50'],
+  ])('%s is %s', (typed, meant) => expect(readMoment(typed, NOW)).toBe(meant))
+
+  it('alone is the next such time where the future is meant', () => {
+    expect(readMoment('2350', NOW, true)).toBe('2026-11-23T23:50')
+    expect(readMoment('0800', NOW, true)).toBe('2026-11-24T08:00')
+  })
+
+  it.each(['', '25:00', '14:75', '2-30 10:00', 'abc', '2026-13-01 10:00'])('“%s” is none', (typed) => expect(readMoment(typed, NOW)).toBeNull())
+})
 
 describe('times on the screen', () => {
   it('are Beijing times wherever the browser is', () => {

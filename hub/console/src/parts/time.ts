@@ -63,3 +63,25 @@ export const toInput = (at: string | number | null | undefined): string => {
 
 /** From that input back to a time with its offset; null for an empty or broken one. */
 export const fromInput = (text: string): string | null => (/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/.test(text) ? `${text.slice(0, 16)}:00${OFFSET}` : null)
+
+/** A time typed ahead of now by more than this is meant for yesterday: at 00:05 somebody types 2350 (our own choice). */
+const AHEAD_MS = 15 * 60_000
+
+/**
+ * What somebody typed as a time, as `YYYY-MM-DDTHH:mm` in Beijing: `1405`, `14:05`, `23 14:05`, `11-23 14:05`, `2026-11-23 14:05`, with full-width
+ * digits and Chinese marks as well. A time alone is the last such time, or the next one where the future is meant. Null for what is no time.
+ */
+export function readMoment(typed: string, now: number, future = false): string | null {
+  const text = typed.replace(/[０-９：／－]/g, (sign) => String.fromCharCode(sign.charCodeAt(0) - 0xfee0)).replace(/[年月./]/g, '-').replace(/[日T]/g, ' ').trim()
+  const found = /^(?:(?:(\d{4})-)?(?:(\d{1,2})-)?(\d{1,2})\s+)?(\d{1,2}):?(\d{2})(?::\d{2})?$/.exec(text)
+  if (!found) return null
+  const today = dayOf(now).split('-').map(Number) as [number, number, number]
+  const [year, month, day] = [found[1], found[2], found[3]].map((part, n) => (part ? Number(part) : today[n]!)) as [number, number, number]
+  const [hour, minute] = [Number(found[4]), Number(found[5])]
+  let at = Date.UTC(year, month - 1, day, hour, minute)
+  const back = new Date(at)
+  if (hour > 23 || minute > 59 || back.getUTCMonth() !== month - 1 || back.getUTCDate() !== day) return null
+  if (!found[3] && !future && at - OFFSET_MS > now + AHEAD_MS) at -= 86_400_000
+  if (!found[3] && future && at - OFFSET_MS < now) at += 86_400_000
+  return new Date(at).toISOString().slice(0, 16)
+}

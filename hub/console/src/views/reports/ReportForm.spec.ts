@@ -96,7 +96,7 @@ describe('the report form', () => {
 
   it('stamps the time of the call when a telephone note begins, and files it as a telephone note', async () => {
     const form = await open('/reports/new?phone=1')
-    expect((form.get('[name=heard]').element as HTMLInputElement).value).toMatch(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}$/)
+    expect((form.get('[name=heard]').element as HTMLInputElement).value).toMatch(/^\d{4}-\d{2}-\d{2} \d{2}:\d{2}$/)
     await form.get('[name=caller]').setValue('李明')
     await form.get('[name=text]').setValue('罐车漏了')
     hub.answerNext('POST', '/api/v1/reports', 201, { id: 'x', status: 'stored', receipt_no: '1', stored_at: hub.at(), seq: 5, incident_id: 'i' })
