@@ -44,6 +44,11 @@ KINDS: Final = {
     Duty.VERIFICATION: "report_verification",
 }
 """The kind of duty on the ledger for each clock; a first report is `report_phone` or `report_written` by its form."""
+FILINGS: Final = {
+    ReportKind.FOLLOW_UP: "report_follow_up", ReportKind.FINAL: "report_final", ReportKind.VERIFICATION: "report_verification",
+}
+"""Which duty a further report meets."""
+SEEN_AT_MOST: Final = 500
 CLOCKS: Final = frozenset({*KINDS.values(), "report_phone", "report_written"}) - DESK
 
 
@@ -58,6 +63,7 @@ class Duties:
 
     def __init__(self, rules: DutyRules) -> None:
         self.rules = rules
+        self._seen: dict[str, ReportView] = {}
 
     async def react(self, tx: Transaction, change: Change) -> None:
         """Do what one change asks for."""
@@ -82,7 +88,7 @@ class Duties:
                 await prepare_posts(tx)
 
     async def _opened(self, tx: Transaction, incident: IncidentView) -> None:
-        report = await get_report(tx.conn, incident.id)
+        report = self._seen.pop(incident.id, None) or await get_report(tx.conn, incident.id)
         await self._owe(tx, incident, facts_of(incident, report))
 
     async def _owe(self, tx: Transaction, incident: IncidentView, facts: Facts, *, only: frozenset[Duty] | None = None) -> None:
@@ -149,8 +155,11 @@ class Duties:
 
     async def _report(self, tx: Transaction, report: ReportView) -> None:
         """A further report by the department that owes it meets its follow-up, final or verification."""
-        kind = {ReportKind.FOLLOW_UP: "report_follow_up", ReportKind.FINAL: "report_final", ReportKind.VERIFICATION: "report_verification"}.get(report.kind)
+        kind = FILINGS.get(report.kind)
         if kind is None:
+            if len(self._seen) >= SEEN_AT_MOST:
+                self._seen.clear()
+            self._seen[report.id] = report  # the incident that it opens comes next in the feed, and needs it
             return
         evidence = Evidence(ref=f"report:{report.id}", zh=f"报告 {report.receipt_no}", en=f"report {report.receipt_no}", at=parse_utc(report.received_at))
         ids = await ledger.owed_ids(tx.conn, incident_id=report.incident_id, kinds={kind})

@@ -181,14 +181,20 @@ async def make(tx: Transaction, rules: DutyRules, owed: Iterable[Owed], *, actor
     if not new:
         return []
     rows = [_row(o, rungs.next_look(o, rules.ladder(o.ladder))) for o in new.values()]
-    await insert_many(tx, table, rows, or_leave="key")
+    inserted = await insert_many(tx, table, rows, or_leave="key")
+    made = list(new.values()) if inserted == len(new) else await _inserted(tx, new)
+    _record_made(tx, made, actor)
+    return made
+
+
+async def _inserted(tx: Transaction, new: dict[str, Obligation]) -> list[Obligation]:
+    """Those of the rows that are ours: the others were on the ledger already."""
     made: list[Obligation] = []
     keys = list(new)
     for start in range(0, len(keys), 500):
         part = keys[start : start + 500]
         held = {row.key: row.id for row in await tx.conn.execute(select(table.c.key, table.c.id).where(table.c.key.in_(part)))}
         made += [new[key] for key in part if held[key] == new[key].id]
-    _record_made(tx, made, actor)
     return made
 
 

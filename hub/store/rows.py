@@ -17,15 +17,19 @@ utc_text = lru_cache(maxsize=8192)(clock.utc_text)
 """`hub.clock.utc_text`, remembered."""
 
 
-async def insert_many(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]], *, or_leave: str | None = None) -> None:
-    """Insert rows that all have the same columns; with `or_leave` a row whose value of that unique column is there is left out."""
+async def insert_many(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]], *, or_leave: str | None = None) -> int:
+    """Insert rows that all have the same columns; with `or_leave` a row whose value of that unique column is there is left out.
+
+    Gives how many were inserted, or −1 where the driver does not say.
+    """
     if not rows:
-        return
+        return 0
     names = tuple(rows[0])
     marks = ", ".join(_mark(tx, n) for n in range(1, len(names) + 1))
     conflict = f" ON CONFLICT ({or_leave}) DO NOTHING" if or_leave else ""
     statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}){conflict}"  # noqa: S608 names of our own
-    await tx.conn.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+    done = await tx.conn.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+    return int(done.rowcount)
 
 
 async def update_many(tx: Transaction, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
