@@ -226,6 +226,19 @@ class Front:
             await asyncio.wait(tasks, timeout=1)
 
 
+def matches(topic: str, topic_filter: str) -> bool:
+    """Does a filter cover a topic (MQTT 3.1.1, 4.7)? amqtt builds a regular expression for each of hundreds of filters at each message."""
+    if "+" not in topic_filter:
+        if topic_filter.endswith("/#"):
+            return topic.startswith(topic_filter[:-1]) or topic == topic_filter[:-2]
+        return topic == topic_filter or topic_filter == "#"
+    levels, wanted = topic.split("/"), topic_filter.split("/")
+    if wanted[-1] == "#":
+        wanted.pop()
+        levels = levels[: len(wanted)]
+    return len(levels) == len(wanted) and all(w in ("+", level) for level, w in zip(levels, wanted, strict=True))
+
+
 def is_hub(name: str) -> bool:
     """Is this one of the hub's own identities (`hub`, `hub-media`)? No agent can be named so."""
     return name == HUB_PREFIX or name.startswith(HUB_PREFIX + "-")
@@ -323,6 +336,9 @@ def _make_broker(front_of: Callable[[], Front]) -> Any:
             if action is Action.SUBSCRIBE:
                 return front_of().may_subscribe(session.client_id, topic)
             return True
+
+        def _matches(self, topic: str, a_filter: str) -> bool:
+            return matches(topic, a_filter)
 
         async def _publish_retained_messages_for_subscription(self, subscription: tuple[str, int], session: Any) -> None:
             # at each connection amqtt offers what is retained under everybody's filters: only one's own may pass

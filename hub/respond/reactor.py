@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sqlalchemy import insert, or_, select, update
 
@@ -28,6 +28,8 @@ LEASE = timedelta(seconds=15)
 BATCH = 200
 STRETCH_S = 0.03
 """How long one transaction of a reactor may hold the writer's turn (our own choice: reports must not wait for reactions)."""
+GATHER_S = 0.02
+"""How long changes are gathered before they are worked on: one commit for many instead of one for each."""
 PASSED_OVER = 1000
 """After how many changes that are none of its business a reactor writes its cursor down all the same."""
 
@@ -40,6 +42,15 @@ class Reactor(Protocol):
 
     async def react(self, tx: Transaction, change: Change) -> None:
         """Do what this change asks for, in `tx`; the cursor moves in the same transaction."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A reactor that looks at a whole stretch once, before it reacts to each of its changes."""
+
+    async def prepare(self, tx: Transaction, changes: Sequence[Change]) -> None:
+        """Read in one go what the reactions will need."""
         ...
 
 
@@ -60,6 +71,7 @@ class Runner:
             try:
                 if not await self.step():
                     await self.store.grown(self.cursor, within_s=1.0)
+                    await asyncio.sleep(GATHER_S)
             except Unavailable:
                 await asyncio.sleep(1)
 
@@ -87,6 +99,8 @@ class Runner:
         reached = batch[-1].seq
         async with self.store.transaction() as tx:
             end_s = time.monotonic() + STRETCH_S
+            if isinstance(self.reactor, Preparing):
+                await self.reactor.prepare(tx, wanted)
             for n, change in enumerate(wanted):
                 await self.reactor.react(tx, change)
                 if time.monotonic() > end_s and n + 1 < len(wanted):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hub.domain.change import Change
 from hub.domain.report import Channel
 from hub.ingest.intake import Intake
 from hub.ingest.registry import Registry
 from hub.store import Transaction
-from hub.store.quarantine import awaiting, release
+from hub.store.quarantine import awaited, awaiting, release
 
 
 class Waiting:
@@ -19,10 +21,15 @@ class Waiting:
     def __init__(self, intake: Intake, registry: Registry) -> None:
         self.intake = intake
         self.registry = registry
+        self._awaited: set[str | None] = set()
+
+    async def prepare(self, tx: Transaction, changes: Sequence[Change]) -> None:
+        """Which of the opened incidents anything waits for."""
+        self._awaited = await awaited(tx.conn, [c.incident_id for c in changes if c.incident_id is not None])
 
     async def react(self, tx: Transaction, change: Change) -> None:
         """Replay in the transaction that moves the cursor: never twice, never lost."""
-        if change.incident_id is None:
+        if change.incident_id not in self._awaited:
             return
         for row in await awaiting(tx.conn, change.incident_id):
             source = self.registry.source(row.agent_id) if row.agent_id else None

@@ -101,6 +101,12 @@ async def get_quarantined(conn: AsyncConnection, id: str) -> Quarantined | None:
     return _row(row) if row else None
 
 
+async def awaited(conn: AsyncConnection, incident_ids: Sequence[str]) -> set[str | None]:
+    """Which of these incidents any refused message waits for."""
+    rows = await conn.execute(select(quarantine.c.awaits).where(quarantine.c.awaits.in_(incident_ids), quarantine.c.state == "waiting"))
+    return set(rows.scalars())
+
+
 async def awaiting(conn: AsyncConnection, incident_id: str) -> list[Quarantined]:
     """Messages that were refused only because this incident was not known yet."""
     rows = await conn.execute(select(quarantine).where(quarantine.c.awaits == incident_id, quarantine.c.state == "waiting"))
