@@ -498,11 +498,20 @@ class Relay:
                 feed.started_at = feed.last_at = None
                 feed.start_id = ""
                 feed.forget()
-            elif now - feed.commanded_at >= self.limits.ttl_s / 3:
+            elif now - feed.commanded_at >= self._repeat_s(feed, now):
                 if feed.viewers and _best(viewer.quality for viewer in feed.viewers) != feed.quality:
                     self._start(key, feed)
                 else:
                     self._say(key, feed, CommandKind.START)
+
+    def _repeat_s(self, feed: _Feed, now: float) -> float:
+        """How long until a start is repeated: a third of its life while pictures come, each second while none do (for half a minute).
+
+        A start may have gone to an agent that was just connecting, or been forgotten by one that was restarted.
+        """
+        assert feed.started_at is not None
+        silent_s = now - (feed.last_at if feed.last_at is not None else feed.started_at)
+        return 1.0 if 1.0 <= silent_s < 30.0 else self.limits.ttl_s / 3
 
     async def run(self) -> None:
         """Tick until cancelled."""

@@ -85,12 +85,24 @@ def test_the_first_viewer_starts_the_camera_and_after_the_linger_it_stops() -> N
 def test_a_start_is_prolonged_under_its_id_while_somebody_watches() -> None:
     rig = Rig(ttl_s=30)
     rig.relay.attach(KEY)
-    for _ in range(6):
+    rig.init()
+    for n in range(6):
         rig.now += 10.5
+        rig.frames(n, n + 1)
         rig.relay.tick()
     assert len(rig.line.commands) == 7
     assert len({command.id for command in rig.line.commands}) == 1
     assert all(command.ttl_s == 30 for command in rig.line.commands)
+
+
+def test_a_start_that_brings_nothing_is_repeated_each_second_for_half_a_minute() -> None:
+    rig = Rig(ttl_s=30)
+    rig.relay.attach(KEY)
+    for _ in range(240):
+        rig.now += 0.5
+        rig.relay.tick()
+    assert 35 <= len(rig.line.commands) <= 45
+    assert len({command.id for command in rig.line.commands}) == 1
 
 
 def test_a_second_viewer_gets_init_and_the_current_group_flagged_as_cached_and_then_live() -> None:
