@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -16,17 +17,18 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from hub.clock import Clock
-from hub.domain.access import Actor, Policy
+from hub.domain.access import Action, Actor, Decision, Policy, Thing
 from hub.errors import Unavailable
 from hub.settings import Settings
 from hub.store import Store
-from hub.store.access import PolicyBook
+from hub.store.access import PolicyBook, record_refusal
 from hub.store.accounts import SEEN_EVERY, actor_of_session, session_seen
 from hub.store.agents import authenticate_agent
 
 if TYPE_CHECKING:
     from hub.web.route import Route
 
+log = logging.getLogger("hub.web")
 COOKIE: Final = "tocsin_session"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_HEADER: Final = "X-Tocsin"
@@ -37,6 +39,8 @@ REQUESTS_BURST: Final = 1000.0
 REFUSED_PER_S: Final = 0.5
 REFUSED_BURST: Final = 20.0
 """How many wrong agent credentials one address may show before it is not looked at."""
+REFUSAL_EVERY: Final = timedelta(seconds=60)
+"""The same refusal of the same actor is chained at most once a minute, with how often it happened meanwhile."""
 _MOST_BUCKETS: Final = 20_000
 
 
@@ -71,6 +75,7 @@ class Guard:
         self.requests = Buckets(REQUESTS_PER_S, REQUESTS_BURST)
         self.refused = Buckets(REFUSED_PER_S, REFUSED_BURST)
         self._seen: OrderedDict[str, datetime] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str, str, str], tuple[datetime, int]] = OrderedDict()
 
     async def authenticate(self, request: web.Request, route: Route) -> Actor:
         """Who asks: an agent by its credential, a person by the session cookie, else the public.
@@ -111,6 +116,23 @@ class Guard:
                 await session_seen(tx, actor.session_id)
         except Unavailable:
             return  # a store that cannot be written must not sign the desk out
+
+    async def note_refusal(self, actor: Actor, action: Action, thing: Thing, decision: Decision) -> None:
+        """Chain that an act was refused; without the store it stays refused and goes into the log alone."""
+        now = self.clock.now()
+        key = (actor.addressed, str(action), f"{thing.kind}:{thing.id}", str(decision.reason_code))
+        at, times = self._told.pop(key, (now - REFUSAL_EVERY, 0))
+        times += 1
+        if now - at >= REFUSAL_EVERY:
+            try:
+                async with self.store.transaction() as tx:
+                    record_refusal(tx, actor, action, thing, decision.reason_code, times=times)
+                at, times = now, 0
+            except Unavailable:
+                log.warning("a refusal could not be chained", extra={"actor": actor.addressed, "action": str(action)})
+        self._told[key] = (at, times)
+        if len(self._told) > _MOST_BUCKETS:
+            self._told.popitem(last=False)
 
     async def _agent(self, credential: str, address: str, now: datetime) -> Actor:
         name, secret = basic_credential(credential)

@@ -16,7 +16,7 @@ from hub.store.desk import act_on, decide_proposals, grade, note, proposals_of, 
 from hub.store.reports import get_incident, reports_of
 from hub.store.visible import Filters, list_visible_incidents
 from hub.web.route import Ask, Done, NotFound, Route
-from hub.web.seen import changes_seen, incidents_seen, masked
+from hub.web.seen import chain_reading, changes_seen, incidents_seen, masked, report_thing
 
 Reason = Annotated[str, Meta(max_length=2000)]
 
@@ -145,6 +145,7 @@ async def whole(ask: Ask) -> IncidentWhole:
         others = [await get_incident(conn, other_of(p, incident.id)) for p in proposals]
         visible = await incidents_seen(ask, conn, [other for other in others if other is not None])
     shown = {other.id for other in visible}
+    await chain_reading(ask, Action.REPORT_READ, [report_thing(report, {}) for report in reports], decision, drill=incident.drill)
     return IncidentWhole(
         incident=masked(policies, incident, decision.tier), reports=[masked(policies, r, decision.tier) for r in reports],
         timeline=changes_seen(policies, ask.actor, timeline, {incident.id: thing}, ask.now),

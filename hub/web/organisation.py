@@ -25,7 +25,6 @@ from hub.domain.organisation import (
     plan_import,
 )
 from hub.errors import Rejected
-from hub.store.access import record_view
 from hub.store.organisation import (
     add_person,
     appoint,
@@ -44,7 +43,7 @@ from hub.store.organisation import (
     save_post,
 )
 from hub.web.route import Ask, Done, NotFound, Route
-from hub.web.seen import masked
+from hub.web.seen import chain_reading, masked
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Reason = Annotated[str, Meta(max_length=2000)]
@@ -174,10 +173,8 @@ async def people(ask: Ask) -> People:
 
 
 async def _chain_reading(ask: Ask, read: list[Person]) -> None:
-    if read:
-        decision = ask.may(Action.PEOPLE_READ, HUB)
-        async with ask.store.transaction() as tx:
-            record_view(tx, ask.actor, Action.PEOPLE_READ, [Thing(kind=ThingKind.PERSON, id=person.id) for person in read], decision)
+    decision = msgspec.structs.replace(ask.may(Action.PEOPLE_READ, HUB), tier=Tier.LEAD)
+    await chain_reading(ask, Action.PEOPLE_READ, [Thing(kind=ThingKind.PERSON, id=person.id) for person in read], decision)
 
 
 async def person(ask: Ask) -> PersonWhole:

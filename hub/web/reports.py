@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind
+from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind, Tier
 from hub.domain.report import Channel, ReportView
 from hub.errors import Unavailable
 from hub.ingest.intake import Source
@@ -14,7 +14,7 @@ from hub.store.access import incident_things, visible_reports
 from hub.store.reports import get_report, list_reports
 from hub.store.sharing import readers_of
 from hub.web.route import Answer, Ask, NotFound, Route
-from hub.web.seen import masked, report_thing
+from hub.web.seen import chain_reading, masked, report_thing
 from hub.wire import Receipt, ReceiptStatus
 
 
@@ -86,7 +86,11 @@ async def listing(ask: Ask) -> ReportPage:
         items = await list_reports(conn, where=visible_reports(ask.actor, ask.now), before=query.before, limit=query.limit)
         things = await incident_things(conn, [item.incident_id for item in items])
         policies = await ask.hub.policies.read(conn)
-        shown = [masked(policies, item, ask.may(Action.REPORT_READ, report_thing(item, things)).tier) for item in items]
+        decided = [(item, ask.may(Action.REPORT_READ, report_thing(item, things))) for item in items]
+    whole = [(item, decision) for item, decision in decided if decision.tier in (Tier.LEAD, Tier.ASSIST)]
+    if whole:
+        await chain_reading(ask, Action.REPORT_READ, [report_thing(item, {}) for item, _ in whole], whole[0][1])
+    shown = [masked(policies, item, decision.tier) for item, decision in decided]
     more = len(items) == query.limit
     return ReportPage(items=shown, next=f"{items[-1].received_at}|{items[-1].id}" if more else None)
 
@@ -100,7 +104,9 @@ async def one(ask: Ask) -> ReportView:
             raise NotFound
         things = await incident_things(conn, [report.incident_id])
         decision = ask.require(Action.REPORT_READ, report_thing(report, things), hidden=True)
-        return masked(await ask.hub.policies.read(conn), report, decision.tier)
+        policies = await ask.hub.policies.read(conn)
+    await chain_reading(ask, Action.REPORT_READ, [report_thing(report, {})], decision, drill=report.drill)
+    return masked(policies, report, decision.tier)
 
 
 async def status(ask: Ask) -> ReportStatus:

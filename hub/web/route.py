@@ -18,7 +18,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from hub import wire
-from hub.domain.access import REFUSED_BY_ROLE, Action, Actor, ActorKind, Decision, Thing, may
+from hub.domain.access import HUB, REFUSED_BY_ROLE, Action, Actor, ActorKind, Decision, Thing, may
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 
@@ -36,9 +36,11 @@ S = TypeVar("S", bound=Struct)
 class Denied(Exception):
     """The actor may not do this; `hidden` makes it look as if the object did not exist."""
 
-    def __init__(self, decision: Decision, *, hidden: bool = False) -> None:
+    def __init__(self, decision: Decision, action: Action, thing: Thing, *, hidden: bool = False) -> None:
         super().__init__(decision.reason_code)
         self.decision = decision
+        self.action = action
+        self.thing = thing
         self.hidden = hidden
 
 
@@ -150,7 +152,7 @@ class Ask:
         if not decision.allowed:
             if self.actor.kind is ActorKind.PUBLIC:
                 raise NotSignedIn
-            raise Denied(decision, hidden=hidden)
+            raise Denied(decision, action, thing, hidden=hidden)
         return decision
 
 
@@ -234,12 +236,21 @@ def refuse_without_role(actor: Actor, route: Route) -> None:
         return
     if actor.kind is ActorKind.PUBLIC:
         raise NotSignedIn
-    raise Denied(REFUSED_BY_ROLE)
+    raise Denied(REFUSED_BY_ROLE, Action(route.action), HUB)
 
 
 async def handle(hub: Services, route: Route, request: web.Request) -> web.StreamResponse:
-    """Authenticate, decode, call, encode."""
+    """Authenticate, decode, call, encode; a refusal is chained before it is answered."""
     actor = await hub.authenticate(request, route)
+    try:
+        return await _answered(hub, route, request, actor)
+    except Denied as denied:
+        if (guard := hub.extra.get("guard")) is not None:
+            await guard.note_refusal(actor, denied.action, denied.thing, denied.decision)
+        raise
+
+
+async def _answered(hub: Services, route: Route, request: web.Request, actor: Actor) -> web.StreamResponse:
     refuse_without_role(actor, route)
     query = read_query(request, route)
     body = await read_body(request, route)

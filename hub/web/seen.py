@@ -10,12 +10,12 @@ import msgspec
 from msgspec import Raw
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.domain.access import Action, Actor, Thing, ThingKind, Tier
+from hub.domain.access import Action, Actor, Decision, Thing, ThingKind, Tier
 from hub.domain.change import Change
 from hub.domain.incident import IncidentView
 from hub.domain.masking import mask
 from hub.domain.report import ReportView
-from hub.store.access import Policies, incident_things, may_read
+from hub.store.access import Policies, incident_things, may_read, record_view
 from hub.web.route import Ask
 
 T = TypeVar("T")
@@ -45,6 +45,17 @@ async def incidents_seen(ask: Ask, conn: AsyncConnection, items: Iterable[Incide
         if decision.allowed:
             out.append(masked(policies, item, decision.tier))
     return out
+
+
+async def chain_reading(ask: Ask, action: Action, things: Iterable[Thing], decision: Decision, *, reason: str = "", drill: bool = False) -> None:
+    """Chain that personal data was read, before it is shown: one change a request, with the ids. A masked reading is none.
+
+    Raises Unavailable where it cannot be chained: then nothing is shown.
+    """
+    read = list(things)
+    if read and decision.tier in (Tier.LEAD, Tier.ASSIST):
+        async with ask.store.transaction() as tx:
+            record_view(tx, ask.actor, action, read, decision, reason=reason, drill=drill)
 
 
 def report_thing(report: ReportView, incidents: Mapping[str, Thing]) -> Thing:

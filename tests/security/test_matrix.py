@@ -18,18 +18,22 @@ import pytest
 
 from hub.app import Running
 from hub.clock import ManualClock
-from hub.domain.access import HUB, MACHINES, Action, Actor, Role, Rule, Scope, Thing, Tier, may
+from hub.domain.access import HUB, MACHINES, AccessRefused, AccessViewed, Action, Actor, Role, Rule, Scope, Thing, Tier, may
+from hub.domain.change import Change
 from hub.domain.incident import IncidentOpened, IncidentView
+from hub.domain.report import Channel, report_view
 from hub.domain.sharing import Origin
 from hub.ids import new_id
+from hub.store import changes_after
 from hub.store.access import incident_thing
 from hub.store.accounts import actor_of_session, open_account, open_session
 from hub.store.agents import new_secret, put_agent
 from hub.store.organisation import add_person, seed_departments
-from hub.store.reports import insert_incidents
+from hub.store.reports import Stored, insert_incidents, insert_reports
 from hub.store.sharing import draft_agreement, grant
 from hub.web.app import all_routes
 from hub.web.route import PUBLIC, Route
+from hub.wire import Place, Report, Reporter, ReportKind
 from tests.support.district import HOUR, NOW, POLICY, incident_view
 from tests.support.examples import example
 from tests.support.web_hub import Visitor, cookie_for, web_hub
@@ -138,7 +142,7 @@ def test_every_route_names_an_act_of_the_policy_or_says_that_it_is_public() -> N
         assert route.action == PUBLIC or Action(route.action) in POLICY.document.actions, route.path
     assert {route.path for route in all_routes() if route.action == PUBLIC} <= {
         "/healthz", "/readyz", "/api/v1/hub", "/api/v1/openapi.json", "/api/v1/session", "/api/v1/session/welcome", "/api/v1/enroll",
-        "/api/v1/sign-in/oidc", "/api/v1/sign-in/oidc/back", "/api/v1/links/{token}", "/api/v1/ca", "/api/v1/ca.pem", "/ca"}
+        "/api/v1/sign-in/oidc", "/api/v1/sign-in/oidc/back", "/api/v1/links/{token}", "/ca", "/ca.pem", "/api/v1/proof/key"}
 
 
 async def test_nobody_gets_through_without_signing_in(world: World) -> None:
@@ -245,3 +249,45 @@ async def test_an_act_on_another_departments_incident_looks_like_no_such_inciden
         assert answers[0] == answers[1]
 
 
+
+
+async def chained(world: World, kind: str) -> list[Change]:
+    async with world.hub.services.store.read() as conn:
+        return [change for change in await changes_after(conn, 0, limit=5000) if change.kind == kind]
+
+
+async def test_a_refusal_is_in_the_chain_once_a_minute_with_who_what_and_why(world: World) -> None:
+    id, token = await cookie_for(world.hub.services.store, Role.RESPONDER)
+    async with Visitor(world.hub.web_url) as visitor:
+        visitor.hold(token)
+        for _ in range(3):
+            assert await visitor.ask("GET", f"/api/v1/incidents/{world.other.id}") == 404
+        assert await visitor.ask("PUT", "/api/v1/policies/roles", {"document": {}, "reason": "因为"}) == 403
+        clock = world.hub.services.clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(timedelta(minutes=1))
+        assert await visitor.ask("GET", f"/api/v1/incidents/{world.other.id}") == 404
+    found = [(change.actor, body.action, body.thing, body.reason_code, body.times)
+             for change in await chained(world, "access.refused") for body in [change.read(AccessRefused)]]
+    me, other = f"person:{id}", f"incident:{world.other.id}"
+    assert found == [(me, "incident.read", other, "not_shared", 1), (me, "admin.policy", "hub:", "no_role", 1),
+                     (me, "incident.read", other, "not_shared", 3)]
+
+
+async def test_reading_reports_unmasked_is_in_the_chain_and_a_masked_reading_is_not(world: World) -> None:
+    store = world.hub.services.store
+    report = report_view(
+        Report(id=world.mine.id, kind=ReportKind.INITIAL, occurred_at=NOW, place=Place(text="G204"), reporter=Reporter(name="张三", phone="13812345678")),
+        incident_id=world.mine.id, department_id="fire-rescue", agent_id=None, actor="person:x", channel=Channel.WEB, number=1, receipt_no="1",
+        received_at=NOW)
+    async with store.transaction() as tx:
+        await insert_reports(tx, [Stored(report, msgspec.json.encode(report), "hash")])
+        await grant(tx, world.mine, "gas-company", Tier.INFORMED, origin=Origin.ACTIVATION, reason="r", by="system:test")
+    for department, whole in (("gas-company", False), ("fire-rescue", True)):
+        _, token = await cookie_for(store, Role.RESPONDER, department=department)
+        async with Visitor(world.hub.web_url) as visitor:
+            visitor.hold(token)
+            assert await visitor.ask("GET", f"/api/v1/incidents/{world.mine.id}") == 200
+            assert ("13812345678" in str(visitor.body)) is whole
+        assert len(await chained(world, "access.viewed")) == int(whole)
+    assert (await chained(world, "access.viewed"))[0].read(AccessViewed).things == (f"report:{world.mine.id}",)

@@ -69,7 +69,7 @@ class Visitor:
             self.status = answer.status
             self.answer_headers = dict(answer.headers)
             text = await answer.text()
-            self.body = await answer.json() if "json" in answer.headers.get("Content-Type", "") else text
+            self.body = await answer.json() if answer.content_type == "application/json" else text
         return self.status
 
 
