@@ -111,7 +111,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
     health.probes["store"] = store_probe(store)
     health.probes["disk"] = disk_probe(settings.data_path)
     tasks |= safety_tasks(services, respond="respond" in only)
-    tasks |= await duty_tasks(stack, store, packaged_rules(), clock, respond="respond" in only, publish=session.send if session else None,
+    tasks |= await duty_tasks(stack, store, clock, respond="respond" in only, publish=session.send if session else None,
                               extra=services.extra)
     if "respond" in only:
         tasks["shares.expire"] = partial(expire, store)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from hub.domain import clocks, ladder
 from hub.domain.calendar import Calendar, Override, SensitivePeriod
+from hub.domain.change import ChangeBody, change
 from hub.domain.clocks import Limit
 from hub.domain.data import packaged
 from hub.domain.ladder import Ladder
@@ -25,6 +26,15 @@ from hub.errors import Rejected
 CHANNELS: Final = frozenset({"console", "push", "mqtt"})
 """What a step may name: the screen, every further contact of the post, the department's agent."""
 FILES: Final = ("obligation_kinds", "ladders", "calendar_overrides", "statutory_limits", "notice_templates", "quiet_rules")
+
+
+@change("obligation.rules_saved", zh="值班数据变更", en="the data of duties was changed")
+class DutyDataSaved(ChangeBody, frozen=True, kw_only=True):
+    """A document of duty data took the place of the one before (`packaged`: the product's own again), and why."""
+
+    name: str
+    packaged: bool
+    reason: str
 
 
 class RolePost(Struct, frozen=True):

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from hub.clock import Clock
-from hub.domain.duty_rules import DutyRules
 from hub.notify.agents import Agents, Publish
 from hub.notify.channels import Channel
 from hub.notify.outbox import Outbox
@@ -15,30 +14,42 @@ from hub.notify.push import Push
 from hub.respond.duties import check_contacts
 from hub.respond.schedule import TICK_S, Schedule, tick
 from hub.store import Store
+from hub.store.duty_data import load_rules, version
 
 CONTACTS_EVERY_S = 900.0
+RULES_EVERY_S = 15.0
 
 
 async def duty_tasks(
-    stack: AsyncExitStack, store: Store, rules: DutyRules, clock: Clock, *, respond: bool, publish: Publish | None, extra: dict[str, Any],
+    stack: AsyncExitStack, store: Store, clock: Clock, *, respond: bool, publish: Publish | None, extra: dict[str, Any],
 ) -> dict[str, Callable[[], Awaitable[Any]]]:
     """The tasks of this process by name. `respond`: it ticks and sends by gateways; `publish`: it can reach agents by the broker.
 
-    Leaves `duty_rules`, `schedule` (add further jobs to it before it runs) and `outbox` in `extra`.
+    Leaves `duty_rules` (kept up to date), `schedule` (add further jobs to it before it runs) and `outbox` in `extra`.
     """
-    extra["duty_rules"] = rules
-    tasks: dict[str, Callable[[], Awaitable[Any]]] = {}
+    await _read_rules(store, extra)
+    schedule = extra["schedule"] = Schedule()
+    schedule.add("duty_rules", RULES_EVERY_S, lambda: _read_rules(store, extra))
     channels: list[Channel] = []
     if publish is not None:
         channels.append(Agents(publish, clock))
     if respond:
         channels.append(await stack.enter_async_context(Push()))
-        schedule = Schedule()
-        schedule.add("duties", TICK_S, lambda: tick(store, rules))
-        schedule.add("contacts", CONTACTS_EVERY_S, lambda: check_contacts(store, rules))
-        extra["schedule"] = schedule
-        tasks["schedule"] = schedule.run
+        schedule.add("duties", TICK_S, lambda: tick(store, extra["duty_rules"]))
+        schedule.add("contacts", CONTACTS_EVERY_S, lambda: check_contacts(store, extra["duty_rules"]))
+    tasks: dict[str, Callable[[], Awaitable[Any]]] = {"schedule": schedule.run}
     if channels:
-        extra["outbox"] = outbox = Outbox(store, rules, channels)
+        extra["outbox"] = outbox = Outbox(store, extra["duty_rules"], channels)
         tasks["outbox"] = outbox.run
     return tasks
+
+
+async def _read_rules(store: Store, extra: dict[str, Any]) -> None:
+    """Read the rules again where a document was changed, by whichever process."""
+    async with store.read() as conn:
+        found = await version(conn)
+        if extra.get("duty_rules_version") == found:
+            return
+        extra["duty_rules"], extra["duty_rules_version"] = await load_rules(conn), found
+    if "outbox" in extra:
+        extra["outbox"].rules = extra["duty_rules"]

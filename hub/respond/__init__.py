@@ -20,4 +20,4 @@ if TYPE_CHECKING:
 
 def reactors(intake: Intake, registry: Registry, **parts: Any) -> list[Reactor]:
     """Every reactor of this process."""
-    return [Waiting(intake, registry), Merging(), Sharing(), Duties(packaged_rules()), Reading(packaged_rules()), Leaving()]
+    return [Waiting(intake, registry), Merging(), Sharing(), Duties(), Reading(packaged_rules()), Leaving()]

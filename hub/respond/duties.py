@@ -15,7 +15,7 @@ from hub.domain import clocks
 from hub.domain.change import Change
 from hub.domain.clocks import Duty, Facts, Form, Limit, Running
 from hub.domain.data import packaged
-from hub.domain.duty_rules import DutyRules
+from hub.domain.duty_rules import DutyRules, packaged_rules
 from hub.domain.incident import (
     Act,
     IncidentAcknowledged,
@@ -31,6 +31,7 @@ from hub.domain.organisation import DepartmentKind
 from hub.domain.report import ReportReceived, ReportView
 from hub.store import Store, Transaction
 from hub.store import obligations as ledger
+from hub.store.duty_data import load_rules
 from hub.store.notices import address_of, draft, list_contacts, queue
 from hub.store.organisation import list_departments
 from hub.store.reports import get_incident, get_report
@@ -53,20 +54,23 @@ CLOCKS: Final = frozenset({*KINDS.values(), "report_phone", "report_written"}) -
 
 
 class Duties:
-    """A reactor. `centre` is the department that holds the command centre's desk."""
+    """A reactor. `rules` None: those of the store, read again when they change."""
 
     name = "duties"
     kinds = frozenset({
         "incident.opened", "incident.updated", "incident.acknowledged", "incident.state_changed", "incident.graded", "report.received",
-        "obligation.met", "obligation.missed", "department.saved",
+        "obligation.met", "obligation.missed", "department.saved", "obligation.rules_saved",
     })
 
-    def __init__(self, rules: DutyRules) -> None:
-        self.rules = rules
+    def __init__(self, rules: DutyRules | None = None) -> None:
+        self.rules = rules or packaged_rules()
+        self._load = rules is None
         self._seen: dict[str, ReportView] = {}
 
     async def react(self, tx: Transaction, change: Change) -> None:
         """Do what one change asks for."""
+        if self._load:
+            self.rules, self._load = await load_rules(tx.conn), False
         match change.kind:
             case "incident.opened":
                 await self._opened(tx, change.read(IncidentOpened).incident)
@@ -86,6 +90,8 @@ class Duties:
                 await self._next_turn(tx, change.read(ObligationMissed).obligation)
             case "department.saved":
                 await prepare_posts(tx)
+            case "obligation.rules_saved":
+                self.rules = await load_rules(tx.conn)
 
     async def _opened(self, tx: Transaction, incident: IncidentView) -> None:
         report = self._seen.pop(incident.id, None) or await get_report(tx.conn, incident.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -16,10 +16,11 @@ from hub.domain.ladder import Escalation, Ladder, schedule
 from hub.domain.notice import Notice
 from hub.domain.obligation import Evidence, Kind, Obligation, State
 from hub.errors import Rejected
+from hub.store import duty_data
 from hub.store import obligations as ledger
 from hub.store.access import within_reach
 from hub.store.notices import list_notices
-from hub.web.route import Ask, NotFound, Route
+from hub.web.route import Ask, Done, NotFound, Route
 
 Name = Annotated[str, Meta(max_length=200)]
 Reason = Annotated[str, Meta(max_length=2000)]
@@ -116,6 +117,20 @@ class CalendarView(Struct, frozen=True, kw_only=True):
     days: list[Day]
     periods: list[SensitivePeriod]
     needs_table: int | None
+
+
+class DataView(Struct, frozen=True, kw_only=True):
+    """One document of duty data, as it counts now."""
+
+    name: str
+    document: dict[str, Any]
+
+
+class DataBody(Struct, frozen=True, kw_only=True):
+    """The document to take its place (null: the product's own again), and why."""
+
+    reason: Reason
+    document: dict[str, Any] | None = None
 
 
 def rules_of(ask: Ask) -> DutyRules:
@@ -233,6 +248,25 @@ async def show_rules(ask: Ask) -> RulesView:
     return RulesView(kinds=list(rules.kinds.values()), ladders=list(rules.ladders.values()), limits=list(rules.limits))
 
 
+async def show_data(ask: Ask) -> DataView:
+    """One document of duty data as it counts now."""
+    ask.require(Action.ADMIN_DATA, HUB)
+    async with ask.store.read() as conn:
+        found = await duty_data.documents(conn)
+    if ask.path["name"] not in found:
+        raise NotFound
+    return DataView(name=ask.path["name"], document=found[ask.path["name"]])
+
+
+async def save_data(ask: Ask) -> Done:
+    """Put a document in place of the one before; it is checked with all the others first, and counts within 15 s everywhere."""
+    ask.require(Action.ADMIN_DATA, HUB)
+    body: DataBody = ask.body
+    async with ask.store.transaction() as tx:
+        ask.hub.extra["duty_rules"] = await duty_data.save_document(tx, ask.path["name"], body.document, by=ask.who, reason=body.reason)
+    return Done()
+
+
 async def show_calendar(ask: Ask) -> CalendarView:
     """Working days, holidays and sensitive periods; and whether next year's table is asked for."""
     ask.require(Action.OBLIGATION_LIST, HUB)
@@ -255,5 +289,7 @@ ROUTES = [
     Route("POST", _ONE + "/excuse", excuse, Action.OBLIGATION_EXCUSE, body=ReasonBody, returns=Obligation, zh="免办", en="excuse"),
     Route("POST", _ONE + "/unlock", unlock, Action.OBLIGATION_UNLOCK, body=ReasonBody, returns=Obligation, zh="解锁", en="unlock"),
     Route("GET", "/api/v1/duty/rules", show_rules, Action.OBLIGATION_LIST, returns=RulesView, zh="值班规则", en="the rules of duty"),
+    Route("GET", "/api/v1/duty/data/{name}", show_data, Action.ADMIN_DATA, returns=DataView, zh="值班数据", en="a document of duty data"),
+    Route("PUT", "/api/v1/duty/data/{name}", save_data, Action.ADMIN_DATA, body=DataBody, returns=Done, zh="修改值班数据", en="change duty data"),
     Route("GET", "/api/v1/duty/calendar", show_calendar, Action.OBLIGATION_LIST, query=CalendarQuery, returns=CalendarView, zh="工作日历", en="calendar"),
 ]

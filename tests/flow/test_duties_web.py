@@ -139,6 +139,29 @@ async def test_the_rules_and_the_calendar_are_readable_and_name_their_sources(hu
         assert await visitor.ask("GET", "/api/v1/duty/calendar?first=9999-12-31&days=400") == 422
 
 
+async def test_an_administrator_changes_a_limit_and_faulty_data_is_refused_whole(hub: Running) -> None:
+    async with Visitor(hub.web_url) as admin, Visitor(hub.web_url) as officer:
+        await sign_in(hub, admin, Role.SYSTEM_ADMIN, "district-office")
+        await sign_in(hub, officer, Role.DUTY_OFFICER, "district-office", Scope.ALL)
+        assert await officer.ask("GET", "/api/v1/duty/data/statutory_limits") == 403
+        assert await admin.ask("GET", "/api/v1/duty/data/statutory_limits") == 200
+        document = admin.body["document"]
+        row = next(row for row in document["limits"] if row["id"] == "desk-ack")
+        row["screen_min"] = 5
+        one = "/api/v1/duty/data/statutory_limits"
+        assert await admin.ask("PUT", one, {"document": document, "reason": ""}) == 422
+        assert await admin.ask("PUT", one, {"document": document, "reason": "本区规定5分钟"}) == 200
+        assert await officer.ask("GET", "/api/v1/duty/rules") == 200
+        assert next(row["screen_min"] for row in officer.body["limits"] if row["id"] == "desk-ack") == 5
+        row["source"] = " "
+        assert await admin.ask("PUT", one, {"document": document, "reason": "x"}) == 422 and admin.body["code"] == "duty_data"
+        assert await admin.ask("PUT", one, {"document": {"limits": 7}, "reason": "x"}) == 422
+        assert await admin.ask("PUT", "/api/v1/duty/data/nothing", {"document": {}, "reason": "x"}) == 422
+        assert await admin.ask("PUT", one, {"document": None, "reason": "恢复"}) == 200
+        assert await officer.ask("GET", "/api/v1/duty/rules") == 200
+        assert next(row["screen_min"] for row in officer.body["limits"] if row["id"] == "desk-ack") == 3
+
+
 async def test_the_roster_says_who_is_on_and_where_nobody_is(hub: Running) -> None:
     async with Visitor(hub.web_url) as visitor:
         await sign_in(hub, visitor, Role.DUTY_OFFICER, "water-bureau")

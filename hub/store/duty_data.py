@@ -1,0 +1,59 @@
+"""The district's own documents of duty data (kinds, ladders, calendar, limits, templates, quiet hours) in place of the packaged ones.
+
+A document is stored whole, checked together with the others before it counts, and every change of it is a change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.data import packaged
+from hub.domain.duty_rules import FILES, DutyDataSaved, DutyRules, parse
+from hub.errors import Rejected
+from hub.store.schema import setting
+from hub.store.writer import Transaction
+
+PREFIX: Final = "duty_data."
+
+
+async def documents(conn: AsyncConnection) -> dict[str, Any]:
+    """Every document by name: the district's own where there is one, else the packaged one."""
+    rows = await conn.execute(select(setting.c.name, setting.c.value).where(setting.c.name.in_([PREFIX + name for name in FILES])))
+    own = {row.name.removeprefix(PREFIX): json.loads(row.value) for row in rows}
+    return {name: own.get(name, packaged(name)) for name in FILES}
+
+
+async def load_rules(conn: AsyncConnection) -> DutyRules:
+    """The rules that this hub runs by."""
+    return parse(await documents(conn))
+
+
+async def version(conn: AsyncConnection) -> str:
+    """A text that differs once any document was changed."""
+    rows = await conn.execute(select(setting.c.name, setting.c.updated_at).where(setting.c.name.in_([PREFIX + name for name in FILES]))
+                              .order_by(setting.c.name))
+    return ";".join(f"{row.name}={row.updated_at}" for row in rows)
+
+
+async def save_document(tx: Transaction, name: str, document: Mapping[str, Any] | None, *, by: str, reason: str) -> DutyRules:
+    """Put a document in place of the packaged one (None: back to the packaged one). Raises Rejected `duty_data` naming every fault."""
+    if name not in FILES:
+        raise Rejected("unknown_document", f"没有此数据：{name}", f"there is no such document: {name}", field="name")
+    if not reason.strip():
+        raise Rejected("reason_needed", "请填写原因", "a reason is needed", field="reason")
+    now = await documents(tx.conn)
+    rules = parse({**now, name: packaged(name) if document is None else document})
+    if document is None:
+        await tx.conn.execute(setting.delete().where(setting.c.name == PREFIX + name))
+    else:
+        await tx.conn.execute(
+            text("INSERT INTO setting (name, value, updated_at, updated_by) VALUES (:n, :v, :at, :by) "
+                 "ON CONFLICT (name) DO UPDATE SET value = :v, updated_at = :at, updated_by = :by"),
+            {"n": PREFIX + name, "v": json.dumps(document, ensure_ascii=False, default=str), "at": tx.at, "by": by})
+    tx.record(DutyDataSaved(name=name, packaged=document is None, reason=reason.strip()), actor=by, subject=f"duty_data:{name}")
+    return rules
