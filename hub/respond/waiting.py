@@ -29,7 +29,7 @@ class Waiting:
 
     async def react(self, tx: Transaction, change: Change) -> None:
         """Replay in the transaction that moves the cursor: never twice, never lost."""
-        if change.incident_id not in self._awaited:
+        if change.incident_id is None or change.incident_id not in self._awaited:
             return
         for row in await awaiting(tx.conn, change.incident_id):
             source = self.registry.source(row.agent_id) if row.agent_id else None
