@@ -93,3 +93,12 @@ class RetentionHeld(ChangeBody, frozen=True, kw_only=True):
     incident: str
     held: bool
     reason: str
+
+
+@change("backup.made", zh="已备份", en="a backup was made")
+class BackupMade(ChangeBody, frozen=True, kw_only=True):
+    """Into which file, with the chain up to which change, how many rows."""
+
+    file: str
+    head_seq: int
+    rows: int
