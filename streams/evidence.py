@@ -27,6 +27,8 @@ from streams.fragment import TICKS, AudioConfig, Sample, Track, VideoConfig, fin
 HEADER: Final = "recording.json"
 MANIFEST: Final = "segments.jsonl"
 OPEN_SUFFIX: Final = ".open"
+GAP_MS: Final = 500
+"""A hole of more than this between groups of pictures is stated as a gap (own choice: arrival jitters by up to about 0.3 s)."""
 _SEGMENT = re.compile(r"\d{6,}\.mp4")
 
 
@@ -426,7 +428,7 @@ def _write_clip(path: Path, run: list[_Group], header: RecordingHeader, head: st
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    gaps = [(a.end_wall_ms, b.first_wall_ms) for a, b in pairwise(run) if b.first_wall_ms - a.end_wall_ms > 1000]
+    gaps = [(a.end_wall_ms, b.first_wall_ms) for a, b in pairwise(run) if b.first_wall_ms - a.end_wall_ms > GAP_MS]
     sources = {group.segment.n: ClipSource(group.segment.n, group.segment.sha256) for group in run}
     manifest = ClipManifest(
         clip=path.name, sha256=whole.hexdigest(), size_bytes=path.stat().st_size, samples_sha256=content.hexdigest(), recording=header,
