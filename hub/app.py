@@ -35,6 +35,7 @@ from hub.settings import Settings
 from hub.store import Store
 from hub.store.access import PolicyBook
 from hub.web.app import make_app
+from hub.web.attachments import sweep_for_ever
 from hub.web.guard import Guard
 from hub.web.live import LiveFeed
 from hub.web.services import Services
@@ -120,6 +121,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
             tasks[f"react.{reactor.name}"] = Runner(store, reactor).run
     if "web" in only:
         tasks["live"] = live.run
+        tasks["attachments"] = partial(sweep_for_ever, settings.data_path, clock)
     await stack.enter_async_context(_tasks(tasks, intake))
     if session is not None:
         with contextlib.suppress(TimeoutError):  # an absent broker is told on the screen, it does not keep the hub down

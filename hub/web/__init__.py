@@ -3,9 +3,11 @@
 NOUNS = (
     "system",
     "signin",
+    "oidc",
     "live",
     "incidents",
     "reports",
+    "attachments",
     "agents",
     "quarantine",
     "organisation",

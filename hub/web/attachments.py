@@ -1,0 +1,114 @@
+"""Attachments over HTTP: resumable upload (tus 1.0) by whoever files reports, and reading by whoever may read the report."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from urllib.parse import quote
+
+from aiohttp import web
+from sqlalchemy import select, update
+
+from hub.clock import Clock
+from hub.domain.access import Action, Thing, ThingKind
+from hub.store.access import incident_things
+from hub.store.reports import get_report
+from hub.store.schema import attachment
+from hub.web import tus
+from hub.web.route import PUBLIC, Ask, NotFound, Route
+
+BASE = "/api/v1/attachments"
+SWEEP_S = 3600.0
+
+
+def folder(ask: Ask) -> Path:
+    """Where attachments stand."""
+    return ask.hub.settings.data_path / "attachments"
+
+
+def _limits(ask: Ask) -> tus.Limits:
+    return tus.Limits(max_bytes=ask.hub.settings.attachment_max_bytes)
+
+
+def _own(ask: Ask) -> None:
+    ask.require(Action.ATTACHMENT_UPLOAD, Thing(kind=ThingKind.ATTACHMENT, department_id=ask.actor.department_id,
+                                                enterprise_id=ask.actor.enterprise_id, person_id=ask.actor.id))
+
+
+async def _reply(ask: Ask, reply: tus.Reply) -> web.Response:
+    if reply.completed is not None:
+        async with ask.store.transaction() as tx:
+            await tx.conn.execute(update(attachment).where(attachment.c.sha256 == reply.completed, attachment.c.complete_at.is_(None))
+                                  .values(complete_at=tx.at))
+    if reply.code is None:
+        return web.Response(status=reply.status, headers=reply.headers)
+    return web.json_response({"code": reply.code, "message": {"zh": "上传未完成，可继续", "en": "the upload is not complete; it can go on"}},
+                             status=reply.status, headers=reply.headers)
+
+
+async def create(ask: Ask) -> web.Response:
+    """Begin an upload: Upload-Length, and Upload-Metadata with `sha256`."""
+    _own(ask)
+    return await _reply(ask, await tus.create(folder(ask), ask.request.headers, owner=ask.who, base_path=BASE, now=ask.now, limits=_limits(ask)))
+
+
+async def head(ask: Ask) -> web.Response:
+    """How far an upload is."""
+    _own(ask)
+    return await _reply(ask, await tus.head(folder(ask), ask.path["id"], ask.request.headers, owner=ask.who, now=ask.now))
+
+
+async def patch(ask: Ask) -> web.Response:
+    """Append bytes at Upload-Offset."""
+    _own(ask)
+    body = ask.request.content.iter_chunked(65_536)
+    return await _reply(ask, await tus.patch(folder(ask), ask.path["id"], ask.request.headers, body, owner=ask.who, now=ask.now,
+                                             limits=_limits(ask)))
+
+
+async def terminate(ask: Ask) -> web.Response:
+    """Give an unfinished upload up."""
+    _own(ask)
+    return await _reply(ask, await tus.terminate(folder(ask), ask.path["id"], ask.request.headers, owner=ask.who, now=ask.now))
+
+
+async def options(ask: Ask) -> web.Response:
+    """What this server can do."""
+    return await _reply(ask, tus.options(_limits(ask)))
+
+
+async def read(ask: Ask) -> web.StreamResponse:
+    """A file of a report; `X-Content-Type-Options: nosniff` and a download name, so that nothing of it runs here."""
+    async with ask.store.read() as conn:
+        row = (await conn.execute(select(attachment).where(attachment.c.report_id == ask.path["report"],
+                                                           attachment.c.sha256 == ask.path["sha256"]))).first()
+        report = await get_report(conn, ask.path["report"])
+        things = await incident_things(conn, [report.incident_id]) if report else {}
+    of = things.get(report.incident_id) if report else None
+    ask.require(Action.ATTACHMENT_READ, Thing(kind=ThingKind.ATTACHMENT, id=ask.path["sha256"], incidents=(of,) if of else (),
+                                              department_id=report.department_id if report else None), hidden=True)
+    path = tus.attachment_path(folder(ask), ask.path["sha256"])
+    if row is None or path is None:
+        raise NotFound
+    inline = row.media_type.startswith(("image/jpeg", "image/png", "image/webp", "video/mp4", "audio/"))
+    return web.FileResponse(path, headers={
+        "Content-Type": row.media_type if inline else "application/octet-stream",
+        "Content-Disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(row.name, safe='')}",
+    })
+
+
+async def sweep_for_ever(data: Path, clock: Clock) -> None:
+    """Remove unfinished uploads whose time is over, once an hour."""
+    while True:
+        await asyncio.to_thread(tus.sweep, data / "attachments", clock.now())
+        await asyncio.sleep(SWEEP_S)
+
+
+ROUTES = [
+    Route("OPTIONS", BASE, options, PUBLIC, zh="上传能力", en="what uploads can do", status=204),
+    Route("POST", BASE, create, Action.ATTACHMENT_UPLOAD, zh="开始上传", en="begin an upload", status=201),
+    Route("HEAD", BASE + "/{id}", head, Action.ATTACHMENT_UPLOAD, zh="上传进度", en="how far an upload is"),
+    Route("PATCH", BASE + "/{id}", patch, Action.ATTACHMENT_UPLOAD, zh="续传", en="append to an upload", status=204),
+    Route("DELETE", BASE + "/{id}", terminate, Action.ATTACHMENT_UPLOAD, zh="放弃上传", en="give an upload up", status=204),
+    Route("GET", "/api/v1/reports/{report}/attachments/{sha256}", read, Action.ATTACHMENT_READ, zh="附件", en="a file of a report"),
+]
