@@ -174,8 +174,9 @@ def take(page: Page, hub: Hub, scene: Scene, file: Path) -> str | None:
     except TimeoutError:
         page.screenshot(path=str(file))
         return f"{scene.ready} never appeared"
-    if page.locator("[data-test=gl]").count():
-        page.wait_for_timeout(1500)  # software WebGL draws its tiles; a picture has no event for that
+    if page.locator("figure.map").count():
+        page.wait_for_selector("[data-test=gl], [data-test=outline]")
+        page.wait_for_timeout(2000)  # software WebGL draws its tiles; a picture has no event for that
     page.screenshot(path=str(file))
     wide = int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
     return f"{wide} px wider than the window" if wide > 0 else None
