@@ -10,9 +10,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from hub.notify.channels import Message, SendFailed
@@ -38,14 +36,14 @@ class Push:
 
     def __init__(self, *, timeout_s: float = TIMEOUT_S, threads: int = THREADS) -> None:
         self.timeout_s = timeout_s
-        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="push")
+        self._threads = asyncio.Semaphore(threads)
         self._gateways: dict[str, asyncio.Semaphore] = {}
 
     async def __aenter__(self) -> Push:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Nothing to wait for: a thread that a gateway holds up does not hold the process up."""
 
     def gateway(self, address: str) -> str:
         """Scheme and host of the address (for services that need no host, the scheme)."""
@@ -56,23 +54,44 @@ class Push:
         """Send by Apprise; raises SendFailed, permanent where the address is none or the gateway refused for good."""
         gate = self._gateways.setdefault(self.gateway(message.address), asyncio.Semaphore(PER_GATEWAY))
         try:
-            await asyncio.wait_for(gate.acquire(), self.timeout_s)
+            async with asyncio.timeout(self.timeout_s):
+                await gate.acquire()
+                try:
+                    await self._threads.acquire()
+                except BaseException:
+                    gate.release()
+                    raise
         except TimeoutError:
             raise SendFailed("网关繁忙 / the gateway is busy") from None
-        loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._threads, partial(deliver, message, self.timeout_s))
-        running.add_done_callback(partial(_release, gate))
         try:
-            await asyncio.wait_for(asyncio.shield(running), self.timeout_s)
+            await asyncio.wait_for(asyncio.shield(self._begin(message, gate)), self.timeout_s)
         except TimeoutError:
             raise SendFailed(f"网关 {self.timeout_s:.0f} 秒内无响应 / the gateway did not answer within {self.timeout_s:.0f} s") from None
 
+    def _begin(self, message: Message, gate: asyncio.Semaphore) -> asyncio.Future[None]:
+        """Send in a thread of its own, a daemon so that stopping never waits for a gateway; its places are free once it has really ended."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
 
-def _release(gate: asyncio.Semaphore, done: asyncio.Future[None]) -> None:
-    """The thread is free only now, however long ago its sender gave up; what it raised has been told by then."""
-    gate.release()
-    if not done.cancelled():
-        done.exception()
+        def ended(error: BaseException | None) -> None:
+            gate.release()
+            self._threads.release()
+            if not done.done():
+                done.set_result(None) if error is None else done.set_exception(error)
+            if not done.cancelled():
+                done.exception()  # told by now to whoever still waits; nobody may be left
+
+        def work() -> None:
+            error: BaseException | None = None
+            try:
+                deliver(message, self.timeout_s)
+            except BaseException as raised:
+                error = raised
+            with suppress(RuntimeError):  # the loop has closed: the hub is stopping
+                loop.call_soon_threadsafe(ended, error)
+
+        threading.Thread(target=work, name=f"push-{message.id[-12:]}", daemon=True).start()
+        return done
 
 
 def deliver(message: Message, timeout_s: float) -> None:
