@@ -85,6 +85,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Another system that gets each daily signed head by POST; empty: none."""
     audit_days: Annotated[int, Meta(ge=180)] = 400
     """How long the audit trail is kept (not under 180 days)."""
+    oidc_issuer: str = ""
+    """The issuer of an OpenID Connect provider that people may sign in by (`https://…`); empty: local accounts alone."""
+    oidc_client_id: str = ""
+    """The hub's client id at the provider."""
+    oidc_client_secret_file: str = ""
+    """A file with the hub's client secret at the provider."""
     tile_url: str = ""
     """A raster tile source for the map, `https://…/{z}/{x}/{y}.png`; empty: the bundled outline."""
     demo: bool = False
