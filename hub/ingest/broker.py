@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ STALLED_BYTES: Final = 4_194_304
 OFFLINE_MESSAGES: Final = 1000
 """What amqtt may keep for a session that is away (as Mosquitto's default of max_queued_messages)."""
 HUB_PREFIX: Final = "hub"
+_FURTHER = re.compile(r"[a-z0-9-]+\.media-[1-9][0-9]?")
 _ACCEPTED, _BAD_VERSION, _BAD_ID, _BAD_PASSWORD, _NOT_ALLOWED = 0, 1, 2, 4, 5
 _FAILURES_S: Final = 1.0
 
@@ -164,7 +166,7 @@ class Front:
             raise _Refused(None, "the first packet is not a CONNECT")
         connect = parse_connect(body)
         await self._authenticate(connect, writer)
-        name = connect.username
+        name = connect.client_id
         older = self.live.get(name)
         if older is not None:
             await older.end()
@@ -185,7 +187,7 @@ class Front:
         unfit = self.certificates.refusal(writer.get_extra_info("ssl_object"), connect.username) if self.certificates else None
         if unfit is not None:
             raise _Refused(_NOT_ALLOWED, unfit)
-        if connect.client_id != connect.username:
+        if not is_own_id(connect.client_id, connect.username):
             raise _Refused(_BAD_ID, "the client id is not the user name")
         if connect.will_topic is not None and not self.may_publish(connect.username, connect.will_topic):
             raise _Refused(_NOT_ALLOWED, "the last will is not in the agent's own topics")
@@ -194,6 +196,7 @@ class Front:
         """The fence: an agent below its own `up/`; the hub to any agent's `down/`."""
         if "+" in topic or "#" in topic or topic.startswith("$"):
             return False
+        name = identity(name)
         if is_hub(name):
             agent, _, rest = topic.removeprefix(self.topics.root + "/").partition("/")
             return topic.startswith(self.topics.root + "/") and bool(agent) and rest.startswith("down/")
@@ -203,15 +206,15 @@ class Front:
         """An agent below its own `down/`; the hub below the agents' root; `$share` nobody (amqtt grants it and delivers nothing)."""
         if topic_filter.startswith("$"):
             return False
+        name = identity(name)
         if is_hub(name):
             return topic_filter.startswith(self.topics.root + "/")
         return topic_filter.startswith(self.topics.down(name, ""))
 
     async def cut_off(self, agent_id: str) -> None:
         """End the connections of a revoked agent and of its media identity."""
-        for name in (agent_id, agent_id + MEDIA_SUFFIX):
-            connection = self.live.get(name)
-            if connection is not None:
+        for name, connection in list(self.live.items()):
+            if identity(name) in (agent_id, agent_id + MEDIA_SUFFIX):
                 self.cut += 1
                 await connection.end()
 
@@ -224,6 +227,17 @@ class Front:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=1)
+
+
+def is_own_id(client_id: str, username: str) -> bool:
+    """The client id is the user name; an agent with many cameras has further media connections, `{agent}.media-2` to `-99`."""
+    return client_id == username or (username.endswith(MEDIA_SUFFIX) and _FURTHER.fullmatch(client_id) is not None
+                                     and identity(client_id) == username)
+
+
+def identity(client_id: str) -> str:
+    """The user name that a client id belongs to."""
+    return client_id.rpartition("-")[0] if _FURTHER.fullmatch(client_id) else client_id
 
 
 def matches(topic: str, topic_filter: str) -> bool:
@@ -254,7 +268,7 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._ready = bytearray(first)
-        self._limit = (MAX_MEDIA_BYTES if name.endswith(MEDIA_SUFFIX) or is_hub(name) else MAX_MESSAGE_BYTES) + 1024
+        self._limit = (MAX_MEDIA_BYTES if identity(name).endswith(MEDIA_SUFFIX) or is_hub(name) else MAX_MESSAGE_BYTES) + 1024
         self._closed = False
 
     async def read(self, n: int = -1) -> bytes:
@@ -328,7 +342,7 @@ def _make_broker(front_of: Callable[[], Front]) -> Any:
 
     class Behind(Broker):  # type: ignore[misc, unused-ignore]
         async def _authenticate(self, session: Any, _listener: Any) -> bool:
-            return session.username in front_of().live
+            return session.client_id in front_of().live
 
         async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:
             if action is Action.PUBLISH:
@@ -347,7 +361,7 @@ def _make_broker(front_of: Callable[[], Front]) -> Any:
 
         async def retain_message(self, source_session: Any, topic_name: str | None, data: Any, qos: int | None = None) -> None:
             # one word of presence for each identity, and nothing else, is worth keeping
-            if topic_name is not None and topic_name == front_of().topics.up(source_session.client_id, "presence"):
+            if topic_name is not None and topic_name == front_of().topics.up(identity(source_session.client_id), "presence"):
                 await super().retain_message(source_session, topic_name, data, qos)
 
     class Steady(dict[str, Any]):

@@ -62,6 +62,19 @@ async def test_a_client_id_that_is_not_the_user_name_is_refused(port: int) -> No
         assert await raw.connect("b2", "a1", SECRETS["a1"]) == 2
 
 
+async def test_an_agent_with_many_cameras_has_further_media_connections_behind_the_same_fence(port: int) -> None:
+    async with Raw(port) as hub, Raw(port) as first, Raw(port) as second, Raw(port) as wrong:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/#")
+        assert await first.connect("a1.media", "a1.media", SECRETS["a1"]) == 0
+        assert await second.connect("a1.media-2", "a1.media", SECRETS["a1"]) == 0
+        assert await wrong.connect("b2.media-2", "a1.media", SECRETS["a1"]) == 2
+        second.publish(f"{ROOT}/b2.media/up/camera/c/media", b"forbidden")
+        second.publish(f"{ROOT}/a1.media/up/camera/c/media", b"sentinel")
+        assert (await hub.message())[1] == b"sentinel"
+        assert await first.is_open()
+
+
 async def test_a_second_connect_naming_the_hub_forges_nothing(port: int) -> None:
     """A connected agent sends another CONNECT, as user hub, and a report in another's topic right behind it."""
     async with Raw(port) as hub, Raw(port) as forger, Raw(port) as honest:

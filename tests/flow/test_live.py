@@ -1,0 +1,134 @@
+"""The live feed: resumes from anywhere without a gap, drops who stops reading, and leaves the others in peace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from sqlalchemy import select
+
+from hub.app import Running
+from hub.clock import SystemClock
+from hub.domain.access import Role
+from hub.domain.report import Channel
+from hub.ingest.intake import Source
+from hub.store import changes_after
+from hub.store.accounts import end_sessions, token_hash
+from hub.store.schema_people import session
+from hub.web.guard import COOKIE
+from tests.support.reports import raw
+from tests.support.web_hub import cookie_for, web_hub
+
+NOW = datetime.now(UTC).isoformat()
+DESK = Source("agent:a1", agent_id="a1", department_id="traffic-police")
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Running]:
+    async with web_hub(tmp_path, SystemClock(), only=frozenset({"web"})) as running:
+        yield running
+
+
+async def report(hub: Running) -> int:
+    receipt = await hub.services.intake.submit("report", raw(occurred_at=NOW), DESK, Channel.HTTP)
+    assert receipt.seq is not None
+    return receipt.seq
+
+
+async def desk(hub: Running) -> dict[str, str]:
+    _, token = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office")
+    return {"Cookie": f"{COOKIE}={token}", "X-Tocsin": "console"}
+
+
+async def frames(socket: aiohttp.ClientWebSocketResponse, until_seq: int) -> list[dict[str, Any]]:
+    """The changes up to a sequence number."""
+    items: list[dict[str, Any]] = []
+    async with asyncio.timeout(15):
+        while True:
+            frame = json.loads((await socket.receive()).data)
+            if frame["type"] == "changes":
+                items += frame["items"]
+                if frame["seq"] >= until_seq:
+                    return items
+
+
+@pytest.mark.parametrize("after", [0, 3, 7])
+async def test_a_console_resumes_from_any_number_and_misses_nothing(hub: Running, after: int) -> None:
+    headers = await desk(hub)
+    start = await hub.services.store.head()
+    for _ in range(5):
+        await report(hub)
+    async with aiohttp.ClientSession(headers=headers) as client, client.ws_connect(f"{hub.web_url}/api/v1/live?after={start + after}") as ws:
+        last = await report(hub)
+        seen = [c["seq"] for c in await frames(ws, last)]
+    assert seen == sorted(set(seen))
+    assert seen[0] > start + after
+    async with hub.services.store.read() as conn:
+        wanted = [c.seq for c in await changes_after(conn, start + after) if c.kind in ("report.received", "incident.opened") and c.seq <= last]
+    assert [n for n in seen if n in wanted] == wanted
+
+
+async def test_status_comes_at_least_every_three_seconds(hub: Running) -> None:
+    async with aiohttp.ClientSession(headers=await desk(hub)) as client, client.ws_connect(f"{hub.web_url}/api/v1/live") as ws:
+        kinds = []
+        async with asyncio.timeout(8):
+            while kinds.count("status") < 2:
+                frame = json.loads((await ws.receive()).data)
+                kinds.append(frame["type"])
+                if frame["type"] == "status":
+                    assert "store" in frame["parts"]
+    assert kinds[0] == "hello"
+
+
+async def test_a_console_that_stops_reading_is_dropped_and_the_others_see_everything(hub: Running) -> None:
+    headers = await desk(hub)
+    url = hub.web_url.removeprefix("http://")
+    stalled = socket.socket()
+    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    host, port = url.split(":")
+    stalled.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(stalled, (host, int(port)))
+    lines = [f"GET /api/v1/live?after=0 HTTP/1.1\r\nHost: {url}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n"]
+    await loop.sock_sendall(stalled, lines[0].encode())
+    async with aiohttp.ClientSession(headers=headers) as client, client.ws_connect(f"{hub.web_url}/api/v1/live") as ws:
+        last = 0
+        for _ in range(40):
+            for _ in range(50):
+                receipt = await hub.services.intake.submit("report", raw(occurred_at=NOW, text="长" * 3000), DESK, Channel.HTTP)
+                last = receipt.seq or last
+        assert (await frames(ws, last))[-1]["seq"] >= last
+        async with asyncio.timeout(20):
+            while hub.services.live.dropped == 0:
+                await asyncio.sleep(0.1)
+        await report(hub)
+        assert not ws.closed
+    stalled.close()
+
+
+async def test_a_revoked_session_loses_its_live_feed(hub: Running) -> None:
+    _, token = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office")
+    async with aiohttp.ClientSession(headers={"Cookie": f"{COOKIE}={token}", "X-Tocsin": "console"}) as client, \
+            client.ws_connect(f"{hub.web_url}/api/v1/live") as ws:
+        assert json.loads((await ws.receive()).data)["type"] == "hello"
+        async with hub.services.store.transaction() as tx:
+            session_id = (await tx.conn.execute(select(session.c.id).where(session.c.token_hash == token_hash(token)))).scalar_one()
+            await end_sessions(tx, session_id=session_id, by="person:x", reason="revoked")
+        async with asyncio.timeout(6):
+            while (message := await ws.receive()).type is aiohttp.WSMsgType.TEXT:
+                assert json.loads(message.data)["type"] in ("status", "changes", "dropped")
+
+
+async def test_nobody_follows_without_signing_in(hub: Running) -> None:
+    async with aiohttp.ClientSession(headers={"X-Tocsin": "console"}) as client:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect(f"{hub.web_url}/api/v1/live")
+    assert refused.value.status == 401
