@@ -140,7 +140,7 @@ def protected() -> list[Route]:
 def test_every_route_names_an_act_of_the_policy_or_says_that_it_is_public() -> None:
     for route in all_routes():
         assert route.action == PUBLIC or Action(route.action) in POLICY.document.actions, route.path
-    assert {route.path for route in all_routes() if route.action == PUBLIC} <= {
+    assert {route.path for route in all_routes() if route.action == PUBLIC and route.method != "OPTIONS"} <= {
         "/healthz", "/readyz", "/api/v1/hub", "/api/v1/openapi.json", "/api/v1/session", "/api/v1/session/welcome", "/api/v1/enroll",
         "/api/v1/sign-in/oidc", "/api/v1/sign-in/oidc/back", "/api/v1/links/{token}", "/ca", "/ca.pem", "/api/v1/proof/key"}
 
