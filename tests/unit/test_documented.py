@@ -1,0 +1,153 @@
+"""Whatever a newcomer can meet is written down: settings, routes, topics, fields, reasons, kinds of change, commands, plan fields."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hub import cli, wire
+from hub.operate.bench import BENCHES
+from hub.settings import Settings
+from hub.web.app import all_routes
+
+ROOT = Path(__file__).resolve().parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+
+
+@cache
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def ticked(name: str) -> set[str]:
+    """Every word that stands in backticks in a document."""
+    return {word for span in re.findall(r"`([^`\n]+)`", text(name)) for word in re.split(r"[^\w.-]+", span)}
+
+
+def test_what_is_generated_is_what_the_code_says() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "scripts/write_docs.py"), "--check"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", [field.name for field in msgspec.structs.fields(Settings)])
+def test_every_setting_is_documented(name: str) -> None:
+    row = re.search(rf"^\| `{name}` \| [^|]+ \| (.+) \|$", text("docs/settings.md"), re.MULTILINE)
+    assert row is not None
+    assert len(row.group(1)) > 10
+
+
+def test_every_route_is_documented_with_what_it_does() -> None:
+    for route in all_routes():
+        row = next((line for line in text("docs/routes.md").splitlines() if line.startswith(f"| `{route.method}` | `{route.path}` |")), None)
+        assert row is not None, route.path
+        assert route.zh or route.path.startswith("/api/v1/openapi"), f"{route.method} {route.path} has no Chinese summary"
+        assert len(row.rsplit("|", 2)[1].strip()) > 5, f"{route.method} {route.path} does not say what it does"
+
+
+def test_every_topic_is_documented() -> None:
+    topics = wire.Topics("{hub}")
+    wanted = [topics.up("{agent}", what) for what in ("report", "daily", "presence", "telemetry")]
+    wanted += [topics.down("{agent}", what) for what in ("receipt", "command")]
+    wanted += [topics.media("{agent}", "{camera}", kind) for kind in wire.MediaKind]
+    for topic in wanted:
+        assert topic.replace(topics.root, "{root}") in text("docs/wire.md"), topic
+    assert topics.root in text("docs/wire.md")
+
+
+MESSAGES: tuple[Any, ...] = (
+    wire.Report, wire.Place, wire.Casualties, wire.Hazmat, wire.Reporter, wire.Attachment, wire.Daily, wire.Receipt, wire.Presence, wire.Camera,
+    wire.Telemetry, wire.Wind, wire.Command,
+)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda kind: kind.__name__)
+def test_every_field_of_a_message_is_documented(message: Any) -> None:
+    assert {field.encode_name for field in msgspec.structs.fields(message)} <= ticked("docs/wire.md")
+
+
+@pytest.mark.parametrize("kinds", [wire.ReportKind, wire.Crs, wire.ReceiptStatus, wire.CommandKind], ids=lambda kind: kind.__name__)
+def test_every_value_of_a_closed_set_is_documented(kinds: Any) -> None:
+    assert {str(kind) for kind in kinds} <= ticked("docs/wire.md")
+
+
+def raised(file: str, within: set[str] | None = None) -> set[str]:
+    """The codes of the errors that a module (or some functions of it) raises."""
+    tree: ast.AST = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    parts = [tree] if within is None else [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name in within]
+    assert parts, f"{file} has none of {within}"
+    return {str(node.args[0].value) for part in parts for node in ast.walk(part)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Rejected", "Unavailable")
+            and node.args and isinstance(node.args[0], ast.Constant)}
+
+
+def test_every_reason_that_a_sender_can_be_given_is_documented() -> None:
+    codes = raised("hub/wire.py") - {"malformed_media"}  # media gets no receipts
+    codes |= raised("hub/domain/report.py") | raised("hub/domain/signature.py", {"check_report"})
+    codes |= raised("hub/ingest/intake.py") | raised("hub/ingest/admit.py") | raised("hub/ingest/session.py")
+    codes |= {"store_unavailable"} & raised("hub/store/writer.py")
+    assert len(codes) > 15
+    documented = set(re.findall(r"^\| `(\w+)` \| (?:rejected|unavailable|\(none)", text("docs/wire.md"), re.MULTILINE))
+    assert codes <= documented, codes - documented
+
+
+def test_the_printed_schema_accepts_the_printed_report() -> None:
+    import jsonschema
+
+    example = re.search(r"-m \"(\{.*?\})\"\n```", text("docs/wire.md"), re.DOTALL)
+    assert example is not None
+    body = example.group(1).replace('\\"', '"').replace("$ID", "01978f3e-0000-7000-8000-000000000001")
+    body = re.sub(r"\$\(date [^)]*\)", "2026-11-23T14:05:00+08:00", body)
+    wire.decode_report(body.encode())
+    schema = msgspec.json.decode(text("docs/wire.schema.json"))
+    jsonschema.validate(msgspec.json.decode(body), {**schema, "anyOf": [{"$ref": "#/$defs/Report"}]})
+
+
+def test_every_kind_of_frame_of_the_live_feed_is_documented() -> None:
+    kinds = set(re.findall(r'"type": "(\w+)"', text("hub/web/live.py")))
+    assert kinds
+    assert kinds <= ticked("docs/wire.md")
+
+
+@pytest.mark.parametrize("name", sorted({*cli.PARTS, "up", "schema", "openapi"}))
+def test_every_command_is_documented(name: str) -> None:
+    assert re.search(rf"^\| `tocsin {name}[ `]", text("docs/commands.md"), re.MULTILINE), f"tocsin {name} is promised by hub/cli.py and is not there"
+
+
+def test_every_field_of_a_plan_is_documented() -> None:
+    from plans import model
+
+    plan = model.Plan
+    assert {field.encode_name for field in msgspec.structs.fields(plan)} <= ticked("docs/plans.md")
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_readme_names_the_two_commands_and_every_benchmark(readme: str) -> None:
+    said = text(readme)
+    assert "make run" in said
+    assert "make test" in said
+    for name in BENCHES:
+        assert f"tocsin bench {name}" in said, name
+
+
+@pytest.mark.parametrize("readme", [*READMES, "CONTRIBUTING.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
+def test_links_within_the_project_lead_somewhere(readme: str) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text(readme)):
+        if "://" not in target:
+            assert ((ROOT / readme).parent / target).exists(), f"{readme}: {target}"
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_commands_in_the_readme_exist(readme: str) -> None:
+    known = text("docs/commands.md")
+    for command in set(re.findall(r"\btocsin ((?:[a-z]+(?:-[a-z]+)*)(?: [a-z]+(?:-[a-z]+)*)?)", text(readme))):
+        first, _, second = command.partition(" ")
+        group = re.search(rf"^\| `tocsin {first} ", known, re.MULTILINE)
+        assert f"| `tocsin {first}`" in known or (group and (not second or f"| `tocsin {first} {second}`" in known)), f"tocsin {command}"
