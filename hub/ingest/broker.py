@@ -15,8 +15,11 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from hub.domain.access import Actor, Direction, may_topic, packaged_policy
 from hub.ingest.certificates import Certificates, follow
 from hub.wire import MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
 
@@ -122,7 +125,7 @@ async def read_packet(reader: asyncio.StreamReader, limit: int) -> tuple[int, by
 
 
 class Front:
-    """The listener. `accepts(username, password)` decides who comes in; `acl` what an identity may publish and subscribe."""
+    """The listener. `accepts(username, password)` decides who comes in, the policy what an identity may publish and subscribe."""
 
     def __init__(self, broker: Any, topics: Topics, accepts: Callable[[str, str], bool], *, connect_s: float = CONNECT_S,
                  stalled_bytes: int = STALLED_BYTES, certificates: Certificates | None = None) -> None:
@@ -135,6 +138,8 @@ class Front:
         self.live: dict[str, _Connection] = {}
         self.refused = 0
         self.cut = 0
+        self.policy = packaged_policy()
+        self._decided = lru_cache(maxsize=50_000)(self._decide)
         self._failures: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -193,23 +198,21 @@ class Front:
             raise _Refused(_NOT_ALLOWED, "the last will is not in the agent's own topics")
 
     def may_publish(self, name: str, topic: str) -> bool:
-        """The fence: an agent below its own `up/`; the hub to any agent's `down/`."""
-        if "+" in topic or "#" in topic or topic.startswith("$"):
-            return False
-        name = identity(name)
-        if is_hub(name):
-            agent, _, rest = topic.removeprefix(self.topics.root + "/").partition("/")
-            return topic.startswith(self.topics.root + "/") and bool(agent) and rest.startswith("down/")
-        return topic.startswith(self.topics.up(name, ""))
+        """May this client publish to this topic? Decided by the policy, as everything; wildcards never."""
+        return self._decided(identity(name), Direction.PUBLISH, topic)
 
     def may_subscribe(self, name: str, topic_filter: str) -> bool:
-        """An agent below its own `down/`; the hub below the agents' root; `$share` nobody (amqtt grants it and delivers nothing)."""
-        if topic_filter.startswith("$"):
-            return False
-        name = identity(name)
+        """May this client subscribe to this filter? `$share` nobody here: amqtt grants it and delivers nothing."""
+        return not topic_filter.startswith("$") and self._decided(identity(name), Direction.SUBSCRIBE, topic_filter)
+
+    def _decide(self, name: str, direction: Direction, topic: str) -> bool:
+        return may_topic(self._actor(name), direction, topic, self.topics.root, datetime.now(UTC)).allowed
+
+    def _actor(self, name: str) -> Actor:
+        """The identity as `may` takes it. Topics ask for the name alone: whether it may come in at all was asked at its CONNECT."""
         if is_hub(name):
-            return topic_filter.startswith(self.topics.root + "/")
-        return topic_filter.startswith(self.topics.down(name, ""))
+            return self.policy.hub(name)
+        return self.policy.agent(name, department_id=None, media=name.endswith(MEDIA_SUFFIX))
 
     async def cut_off(self, agent_id: str) -> None:
         """End the connections of a revoked agent and of its media identity."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
 import sqlite3
 import subprocess
@@ -16,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
@@ -29,7 +30,7 @@ from hub.errors import Rejected, Unavailable
 from hub.operate.chain import reading, verify_store
 from hub.operate.heads import heads_on_disk
 from hub.operate.keys import known_keys
-from hub.operate.seal import Reader, Sealer
+from hub.operate.seal import CHUNK, Reader, Sealer
 from hub.settings import Settings
 from hub.store.schema import all_tables
 
@@ -198,8 +199,7 @@ def _recordings(data: Path) -> tuple[Recording, ...]:
 
 async def make_backup(settings: Settings, out: Path, passphrase: str, now: datetime, progress: Progress = _quiet) -> Manifest:
     """Back the hub up into `out` (which must not exist), then read it back and check it. Raises Rejected, Unavailable; leaves no half file."""
-    if out.exists():
-        raise Rejected("file_exists", f"文件 {out} 已存在", f"{out} exists already", field="file")
+    _refuse_existing(out)
     data, url = settings.data_path, make_url(settings.database_url)
     with tempfile.TemporaryDirectory(prefix="tocsin-backup-", dir=out.parent) as scratch:
         stage = Path(scratch)
@@ -223,6 +223,11 @@ async def make_backup(settings: Settings, out: Path, passphrase: str, now: datet
     return manifest
 
 
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise Rejected("file_exists", f"文件 {out} 已存在", f"{out} exists already", field="file")
+
+
 def _stage_small(data: Path, stage: Path) -> Iterator[tuple[str, Path]]:
     """Copies of the files that may change meanwhile; attachments are named by their content and do not."""
     for name, path in _files(data):
@@ -243,12 +248,10 @@ def _seal(out: Path, passphrase: str, manifest: Manifest, files: dict[str, Path]
     done = 0
     with out.open("xb") as raw:
         sealer = Sealer(raw, passphrase)
-        with tarfile.open(fileobj=cast(BinaryIO, sealer), mode="w|", bufsize=65_536) as tar:
+        with tarfile.open(fileobj=cast(Any, sealer), mode="w|", bufsize=65_536) as tar:
             text = msgspec.json.encode(manifest)
             info = tarfile.TarInfo("manifest.json")
             info.size = len(text)
-            import io
-
             tar.addfile(info, io.BytesIO(text))
             for name, path in files.items():
                 info = tarfile.TarInfo(name)
@@ -267,19 +270,12 @@ def _walk(file: Path, passphrase: str) -> Iterator[tuple[tarfile.TarInfo, Any, R
     with file.open("rb") as raw:
         reader = Reader(raw, passphrase)
         try:
-            with tarfile.open(fileobj=cast(BinaryIO, io_buffered(reader)), mode="r|") as tar:
+            with tarfile.open(fileobj=cast(Any, io.BufferedReader(cast(Any, reader), CHUNK)), mode="r|") as tar:
                 for member in tar:
                     yield member, tar.extractfile(member), reader
             reader.drain()
         except tarfile.TarError as error:
             raise Rejected("damaged_backup", "备份文件损坏", f"the backup is damaged: {error}", field="file") from None
-
-
-def io_buffered(reader: Reader) -> BinaryIO:
-    """A reader whose `read(n)` gives `n` bytes."""
-    import io
-
-    return io.BufferedReader(reader, 1_048_576)
 
 
 def _manifest(first: tuple[tarfile.TarInfo, Any, Reader]) -> Manifest:
@@ -310,6 +306,8 @@ def _extract(file: Path, passphrase: str, target: Path, progress: Progress) -> M
     walk = _walk(file, passphrase)
     manifest = _manifest(next(walk))
     total = sum(stored.size_bytes for stored in manifest.files.values())
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target.chmod(0o700)
     root = target.resolve()
     seen = set()
     for member, content, reader in walk:
@@ -334,22 +332,24 @@ def _extract(file: Path, passphrase: str, target: Path, progress: Progress) -> M
     return manifest
 
 
+def _refuse_filled(target: Path) -> None:
+    if target.exists() and any(target.iterdir()):
+        raise Rejected("not_empty", f"{target} 不是空目录", f"{target} is not an empty folder", field="data_dir")
+
+
 async def restore(file: Path, passphrase: str, target: Path, *, store_url: str = "", progress: Progress = _quiet) -> Restored:
     """Restore a backup into an empty folder (and an empty PostgreSQL database where it is one), and compare it with its manifest.
 
     Raises Rejected for a damaged backup, a wrong passphrase, or a place that is not empty; nothing is overwritten.
     """
     manifest = await asyncio.to_thread(check_file, file, passphrase, progress)  # refused before anything is written
-    if target.exists() and any(target.iterdir()):
-        raise Rejected("not_empty", f"{target} 不是空目录", f"{target} is not an empty folder", field="data_dir")
+    _refuse_filled(target)
     if manifest.kind == "postgresql" and not store_url:
         raise Rejected("store_needed", "备份来自 PostgreSQL，请用 --store 指定一个空数据库", "this backup is of PostgreSQL: name an empty database with --store",
                        field="store")
-    target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target.chmod(0o700)
     await asyncio.to_thread(_extract, file, passphrase, target, progress)
     if manifest.kind == "sqlite":
-        url = f"sqlite:///{target.absolute() / 'tocsin.db'}"
+        url = f"sqlite:///{target / 'tocsin.db'}"
         facts = await asyncio.to_thread(_count_sqlite, target / "tocsin.db")
     else:
         url = store_url
@@ -375,7 +375,7 @@ async def _restore_postgres(url: URL, dump: Path) -> tuple[dict[str, int], int, 
         facts = await _count_postgres(conn)
     finally:
         await conn.close()
-    dump.unlink()
+    await asyncio.to_thread(dump.unlink)
     return facts
 
 

@@ -115,8 +115,7 @@ def _write(path: Path, text: str) -> None:
 
 async def write_all(settings: Settings, folder: Path, *, port: int = 1883, tls_port: int = 0, host: str = "127.0.0.1") -> str:
     """Write mosquitto.conf, acl and passwords into `folder`; gives the hub's password, which stands in `hub-password` beside them."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    password = own_secret(folder, "hub-password")
+    password = own_secret(folder, "hub-password")  # makes the folder, too
     async with Store(settings.database_url) as store:
         await write_passwords(store, folder, password, settings)
     if tls_port:

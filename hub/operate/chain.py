@@ -78,12 +78,16 @@ def export_line(link: Link, *, bodies: bool = True) -> ExportLine:
     )
 
 
-@contextlib.asynccontextmanager
-async def reading(url: str) -> AsyncIterator[AsyncConnection]:
-    """A connection that can only read: nothing is migrated, made or changed. Raises Rejected where there is no store, Unavailable."""
+def _refuse_missing(url: str) -> None:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and not (parsed.database and Path(parsed.database).is_file()):
         raise Rejected("no_store", f"没有数据库文件 {parsed.database}", f"there is no store {parsed.database}", field="store")
+
+
+@contextlib.asynccontextmanager
+async def reading(url: str) -> AsyncIterator[AsyncConnection]:
+    """A connection that can only read: nothing is migrated, made or changed. Raises Rejected where there is no store, Unavailable."""
+    _refuse_missing(url)
     engines = open_engines(url, readers=1)
     try:
         async with engines.read.connect() as conn:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,9 +16,10 @@ from hub.domain.report import decode_view as decode_report
 from hub.store.schema import change, change_body, incident, quarantine, report
 from hub.store.schema_duty import notice
 from hub.store.schema_proof import data_destroyed, data_hold
-from hub.store.writer import Transaction
+from hub.store.writer import Store, Transaction
 
-Mask = Callable[[Any], Any]
+Mask = Callable[[Any], bytes]
+"""Gives a view's JSON without personal data."""
 
 
 class Due(NamedTuple):
@@ -55,6 +55,7 @@ async def destroy(tx: Transaction, due: Due, *, masked: Mask, scrubbed: Callable
     known = (await tx.conn.execute(select(data_destroyed.c.incident_id).where(data_destroyed.c.incident_id == due.id))).first()
     if known is not None:
         return False
+    await _overwrite_what_is_deleted(tx)
     await tx.conn.execute(insert(data_destroyed).values(incident_id=due.id, destroyed_at=tx.at, archive=archive, archive_sha256=archive_sha256))
     seqs = list((await tx.conn.execute(
         select(change.c.seq).join(change_body, change_body.c.seq == change.c.seq)
@@ -69,14 +70,33 @@ async def destroy(tx: Transaction, due: Due, *, masked: Mask, scrubbed: Callable
     return True
 
 
+async def _overwrite_what_is_deleted(tx: Transaction) -> None:
+    """SQLite leaves deleted text in its free pages unless it is told to overwrite it."""
+    if tx.sqlite:
+        await tx.conn.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
+async def wipe(store: Store) -> None:
+    """Take what was deleted out of the files as well: SQLite's log is emptied, PostgreSQL's dead rows are vacuumed."""
+    async with store.read() as conn:
+        if not store.is_sqlite:
+            await conn.exec_driver_sql("VACUUM change_body, report, incident, notice, quarantine")
+            return
+        await conn.exec_driver_sql("PRAGMA query_only=OFF")
+        try:
+            await conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            await conn.exec_driver_sql("PRAGMA query_only=ON")
+
+
 async def _mask_views(tx: Transaction, incident_id: str, masked: Mask) -> int:
     rows = (await tx.conn.execute(select(report.c.id, report.c.view).where(report.c.incident_id == incident_id))).all()
     for row in rows:
-        view = msgspec.json.encode(masked(decode_report(row.view))).decode()
+        view = masked(decode_report(row.view)).decode()
         await tx.conn.execute(update(report).where(report.c.id == row.id).values(view=view))
     text = (await tx.conn.execute(select(incident.c.view).where(incident.c.id == incident_id))).scalar_one()
     await tx.conn.execute(update(incident).where(incident.c.id == incident_id).values(
-        view=msgspec.json.encode(masked(decode_incident(text))).decode()))
+        view=masked(decode_incident(text)).decode()))
     return len(rows)
 
 
@@ -88,6 +108,7 @@ async def _scrub_notices(tx: Transaction, incident_id: str, scrubbed: Callable[[
 
 async def empty_quarantine(tx: Transaction, before: str) -> int:
     """Empty the content of refused messages that came before `before`; what was refused, when and why stays. Gives how many."""
+    await _overwrite_what_is_deleted(tx)
     done = await tx.conn.execute(update(quarantine).where(quarantine.c.last_at < before, quarantine.c.payload != b"")
                                  .values(payload=b""))
     if done.rowcount:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import DDL, Column, Integer, Table, Text, event
 
 from hub.store.schema import BigInt, metadata
@@ -47,8 +49,9 @@ certificate_warned = Table(
     Column("warned_at", Text, nullable=False),
 )
 
+_ddl: Any = DDL
 for _act in ("UPDATE", "DELETE"):
-    event.listen(chain_head, "after_create", DDL(
+    event.listen(chain_head, "after_create", _ddl(
         f"CREATE TRIGGER chain_head_no_{_act.lower()} BEFORE {_act} ON chain_head "
         "BEGIN SELECT RAISE(ABORT, 'signed heads are append-only'); END").execute_if(dialect="sqlite"))
 for _statement in (
@@ -57,4 +60,4 @@ for _statement in (
     "CREATE TRIGGER chain_head_no_update BEFORE UPDATE OR DELETE ON chain_head FOR EACH ROW EXECUTE FUNCTION tocsin_refuse_head()",
     "CREATE TRIGGER chain_head_no_truncate BEFORE TRUNCATE ON chain_head FOR EACH STATEMENT EXECUTE FUNCTION tocsin_refuse_head()",
 ):
-    event.listen(chain_head, "after_create", DDL(_statement).execute_if(dialect="postgresql"))
+    event.listen(chain_head, "after_create", _ddl(_statement).execute_if(dialect="postgresql"))

@@ -7,6 +7,7 @@ A spool has an id and the store remembers how many of its entries it has taken, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,8 @@ class Spool:
     async def run(self) -> None:
         """Take what was spooled into the chain, for ever; what an earlier process left is taken too."""
         while True:
-            try:
+            with contextlib.suppress(Unavailable, OSError):
                 await self.take()
-            except (Unavailable, OSError):
-                pass
             await asyncio.sleep(1)
 
     async def take(self) -> int:

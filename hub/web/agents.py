@@ -13,6 +13,7 @@ from hub.operate.certify import certify, withdraw
 from hub.store.access import within_reach
 from hub.store.agents import enrol, get_agent, list_agents, make_code, revoke
 from hub.store.schema import agent
+from hub.web.reports import own
 from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route
 from hub.wire import MEDIA_SUFFIX
 
@@ -150,7 +151,7 @@ async def revoking(ask: Ask) -> AgentView:
 
 async def renewing(ask: Ask) -> Renewed:
     """A further certificate for the agent that asks, by its own credential; the former stays good until it ends."""
-    ask.require(Action.REPORT_FILE, HUB)
+    ask.require(Action.REPORT_FILE, own(ask))
     async with ask.store.read() as conn:
         device = await get_agent(conn, ask.actor.id) if ask.actor.kind is ActorKind.AGENT else None
     if device is None:

@@ -8,12 +8,13 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
-from hub.domain.access import HUB, Action, Tier
+from hub.domain.access import Action, Tier
 from hub.domain.signature import Head, Signer
 from hub.operate.chain import ExportLine, export_line
 from hub.store.access import incident_things
 from hub.store.proof import head_after, public_keys, report_link
 from hub.store.reports import get_report
+from hub.web.reports import own
 from hub.web.route import PUBLIC, Ask, NotFound, Route
 from hub.web.seen import report_thing
 from hub.wire import Receipt, ReceiptStatus
@@ -56,10 +57,10 @@ async def receipt(ask: Ask) -> ReceiptProof:
     async with ask.store.read() as conn:
         report = await get_report(conn, id)
         if report is None:
-            ask.require(Action.REPORT_FILE, HUB)
+            ask.require(Action.REPORT_FILE, own(ask))
             raise NotFound
         if report.actor == ask.who:
-            ask.require(Action.REPORT_FILE, HUB)
+            ask.require(Action.REPORT_FILE, own(ask))
             whole = True
         else:
             things = await incident_things(conn, [report.incident_id])
@@ -119,7 +120,8 @@ async def ca_page(ask: Ask) -> web.Response:
 
 
 ROUTES = [
-    Route("GET", "/api/v1/reports/{id}/receipt", receipt, Action.REPORT_FILE, returns=ReceiptProof, zh="签名回执", en="the signed receipt"),
+    Route("GET", "/api/v1/reports/{id}/receipt", receipt, Action.REPORT_FILE, also=(Action.REPORT_READ,), returns=ReceiptProof, zh="签名回执",
+          en="the signed receipt"),
     Route("GET", "/api/v1/proof/key", key, PUBLIC, returns=PublicKey, zh="中心公钥", en="the hub's public key"),
     Route("GET", "/ca.pem", ca_pem, PUBLIC, zh="CA 证书", en="the CA certificate"),
     Route("GET", "/ca", ca_page, PUBLIC, zh="安装证书页", en="the page that installs the CA"),

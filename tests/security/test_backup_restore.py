@@ -129,7 +129,7 @@ async def test_every_one_of_24_damages_is_refused_and_nothing_is_written(tmp_pat
                 at = dice.randrange(len(raw) - 2_000_000)
                 damaged[at : at + 1000], damaged[at + 1_048_580 : at + 1_049_580] = damaged[at + 1_048_580 : at + 1_049_580], damaged[at : at + 1000]
         bad.write_bytes(damaged)
-        with pytest.raises(Rejected, match="damaged_backup|wrong_passphrase|not_a_backup"):
+        with pytest.raises(Rejected, match=r"damaged_backup|wrong_passphrase|not_a_backup"):
             await restore(bad, PASSPHRASE, tmp_path / "new")
         assert not (tmp_path / "new").exists()
     check_file(original, PASSPHRASE)
@@ -145,7 +145,7 @@ async def test_chunks_in_another_order_are_refused(tmp_path: Path) -> None:
     size = 4 + 1_048_576 + 16
     first, second = raw[start : start + size], raw[start + size : start + 2 * size]
     (tmp_path / "bad.tocsin").write_bytes(raw[:start] + second + first + raw[start + 2 * size :])
-    with pytest.raises(Rejected, match="wrong_passphrase|damaged"):
+    with pytest.raises(Rejected, match=r"wrong_passphrase|damaged"):
         check_file(tmp_path / "bad.tocsin", PASSPHRASE)
 
 

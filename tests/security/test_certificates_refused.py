@@ -22,7 +22,6 @@ from hub.store.agents import new_secret, put_agent, revoke
 from tests.support.certificates import NAMES, Papers, Shown, admitted
 from tests.support.mosquitto import BINARY, free_port
 from tests.support.mqtt import Raw
-from tests.support.until import until
 
 
 @dataclass

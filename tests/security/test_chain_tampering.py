@@ -136,8 +136,8 @@ async def _mirror(conn: Any, memory: Any) -> None:
         memory.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", [tuple(row.values()) for row in rows])
 
 
-async def test_every_one_of_44_tamperings_by_a_superuser_of_postgresql_is_noticed(tmp_path: Path) -> None:
-    await _tamper_postgres(tmp_path, 44, seed=3)
+async def test_every_one_of_22_tamperings_by_a_superuser_of_postgresql_is_noticed(tmp_path: Path) -> None:
+    await _tamper_postgres(tmp_path, 22, seed=3)
 
 
 @pytest.mark.soak
@@ -158,6 +158,6 @@ async def test_the_database_itself_refuses_to_alter_delete_or_empty_the_chain(tm
                         "DELETE FROM chain_head"]
                 acts += ["TRUNCATE change CASCADE", "TRUNCATE chain_head"] if not store.is_sqlite else []
                 for act in acts:
-                    with pytest.raises(DBAPIError, match="append-only|never altered"):
+                    with pytest.raises(DBAPIError, match=r"append-only|never altered"):
                         async with store.transaction() as tx:
                             await tx.conn.execute(text(act))
