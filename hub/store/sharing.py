@@ -99,7 +99,7 @@ async def _audience(tx: Transaction, assignments: Sequence[Assignment]) -> str:
             await tx.conn.execute(insert(audience_department), [
                 {"audience_id": id, "department_id": row.department_id, "rank": row.tier.rank} for row in assignments])
     elif len(known) < _KNOWN_LIMIT:
-        known.add(id)
+        tx.after_commit(lambda: known.add(id))  # it may be this very transaction's own row
     return id
 
 

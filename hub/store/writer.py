@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -61,6 +61,16 @@ class Transaction:
         self.at = utc_text(now)
         self.sqlite = sqlite
         self.recorded: list[Recorded] = []
+        self._committed: list[Callable[[], object]] = []
+
+    def after_commit(self, call: Callable[[], object]) -> None:
+        """Run `call` once this transaction has committed, and never where it fails: for what memory keeps of the store."""
+        self._committed.append(call)
+
+    def committed(self) -> None:
+        """Run what waits for the commit. Called by the store."""
+        for call in self._committed:
+            call()
 
     def record(
         self, body: ChangeBody, *, actor: str, subject: str, incident_id: str | None = None, department_id: str | None = None,
@@ -166,6 +176,7 @@ class Store:
                 tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite)
                 yield tx
                 await tx.flush()
+            tx.committed()
             if tx.recorded:
                 self.tail.push(tx.changes())
                 self.wake(tx.recorded[-1].seq)
@@ -208,20 +219,22 @@ class Store:
         if self.is_sqlite:
             return
         while True:
-            try:
-                async with self._engines.read.connect() as conn:
-                    raw: Any = await conn.get_raw_connection()
-                    driver = raw.driver_connection
-                    await driver.add_listener(CHANNEL, lambda *a: self.wake(int(a[-1])))
-                    try:
-                        while not driver.is_closed():
-                            await asyncio.sleep(1)
-                            await driver.fetchval("SELECT 1")
-                    finally:
-                        if not driver.is_closed():
-                            await driver.reset()
-            except (OSError, DBAPIError, InterfaceError):
-                await asyncio.sleep(2)
+            with suppress(Unavailable):
+                async with self.read() as conn:
+                    await self._hear(conn)
+            await asyncio.sleep(2)
+
+    async def _hear(self, conn: AsyncConnection) -> None:
+        """Listen on one connection until it is lost; it is never given back to the pool."""
+        raw: Any = await conn.get_raw_connection()
+        driver = raw.driver_connection
+        try:
+            await driver.add_listener(CHANNEL, lambda *a: self.wake(int(a[-1])))
+            while not driver.is_closed():
+                await asyncio.sleep(1)
+                await driver.fetchval("SELECT 1")
+        finally:
+            await conn.invalidate()
 
 
 @asynccontextmanager
@@ -229,18 +242,23 @@ async def _translated() -> AsyncIterator[None]:
     """A database that is away, full or failing is `Unavailable`; a wrong statement stays a bug."""
     try:
         yield
-    except (OperationalError, InterfaceError, ConnectionError, TimeoutError, OSError) as error:
-        raise _unavailable(error) from error
-    except DBAPIError as error:
-        if error.connection_invalidated or _is_outage(error):
+    except Exception as error:
+        if _is_outage(error):
             raise _unavailable(error) from error
         raise
 
 
-def _is_outage(error: DBAPIError) -> bool:
-    state = str(getattr(error.orig, "sqlstate", "") or "")
-    # 08 connection, 53 insufficient resources, 57P shutdown, 58 system error (PostgreSQL documentation, appendix A)
-    return state.startswith(("08", "53", "57P", "58"))
+def _is_outage(error: Exception) -> bool:
+    """Is it the database that fails, and not the statement? asyncpg's own errors come through where it connects or listens."""
+    if isinstance(error, (OperationalError, InterfaceError, OSError)):  # OSError: ConnectionError and TimeoutError among others
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    if type(origin).__module__.startswith("asyncpg") and type(origin).__name__ in ("InterfaceError", "InternalClientError"):
+        return True
+    # 08 connection, 40 rolled back (deadlock), 53 insufficient resources, 57P shutdown, 58 system error (PostgreSQL, appendix A)
+    return str(getattr(origin, "sqlstate", "") or "").startswith(("08", "40", "53", "57P", "58"))
 
 
 def _unavailable(error: BaseException) -> Unavailable:
