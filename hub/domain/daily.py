@@ -258,18 +258,23 @@ class Period(Struct, frozen=True):
     last: datetime
 
 
-def period_of(book: Book, calendar: Calendar, key: KeyParts, due_at: datetime) -> Period:
-    """What the report covers: since the last deadline of the same template before `due_at` (after a weekend: since Friday's)."""
+def period_of(book: Book, calendar: Calendar, key: KeyParts, otherwise: datetime) -> Period:
+    """What the report covers: up to its own deadline, from the last one of the same template before it (after a weekend: from Friday's).
+
+    A return or an unlock moves when the duty is due, not what the report covers; `otherwise` is its deadline where no schedule knows it.
+    """
     day = date.fromisoformat(key.day)
+    last = next((w.due_at for w in _deadlines(book, calendar, key, day) if w.slot == key.slot), otherwise)
     for back in range(LOOK_BACK_DAYS + 1):
-        before = day - timedelta(days=back)
-        for schedule in book.schedules_on(before):
-            if schedule.template != key.template or not _same(schedule, key.department):
-                continue
-            earlier = [w.due_at for w in windows(calendar, schedule.rule, before) if w.due_at < due_at and (back or w.slot < key.slot)]
-            if earlier:
-                return Period(max(earlier), due_at)
-    return Period(due_at - timedelta(days=1), due_at)
+        earlier = [w.due_at for w in _deadlines(book, calendar, key, day - timedelta(days=back)) if w.due_at < last]
+        if earlier:
+            return Period(max(earlier), last)
+    return Period(last - timedelta(days=1), last)
+
+
+def _deadlines(book: Book, calendar: Calendar, key: KeyParts, day: date) -> list[Window]:
+    schedules = [s for s in book.schedules_on(day) if s.template == key.template and _same(s, key.department)]
+    return [window for schedule in schedules for window in windows(calendar, schedule.rule, day)]
 
 
 def _same(schedule: Schedule, department: str) -> bool:
