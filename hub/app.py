@@ -26,7 +26,7 @@ from hub.ingest.session import Broker, Session
 from hub.notify.stage import duty_tasks
 from hub.operate.health import Health, disk_probe, flag_probe, store_probe
 from hub.operate.safety import safety_tasks
-from hub.operate.secrets import given_secret, own_secret
+from hub.operate.secrets import given_secret, own_secret, refuse_shipped
 from hub.respond import reactors
 from hub.respond.reactor import Runner
 from hub.respond.reading import watch
@@ -88,6 +88,7 @@ async def running(settings: Settings, *, only: frozenset[str] = STAGES, clock: C
 
 async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str], clock: Clock) -> Running:
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    refuse_shipped(settings)
     store = await stack.enter_async_context(Store(settings.database_url, clock))
     await _first_start(store, settings)
     registry = Registry(store)

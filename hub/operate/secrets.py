@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from hub.errors import Rejected
+from hub.settings import Settings
 
 KNOWN = frozenset({"", "admin", "password", "changeme", "change-me", "secret", "guest", "tocsin", "public", "emqx", "mosquitto", "postgres",
                    "atakatak", "defaultpass", "123456", "12345678"})
@@ -25,7 +26,21 @@ def own_secret(folder: Path, name: str) -> str:
             os.fsync(file.fileno())
     if os.name == "posix" and path.stat().st_mode & 0o077:
         raise Rejected("secret_readable", f"密钥文件 {path} 可被他人读取，请执行 chmod 600", f"others can read {path}; chmod 600 it")
-    return path.read_text().strip()
+    value = path.read_text().strip()
+    refuse_known(value, name)
+    return value
+
+
+def refuse_shipped(settings: Settings) -> None:
+    """Refuse to start with a password that everybody knows: in the store's URL, in its password file, in the broker's."""
+    from sqlalchemy.engine import make_url
+
+    if settings.store_url and (password := make_url(settings.store_url).password) is not None:
+        refuse_known(str(password), "store_url")
+    if settings.store_url and settings.store_password_file:
+        given_secret(settings.store_password_file, "PostgreSQL")
+    if settings.broker != "embedded" and settings.broker_password_file:
+        given_secret(settings.broker_password_file, "MQTT")
 
 
 def given_secret(file: str, what: str) -> str:

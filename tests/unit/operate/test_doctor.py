@@ -1,0 +1,116 @@
+"""The doctor finds each thing that is wrong and says what to do about it."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.operate import doctor
+from hub.operate.ca import Authority, web_certificate
+from hub.operate.doctor import Finding, State
+from hub.operate.heads import HeadKeeper
+from hub.operate.keys import signer
+from hub.settings import Settings
+from hub.store import Store
+from tests.support.chains import grow, sqlite_superuser
+
+NOW = datetime.now(UTC)
+
+
+def worst(found: list[Finding]) -> State:
+    states = [one.state for one in found]
+    assert all(one.do for one in found if one.state is not State.OK), "whatever is not well says what to do"
+    return State.BAD if State.BAD in states else State.WARN if State.WARN in states else State.OK
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> Settings:
+    tmp_path.chmod(0o700)
+    settings = Settings(data_dir=str(tmp_path), broker_port=0)
+    async with Store(settings.database_url) as store:
+        await grow(store, 10)
+        await HeadKeeper(store, settings, signer(tmp_path)).step()
+    return settings
+
+
+async def test_a_hub_in_order_is_in_order(hub: Settings) -> None:
+    found = [one async for one in doctor.examine(hub, NOW)]
+    assert {one.part for one in found} == {"settings", "secrets", "clock", "disk", "certificates", "broker", "holidays", "store", "chain"}
+    assert [one for one in found if one.state is State.BAD] == []
+
+
+async def test_a_readable_key_and_a_known_password_are_found(hub: Settings, tmp_path: Path) -> None:
+    (tmp_path / "secrets" / "hub-signing-key.pem").chmod(0o644)
+    assert worst(doctor.check_secrets(hub)) is State.BAD
+    (tmp_path / "secrets" / "hub-signing-key.pem").chmod(0o600)
+    password = tmp_path / "mqtt-password"
+    password.write_text("changeme")
+    password.chmod(0o600)
+    assert worst(doctor.check_secrets(Settings(data_dir=str(tmp_path), broker_password_file=str(password)))) is State.BAD
+    password.write_text("long-and-random-enough-1")
+    assert worst(doctor.check_secrets(Settings(data_dir=str(tmp_path), broker_password_file=str(password)))) is State.OK
+    assert worst(doctor.check_secrets(Settings(data_dir=str(tmp_path), broker_password_file="/nowhere"))) is State.BAD
+
+
+async def test_a_clock_that_went_back_or_is_not_kept_in_step_is_found(hub: Settings) -> None:
+    assert worst(doctor.check_clock(hub, NOW, True)) is State.OK
+    assert worst(doctor.check_clock(hub, NOW, False)) is State.WARN
+    assert worst(doctor.check_clock(hub, NOW - timedelta(days=1), True)) is State.BAD
+    assert worst(doctor.check_clock(hub, datetime(1970, 1, 1, tzinfo=UTC), True)) is State.BAD
+
+
+async def test_a_chain_that_was_cut_or_rewritten_is_found_at_once(hub: Settings, tmp_path: Path) -> None:
+    conn, run = sqlite_superuser(tmp_path / "tocsin.db")
+    run("DELETE FROM change WHERE seq > 5", ())
+    run("DELETE FROM change_body WHERE seq > 5", ())
+    conn.close()
+    found = await doctor.check_store(hub)
+    assert [one.part for one in found if one.state is State.BAD] == ["chain"]
+
+
+async def test_a_store_that_is_missing_damaged_or_of_another_release_is_found(hub: Settings, tmp_path: Path) -> None:
+    assert worst(await doctor.check_store(Settings(data_dir=str(tmp_path / "new")))) is State.WARN
+    with sqlite3.connect(tmp_path / "tocsin.db") as conn:
+        conn.execute("UPDATE alembic_version SET version_num = '9999'")
+    conn.close()
+    assert worst(await doctor.check_store(hub)) is State.BAD
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "tocsin.db").write_bytes(b"not a database" * 1000)
+    assert worst(await doctor.check_store(Settings(data_dir=str(tmp_path / "bad")))) is State.BAD
+
+
+def test_certificates_that_end_are_found(tmp_path: Path) -> None:
+    certificate, key = web_certificate(tmp_path, ["localhost"], NOW)
+    settings = Settings(data_dir=str(tmp_path), tls_cert_file=certificate, tls_key_file=key)
+    assert worst(doctor.check_certificates(settings, NOW)) is State.OK
+    assert worst(doctor.check_certificates(settings, NOW + timedelta(days=370))) is State.WARN
+    assert worst(doctor.check_certificates(settings, NOW + timedelta(days=400))) is State.BAD
+    Path(key).write_text("no key")
+    assert worst(doctor.check_certificates(settings, NOW)) is State.BAD
+    assert Authority.open(tmp_path) is not None
+
+
+def test_a_web_that_is_open_without_tls_is_found() -> None:
+    assert worst(doctor.check_settings(Settings())) is State.OK
+    assert worst(doctor.check_settings(Settings(web_host="0.0.0.0", public_url="http://10.0.0.1"))) is State.WARN
+    assert worst(doctor.check_settings(Settings(broker_host="0.0.0.0"))) is State.WARN
+    assert worst(doctor.check_settings(Settings(broker="mqtt://10.0.0.9:1883"))) is State.WARN
+    assert worst(doctor.check_settings(Settings(local_zone="Mars/Olympus"))) is State.BAD
+
+
+def test_a_broker_that_does_not_answer_is_found() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        assert worst(doctor.check_broker(Settings(broker=f"mqtt://127.0.0.1:{port}"))) is State.WARN
+        sock.listen()
+        assert worst(doctor.check_broker(Settings(broker_port=port))) is State.OK
+
+
+def test_a_year_without_a_holiday_table_is_found() -> None:
+    assert worst(doctor.check_holidays(datetime(2026, 3, 1, tzinfo=UTC))) is State.OK
+    assert worst(doctor.check_holidays(datetime(2031, 3, 1, tzinfo=UTC))) is State.WARN
