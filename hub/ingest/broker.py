@@ -400,7 +400,12 @@ async def embedded(settings: Settings, registry: Registry, hub_password: str) ->
     fronts.append(front)
     await broker.start()
     plain_host = "127.0.0.1" if settings.broker_tls_client_certs else settings.broker_host  # no way around the certificate from outside
-    servers = [await asyncio.start_server(front.connected, plain_host, settings.broker_port)]
+    try:
+        servers = [await asyncio.start_server(front.connected, plain_host, settings.broker_port)]
+    except OSError as error:
+        raise Rejected("port_taken", f"MQTT 端口 {settings.broker_port} 已被占用，请用 --broker-port 换一个",
+                       f"the MQTT port {settings.broker_port} is taken; choose another with --broker-port ({error.strerror})",
+                       field="broker_port") from None
     if certificates is not None:
         servers.append(await asyncio.start_server(front.connected, settings.broker_host, settings.broker_tls_port, ssl=certificates.context,
                                                   ssl_handshake_timeout=CONNECT_S))

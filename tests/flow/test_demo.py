@@ -1,0 +1,70 @@
+"""The living demo district: agents in processes of their own, the scripted drill, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from hub.store import Store
+from hub.store.agents import list_agents
+from hub.store.reports import list_incidents
+from tests.support.hub_child import HubChild
+
+
+@pytest.mark.timeout(180)
+async def test_the_demo_lives_the_drill_is_marked_and_everything_ends_with_the_hub(tmp_path: Path) -> None:
+    hub = HubChild(tmp_path / "hub", "--demo")
+    hub.folder.mkdir()
+    await hub.start()
+    assert hub.process is not None
+    children = psutil.Process(hub.process.pid).children(recursive=True)
+    async with Store(hub.settings().database_url) as store:
+        async with asyncio.timeout(60):
+            while True:
+                async with store.read() as conn:
+                    agents = await list_agents(conn)
+                if sum(agent.online for agent in agents) >= 10:
+                    break
+                await asyncio.sleep(0.2)
+        children = psutil.Process(hub.process.pid).children(recursive=True)
+        assert len(children) >= 3
+        drill = await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "ignore", "-m", "hub", "drill", "run", "hazmat-rollover", "--credentials",
+            str(hub.folder / "demo" / "agents.json"), "--folder", str(hub.folder / "demo" / "outboxes"), "--speed", "400",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
+        out, _ = await asyncio.wait_for(drill.communicate(), 90)
+        assert drill.returncode == 0, out.decode()
+        async with store.read() as conn:
+            drills = await list_incidents(conn, drill=True)
+        assert len(drills) == 1
+        assert drills[0].title.startswith("【演练】")
+        assert drills[0].report_count >= 3
+    link = re.search(r"http://\S+/welcome/\S+", hub.log())
+    assert link is not None
+    async with aiohttp.ClientSession() as client, client.get(hub.url + "/healthz") as answer:
+        assert answer.status == 200
+    await hub.stop()
+    assert hub.process.returncode == 0, hub.log()
+    gone, alive = psutil.wait_procs(children, timeout=8)
+    assert not alive
+    assert "Traceback" not in hub.log(), hub.log()
+
+
+async def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> None:
+    first = HubChild(tmp_path / "one")
+    first.folder.mkdir()
+    async with first:
+        second = HubChild(tmp_path / "two")
+        second.folder.mkdir()
+        second.mqtt_port = first.mqtt_port
+        await second.start(wait=False)
+        assert second.process is not None
+        assert await asyncio.wait_for(second.process.wait(), 30) == 2
+        assert "--broker-port" in second.log()
+        assert "Traceback" not in second.log()
