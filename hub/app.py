@@ -28,12 +28,16 @@ from hub.operate.health import Health, disk_probe, flag_probe, store_probe
 from hub.operate.safety import safety_tasks
 from hub.operate.secrets import given_secret, own_secret, refuse_shipped
 from hub.respond import reactors
+from hub.respond.daily import DailyDuty, Links
 from hub.respond.reactor import Runner
 from hub.respond.reading import watch
 from hub.respond.sharing import expire
+from hub.respond.zones import keep_drawn
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.access import PolicyBook
+from hub.store.plans import import_catalogue
+from hub.store.resources import watch_stock
 from hub.web.app import make_app
 from hub.web.attachments import sweep_for_ever
 from hub.web.guard import Guard
@@ -115,9 +119,14 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
     tasks |= safety_tasks(services, respond="respond" in only)
     tasks |= await duty_tasks(stack, store, clock, respond="respond" in only, publish=session.send if session else None,
                               extra=services.extra)
+    daily = DailyDuty(store, lambda: services.extra["duty_rules"], policies)
+    daily.attach(intake, services.extra["schedule"] if "respond" in only else None)
     if "respond" in only:
         tasks["shares.expire"] = partial(expire, store)
         tasks["shares.unread"] = partial(watch, store, packaged_rules())
+        tasks["plans.import"] = partial(import_catalogue, store)
+        tasks["zones.draw"] = partial(keep_drawn, store)
+        tasks["resources.stock"] = partial(watch_stock, store, packaged_rules(), demo=settings.demo)
         for reactor in reactors(intake, registry):
             tasks[f"react.{reactor.name}"] = Runner(store, reactor).run
     if "web" in only:
@@ -130,6 +139,9 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
                 await session.link.connected.wait()
     await health.ask()
     web_url = await _web(stack, settings, services) if "web" in only else ""
+    services.extra["links"] = links = Links(settings.data_path, settings.public_url or web_url)
+    if "outbox" in services.extra:
+        services.extra["outbox"].link_for = links.of_notice
     return Running(services, web_url, mqtt_port, session)
 
 

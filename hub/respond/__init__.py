@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from hub.domain.duty_rules import packaged_rules
 from hub.respond.duties import Duties
 from hub.respond.leaving import Leaving
+from hub.respond.matching import Matching
 from hub.respond.merging import Merging
 from hub.respond.reactor import Reactor
 from hub.respond.reading import Reading
 from hub.respond.sharing import Sharing
 from hub.respond.waiting import Waiting
+from hub.respond.zones import Zones
 
 if TYPE_CHECKING:
     from hub.ingest.intake import Intake
@@ -20,4 +22,5 @@ if TYPE_CHECKING:
 
 def reactors(intake: Intake, registry: Registry, **parts: Any) -> list[Reactor]:
     """Every reactor of this process."""
-    return [Waiting(intake, registry), Merging(), Sharing(), Duties(), Reading(packaged_rules()), Leaving()]
+    return [Waiting(intake, registry), Merging(), Sharing(), Duties(), Reading(packaged_rules()), Leaving(),
+            Matching(packaged_rules()), Zones()]

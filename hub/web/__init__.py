@@ -14,9 +14,18 @@ NOUNS = (
     "sharing",
     "accounts",
     "obligations",
+    "daily",
+    "board",
+    "digest",
+    "groups",
     "roster",
     "notices",
     "audit",
     "proof",
+    "triage",
+    "resources",
+    "hazmat",
+    "activations",
+    "plans",
 )
 """The modules whose routes are served; a further noun is one line here."""

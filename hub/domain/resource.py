@@ -1,0 +1,256 @@
+"""Resources and the requests for them: what there is, what suits, and the steps from asked to returned. Pure: `now` comes in.
+
+`STEPS` is the whole of what may happen to a request; each step is timed and names who took it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from math import asin, cos, radians, sin, sqrt
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from hub.domain.change import ChangeBody, change
+from hub.errors import Rejected
+from plans.model import Text
+
+
+class ResourceKind(StrEnum):
+    """What sort of thing it is."""
+
+    TEAM = "team"
+    VEHICLE = "vehicle"
+    STOCK = "stock"
+    EXPERT = "expert"
+    HOSPITAL = "hospital"
+    SHELTER = "shelter"
+
+
+class Resource(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One resource: whose, where, what it can do, how much. `low_below`: less than this is a warning; `demo` marks invented data."""
+
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    kind: ResourceKind
+    name_zh: Annotated[str, Meta(min_length=1, max_length=200)]
+    name_en: Annotated[str, Meta(max_length=200)] = ""
+    department_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    capability: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    quantity: Annotated[float, Meta(ge=0, le=1e9)]
+    unit: Annotated[str, Meta(min_length=1, max_length=20)]
+    place: Annotated[str, Meta(max_length=200)] = ""
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    low_below: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    expires_on: date | None = None
+    contact: Annotated[str, Meta(max_length=100)] = ""
+    phone: Annotated[str, Meta(max_length=40)] = ""
+    out: float = 0.0
+    active: bool = True
+    demo: bool = False
+    version: int = 0
+
+    @property
+    def free(self) -> float:
+        """What is not out on a request."""
+        return max(0.0, self.quantity - self.out)
+
+
+class Suggestion(Struct, frozen=True, kw_only=True):
+    """A resource that suits a request: how far (metres in a straight line, None where a point is unknown), how much is free, and why."""
+
+    resource_id: str
+    name_zh: str
+    name_en: str
+    department_id: str
+    distance_m: float | None
+    free: float
+    zh: str
+    en: str
+
+
+class RequestState(StrEnum):
+    """Where a request stands."""
+
+    REQUESTED = "requested"
+    OFFERED = "offered"
+    DISPATCHED = "dispatched"
+    ARRIVED = "arrived"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+
+
+_R = RequestState
+STEPS: Final[Mapping[RequestState, frozenset[RequestState]]] = {
+    _R.REQUESTED: frozenset({_R.OFFERED, _R.CANCELLED}),
+    _R.OFFERED: frozenset({_R.REQUESTED, _R.DISPATCHED, _R.CANCELLED}),
+    _R.DISPATCHED: frozenset({_R.ARRIVED, _R.RETURNED}),
+    _R.ARRIVED: frozenset({_R.RETURNED}),
+    _R.RETURNED: frozenset(),
+    _R.CANCELLED: frozenset({_R.REQUESTED}),
+}
+OUT: Final = frozenset({_R.OFFERED, _R.DISPATCHED, _R.ARRIVED})
+"""The states in which what was offered is not free for others."""
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One step of a request: when, by whom, with a remark."""
+
+    state: RequestState
+    at: str
+    by: str
+    note: str = ""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """A request for a resource; `department_id` is who is to answer it (the owner of what was offered, once there is an offer)."""
+
+    id: str
+    key: str
+    incident_id: str
+    activation_id: str | None
+    capability: str
+    quantity: float
+    unit: str
+    text: Text
+    asked_by: str
+    department_id: str
+    due_at: datetime
+    state: RequestState
+    suggestions: tuple[Suggestion, ...]
+    steps: tuple[Step, ...]
+    resource_id: str | None = None
+    offered: float | None = None
+    drill: bool = False
+    version: int = 1
+
+
+class LineError(Struct, frozen=True, kw_only=True):
+    """A line of a table that cannot be taken: its number (counted as the sheet does), the column and what is wrong."""
+
+    line: int
+    column: str
+    zh: str
+    en: str
+
+
+@change("resource.saved", zh="资源登记", en="a resource was stored")
+class ResourceSaved(ChangeBody, frozen=True, kw_only=True):
+    """The resource as it now is."""
+
+    resource: Resource
+
+
+@change("resource_request.moved", zh="资源请求", en="a request for a resource was made or took a step")
+class RequestMoved(ChangeBody, frozen=True, kw_only=True):
+    """The request after the step."""
+
+    request: Request
+
+
+_SUGGESTED: Final = 5
+
+
+def suitable(
+    resources: Iterable[Resource], *, capability: str, quantity: float, unit: str, lon: float | None, lat: float | None, today: date,
+) -> tuple[Suggestion, ...]:
+    """The resources that can do what is asked, best first: enough before too little, near before far, unknown distance last.
+
+    What has expired, is out, or is counted in another unit is left out; the reason says why one stands where it does.
+    """
+    found = []
+    for r in resources:
+        if not r.active or r.capability != capability or r.unit != unit or r.free <= 0 or (r.expires_on is not None and r.expires_on < today):
+            continue
+        far = None if None in (lon, lat, r.lon, r.lat) else _metres(lon, lat, r.lon, r.lat)  # type: ignore[arg-type] # none is None here
+        found.append((r.free < quantity, far is None, far or 0.0, r.id, _suggestion(r, far, quantity)))
+    return tuple(row[-1] for row in sorted(found, key=lambda row: row[:4]))[:_SUGGESTED]
+
+
+def _suggestion(r: Resource, far: float | None, quantity: float) -> Suggestion:
+    zh = f"有 {r.free:g} {r.unit}，" + ("够用" if r.free >= quantity else f"少 {quantity - r.free:g} {r.unit}")
+    en = f"{r.free:g} {r.unit} free, " + ("enough" if r.free >= quantity else f"{quantity - r.free:g} short")
+    zh += f"，直线 {far / 1000:.1f} 公里" if far is not None else "，距离不明"
+    en += f", {far / 1000:.1f} km in a straight line" if far is not None else ", distance not known"
+    return Suggestion(resource_id=r.id, name_zh=r.name_zh, name_en=r.name_en or r.name_zh, department_id=r.department_id,
+                      distance_m=round(far) if far is not None else None, free=r.free, zh=zh, en=en)
+
+
+def _metres(lon: float, lat: float, to_lon: float, to_lat: float) -> float:
+    """Metres on a sphere of 6,371,008.8 m (mean radius, IUGG)."""
+    d_lat, d_lon = radians(to_lat - lat), radians(to_lon - lon)
+    h = sin(d_lat / 2) ** 2 + cos(radians(lat)) * cos(radians(to_lat)) * sin(d_lon / 2) ** 2
+    return 2 * 6_371_008.8 * asin(sqrt(h))
+
+
+def take_step(request: Request, to: RequestState, *, by: str, at: str, note: str = "") -> Request:
+    """The request one step on; raises Rejected `wrong_state` where the table does not permit it. A step taken already is no step."""
+    if to is request.state:
+        return request
+    if to not in STEPS[request.state]:
+        raise Rejected("wrong_state", f"请求当前状态（{request.state}）不能变为 {to}", f"a request that is {request.state} cannot become {to}",
+                       field="state")
+    return msgspec.structs.replace(request, state=to, steps=(*request.steps, Step(state=to, at=at, by=by, note=note)), version=request.version + 1)
+
+
+def shortcomings(resource: Resource, today: date, *, ahead: timedelta) -> tuple[tuple[str, str, str], ...]:
+    """What is wrong with a stock today: (code, Chinese, English) for too little, and for an end of life within `ahead`."""
+    found = []
+    if resource.active and resource.low_below is not None and resource.quantity < resource.low_below:
+        found.append(("low", f"库存不足：{resource.name_zh} 仅 {resource.quantity:g} {resource.unit}，低于 {resource.low_below:g}",
+                      f"low stock: {resource.name_en or resource.name_zh}, {resource.quantity:g} of at least {resource.low_below:g} {resource.unit}"))
+    if resource.active and resource.expires_on is not None and resource.expires_on - ahead <= today:
+        found.append((f"expiry-{resource.expires_on}", f"即将到期：{resource.name_zh}，{resource.expires_on}",
+                      f"expires: {resource.name_en or resource.name_zh}, {resource.expires_on}"))
+    return tuple(found)
+
+
+COLUMNS: Final[Mapping[str, str]] = {
+    "编号": "id", "类别": "kind", "名称": "name_zh", "英文名": "name_en", "部门": "department_id", "能力": "capability", "数量": "quantity",
+    "单位": "unit", "地点": "place", "经度": "lon", "纬度": "lat", "下限": "low_below", "有效期": "expires_on", "联系人": "contact", "电话": "phone",
+}
+"""The columns of the table, as its first line names them (Chinese, or the field's own name)."""
+_KINDS: Final[Mapping[str, str]] = {"队伍": "team", "车辆": "vehicle", "物资": "stock", "专家": "expert", "医院": "hospital", "避难所": "shelter"}
+_NEEDED: Final = ("id", "kind", "name_zh", "department_id", "capability", "quantity", "unit")
+
+
+def parse_table(rows: Sequence[Sequence[Any]], departments: Iterable[str]) -> tuple[list[Resource], list[LineError]]:
+    """The resources of a table whose first line names the columns, and every error with its line; an import takes all lines or none."""
+    if not rows:
+        return [], [LineError(line=1, column="", zh="表是空的", en="the table is empty")]
+    names = [COLUMNS.get(str(cell or "").strip(), str(cell or "").strip()) for cell in rows[0]]
+    errors = [LineError(line=1, column=name, zh=f"缺少列：{name}", en=f"the column {name} is missing") for name in _NEEDED if name not in names]
+    known, found, seen = set(departments), [], dict[str, int]()
+    for number, row in enumerate(rows[1:], start=2):
+        if errors and errors[0].line == 1:
+            break
+        raw = {name: cell for name, cell in zip(names, row, strict=False) if name in COLUMNS.values() and cell not in (None, "")}
+        if not raw:
+            continue
+        resource, wrong = _line(raw, number)
+        if resource is not None and resource.department_id not in known:
+            wrong = LineError(line=number, column="department_id", zh=f"没有部门“{resource.department_id}”", en="there is no such department")
+        elif resource is not None and resource.id in seen:
+            wrong = LineError(line=number, column="id", zh=f"编号与第 {seen[resource.id]} 行重复", en=f"the id stands on line {seen[resource.id]} too")
+        if wrong is not None:
+            errors.append(wrong)
+        elif resource is not None:
+            seen[resource.id] = number
+            found.append(resource)
+    return found, errors
+
+
+def _line(raw: dict[str, Any], number: int) -> tuple[Resource | None, LineError | None]:
+    values = {name: str(cell).strip() if name in ("id", "phone", "contact", "unit", "capability") else cell for name, cell in raw.items()}
+    values["kind"] = _KINDS.get(str(values.get("kind", "")).strip(), values.get("kind"))
+    expires = values.get("expires_on")
+    if isinstance(expires, datetime):
+        values["expires_on"] = expires.date()
+    try:
+        return msgspec.convert(values, Resource, strict=False), None
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        return None, LineError(line=number, column=where.rstrip("`"), zh=f"第 {number} 行不合要求：{what}", en=f"line {number}: {what}")

@@ -1,0 +1,134 @@
+"""Zones of an incident as values: what was drawn by which wind, who lies inside, what came in and went out. Pure.
+
+Distances and shapes are those of `plans.hazmat`; here stands only when zones are drawn and drawn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from math import asin, cos, radians, sin, sqrt
+from typing import Final
+
+from msgspec import Struct
+
+from hub.domain.change import ChangeBody, change
+from hub.domain.incident import IncidentView
+from hub.wire import Wind as MeasuredWind
+from plans.hazmat.model import Affected, Distances, EvacuationItem, Staging, TownToAsk, Wind, Words, Zone
+
+TURNED_DEG: Final = 10.0
+"""A wind that turned by this much is drawn again: half the least uncertainty of a wedge (our own choice)."""
+FRESH: Final = timedelta(minutes=60)
+"""A measured wind that is older is no wind of now (our own choice; `plans.hazmat` widens the wedge much earlier)."""
+_RELEASE: Final = ("12D",)
+
+
+class Typed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody on the scene typed in: the wind in words or degrees, and whether the load runs into water."""
+
+    wind: str | None = None
+    at: datetime | None = None
+    in_water: bool | None = None
+    by: str = ""
+
+
+class Named(Struct, frozen=True, kw_only=True):
+    """A receptor that came in or went out, by id and name."""
+
+    id: str
+    zh: str
+    en: str
+
+
+class ZonesView(Struct, frozen=True, kw_only=True):
+    """The zones of an incident, whole: shapes, the wind they rest on and whence it was known, who is inside, where to wait.
+
+    `wind_source` is `agent:ID`, `typed` or None; `entered` and `left` are against the drawing before.
+    """
+
+    incident_id: str
+    drawn_at: str
+    why: Words
+    title: Words
+    un: str | None
+    distances: Distances
+    zones: tuple[Zone, ...]
+    wind: Wind | None
+    wind_source: str | None
+    follows_wind: bool
+    affected: tuple[Affected, ...]
+    junctions_to_close: tuple[Affected, ...]
+    evacuation: tuple[EvacuationItem, ...]
+    towns_to_ask: tuple[TownToAsk, ...]
+    staging: Staging | None
+    warnings: tuple[Words, ...]
+    limits: tuple[Words, ...]
+    entered: tuple[Named, ...]
+    left: tuple[Named, ...]
+    version: int
+    drill: bool = False
+
+
+class Tick(Struct, frozen=True, kw_only=True):
+    """A line of the evacuation list, ticked off or not, by whom and when."""
+
+    receptor_id: str
+    done: bool
+    note: str
+    by: str
+    at: str
+
+
+@change("zone.drawn", zh="绘制警戒区", en="zones were drawn")
+class ZonesDrawn(ChangeBody, frozen=True, kw_only=True):
+    """The zones as they now are."""
+
+    zones: ZonesView
+
+
+@change("zone.ticked", zh="疏散核销", en="a line of the evacuation list was ticked")
+class EvacuationTicked(ChangeBody, frozen=True, kw_only=True):
+    """The line as it now is."""
+
+    tick: Tick
+
+
+def wants_zones(view: IncidentView) -> bool:
+    """Are there dangerous goods at a known point?"""
+    goods = any(load.un or load.name or load.hin for load in view.hazmat) or any(code.startswith(_RELEASE) for code in view.event_types)
+    return goods and view.place.lon is not None and view.place.lat is not None
+
+
+def nearest_wind(
+    measured: Iterable[tuple[str, MeasuredWind]], lon: float, lat: float, now: datetime,
+) -> tuple[str, MeasuredWind] | None:
+    """The measured wind (agent id and wind) to go by: fresh, the nearest by distance, those without a point last; None where nobody measures."""
+    fresh = [(agent, wind) for agent, wind in measured if timedelta(minutes=-5) <= now - wind.at <= FRESH]
+    return min(fresh, key=lambda one: (_far(one[1], lon, lat), -one[1].at.timestamp(), one[0]), default=None)
+
+
+def _far(wind: MeasuredWind, lon: float, lat: float) -> float:
+    if wind.lon is None or wind.lat is None:
+        return float("inf")
+    d_lat, d_lon = radians(wind.lat - lat), radians(wind.lon - lon)
+    h = sin(d_lat / 2) ** 2 + cos(radians(lat)) * cos(radians(wind.lat)) * sin(d_lon / 2) ** 2
+    return 2 * 6_371_008.8 * asin(sqrt(h))
+
+
+def has_turned(before: Wind | None, after: Wind | None) -> bool:
+    """Did the wind turn by `TURNED_DEG` or more, come up, die down, or change its strength enough for another column of the tables?"""
+    if before is None or after is None or before.from_deg is None or after.from_deg is None:
+        return (before is None or before.from_deg is None) != (after is None or after.from_deg is None)
+    apart = abs((after.from_deg - before.from_deg + 180) % 360 - 180)
+    return apart >= TURNED_DEG or before.variable != after.variable
+
+
+def moved(before: Iterable[Affected], after: Iterable[Affected]) -> tuple[tuple[Named, ...], tuple[Named, ...]]:
+    """Who came into any zone and who left all of them, in the order of the lists."""
+    old, new = {a.receptor.id: a for a in before}, {a.receptor.id: a for a in after}
+    return tuple(_named(a) for id, a in new.items() if id not in old), tuple(_named(a) for id, a in old.items() if id not in new)
+
+
+def _named(a: Affected) -> Named:
+    return Named(id=a.receptor.id, zh=a.receptor.name_zh, en=a.receptor.name_en)

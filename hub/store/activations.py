@@ -1,0 +1,499 @@
+"""Responses in the store: plans put in force with their tasks as obligations, notices, shares and requests; level, stage and end.
+
+What follows from plans and facts is computed by `plans.activate`; here its values are written, and only the difference of a change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain import activation as rules_of
+from hub.domain.access import Tier
+from hub.domain.activation import (
+    Automatic,
+    ResponseChanged,
+    ResponseEnded,
+    ResponseHead,
+    ResponseStarted,
+    ResponseState,
+    StageMoved,
+    StageStep,
+)
+from hub.domain.duty_rules import DutyRules
+from hub.domain.incident import IncidentView
+from hub.domain.obligation import Evidence, Obligation, Owed
+from hub.domain.obligation import State as DutyState
+from hub.domain.sharing import Origin
+from hub.errors import Rejected
+from hub.ids import new_id
+from hub.store import obligations as ledger
+from hub.store.notices import message_drafts, queue
+from hub.store.organisation import get_person, towns_by_adcode
+from hub.store.plans import get_plan
+from hub.store.roster import list_posts, load_reach, who_is_on_now
+from hub.store.schema_plan import activation as table
+from hub.store.sharing import end_shares, grant, shares_of
+from hub.store.writer import Transaction
+from plans import activate as compute
+from plans.activate import (
+    Activation,
+    ActiveNotice,
+    ActiveTask,
+    AutomaticActivation,
+    Bindings,
+    Difference,
+    Owner,
+    Post,
+)
+from plans.facts import IncidentFacts
+from plans.match import suggest_level
+from plans.model import LEVEL_RANK, Level, Plan, PlanKind, Stage, Text
+
+KIND: Final = "plan_task"
+ACTOR: Final = "system:response"
+_WITHDRAWN: Final = "任务已撤销 / task withdrawn"
+_TIERS: Final = {"lead": Tier.LEAD, "assist": Tier.ASSIST, "informed": Tier.INFORMED}
+_NOTICE_AGE: Final = timedelta(hours=6)
+
+
+class Whole(NamedTuple):
+    """A response with its document: everything that the plans put in force."""
+
+    head: ResponseHead
+    document: Activation
+
+
+class TaskView(Struct, frozen=True, kw_only=True):
+    """A task of a response with the duty it is on the ledger: what, who, until when, after what, and how it stands."""
+
+    id: str
+    key: str
+    response_id: str
+    incident_id: str
+    incident_title: str
+    text: Text
+    role: str
+    owner: Owner
+    stage: Stage
+    due_at: datetime
+    state: DutyState
+    after: tuple[str, ...]
+    waits_for: tuple[str, ...]
+    evidence_wanted: tuple[Text, ...]
+    plans: tuple[str, ...]
+    acknowledged_by: str | None
+    acknowledged_until: datetime | None
+    done_at: datetime | None
+    done_by: str | None
+    evidence: Evidence | None
+    drill: bool
+    version: int
+
+
+# ── reads ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _whole(row: Any) -> Whole:
+    return Whole(msgspec.json.decode(row.head, type=ResponseHead), msgspec.json.decode(row.document, type=Activation))
+
+
+async def get_response(conn: AsyncConnection, id: str) -> Whole | None:
+    """One response, or None."""
+    row = (await conn.execute(select(table.c.head, table.c.document).where(table.c.id == id))).first()
+    return _whole(row) if row else None
+
+
+async def active_response(conn: AsyncConnection, incident_id: str) -> Whole | None:
+    """The response in force for an incident, or None."""
+    row = (await conn.execute(select(table.c.head, table.c.document).where(table.c.active_key == incident_id))).first()
+    return _whole(row) if row else None
+
+
+async def responses_of(conn: AsyncConnection, incident_id: str) -> list[ResponseHead]:
+    """Every response of an incident, the newest first."""
+    rows = await conn.execute(select(table.c.head).where(table.c.incident_id == incident_id).order_by(table.c.id.desc()))
+    return [msgspec.json.decode(text, type=ResponseHead) for text in rows.scalars()]
+
+
+async def list_responses(conn: AsyncConnection, *, active_only: bool = True, limit: int = 200) -> list[ResponseHead]:
+    """Responses, the newest first."""
+    query = select(table.c.head).order_by(table.c.id.desc()).limit(limit)
+    if active_only:
+        query = query.where(table.c.active_key.is_not(None))
+    return [msgspec.json.decode(text, type=ResponseHead) for text in (await conn.execute(query)).scalars()]
+
+
+async def bindings(conn: AsyncConnection, now: datetime) -> Bindings:
+    """Tonight's posts: for each department its duty post and who is on it, and the towns' departments."""
+    posts = [p for p in await list_posts(conn) if p.active and p.id == f"{p.department_id}.duty"]
+    on = await who_is_on_now(conn, posts, now)
+    bound: dict[str, Post] = {}
+    for post in posts:
+        persons = on[post.id].persons
+        who = await get_person(conn, persons[0]) if persons else None
+        bound[post.department_id] = Post(post.department_id, post.id, who.name if who else None, who.phone if who else None)
+    return Bindings(posts=bound, towns=await towns_by_adcode(conn))
+
+
+async def tasks_of(conn: AsyncConnection, whole: Whole, title: str = "") -> list[TaskView]:
+    """The tasks of a response as they stand, withdrawn ones left out, by due time."""
+    duties = await _duties(conn, whole.head.id)
+    tasks = {task.key: task for task in whole.document.tasks}
+    standing = {key: duty for key, duty in duties.items() if key in tasks}
+    return sorted((_task(whole.head, tasks[key], duty, standing, title) for key, duty in standing.items()), key=lambda t: (t.due_at, t.key))
+
+
+def _task(head: ResponseHead, task: ActiveTask, duty: Obligation, duties: dict[str, Obligation], title: str) -> TaskView:
+    return TaskView(
+        id=duty.id, key=task.key, response_id=head.id, incident_id=head.incident_id, incident_title=title, text=task.text, role=task.role,
+        owner=task.owner, stage=task.stage, due_at=duty.due_at, state=duty.state, after=task.after,
+        waits_for=tuple(key for key in task.after if key in duties and duties[key].is_owed), evidence_wanted=task.evidence, plans=task.plans,
+        acknowledged_by=duty.ack_by, acknowledged_until=duty.ack_until, done_at=duty.met_at, done_by=duty.met_by, evidence=duty.evidence,
+        drill=duty.drill, version=duty.version)
+
+
+async def _duties(conn: AsyncConnection, response_id: str) -> dict[str, Obligation]:
+    """The duties of a response by their task's key; where a task changed hands, the one that stands."""
+    found: dict[str, Obligation] = {}
+    for duty in await ledger.list_obligations(conn, subject=f"activation:{response_id}", kinds={KIND}, limit=2_000):
+        key = _task_key(duty)
+        if key not in found or (found[key].state is DutyState.EXCUSED and duty.state is not DutyState.EXCUSED):
+            found[key] = duty
+    return found
+
+
+def _key(response_id: str, task: ActiveTask) -> str:
+    """The key of a task's duty: a task that changes hands is another duty."""
+    return f"task:{response_id}:{task.owner.department}:{task.key}"
+
+
+def _task_key(duty: Obligation) -> str:
+    return duty.key.split(":", 3)[3]
+
+
+async def done_keys(conn: AsyncConnection, response_id: str) -> frozenset[str]:
+    """The keys of tasks that were done."""
+    duties = await _duties(conn, response_id)
+    return frozenset(key for key, duty in duties.items() if duty.state in (DutyState.MET, DutyState.MET_LATE))
+
+
+# ── putting in force ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _plans(conn: AsyncConnection, ids: Iterable[str], versions: dict[str, int] | None = None) -> list[Plan]:
+    found = []
+    for id in dict.fromkeys(ids):
+        plan = await get_plan(conn, id, (versions or {}).get(id))
+        if plan is None or (plan.status != "in_force" and id not in (versions or {})):
+            raise Rejected("unknown_plan", f"没有生效的预案“{id}”", f"there is no plan {id!r} in force", field="plans")
+        found.append(plan)
+    return found
+
+
+def fitting_level(plans: Sequence[Plan], facts: IncidentFacts) -> Level:
+    """The gravest level that any of the plans suggests for the facts; IV where none has levels."""
+    levels = [suggest_level(plan, facts).level for plan in plans if plan.levels and plan.kind is not PlanKind.GENERAL]
+    return max(levels, key=LEVEL_RANK.__getitem__, default=Level.IV)
+
+
+async def preview(conn: AsyncConnection, facts: IncidentFacts, plan_ids: Sequence[str], level: Level | None, now: datetime) -> Activation:
+    """What putting these plans in force would do now; writes nothing. Raises Rejected."""
+    plans = await _plans(conn, plan_ids)
+    return compute.activate(plans, facts, level or fitting_level(plans, facts), await bindings(conn, now), now)
+
+
+async def put_in_force(
+    tx: Transaction, rules: DutyRules, incident: IncidentView, facts: IncidentFacts, plan_ids: Sequence[str], level: Level | None, *, by: str,
+    reason: str | None = None, automatic: Automatic | None = None,
+) -> ResponseHead:
+    """Put plans in force for an incident. Where a response stands they join it, and only the difference is applied; twice is once.
+
+    Raises Rejected `unknown_plan`, `no_plan`, `incident_over`.
+    """
+    if incident.state not in ("unverified", "verified"):
+        raise Rejected("incident_over", "事件已结束，不能启动预案", "the incident is over; no plan can be put in force")
+    held = await active_response(tx.conn, incident.id)
+    if held is not None:
+        wanted = tuple(dict.fromkeys([*(p.id for p in held.document.plans), *plan_ids]))
+        return await change_response(tx, rules, incident, facts, held, wanted, level or held.head.level, by=by, reason=reason)
+    plans = await _plans(tx.conn, plan_ids)
+    document = compute.activate(plans, facts, level or fitting_level(plans, facts), await bindings(tx.conn, tx.now), tx.now)
+    names_zh, names_en = "、".join(p.title.zh for p in document.plans), ", ".join(p.title.en for p in document.plans)
+    stage = document.stages[0].stage if document.stages else Stage.RECEIVE
+    head = ResponseHead(
+        id=new_id(), incident_id=incident.id, state=ResponseState.ACTIVE, level=document.level, plans=document.plans, started_at=tx.at,
+        started_by=by, updated_at=tx.at, stage=stage, stages=(StageStep(stage=stage, at=tx.at, by=by),), tasks=len(document.tasks),
+        cautions=(*document.cautions, *_unmanned(document)), reason=reason, automatic=automatic, drill=incident.drill,
+        zh=f"启动{document.level}级响应：{names_zh}，{len(document.tasks)} 项任务。",
+        en=f"Response at level {document.level}: {names_en}; {len(document.tasks)} tasks.")
+    head = await _insert(tx, head, document)
+    tx.record(ResponseStarted(response=head), **_about(head, incident, by))
+    await _owe(tx, rules, incident, head, document.tasks)
+    await _tell(tx, rules, incident, head, document.notices)
+    await _share(tx, incident, head, [(tier, d) for tier in _TIERS for d in getattr(document.grants, tier)], by=by)
+    await _request(tx, rules, incident, head, document, by=by)
+    return head
+
+
+async def begin_automatic(
+    tx: Transaction, rules: DutyRules, incident: IncidentView, facts: IncidentFacts, found: AutomaticActivation, plan: Plan,
+) -> ResponseHead | None:
+    """Put a plan in force by its own rule, once for an incident, and announce it to the desk; None where a response is or was there."""
+    if await responses_of(tx.conn, incident.id):
+        return None
+    automatic = Automatic(found.plan_id, found.text, found.revocable_until)
+    head = await put_in_force(tx, rules, incident, facts, [plan.id], found.level, by="system:matching", reason=found.text.zh, automatic=automatic)
+    notice = ActiveNotice(key="automatic", to=(compute.COMMAND_CENTRE,), public=False, due_at=tx.now, text=found.text, plans=(plan.id,))
+    await _tell(tx, rules, incident, head, [notice])
+    return head
+
+
+def _unmanned(document: Activation) -> tuple[compute.Caution, ...]:
+    """A caution for posts that hold tasks and that nobody is on: their ladders climb at once."""
+    empty = sorted({t.owner.department for t in document.tasks if t.owner.officer is None and t.owner.post is not None})
+    if not empty:
+        return ()
+    return (compute.Caution("nobody_on_duty", f"{len(empty)} 个部门的值班岗今晚无人：{'、'.join(empty)}",
+                            f"nobody is on the duty post of {len(empty)} departments: {', '.join(empty)}"),)
+
+
+def _about(head: ResponseHead, incident: IncidentView, by: str) -> dict[str, Any]:
+    return {"actor": by, "subject": f"activation:{head.id}", "incident_id": head.incident_id, "department_id": incident.department_id,
+            "drill": head.drill}
+
+
+async def _insert(tx: Transaction, head: ResponseHead, document: Activation) -> ResponseHead:
+    text = msgspec.json.encode(document)
+    head = msgspec.structs.replace(head, sha256=hashlib.sha256(text).hexdigest())
+    await tx.conn.execute(insert(table).values(
+        id=head.id, incident_id=head.incident_id, active_key=head.incident_id, state=head.state.value, version=head.version,
+        head=msgspec.json.encode(head).decode(), document=text.decode()))
+    return head
+
+
+async def _store(tx: Transaction, before: ResponseHead, after: ResponseHead, document: Activation) -> ResponseHead:
+    """Compare and set. Raises Rejected where somebody else was faster."""
+    text = msgspec.json.encode(document)
+    after = msgspec.structs.replace(after, sha256=hashlib.sha256(text).hexdigest(), updated_at=tx.at, version=before.version + 1)
+    done = await tx.conn.execute(update(table).where(table.c.id == before.id, table.c.version == before.version).values(
+        active_key=after.incident_id if after.state is ResponseState.ACTIVE else None, state=after.state.value, version=after.version,
+        head=msgspec.json.encode(after).decode(), document=text.decode()))
+    if done.rowcount != 1:
+        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+    return after
+
+
+async def _owe(tx: Transaction, rules: DutyRules, incident: IncidentView, head: ResponseHead, tasks: Iterable[ActiveTask]) -> None:
+    """Put tasks on the ledger; one that was withdrawn before is owed again."""
+    fresh = []
+    for task in tasks:
+        held = await ledger.by_key(tx.conn, _key(head.id, task))
+        if held is None:
+            fresh.append(_owed(incident, head, task))
+        elif held.state is DutyState.EXCUSED and held.reason_by == ACTOR:
+            due = max(task.due_at, tx.now + timedelta(minutes=1))
+            await ledger.unlock(tx, rules, held.id, by=ACTOR, reason="任务重新下达 / task given again", due_at=due)
+    await ledger.make(tx, rules, fresh, actor=ACTOR)
+
+
+def _owed(incident: IncidentView, head: ResponseHead, task: ActiveTask) -> Owed:
+    owner = task.owner
+    return Owed(
+        key=_key(head.id, task), kind=KIND, department_id=owner.department, post_id=owner.post or f"{owner.department}.duty",
+        subject=f"activation:{head.id}", title_zh=task.text.zh, title_en=task.text.en, due_at=task.due_at, incident_id=incident.id,
+        drill=incident.drill, rule="、".join(task.plans))
+
+
+async def _tell(tx: Transaction, rules: DutyRules, incident: IncidentView, head: ResponseHead, notices: Iterable[ActiveNotice]) -> None:
+    """Queue the notices for departments; one for the public is left to the publicity department's own task, never sent by itself."""
+    notices = list(notices)
+    departments = {d for n in notices for d in n.to}
+    if not departments:
+        return
+    reach = await load_reach(tx.conn, departments=departments, posts=[f"{d}.duty" for d in departments], now=tx.now)
+    drafts = []
+    for notice in notices:
+        for department in notice.to:
+            post = reach.posts.get(f"{department}.duty")
+            if post is None:
+                continue
+            drafts += message_drafts(
+                rules, reach.target(post, urgent=True), id=f"{head.id}:{notice.key}", title=f"{incident.no} {incident.title}",
+                text=f"{notice.text.zh}\n{notice.text.en}", now=tx.now, max_age=_NOTICE_AGE, urgent=True, drill=incident.drill,
+                channels=("console", "push", "mqtt"))
+    await queue(tx, drafts, actor=ACTOR)
+
+
+async def _share(tx: Transaction, incident: IncidentView, head: ResponseHead, pairs: Iterable[tuple[str, str]], *, by: str) -> None:
+    held = {(s.department_id, s.tier) for s in await shares_of(tx.conn, incident.id) if s.origin is Origin.ACTIVATION}
+    for tier, department in pairs:
+        if tier in _TIERS and (department, _TIERS[tier]) not in held:
+            await grant(tx, incident, department, _TIERS[tier], origin=Origin.ACTIVATION, reason=head.zh[:200], by=by, origin_id=head.id)
+
+
+async def _unshare(tx: Transaction, incident: IncidentView, pairs: Iterable[tuple[str, str]], *, by: str) -> None:
+    gone = {(department, _TIERS[tier]) for tier, department in pairs if tier in _TIERS}
+    for row in await shares_of(tx.conn, incident.id):
+        if row.origin is Origin.ACTIVATION and (row.department_id, row.tier) in gone:
+            await end_shares(tx, by=by, reason="响应调整 / the response changed", share_id=row.id)
+
+
+async def _request(tx: Transaction, rules: DutyRules, incident: IncidentView, head: ResponseHead, document: Activation, *, by: str) -> None:
+    from hub.store.resources import ask_for
+
+    for wish in document.requests:
+        await ask_for(tx, rules, incident, capability=wish.capability, quantity=wish.quantity, unit=wish.unit, text=wish.text,
+                      due_at=wish.due_at, asked_by=wish.asked_by.department, by=by, activation_id=head.id, key=f"{head.id}:{wish.key}")
+
+
+# ── changing ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def change_response(
+    tx: Transaction, rules: DutyRules, incident: IncidentView, facts: IncidentFacts, held: Whole, plan_ids: Sequence[str], level: Level, *,
+    by: str, reason: str | None = None,
+) -> ResponseHead:
+    """Raise or lower the level, or put other plans in force: only the difference is applied. Nothing to change changes nothing.
+
+    A person's change of a response that a rule began confirms it: it is no longer revocable, only terminated.
+    """
+    _needs_active(held.head)
+    versions = {p.id: p.version for p in held.document.plans}
+    plans = await _plans(tx.conn, plan_ids, versions)
+    document, difference = compute.switch_plans(held.document, plans, facts, await bindings(tx.conn, tx.now), tx.now, level)
+    confirmed = held.head.automatic if by.startswith("system:") else None
+    if difference.is_empty and level is held.head.level and document.plans == held.document.plans and confirmed == held.head.automatic:
+        return held.head
+    head = msgspec.structs.replace(
+        held.head, level=level, plans=document.plans, tasks=len(document.tasks), zh=difference.zh, en=difference.en, reason=reason,
+        automatic=confirmed, cautions=(*document.cautions, *_unmanned(document)))
+    head = await _store(tx, held.head, head, document)
+    tx.record(ResponseChanged(response=head, added=tuple(t.key for t in difference.added), withdrawn=tuple(t.key for t in difference.withdrawn),
+                              changed=tuple(c.after.key for c in difference.changed)), **_about(head, incident, by))
+    await _apply(tx, rules, incident, head, document, difference, by)
+    return head
+
+
+async def _apply(
+    tx: Transaction, rules: DutyRules, incident: IncidentView, head: ResponseHead, document: Activation, difference: Difference, by: str,
+) -> None:
+    duties = await _duties(tx.conn, head.id)
+    for task in difference.withdrawn:
+        await _withdraw(tx, rules, duties.get(task.key), _WITHDRAWN)
+    again = list(difference.added)
+    for change in difference.changed:
+        if change.before.owner.department != change.after.owner.department or change.before.due_at != change.after.due_at:
+            duty = duties.get(change.after.key)
+            if duty is not None and duty.is_owed:
+                await _withdraw(tx, rules, duty, "任务调整 / task changed")
+                again.append(change.after)
+    await _owe(tx, rules, incident, head, again)
+    await _tell(tx, rules, incident, head, difference.notices_added)
+    await _unshare(tx, incident, difference.grants_ended, by=by)
+    await _share(tx, incident, head, difference.grants_added, by=by)
+    await _request(tx, rules, incident, head, document, by=by)
+    from hub.store.resources import withdraw
+
+    kept = {r.key for r in document.requests}
+    for request in difference.requests_withdrawn:
+        if request.key not in kept:
+            await withdraw(tx, rules, f"{head.id}:{request.key}", by=by, reason=_WITHDRAWN)
+
+
+async def _withdraw(tx: Transaction, rules: DutyRules, duty: Obligation | None, reason: str) -> None:
+    if duty is not None and duty.is_owed:
+        await ledger.excuse(tx, rules, duty.id, by=ACTOR, reason=reason)
+
+
+async def move_stage(tx: Transaction, incident: IncidentView, held: Whole, to: Stage, *, met: Collection[str], reason: str | None, by: str) -> ResponseHead:
+    """Move the scene to a stage; raises Rejected where exit conditions are open and no reason is given."""
+    done = await done_keys(tx.conn, held.head.id)
+    after = rules_of.move_stage(held.head, held.document, to, met=met, done=done, reason=reason, by=by, at=tx.at)
+    if after is held.head:
+        return held.head
+    head = await _store(tx, held.head, after, held.document)
+    tx.record(StageMoved(response=head), **_about(head, incident, by))
+    return head
+
+
+async def terminate(
+    tx: Transaction, rules: DutyRules, incident: IncidentView, facts: IncidentFacts, held: Whole, *, met: Collection[str], reason: str | None, by: str,
+) -> ResponseHead:
+    """End a response: what is still open is excused, its shares and requests end, its evaluation is owed. Raises Rejected."""
+    if held.head.state is ResponseState.TERMINATED:
+        return held.head
+    _needs_active(held.head)
+    plans = await _plans(tx.conn, [p.id for p in held.document.plans], {p.id: p.version for p in held.document.plans})
+    done = await done_keys(tx.conn, held.head.id)
+    end = compute.terminate(held.document, plans, facts, await bindings(tx.conn, tx.now), tx.now, met=met, done=done, reason=reason)
+    document = msgspec.structs.replace(held.document, tasks=(*held.document.tasks, *end.evaluation))
+    return await _end(tx, rules, incident, held, document, ResponseState.TERMINATED, by=by, reason=end.reason, words=(end.zh, end.en),
+                      open_tasks=end.open_tasks, evaluation=end.evaluation)
+
+
+async def revoke(tx: Transaction, rules: DutyRules, incident: IncidentView, held: Whole, *, reason: str, by: str) -> ResponseHead:
+    """Take back what a rule began, within its time: as if it had not been, but on record. Raises Rejected."""
+    if held.head.state is ResponseState.REVOKED:
+        return held.head
+    _needs_active(held.head)
+    rules_of.may_revoke(held.head, tx.now)
+    if not reason.strip():
+        raise Rejected("reason_needed", "请填写原因", "a reason is needed", field="reason")
+    done = await done_keys(tx.conn, held.head.id)
+    return await _end(tx, rules, incident, held, held.document, ResponseState.REVOKED, by=by, reason=reason, evaluation=(),
+                      words=(f"撤销自动启动的响应。理由：{reason}", f"The response begun by rule is revoked. Reason: {reason}"),
+                      open_tasks=tuple(t.key for t in held.document.tasks if t.key not in done))
+
+
+async def _end(
+    tx: Transaction, rules: DutyRules, incident: IncidentView, held: Whole, document: Activation, state: ResponseState, *, by: str,
+    reason: str | None, words: tuple[str, str], open_tasks: tuple[str, ...], evaluation: tuple[ActiveTask, ...],
+) -> ResponseHead:
+    after = msgspec.structs.replace(held.head, state=state, reason=reason, ended_at=tx.at, ended_by=by, zh=words[0], en=words[1],
+                                    tasks=len(document.tasks))
+    head = await _store(tx, held.head, after, document)
+    tx.record(ResponseEnded(response=head, open_tasks=open_tasks), **_about(head, incident, by))
+    await ledger.excuse_where_owed(tx, rules, by=ACTOR, reason="响应已终止 / the response has ended", subject=f"activation:{head.id}", kinds={KIND})
+    await end_shares(tx, by=by, reason="响应终止 / the response ended", origin=Origin.ACTIVATION, origin_id=head.id)
+    from hub.store.resources import withdraw_all
+
+    await withdraw_all(tx, rules, head.id, by=by)
+    await _owe(tx, rules, incident, head, evaluation)
+    return head
+
+
+def _needs_active(head: ResponseHead) -> None:
+    if head.state is not ResponseState.ACTIVE:
+        raise Rejected("wrong_state", "响应已终止", "the response has ended")
+
+
+# ── tasks ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def finish_task(
+    tx: Transaction, rules: DutyRules, whole: Whole, duty: Obligation, *, by: str, text: str, ref: str, reason: str | None = None,
+) -> Obligation:
+    """Report a task done, with what shows it. Done twice is done once. Raises Rejected `predecessor_open` unless a reason is given."""
+    if duty.state in (DutyState.MET, DutyState.MET_LATE):
+        return duty
+    task = next((t for t in whole.document.tasks if t.key == _task_key(duty)), None)
+    duties = await _duties(tx.conn, whole.head.id)
+    waiting = [key for key in (task.after if task else ()) if key in duties and duties[key].is_owed]
+    if waiting and not (reason or "").strip():
+        titles = [duties[key] for key in waiting]
+        raise Rejected("predecessor_open", f"前置任务未完成：{'；'.join(d.title_zh for d in titles)}。确需先完成请说明理由",
+                       f"these come first: {'; '.join(d.title_en for d in titles)}; give a reason to go ahead", field="reason")
+    return await ledger.meet(tx, rules, duty.id, by=by, reason=reason, evidence=Evidence(ref=ref, zh=text, en="", at=tx.now))
+
+
+def response_of(duty: Obligation) -> str | None:
+    """The response that a duty is a task of."""
+    return duty.subject.partition(":")[2] if duty.kind == KIND and duty.subject.startswith("activation:") else None

@@ -1,0 +1,234 @@
+"""Plans in the store: versions and their life, the library in force, what matched an incident, and what people stated of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.activation import (
+    FactStated,
+    MatchView,
+    Nearby,
+    PlanHead,
+    PlanSaved,
+    PlansMatched,
+    PlanStatusChanged,
+    SubstanceFacts,
+    Surroundings,
+    check_fact,
+    check_step,
+    facts_of,
+)
+from hub.domain.incident import IncidentView
+from hub.errors import Rejected
+from hub.store.rows import insert_many
+from hub.store.schema_plan import plan_match, plan_version, stated_fact
+from hub.store.writer import Store, Transaction
+from plans.compare import with_status
+from plans.facts import IncidentFacts
+from plans.model import Plan, PlanStatus, in_force
+
+# ── versions ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _head(plan: Plan, document: bytes, tx: Transaction, by: str, reason: str) -> PlanHead:
+    return PlanHead(
+        id=plan.id, version=plan.version, status=plan.status, kind=plan.kind, title=plan.title, source=plan.source,
+        valid_from=plan.valid_from.isoformat(), valid_until=plan.valid_until.isoformat() if plan.valid_until else None, tasks=len(plan.tasks),
+        sha256=hashlib.sha256(document).hexdigest(), changed_at=tx.at, changed_by=by, reason=reason)
+
+
+async def save_plan(tx: Transaction, plan: Plan, *, by: str, reason: str = "") -> PlanHead:
+    """Store a version of a plan. A draft may be saved over; any other version is fixed: raises Rejected `version_exists`."""
+    held = await get_plan(tx.conn, plan.id, plan.version)
+    document = msgspec.json.encode(plan)
+    head = _head(plan, document, tx, by, reason)
+    if held is None:
+        await tx.conn.execute(insert(plan_version).values(id=plan.id, version=plan.version, **_columns(head, document)))
+    elif held == plan:
+        found = await get_head(tx.conn, plan.id, plan.version)
+        assert found is not None
+        return found
+    elif held.status is not PlanStatus.DRAFT:
+        raise Rejected("version_exists", f"预案 {plan.id} 第 {plan.version} 版已定稿，请用新版本号",
+                       f"version {plan.version} of {plan.id} is no draft any more; use a new version", field="version")
+    else:
+        await tx.conn.execute(update(plan_version).where(plan_version.c.id == plan.id, plan_version.c.version == plan.version)
+                              .values(**_columns(head, document)))
+    tx.record(PlanSaved(plan=head), actor=by, subject=f"plan:{plan.id}")
+    return head
+
+
+def _columns(head: PlanHead, document: bytes) -> dict[str, Any]:
+    return {"status": head.status.value, "head": msgspec.json.encode(head).decode(), "document": document.decode()}
+
+
+async def step_plan(tx: Transaction, id: str, version: int, to: PlanStatus, *, by: str, reason: str = "") -> PlanHead:
+    """Take a version one step of its life; what comes in force supersedes the version that was. Raises Rejected, or KeyError for none."""
+    held = await get_plan(tx.conn, id, version)
+    if held is None:
+        raise KeyError(id)
+    if held.status is to:
+        found = await get_head(tx.conn, id, version)
+        assert found is not None
+        return found
+    check_step(held.status, to)
+    if to is PlanStatus.IN_FORCE:
+        for other in await list_heads(tx.conn, id=id):
+            if other.status is PlanStatus.IN_FORCE:
+                await _set_status(tx, id, other.version, PlanStatus.SUPERSEDED, by, f"由第 {version} 版替代 / superseded by version {version}")
+    return await _set_status(tx, id, version, to, by, reason)
+
+
+async def _set_status(tx: Transaction, id: str, version: int, to: PlanStatus, by: str, reason: str) -> PlanHead:
+    held = await get_plan(tx.conn, id, version)
+    assert held is not None
+    plan = with_status(held, to)
+    document = msgspec.json.encode(plan)
+    head = _head(plan, document, tx, by, reason)
+    done = await tx.conn.execute(update(plan_version).where(
+        plan_version.c.id == id, plan_version.c.version == version, plan_version.c.status == held.status.value).values(**_columns(head, document)))
+    if done.rowcount != 1:
+        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+    tx.record(PlanStatusChanged(plan=head, before=held.status), actor=by, subject=f"plan:{id}")
+    return head
+
+
+async def get_plan(conn: AsyncConnection, id: str, version: int | None = None) -> Plan | None:
+    """A version of a plan (None: the one in force, else the newest), or None."""
+    query = select(plan_version.c.document).where(plan_version.c.id == id)
+    if version is None:
+        query = query.order_by((plan_version.c.status == "in_force").desc(), plan_version.c.version.desc()).limit(1)
+    else:
+        query = query.where(plan_version.c.version == version)
+    text = (await conn.execute(query)).scalar()
+    return msgspec.json.decode(text, type=Plan) if text is not None else None
+
+
+async def get_head(conn: AsyncConnection, id: str, version: int) -> PlanHead | None:
+    """A version's head, or None."""
+    text = (await conn.execute(select(plan_version.c.head).where(plan_version.c.id == id, plan_version.c.version == version))).scalar()
+    return msgspec.json.decode(text, type=PlanHead) if text is not None else None
+
+
+async def list_heads(conn: AsyncConnection, *, id: str | None = None) -> list[PlanHead]:
+    """Every version, by plan and version."""
+    query = select(plan_version.c.head).order_by(plan_version.c.id, plan_version.c.version)
+    if id is not None:
+        query = query.where(plan_version.c.id == id)
+    return [msgspec.json.decode(text, type=PlanHead) for text in (await conn.execute(query)).scalars()]
+
+
+async def plans_in_force(conn: AsyncConnection, on: date) -> tuple[Plan, ...]:
+    """The plans in force on a day."""
+    rows = (await conn.execute(select(plan_version.c.document).where(plan_version.c.status == "in_force").order_by(plan_version.c.id))).scalars()
+    return tuple(plan for text in rows if in_force(plan := msgspec.json.decode(text, type=Plan), on))
+
+
+async def import_catalogue(store: Store) -> int:
+    """Store the shipped plans where the store holds none; gives how many. Reading them takes about a second, in a thread of its own."""
+    import asyncio
+
+    async with store.read() as conn:
+        if (await conn.execute(select(func.count()).select_from(plan_version))).scalar_one():
+            return 0
+    from plans.load import load_folder
+
+    shipped = await asyncio.to_thread(load_folder)
+    async with store.transaction() as tx:
+        if (await tx.conn.execute(select(func.count()).select_from(plan_version))).scalar_one():
+            return 0
+        for plan in shipped:
+            await save_plan(tx, plan, by="system:catalogue", reason="随产品提供 / shipped with the product")
+    return len(shipped)
+
+
+# ── what is known of an incident ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def _surroundings(drill: bool) -> Surroundings:
+    from plans.hazmat import receptors, tables
+
+    towns = tuple((r["code"], r["name_zh"], float(r["lon"]) if r["lon"] else None, float(r["lat"]) if r["lon"] else None)
+                  for r in tables.rows("towns"))
+    nearby = tuple(Nearby(r.kind.value, r.point.lon, r.point.lat) for r in receptors.known(include_demo=drill) if r.point is not None)
+    return Surroundings(towns, nearby)
+
+
+@cache
+def _substance(un: str) -> SubstanceFacts | None:
+    from plans.hazmat import lookup
+
+    found = lookup.substances().get(un)
+    return SubstanceFacts(found.class_, found.guide, found.inhalation) if found is not None else None
+
+
+def facts_from(view: IncidentView, zone: ZoneInfo, stated: Mapping[str, Any]) -> IncidentFacts:
+    """The facts of an incident with what the packaged tables add. Invented receptors count in drills alone."""
+    substances = {un: found for load in view.hazmat if (un := load.un) and (found := _substance(un)) is not None}
+    return facts_of(view, zone=zone, around=_surroundings(view.drill), substances=substances, stated=stated)
+
+
+async def stated_facts(conn: AsyncConnection, incident_id: str) -> dict[str, Any]:
+    """What people answered about an incident, by field."""
+    rows = await conn.execute(select(stated_fact.c.field, stated_fact.c.value).where(stated_fact.c.incident_id == incident_id))
+    return {row.field: msgspec.json.decode(row.value) for row in rows}
+
+
+async def state_fact(tx: Transaction, incident: IncidentView, field: str, value: Any, *, by: str) -> bool:
+    """Keep an answer to a question (None takes it back); False where it was known already. Raises Rejected `unknown_fact`, `bad_fact`."""
+    value = check_fact(field, value)
+    held = await stated_facts(tx.conn, incident.id)
+    if held.get(field) == value:
+        return False
+    await tx.conn.execute(delete(stated_fact).where(stated_fact.c.incident_id == incident.id, stated_fact.c.field == field))
+    if value is not None:
+        await tx.conn.execute(insert(stated_fact).values(
+            incident_id=incident.id, field=field, value=msgspec.json.encode(value).decode(), stated_by=by, stated_at=tx.at))
+    tx.record(FactStated(field=field, value=value), actor=by, subject=f"incident:{incident.id}", incident_id=incident.id, drill=incident.drill)
+    return True
+
+
+# ── what matched ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def get_match(conn: AsyncConnection, incident_id: str) -> tuple[MatchView, IncidentFacts] | None:
+    """The last matching of an incident and the facts it rests on, or None."""
+    row = (await conn.execute(select(plan_match.c.view, plan_match.c.facts).where(plan_match.c.incident_id == incident_id))).first()
+    if row is None:
+        return None
+    return msgspec.json.decode(row.view, type=MatchView), msgspec.json.decode(row.facts, type=IncidentFacts)
+
+
+def facts_text(facts: IncidentFacts) -> tuple[str, str]:
+    """The facts as JSON and its SHA-256, by which a matching knows that nothing changed."""
+    text = msgspec.json.encode(facts)
+    return text.decode(), hashlib.sha256(text).hexdigest()
+
+
+async def known_hashes(conn: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, str]:
+    """The hash of the facts last matched, by incident."""
+    rows = await conn.execute(select(plan_match.c.incident_id, plan_match.c.facts_sha256).where(plan_match.c.incident_id.in_(incident_ids)))
+    return {row.incident_id: row.facts_sha256 for row in rows}
+
+
+async def put_match(tx: Transaction, view: MatchView, facts: tuple[str, str], *, fresh: bool, department_id: str | None, drill: bool) -> None:
+    """Store a matching and record it."""
+    encoded = msgspec.json.encode(view)
+    text, sha256 = facts
+    row = {"incident_id": view.incident_id, "facts_sha256": sha256, "facts": text, "view": encoded.decode()}
+    if fresh:
+        await insert_many(tx, plan_match, [row], or_leave="incident_id")
+    else:
+        await tx.conn.execute(update(plan_match).where(plan_match.c.incident_id == view.incident_id).values(**row))
+    tx.record(PlansMatched(match=view), actor="system:matching", subject=f"incident:{view.incident_id}", incident_id=view.incident_id,
+              department_id=department_id, drill=drill)

@@ -1,0 +1,265 @@
+"""Resources and requests in the store: the register, what suits, and each step of a request with the duty to answer it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.data import packaged
+from hub.domain.duty_rules import DutyRules
+from hub.domain.incident import IncidentView
+from hub.domain.obligation import Evidence, Owed
+from hub.domain.resource import (
+    OUT,
+    Request,
+    RequestMoved,
+    RequestState,
+    Resource,
+    ResourceSaved,
+    Step,
+    shortcomings,
+    suitable,
+    take_step,
+)
+from hub.errors import Rejected, Unavailable
+from hub.ids import new_id
+from hub.store import obligations as ledger
+from hub.store.schema_plan import resource as table
+from hub.store.schema_plan import resource_request
+from hub.store.writer import Store, Transaction
+from plans.model import Text
+
+ACTOR: Final = "system:resources"
+DESK: Final = "district-office"
+CHECK_EVERY_S: Final = 3600.0
+
+# ── the register ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def get_resource(conn: AsyncConnection, id: str) -> Resource | None:
+    """One resource, or None."""
+    text = (await conn.execute(select(table.c.view).where(table.c.id == id))).scalar()
+    return msgspec.json.decode(text, type=Resource) if text is not None else None
+
+
+async def list_resources(conn: AsyncConnection, *, capability: str | None = None, kind: str | None = None, department_id: str | None = None,
+                         limit: int = 5_000) -> list[Resource]:
+    """Resources by id."""
+    query = select(table.c.view).order_by(table.c.id).limit(limit)
+    for column, value in ((table.c.capability, capability), (table.c.kind, kind), (table.c.department_id, department_id)):
+        if value is not None:
+            query = query.where(column == value)
+    return [msgspec.json.decode(text, type=Resource) for text in (await conn.execute(query)).scalars()]
+
+
+async def save_resource(tx: Transaction, wanted: Resource, *, by: str) -> Resource:
+    """Make or alter a resource; what is out stays out. Saving what is there already changes nothing."""
+    held = await get_resource(tx.conn, wanted.id)
+    if held is not None and msgspec.structs.replace(wanted, version=held.version, out=held.out) == held:
+        return held
+    if held is not None and wanted.version not in (0, held.version):
+        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+    saved = msgspec.structs.replace(wanted, version=held.version + 1 if held else 1, out=held.out if held else 0.0)
+    await _put(tx, saved, fresh=held is None)
+    tx.record(ResourceSaved(resource=saved), actor=by, subject=f"resource:{saved.id}", department_id=saved.department_id)
+    return saved
+
+
+async def _put(tx: Transaction, r: Resource, *, fresh: bool) -> None:
+    values = {"kind": r.kind.value, "department_id": r.department_id, "capability": r.capability, "quantity": r.quantity, "version": r.version,
+              "expires_on": r.expires_on.isoformat() if r.expires_on else None, "active": r.active, "view": msgspec.json.encode(r).decode()}
+    if fresh:
+        await tx.conn.execute(insert(table).values(id=r.id, **values))
+    else:
+        await tx.conn.execute(update(table).where(table.c.id == r.id).values(**values))
+
+
+async def load_demo(tx: Transaction) -> int:
+    """Store the demo district's resources (invented, and marked so); gives how many."""
+    rows = msgspec.convert(packaged("resources_demo")["resources"], tuple[Resource, ...])
+    for row in rows:
+        await save_resource(tx, msgspec.structs.replace(row, demo=True), by="system:demo")
+    return len(rows)
+
+
+# ── requests ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def get_request(conn: AsyncConnection, id: str) -> Request | None:
+    """One request, or None."""
+    text = (await conn.execute(select(resource_request.c.view).where(resource_request.c.id == id))).scalar()
+    return msgspec.json.decode(text, type=Request) if text is not None else None
+
+
+async def requests_of(conn: AsyncConnection, incident_id: str) -> list[Request]:
+    """The requests of an incident, in the order in which they were made."""
+    rows = await conn.execute(select(resource_request.c.view).where(resource_request.c.incident_id == incident_id).order_by(resource_request.c.id))
+    return [msgspec.json.decode(text, type=Request) for text in rows.scalars()]
+
+
+async def _by_key(conn: AsyncConnection, key: str) -> Request | None:
+    text = (await conn.execute(select(resource_request.c.view).where(resource_request.c.key == key))).scalar()
+    return msgspec.json.decode(text, type=Request) if text is not None else None
+
+
+async def suggest(conn: AsyncConnection, incident: IncidentView, *, capability: str, quantity: float, unit: str, now: datetime) -> tuple[Any, ...]:
+    """The nearest resources that suit, with the reason. Demo resources count in drills alone."""
+    rows = [r for r in await list_resources(conn, capability=capability) if incident.drill or not r.demo]
+    return suitable(rows, capability=capability, quantity=quantity, unit=unit, lon=incident.place.lon, lat=incident.place.lat, today=now.date())
+
+
+async def ask_for(
+    tx: Transaction, rules: DutyRules, incident: IncidentView, *, capability: str, quantity: float, unit: str, text: Text, due_at: datetime,
+    asked_by: str, by: str, activation_id: str | None, key: str,
+) -> Request:
+    """Ask for a resource, once for each key: the owner of the best suggestion owes the answer, the command centre where nothing suits.
+
+    A request that was cancelled is asked again; one for more than before takes the new quantity as long as nothing was offered.
+    """
+    held = await _by_key(tx.conn, key)
+    if held is not None and (held.state is not RequestState.CANCELLED and (held.quantity >= quantity or held.state is not RequestState.REQUESTED)):
+        return held
+    suggestions = await suggest(tx.conn, incident, capability=capability, quantity=quantity, unit=unit, now=tx.now)
+    owner = suggestions[0].department_id if suggestions else DESK
+    step = Step(state=RequestState.REQUESTED, at=tx.at, by=by)
+    if held is None:
+        request = Request(id=new_id(), key=key, incident_id=incident.id, activation_id=activation_id, capability=capability, quantity=quantity,
+                          unit=unit, text=text, asked_by=asked_by, department_id=owner, due_at=due_at, state=RequestState.REQUESTED,
+                          suggestions=suggestions, steps=(step,), drill=incident.drill)
+        await tx.conn.execute(insert(resource_request).values(id=request.id, incident_id=incident.id, activation_id=activation_id, key=key,
+                                                              **_columns(request)))
+        _record(tx, request, by)
+    else:
+        request = msgspec.structs.replace(held, state=RequestState.REQUESTED, quantity=quantity, suggestions=suggestions, department_id=owner,
+                                          resource_id=None, offered=None, steps=(*held.steps, step), version=held.version + 1)
+        await _store(tx, held, request, by)
+    turn = len(request.steps)
+    await ledger.make(tx, rules, [Owed(
+        key=f"resource:{key}:{turn}", kind="resource_request", department_id=owner, post_id=f"{owner}.duty", subject=f"resource_request:{request.id}",
+        title_zh=f"答复资源请求：{text.zh}（{quantity:g} {unit}）", title_en=f"answer a request: {text.en} ({quantity:g} {unit})", due_at=due_at,
+        incident_id=incident.id, drill=incident.drill)], actor=ACTOR)
+    return request
+
+
+def _columns(r: Request) -> dict[str, Any]:
+    return {"state": r.state.value, "department_id": r.department_id, "version": r.version, "view": msgspec.json.encode(r).decode()}
+
+
+def _record(tx: Transaction, r: Request, by: str) -> None:
+    tx.record(RequestMoved(request=r), actor=by, subject=f"resource_request:{r.id}", incident_id=r.incident_id, department_id=r.department_id,
+              drill=r.drill)
+
+
+async def _store(tx: Transaction, before: Request, after: Request, by: str) -> Request:
+    done = await tx.conn.execute(update(resource_request).where(
+        resource_request.c.id == before.id, resource_request.c.version == before.version).values(**_columns(after)))
+    if done.rowcount != 1:
+        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+    _record(tx, after, by)
+    return after
+
+
+async def move_request(
+    tx: Transaction, rules: DutyRules, id: str, to: RequestState, *, by: str, note: str = "", resource_id: str | None = None, quantity: float | None = None,
+) -> Request:
+    """Take a request one step on; an offer names a resource and how much. Raises Rejected, or KeyError for no such request."""
+    held = await get_request(tx.conn, id)
+    if held is None:
+        raise KeyError(id)
+    after = take_step(held, to, by=by, at=tx.at, note=note)
+    if after is held:
+        return held
+    if to is RequestState.OFFERED:
+        after = await _offer(tx, held, after, resource_id, quantity)
+    if held.state in OUT and to not in OUT and held.resource_id is not None:
+        await _out(tx, held.resource_id, -(held.offered or 0.0))
+    after = await _store(tx, held, after, by)
+    subject = f"resource_request:{id}"
+    if to in (RequestState.OFFERED, RequestState.DISPATCHED):
+        await ledger.meet_where_owed(tx, rules, by=by, subject=subject,
+                                     evidence=Evidence(ref=subject, zh="已答复资源请求", en="the request was answered", at=tx.now))
+    elif to is RequestState.CANCELLED:
+        await ledger.excuse_where_owed(tx, rules, by=ACTOR, reason="请求已取消 / the request was cancelled", subject=subject)
+    return after
+
+
+async def _offer(tx: Transaction, held: Request, after: Request, resource_id: str | None, quantity: float | None) -> Request:
+    found = await get_resource(tx.conn, resource_id) if resource_id else None
+    if found is None or found.capability != held.capability:
+        raise Rejected("unknown_resource", "请选择具备该能力的资源", "name a resource with the capability asked for", field="resource_id")
+    amount = held.quantity if quantity is None else quantity
+    if amount <= 0 or amount > found.free:
+        raise Rejected("not_enough", f"可用数量为 {found.free:g} {found.unit}", f"{found.free:g} {found.unit} are free", field="quantity")
+    await _out(tx, found.id, amount)
+    return msgspec.structs.replace(after, resource_id=found.id, offered=amount, department_id=found.department_id)
+
+
+async def _out(tx: Transaction, resource_id: str, by: float) -> None:
+    held = await get_resource(tx.conn, resource_id)
+    if held is None:
+        return
+    saved = msgspec.structs.replace(held, out=max(0.0, held.out + by), version=held.version + 1)
+    await _put(tx, saved, fresh=False)
+    tx.record(ResourceSaved(resource=saved), actor=ACTOR, subject=f"resource:{saved.id}", department_id=saved.department_id)
+
+
+async def withdraw(tx: Transaction, rules: DutyRules, key: str, *, by: str, reason: str) -> None:
+    """Cancel a request that nothing has been sent for yet."""
+    held = await _by_key(tx.conn, key)
+    if held is not None and held.state in (RequestState.REQUESTED, RequestState.OFFERED):
+        await move_request(tx, rules, held.id, RequestState.CANCELLED, by=by, note=reason)
+
+
+async def withdraw_all(tx: Transaction, rules: DutyRules, activation_id: str, *, by: str) -> None:
+    """Cancel what an ended response still asked for; what is under way comes back by its own steps."""
+    rows = await tx.conn.execute(select(resource_request.c.key).where(resource_request.c.activation_id == activation_id))
+    for key in rows.scalars().all():
+        await withdraw(tx, rules, key, by=by, reason="响应已终止 / the response has ended")
+
+
+# ── stock ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def check_stock(store: Store, rules: DutyRules, *, ahead: timedelta = timedelta(days=30), within: timedelta = timedelta(days=3)) -> int:
+    """Owe, once for each cause, that low or expiring stock is seen to; gives how many causes there are. 30 and 3 days are our own choice."""
+    async with store.read() as conn:
+        rows = await list_resources(conn)
+    today = store.clock.now().astimezone(ZoneInfo(rules.calendar.zone)).date()
+    wanted = [Owed(key=f"stock:{r.id}:{code}:{r.version if code == 'low' else ''}", kind="resource_stock", department_id=r.department_id,
+                   post_id=f"{r.department_id}.duty", subject=f"resource:{r.id}", title_zh=zh, title_en=en,
+                   due_at=store.clock.now() + within, drill=r.demo)
+              for r in rows for code, zh, en in shortcomings(r, today, ahead=ahead)]
+    if wanted:
+        async with store.transaction() as tx:
+            await ledger.make(tx, rules, wanted, actor=ACTOR)
+    return len(wanted)
+
+
+async def watch_stock(store: Store, rules: DutyRules, *, demo: bool = False) -> None:
+    """Look over the stock for ever, once an hour; waits out a store that is away. `demo`: the demo district's register is stored first."""
+    while True:
+        try:
+            if demo:
+                async with store.transaction() as tx:
+                    await load_demo(tx)
+                demo = False
+            await check_stock(store, rules)
+        except Unavailable:
+            pass
+        await asyncio.sleep(CHECK_EVERY_S)
+
+
+async def import_resources(tx: Transaction, rows: Sequence[Resource], *, by: str) -> int:
+    """Store the resources of a table; gives how many were new or altered."""
+    altered = 0
+    for row in rows:
+        held = await get_resource(tx.conn, row.id)
+        altered += await save_resource(tx, row, by=by) != held
+    return altered

@@ -1,0 +1,174 @@
+"""Zones in the store: what is due to be drawn, what was drawn, and the evacuation list as it is ticked off."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.domain.incident import IncidentView
+from hub.domain.zone import EvacuationTicked, Tick, Typed, ZonesDrawn, ZonesView, has_turned, moved, nearest_wind
+from hub.errors import Rejected
+from hub.store.agents import list_agents
+from hub.store.schema_plan import evacuation_tick
+from hub.store.schema_plan import zone_set as table
+from hub.store.writer import Store, Transaction
+from plans.hazmat.model import HazmatCard, HazmatFacts, Point, Wind, Words
+
+
+class Kept(NamedTuple):
+    """What the store holds of an incident's zones: what was typed in, the drawing (None: not yet), its version."""
+
+    typed: Typed
+    view: ZonesView | None
+    version: int
+    follows_wind: bool
+
+
+async def get_zones(conn: AsyncConnection, incident_id: str) -> Kept | None:
+    """What is kept for an incident, or None."""
+    row = (await conn.execute(select(table).where(table.c.incident_id == incident_id))).first()
+    return _kept(row) if row else None
+
+
+def _kept(row: Any) -> Kept:
+    return Kept(msgspec.json.decode(row.typed, type=Typed) if row.typed else Typed(),
+                msgspec.json.decode(row.view, type=ZonesView) if row.view else None, row.version, bool(row.follows_wind))
+
+
+async def mark_due(tx: Transaction, incident_id: str) -> None:
+    """Note that an incident's zones are to be drawn (again)."""
+    done = await tx.conn.execute(update(table).where(table.c.incident_id == incident_id).values(due=True, live=True))
+    if not done.rowcount:
+        await tx.conn.execute(insert(table).values(incident_id=incident_id, live=True, follows_wind=True, due=True, typed=None, version=0, view=None))
+
+
+async def mark_wind(tx: Transaction) -> None:
+    """Note that a wind was measured: zones that follow the wind are to be looked at."""
+    await tx.conn.execute(update(table).where(table.c.live, table.c.follows_wind).values(due=True))
+
+
+async def rest(tx: Transaction, incident_id: str) -> None:
+    """The incident is over: its zones stay as they are."""
+    await tx.conn.execute(update(table).where(table.c.incident_id == incident_id).values(live=False, due=False))
+
+
+async def due(conn: AsyncConnection, *, limit: int = 20) -> list[str]:
+    """Incidents whose zones are to be drawn."""
+    return list((await conn.execute(select(table.c.incident_id).where(table.c.due).limit(limit))).scalars())
+
+
+async def measured_wind(conn: AsyncConnection, incident: IncidentView, now: datetime) -> tuple[str, Wind] | None:
+    """The wind that an agent nearest to the incident measures, and whose it is."""
+    from plans.hazmat import wind as winds
+
+    lon, lat = incident.place.lon, incident.place.lat
+    if lon is None or lat is None:
+        return None
+    found = nearest_wind([(a.id, a.wind) for a in await list_agents(conn) if a.wind is not None], lon, lat, now)
+    if found is None:
+        return None
+    agent, wind = found
+    return f"agent:{agent}", winds.measured(wind.from_deg, wind.speed_mps, wind.at, origin=wind.station or agent)
+
+
+def hazmat_facts(incident: IncidentView, typed: Typed, wind: Wind | None) -> HazmatFacts:
+    """What the hazmat support asks about an incident: its first load that is named, else a load nobody knows."""
+    from plans.hazmat import lookup
+
+    load = next((h for h in incident.hazmat if h.un or h.hin), None) or next(iter(incident.hazmat), None)
+    point = Point(incident.place.lon, incident.place.lat) if incident.place.lon is not None and incident.place.lat is not None else None
+    if load is None:
+        return HazmatFacts(point=point, wind=wind, in_water=typed.in_water)
+    return HazmatFacts(un=load.un if load.un in lookup.substances() else None, leak=load.leak, fire=load.fire, quantity_kg=load.quantity_kg,
+                       container=lookup.container(load.container), in_water=typed.in_water, point=point, wind=wind)
+
+
+def _card(facts: HazmatFacts, at: datetime, drill: bool) -> HazmatCard:
+    from plans.hazmat import receptors
+    from plans.hazmat.card import card
+
+    return card(facts, at=at, known=receptors.known(include_demo=drill))
+
+
+async def draw(store: Store, incident: IncidentView, *, by: str = "system:zones", typed: Typed | None = None, why: Words | None = None) -> ZonesView | None:
+    """Draw an incident's zones by what is known now; gives the drawing that stands. A wind that hardly turned is not drawn again.
+
+    The geometry takes a tenth of a second and runs in a thread, outside of any transaction. `typed` replaces what was typed in before;
+    raises Rejected for a wind that is none.
+    """
+    from plans.hazmat import wind as winds
+
+    now = store.clock.now()
+    async with store.read() as conn:
+        kept = await get_zones(conn, incident.id)
+        said = typed or (kept.typed if kept else Typed())
+        measured = await measured_wind(conn, incident, now)
+    wind, source = (winds.parse(said.wind, said.at), "typed") if said.wind else (measured[1], measured[0]) if measured else (None, None)
+    facts = hazmat_facts(incident, said, wind)
+    before = kept.view if kept else None
+    card = await asyncio.to_thread(_card, facts, now, incident.drill)
+    if before is not None and typed is None and not has_turned(before.wind, wind) and before.distances == card.distances and _same_place(before, card):
+        async with store.transaction() as tx:
+            await tx.conn.execute(update(table).where(table.c.incident_id == incident.id, table.c.version == before.version).values(due=False))
+        return before
+    entered, left = moved(before.affected if before else (), card.affected)
+    view = ZonesView(
+        incident_id=incident.id, drawn_at="", why=why or _why(before, wind, source), title=card.title, un=facts.un, distances=card.distances,
+        zones=card.zones, wind=wind, wind_source=source, follows_wind=said.wind is None, affected=card.affected,
+        junctions_to_close=card.junctions_to_close, evacuation=card.evacuation, towns_to_ask=card.towns_to_ask, staging=card.staging,
+        warnings=card.warnings, limits=card.limits, entered=entered if before else (), left=left, version=(kept.version if kept else 0) + 1,
+        drill=incident.drill)
+    async with store.transaction() as tx:
+        return await _put(tx, incident, view, said, kept, by)
+
+
+def _same_place(before: ZonesView, card: HazmatCard) -> bool:
+    return bool(before.zones) == bool(card.zones) and (not card.zones or before.zones[0].centre == card.zones[0].centre)
+
+
+def _why(before: ZonesView | None, wind: Wind | None, source: str | None) -> Words:
+    if before is None:
+        return Words("首次绘制。", "Drawn for the first time.")
+    if has_turned(before.wind, wind):
+        return Words("风向变化，重新绘制。", "The wind turned: drawn again.")
+    return Words("情况变化，重新绘制。", "The facts changed: drawn again.")
+
+
+async def _put(tx: Transaction, incident: IncidentView, view: ZonesView, typed: Typed, kept: Kept | None, by: str) -> ZonesView:
+    view = msgspec.structs.replace(view, drawn_at=tx.at)
+    values = {"live": True, "follows_wind": typed.wind is None, "due": False, "typed": msgspec.json.encode(typed).decode(),
+              "version": view.version, "view": msgspec.json.encode(view).decode()}
+    if kept is None:
+        await tx.conn.execute(insert(table).values(incident_id=incident.id, **values))
+    else:
+        done = await tx.conn.execute(update(table).where(table.c.incident_id == incident.id, table.c.version == kept.version).values(**values))
+        if done.rowcount != 1:
+            raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+    tx.record(ZonesDrawn(zones=view), actor=by, subject=f"incident:{incident.id}", incident_id=incident.id, department_id=incident.department_id,
+              drill=incident.drill)
+    return view
+
+
+async def tick(tx: Transaction, incident: IncidentView, receptor_id: str, *, done: bool, note: str, by: str) -> Tick:
+    """Tick a line of the evacuation list off (or on again). Raises Rejected for a receptor that is not on the list."""
+    kept = await get_zones(tx.conn, incident.id)
+    if kept is None or kept.view is None or receptor_id not in {e.receptor_id for e in kept.view.evacuation}:
+        raise Rejected("unknown_receptor", "疏散清单中没有此项", "the evacuation list has no such line", field="receptor_id")
+    row = Tick(receptor_id=receptor_id, done=done, note=note, by=by, at=tx.at)
+    where = (evacuation_tick.c.incident_id == incident.id, evacuation_tick.c.receptor_id == receptor_id)
+    await tx.conn.execute(delete(evacuation_tick).where(*where))
+    await tx.conn.execute(insert(evacuation_tick).values(incident_id=incident.id, receptor_id=receptor_id, done=done, note=note, ticked_by=by,
+                                                         ticked_at=tx.at))
+    tx.record(EvacuationTicked(tick=row), actor=by, subject=f"incident:{incident.id}", incident_id=incident.id, drill=incident.drill)
+    return row
+
+
+async def ticks_of(conn: AsyncConnection, incident_id: str) -> list[Tick]:
+    """The lines that somebody ticked."""
+    rows = await conn.execute(select(evacuation_tick).where(evacuation_tick.c.incident_id == incident_id).order_by(evacuation_tick.c.receptor_id))
+    return [Tick(receptor_id=r.receptor_id, done=bool(r.done), note=r.note, by=r.ticked_by, at=r.ticked_at) for r in rows]

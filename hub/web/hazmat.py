@@ -1,0 +1,190 @@
+"""Hazmat support over HTTP: search, the card, the bundle for phones without signal, an incident's zones and evacuation list."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from functools import cache
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from hub.domain.access import HUB, Action
+from hub.domain.zone import Tick, Typed, ZonesView, wants_zones
+from hub.errors import Rejected
+from hub.store.zones import draw, get_zones, ticks_of
+from hub.store.zones import tick as tick_off
+from hub.web.incidents import find
+from hub.web.route import Ask, Route
+from plans.hazmat.model import Container, HazmatCard, HazmatFacts, MatchKind, Placard, Point, Substance
+
+
+class SearchQuery(Struct, frozen=True, kw_only=True):
+    """What was read or heard: a number, an orange plate (268/1005), a name, an alias, a CAS number."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=200)]
+    limit: Annotated[int, Meta(ge=1, le=50)] = 10
+
+
+class FoundSubstance(Struct, frozen=True, kw_only=True):
+    """One substance found, by what, and how well it fits."""
+
+    substance: Substance
+    why: MatchKind
+    matched: str
+    score: int
+
+
+class SearchResult(Struct, frozen=True, kw_only=True):
+    """Substances, best first; none means unknown: guide 111."""
+
+    items: list[FoundSubstance]
+
+
+class PlacardQuery(Struct, frozen=True, kw_only=True):
+    """The class on the diamond and its colour, as far as seen."""
+
+    hazard_class: Annotated[str, Meta(max_length=10)] | None = None
+    colour: Annotated[str, Meta(max_length=40)] | None = None
+
+
+class Placards(Struct, frozen=True, kw_only=True):
+    """The diamonds that fit."""
+
+    items: list[Placard]
+
+
+class CardQuery(Struct, frozen=True, kw_only=True):
+    """What is known of one load; without a point there are distances and no zones."""
+
+    un: Annotated[str, Meta(max_length=10)] | None = None
+    hin: Annotated[str, Meta(max_length=6)] | None = None
+    placard_class: Annotated[str, Meta(max_length=10)] | None = None
+    leak: bool | None = None
+    fire: bool | None = None
+    container: Container = Container.UNKNOWN
+    quantity_kg: Annotated[float, Meta(ge=0, le=1e9)] | None = None
+    in_water: bool | None = None
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    wind: Annotated[str, Meta(max_length=60)] | None = None
+
+
+class IncidentZones(Struct, frozen=True, kw_only=True):
+    """The zones of an incident (null: none are drawn), and the lines of the evacuation list that were ticked."""
+
+    zones: ZonesView | None
+    ticks: list[Tick]
+    seq: int
+
+
+class DrawBody(Struct, frozen=True, kw_only=True):
+    """What the scene says: the wind in words or degrees (null: follow the measured wind), and whether the load runs into water."""
+
+    wind: Annotated[str, Meta(max_length=60)] | None = None
+    in_water: bool | None = None
+
+
+class TickBody(Struct, frozen=True, kw_only=True):
+    """Is the place empty of people, with a remark."""
+
+    done: bool = True
+    note: Annotated[str, Meta(max_length=500)] = ""
+
+
+async def search(ask: Ask) -> SearchResult:
+    """Find a substance."""
+    from plans.hazmat import lookup
+
+    ask.require(Action.HAZMAT_READ, HUB)
+    found = await asyncio.to_thread(lookup.search, ask.query.q, ask.query.limit)
+    return SearchResult(items=[FoundSubstance(substance=m.substance, why=m.why, matched=m.matched, score=m.score) for m in found])
+
+
+async def placards(ask: Ask) -> Placards:
+    """Diamonds by class and colour, for a load nobody can name."""
+    from plans.hazmat import lookup
+
+    ask.require(Action.HAZMAT_READ, HUB)
+    return Placards(items=list(lookup.by_placard(ask.query.hazard_class, ask.query.colour)))
+
+
+async def card(ask: Ask) -> HazmatCard:
+    """The responder's page for what is known of a load."""
+    from plans.hazmat import receptors
+    from plans.hazmat import wind as winds
+    from plans.hazmat.card import card as make
+
+    ask.require(Action.HAZMAT_READ, HUB)
+    q: CardQuery = ask.query
+    facts = HazmatFacts(
+        un=q.un, hin=q.hin, placard_class=q.placard_class, leak=q.leak, fire=q.fire, container=q.container, quantity_kg=q.quantity_kg,
+        in_water=q.in_water, point=Point(q.lon, q.lat) if q.lon is not None and q.lat is not None else None,
+        wind=winds.parse(q.wind, ask.now) if q.wind else None)
+    known = receptors.known(include_demo=ask.hub.settings.demo)
+    return await asyncio.to_thread(lambda: make(facts, at=ask.now, known=known))
+
+
+@cache
+def _bundle() -> tuple[bytes, str]:
+    from plans.hazmat import offline
+
+    packed = offline.packed()
+    return packed, f'"{hashlib.sha256(packed).hexdigest()[:32]}"'
+
+
+async def bundle(ask: Ask) -> web.Response:
+    """The whole of hazmat support in one file for a phone; 304 where the phone has it."""
+    ask.require(Action.HAZMAT_READ, HUB)
+    packed, tag = await asyncio.to_thread(_bundle)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    if ask.request.headers.get("If-None-Match") == tag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=packed, content_type="application/json", charset="utf-8", headers=headers | {"Content-Encoding": "gzip"})
+
+
+async def of_incident(ask: Ask) -> IncidentZones:
+    """The zones of an incident and its evacuation list."""
+    seq = await ask.store.head()
+    found = await find(ask, Action.INCIDENT_READ)
+    return await _whole(ask, found.incident.id, seq)
+
+
+async def _whole(ask: Ask, incident_id: str, seq: int) -> IncidentZones:
+    async with ask.store.read() as conn:
+        kept = await get_zones(conn, incident_id)
+        ticks = await ticks_of(conn, incident_id)
+    return IncidentZones(zones=kept.view if kept else None, ticks=ticks, seq=seq)
+
+
+async def redraw(ask: Ask) -> IncidentZones:
+    """Draw the zones by what the scene says; without a wind they follow the measured one again."""
+    found = await find(ask, Action.ZONE_EDIT)
+    if found.incident.place.lon is None or found.incident.place.lat is None:
+        raise Rejected("no_point", "事件没有坐标，不能绘制", "the incident has no point; nothing can be drawn", field="place")
+    if not wants_zones(found.incident):
+        raise Rejected("no_hazmat", "事件不涉及危险货物", "no dangerous goods are known of", field="hazmat")
+    typed = Typed(wind=ask.body.wind or None, at=ask.now if ask.body.wind else None, in_water=ask.body.in_water, by=ask.who)
+    await draw(ask.store, found.incident, by=ask.who, typed=typed)
+    return await _whole(ask, found.incident.id, await ask.store.head())
+
+
+async def tick(ask: Ask) -> Tick:
+    """Tick a line of the evacuation list."""
+    found = await find(ask, Action.EVACUATION_TICK)
+    async with ask.store.transaction() as tx:
+        return await tick_off(tx, found.incident, ask.path["receptor"], done=ask.body.done, note=ask.body.note, by=ask.who)
+
+
+_H = "/api/v1/hazmat"
+_Z = "/api/v1/incidents/{id}"
+ROUTES = [
+    Route("GET", _H + "/search", search, Action.HAZMAT_READ, query=SearchQuery, returns=SearchResult, zh="查询危化品", en="find a substance"),
+    Route("GET", _H + "/placards", placards, Action.HAZMAT_READ, query=PlacardQuery, returns=Placards, zh="按标志查询", en="find by placard"),
+    Route("GET", _H + "/card", card, Action.HAZMAT_READ, query=CardQuery, returns=HazmatCard, zh="危化品处置卡", en="hazmat card"),
+    Route("GET", _H + "/bundle", bundle, Action.HAZMAT_READ, zh="离线危化品数据", en="hazmat data for phones without signal"),
+    Route("GET", _Z + "/zones", of_incident, Action.INCIDENT_READ, returns=IncidentZones, zh="警戒区", en="zones of an incident"),
+    Route("POST", _Z + "/zones", redraw, Action.ZONE_EDIT, body=DrawBody, returns=IncidentZones, zh="绘制警戒区", en="draw zones"),
+    Route("POST", _Z + "/evacuation/{receptor}", tick, Action.EVACUATION_TICK, body=TickBody, returns=Tick, zh="疏散核销", en="tick an evacuation"),
+]

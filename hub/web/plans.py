@@ -1,0 +1,266 @@
+"""Plans over HTTP: the library and its versions, YAML in and out, what matches an incident and why, and answers to the missing fact."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from hub.domain.access import HUB, Action
+from hub.domain.activation import MatchView, PlanHead
+from hub.domain.incident import IncidentView
+from hub.store.plans import (
+    facts_from,
+    get_head,
+    get_match,
+    get_plan,
+    list_heads,
+    plans_in_force,
+    save_plan,
+    state_fact,
+    stated_facts,
+    step_plan,
+)
+from hub.web.incidents import find
+from hub.web.route import Answer, Ask, NotFound, Route
+from plans.compare import Change, compare
+from plans.facts import IncidentFacts
+from plans.load import MAX_FILE_BYTES, PlanRejected, export_text, load_text
+from plans.match import Library, MatchResult, match, suggest_level
+from plans.match.result import LevelSuggestion
+from plans.model import Plan, PlanKind, PlanStatus
+
+LISTED = 20
+
+
+class PlanList(Struct, frozen=True, kw_only=True):
+    """Every version of every plan; `seq` is the feed's head before reading."""
+
+    items: list[PlanHead]
+    seq: int
+
+
+class PlanWhole(Struct, frozen=True, kw_only=True):
+    """One version with its document, and its plan's other versions."""
+
+    head: PlanHead
+    plan: Plan
+    versions: list[PlanHead]
+
+
+class VersionQuery(Struct, frozen=True, kw_only=True):
+    """Which version; none: the one in force, else the newest."""
+
+    version: Annotated[int, Meta(ge=1)] | None = None
+
+
+class CompareQuery(Struct, frozen=True, kw_only=True):
+    """The two versions to compare."""
+
+    before: Annotated[int, Meta(ge=1)]
+    after: Annotated[int, Meta(ge=1)]
+
+
+class Compared(Struct, frozen=True, kw_only=True):
+    """What differs, field by field."""
+
+    items: list[Change]
+
+
+class StepBody(Struct, frozen=True, kw_only=True):
+    """The status that a version is to take, and why."""
+
+    status: PlanStatus
+    reason: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class FaultView(Struct, frozen=True, kw_only=True):
+    """A fault of a plan's file: line, field, code and a sentence."""
+
+    line: int
+    field: str
+    code: str
+    zh: str
+    en: str
+
+
+class Imported(Struct, frozen=True, kw_only=True):
+    """What became of a file: the version stored, or its faults; nothing is stored where there is one."""
+
+    plan: PlanHead | None
+    faults: list[FaultView]
+
+
+class IncidentPlans(Struct, frozen=True, kw_only=True):
+    """The plans for an incident with every condition explained; `levels` suggests a level for each listed plan by id.
+
+    `matching` is the last stored matching, with what changed since the one before. `stated` are answers that people gave.
+    """
+
+    result: MatchResult
+    matching: MatchView | None
+    levels: dict[str, LevelSuggestion]
+    facts: IncidentFacts
+    stated: dict[str, Any]
+    seq: int
+
+
+class FactBody(Struct, frozen=True, kw_only=True):
+    """An answer to the question asked: the fact's field and its value (null takes an answer back)."""
+
+    field: Annotated[str, Meta(min_length=1, max_length=64)]
+    value: str | float | bool | None
+
+
+class Stated(Struct, frozen=True, kw_only=True):
+    """Whether the answer was new."""
+
+    changed: bool
+
+
+async def listing(ask: Ask) -> PlanList:
+    """The library."""
+    ask.require(Action.PLAN_READ, HUB)
+    seq = await ask.store.head()
+    async with ask.store.read() as conn:
+        return PlanList(items=await list_heads(conn), seq=seq)
+
+
+async def one(ask: Ask) -> PlanWhole:
+    """One version of a plan."""
+    ask.require(Action.PLAN_READ, HUB)
+    async with ask.store.read() as conn:
+        plan = await get_plan(conn, ask.path["plan"], ask.query.version)
+        if plan is None:
+            raise NotFound
+        head = await get_head(conn, plan.id, plan.version)
+        versions = await list_heads(conn, id=plan.id)
+    assert head is not None
+    return PlanWhole(head=head, plan=plan, versions=versions)
+
+
+async def export(ask: Ask) -> web.Response:
+    """One version as YAML, as the import takes it."""
+    ask.require(Action.PLAN_READ, HUB)
+    async with ask.store.read() as conn:
+        plan = await get_plan(conn, ask.path["plan"], ask.query.version)
+    if plan is None:
+        raise NotFound
+    return web.Response(text=export_text(plan), content_type="application/yaml", charset="utf-8",
+                        headers={"Content-Disposition": f'attachment; filename="{plan.id}-{plan.version}.yaml"'})
+
+
+async def compared(ask: Ask) -> Compared:
+    """What differs between two versions of a plan."""
+    ask.require(Action.PLAN_READ, HUB)
+    async with ask.store.read() as conn:
+        before = await get_plan(conn, ask.path["plan"], ask.query.before)
+        after = await get_plan(conn, ask.path["plan"], ask.query.after)
+    if before is None or after is None:
+        raise NotFound
+    return Compared(items=list(compare(before, after)))
+
+
+async def import_yaml(ask: Ask) -> Answer:
+    """Store a plan's file as a draft. Every fault is named with its line; nothing is half applied."""
+    ask.require(Action.PLAN_EDIT, HUB)
+    try:
+        plan = await asyncio.to_thread(load_text, ask.body.decode("utf-8", "replace"), file="import")
+    except PlanRejected as refused:
+        faults = [FaultView(line=f.line, field=f.field, code=f.code, zh=f.zh, en=f.en) for f in refused.faults]
+        return Answer(Imported(plan=None, faults=faults), status=422)
+    draft = msgspec.structs.replace(plan, status=PlanStatus.DRAFT)
+    async with ask.store.transaction() as tx:
+        held = await get_plan(tx.conn, draft.id, draft.version)
+        if held is not None and msgspec.structs.replace(held, status=PlanStatus.DRAFT) == draft:
+            head = await get_head(tx.conn, draft.id, draft.version)
+        else:
+            head = await save_plan(tx, draft, by=ask.who)
+    return Answer(Imported(plan=head, faults=[]), status=201)
+
+
+async def step(ask: Ask) -> PlanHead:
+    """Take a version a step on: reviewed by who edits plans, in force and superseded by who approves them."""
+    approving = ask.body.status in (PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)
+    ask.require(Action.PLAN_APPROVE if approving else Action.PLAN_EDIT, HUB)
+    try:
+        async with ask.store.transaction() as tx:
+            return await step_plan(tx, ask.path["plan"], int(ask.path["version"]), ask.body.status, by=ask.who, reason=ask.body.reason)
+    except KeyError:
+        raise NotFound from None
+
+
+class Shelf:
+    """The library in force, compiled again where a plan changed: matching on the screen and in the reactor agree."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._library: Library | None = None
+
+    async def library(self, ask: Ask) -> Library:
+        """The compiled plans in force today."""
+        today = ask.now.astimezone(zone_of(ask)).date()
+        async with ask.store.read() as conn:
+            key = (today, tuple((h.id, h.version, h.sha256) for h in await list_heads(conn) if h.status is PlanStatus.IN_FORCE))
+            if self._library is None or key != self._key:
+                self._library, self._key = Library(await plans_in_force(conn, today)), key
+        return self._library
+
+
+def zone_of(ask: Ask) -> ZoneInfo:
+    """The district's civil time."""
+    return ZoneInfo(ask.hub.settings.local_zone)
+
+
+def shelf(ask: Ask) -> Shelf:
+    """The hub's shelf."""
+    found: Shelf = ask.hub.extra.setdefault("plans", Shelf())
+    return found
+
+
+async def facts_now(ask: Ask, incident: IncidentView) -> tuple[IncidentFacts, dict[str, Any]]:
+    """The facts of an incident as they stand, and the answers among them."""
+    async with ask.store.read() as conn:
+        stated = await stated_facts(conn, incident.id)
+    return facts_from(incident, zone_of(ask), stated), stated
+
+
+async def of_incident(ask: Ask) -> IncidentPlans:
+    """The plans for an incident, ranked, each with every condition's state and value, and the fact worth asking for."""
+    seq = await ask.store.head()
+    found = await find(ask, Action.PLAN_MATCH)
+    library = await shelf(ask).library(ask)
+    facts, stated = await facts_now(ask, found.incident)
+    async with ask.store.read() as conn:
+        held = await get_match(conn, found.incident.id)
+    result = match(library, facts, limit=LISTED)
+    plans = [library.by_id[m.plan_id].plan for m in result.matches]
+    levels = {p.id: suggest_level(p, facts) for p in plans if p.levels and p.kind is not PlanKind.ONSITE_CARD}
+    return IncidentPlans(result=result, matching=held[0] if held else None, levels=levels, facts=facts, stated=stated, seq=seq)
+
+
+async def answer_fact(ask: Ask) -> Stated:
+    """Answer the question asked; the incident is matched again."""
+    found = await find(ask, Action.INCIDENT_NOTE)
+    async with ask.store.transaction() as tx:
+        return Stated(changed=await state_fact(tx, found.incident, ask.body.field, ask.body.value, by=ask.who))
+
+
+_PLAN = "/api/v1/plans/{plan}"
+_INCIDENT = "/api/v1/incidents/{id}"
+ROUTES = [
+    Route("GET", "/api/v1/plans", listing, Action.PLAN_READ, returns=PlanList, zh="预案库", en="the library of plans"),
+    Route("POST", "/api/v1/plans", import_yaml, Action.PLAN_EDIT, body=bytes, returns=Imported, status=201, limit_bytes=MAX_FILE_BYTES,
+          zh="导入预案（YAML）", en="import a plan (YAML)"),
+    Route("GET", _PLAN, one, Action.PLAN_READ, query=VersionQuery, returns=PlanWhole, zh="预案", en="one plan"),
+    Route("GET", _PLAN + "/yaml", export, Action.PLAN_READ, query=VersionQuery, zh="导出预案（YAML）", en="export a plan (YAML)"),
+    Route("GET", _PLAN + "/compare", compared, Action.PLAN_READ, query=CompareQuery, returns=Compared, zh="比较版本", en="compare versions"),
+    Route("POST", _PLAN + "/versions/{version:[0-9]+}/status", step, Action.PLAN_EDIT, also=(Action.PLAN_APPROVE,), body=StepBody, returns=PlanHead,
+          zh="审核、批准预案", en="review or approve a version"),
+    Route("GET", _INCIDENT + "/plans", of_incident, Action.PLAN_MATCH, returns=IncidentPlans, zh="匹配的预案", en="the plans for an incident"),
+    Route("POST", _INCIDENT + "/facts", answer_fact, Action.INCIDENT_NOTE, body=FactBody, returns=Stated, zh="补充事实", en="answer the missing fact"),
+]

@@ -1,0 +1,227 @@
+"""Resources over HTTP: the register, import from Excel with errors line by line, what suits an incident, and a request's steps."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from hub.domain.access import HUB, Action, Thing, ThingKind
+from hub.domain.duty_rules import packaged_rules
+from hub.domain.resource import LineError, Request, RequestState, Resource, ResourceKind, Suggestion, parse_table
+from hub.errors import Rejected
+from hub.ids import new_id
+from hub.store.access import incident_thing
+from hub.store.organisation import list_departments
+from hub.store.resources import (
+    ask_for,
+    get_request,
+    get_resource,
+    import_resources,
+    list_resources,
+    move_request,
+    requests_of,
+    save_resource,
+    suggest,
+)
+from hub.web.incidents import find
+from hub.web.route import Answer, Ask, NotFound, Route
+from plans.model import Text
+
+MAX_TABLE_BYTES = 5 * 2**20
+MAX_UNPACKED_BYTES = 100 * 2**20
+MAX_LINES = 20_000
+
+
+class ListQuery(Struct, frozen=True, kw_only=True):
+    """Narrowed by capability, kind or owner."""
+
+    capability: Annotated[str, Meta(max_length=64)] | None = None
+    kind: ResourceKind | None = None
+    department_id: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class Resources(Struct, frozen=True, kw_only=True):
+    """The register."""
+
+    items: list[Resource]
+    seq: int
+
+
+class Imported(Struct, frozen=True, kw_only=True):
+    """How many lines were taken and altered something, and the errors: with one, nothing is taken."""
+
+    lines: int
+    altered: int
+    errors: list[LineError]
+
+
+class SuitQuery(Struct, frozen=True, kw_only=True):
+    """What is needed."""
+
+    capability: Annotated[str, Meta(min_length=1, max_length=64)]
+    quantity: Annotated[float, Meta(gt=0, le=1e9)] = 1
+    unit: Annotated[str, Meta(min_length=1, max_length=20)]
+
+
+class Suiting(Struct, frozen=True, kw_only=True):
+    """The nearest that suit, with the reason."""
+
+    items: list[Suggestion]
+
+
+class RequestBody(Struct, frozen=True, kw_only=True):
+    """What is asked for; `id` makes asking twice once."""
+
+    capability: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    quantity: Annotated[float, Meta(gt=0, le=1e9)]
+    unit: Annotated[str, Meta(min_length=1, max_length=20)]
+    text: Annotated[str, Meta(min_length=1, max_length=500)]
+    within_min: Annotated[int, Meta(ge=1, le=10_080)] = 30
+    id: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class Requests(Struct, frozen=True, kw_only=True):
+    """The requests of an incident."""
+
+    items: list[Request]
+    seq: int
+
+
+class MoveBody(Struct, frozen=True, kw_only=True):
+    """The step; an offer names the resource and how much of it."""
+
+    state: RequestState
+    resource_id: Annotated[str, Meta(max_length=64)] | None = None
+    quantity: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    note: Annotated[str, Meta(max_length=500)] = ""
+
+
+def _thing(resource: Resource) -> Thing:
+    return Thing(kind=ThingKind.RESOURCE, id=resource.id, department_id=resource.department_id)
+
+
+async def listing(ask: Ask) -> Resources:
+    """The register of resources."""
+    ask.require(Action.RESOURCE_READ, HUB)
+    seq = await ask.store.head()
+    async with ask.store.read() as conn:
+        items = await list_resources(conn, capability=ask.query.capability, kind=ask.query.kind, department_id=ask.query.department_id)
+    return Resources(items=items, seq=seq)
+
+
+async def save(ask: Ask) -> Resource:
+    """Make or alter a resource of a department within reach."""
+    wanted: Resource = ask.body
+    ask.require(Action.RESOURCE_EDIT, _thing(wanted))
+    async with ask.store.transaction() as tx:
+        held = await get_resource(tx.conn, wanted.id)
+        if held is not None:
+            ask.require(Action.RESOURCE_EDIT, _thing(held))
+        if wanted.department_id not in {d.id for d in await list_departments(tx.conn)}:
+            raise Rejected("unknown_department", "没有这个部门", "there is no such department", field="department_id")
+        return await save_resource(tx, wanted, by=ask.who)
+
+
+def _rows(table: bytes) -> list[list[Any]]:
+    """The cells of the first sheet. Raises Rejected for what is no workbook, or unpacks to too much."""
+    from openpyxl import load_workbook
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(table)) as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > MAX_UNPACKED_BYTES:
+                raise Rejected("too_large", "表格过大", "the workbook is too large")
+        book = load_workbook(io.BytesIO(table), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        rows = [list(row) for _, row in zip(range(MAX_LINES + 2), sheet.iter_rows(values_only=True), strict=False)]
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError) as error:
+        raise Rejected("not_a_table", "不是可读的 Excel（xlsx）文件", "not a readable Excel (xlsx) file") from error
+    if len(rows) > MAX_LINES + 1:
+        raise Rejected("too_large", f"不超过 {MAX_LINES} 行", f"no more than {MAX_LINES} lines")
+    return rows
+
+
+async def import_table(ask: Ask) -> Answer:
+    """Take an Excel table of resources: all lines, or none with every error named."""
+    ask.require(Action.RESOURCE_EDIT, Thing(kind=ThingKind.RESOURCE, department_id=ask.actor.department_id))
+    rows = await asyncio.to_thread(_rows, ask.body)
+    async with ask.store.read() as conn:
+        departments = [d.id for d in await list_departments(conn)]
+    found, errors = parse_table(rows, departments)
+    for number, row in enumerate(found, start=2):
+        if not ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed:
+            errors.append(LineError(line=number, column="department_id", zh=f"不能维护 {row.department_id} 的资源", en="not your department's"))
+    if errors:
+        return Answer(Imported(lines=len(rows) - 1 if rows else 0, altered=0, errors=errors[:500]), status=422)
+    async with ask.store.transaction() as tx:
+        altered = await import_resources(tx, found, by=ask.who)
+    return Answer(Imported(lines=len(found), altered=altered, errors=[]), status=200)
+
+
+async def suiting(ask: Ask) -> Suiting:
+    """The nearest resources that suit what an incident needs."""
+    found = await find(ask, Action.RESOURCE_REQUEST)
+    async with ask.store.read() as conn:
+        items = await suggest(conn, found.incident, capability=ask.query.capability, quantity=ask.query.quantity, unit=ask.query.unit, now=ask.now)
+    return Suiting(items=list(items))
+
+
+async def asked(ask: Ask) -> Requests:
+    """The requests of an incident."""
+    seq = await ask.store.head()
+    found = await find(ask, Action.INCIDENT_READ)
+    async with ask.store.read() as conn:
+        return Requests(items=await requests_of(conn, found.incident.id), seq=seq)
+
+
+async def request(ask: Ask) -> Request:
+    """Ask for a resource."""
+    found = await find(ask, Action.RESOURCE_REQUEST)
+    body: RequestBody = ask.body
+    due: datetime = ask.now + timedelta(minutes=body.within_min)
+    async with ask.store.transaction() as tx:
+        return await ask_for(
+            tx, packaged_rules(), found.incident, capability=body.capability, quantity=body.quantity, unit=body.unit,
+            text=Text(body.text, body.text), due_at=due, asked_by=ask.actor.department_id or "district-office", by=ask.who, activation_id=None,
+            key=f"{found.incident.id}:{body.id or new_id()}")
+
+
+async def move(ask: Ask) -> Request:
+    """Take a request a step on: offer, dispatch, arrive, return; cancelling is the asker's."""
+    async with ask.store.read() as conn:
+        held = await get_request(conn, ask.path["id"])
+        of = await incident_thing(conn, held.incident_id) if held else None
+        offered = await get_resource(conn, ask.body.resource_id) if ask.body.resource_id else None
+    if held is None or of is None:
+        ask.require(Action.RESOURCE_READ, HUB)
+        raise NotFound
+    ask.require(Action.INCIDENT_READ, of, hidden=True)
+    to: RequestState = ask.body.state
+    if to in (RequestState.CANCELLED, RequestState.REQUESTED):
+        ask.require(Action.RESOURCE_REQUEST, of)
+    elif to is RequestState.OFFERED:
+        department = offered.department_id if offered else held.department_id
+        ask.require(Action.RESOURCE_OFFER, Thing(kind=ThingKind.REQUEST, id=held.id, department_id=department, incidents=(of,)))
+    else:
+        ask.require(Action.RESOURCE_MOVE, Thing(kind=ThingKind.REQUEST, id=held.id, department_id=held.department_id, incidents=(of,)))
+    async with ask.store.transaction() as tx:
+        return await move_request(tx, packaged_rules(), held.id, to, by=ask.who, note=ask.body.note, resource_id=ask.body.resource_id,
+                                  quantity=ask.body.quantity)
+
+
+_I = "/api/v1/incidents/{id}"
+ROUTES = [
+    Route("GET", "/api/v1/resources", listing, Action.RESOURCE_READ, query=ListQuery, returns=Resources, zh="应急资源", en="resources"),
+    Route("POST", "/api/v1/resources", save, Action.RESOURCE_EDIT, body=Resource, returns=Resource, zh="登记资源", en="store a resource"),
+    Route("POST", "/api/v1/resources/import", import_table, Action.RESOURCE_EDIT, body=bytes, returns=Imported, limit_bytes=MAX_TABLE_BYTES,
+          zh="导入资源（Excel）", en="import resources (Excel)"),
+    Route("GET", _I + "/resources/suitable", suiting, Action.RESOURCE_REQUEST, query=SuitQuery, returns=Suiting, zh="就近可用资源", en="nearest that suit"),
+    Route("GET", _I + "/requests", asked, Action.INCIDENT_READ, returns=Requests, zh="资源请求", en="requests of an incident"),
+    Route("POST", _I + "/requests", request, Action.RESOURCE_REQUEST, body=RequestBody, returns=Request, zh="请求资源", en="ask for a resource"),
+    Route("POST", "/api/v1/requests/{id}/step", move, Action.RESOURCE_MOVE, also=(Action.RESOURCE_OFFER, Action.RESOURCE_REQUEST), body=MoveBody,
+          returns=Request, zh="资源调度", en="a request's next step"),
+]

@@ -1,0 +1,363 @@
+"""Plans in a real store: matched as incidents open, put in force with tasks, notices and shares, changed by difference, ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from hub.clock import ManualClock
+from hub.domain.activation import ResponseHead, ResponseState
+from hub.domain.duty_rules import packaged_rules
+from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView
+from hub.domain.obligation import State
+from hub.domain.report import PlaceView
+from hub.domain.resource import RequestState
+from hub.domain.sharing import Origin
+from hub.errors import Rejected
+from hub.respond.matching import Matching
+from hub.respond.reactor import Reactor, Runner
+from hub.store import Store
+from hub.store.activations import (
+    active_response,
+    change_response,
+    finish_task,
+    get_response,
+    move_stage,
+    put_in_force,
+    responses_of,
+    revoke,
+    tasks_of,
+    terminate,
+)
+from hub.store.obligations import get_obligation
+from hub.store.organisation import list_departments, seed_departments
+from hub.store.plans import facts_from, get_match, import_catalogue, list_heads, save_plan, state_fact, step_plan
+from hub.store.reports import insert_incidents, update_incident
+from hub.store.resources import load_demo, move_request, requests_of
+from hub.store.roster import make_standard_posts
+from hub.store.sharing import shares_of
+from hub.wire import Hazmat
+from plans.facts import IncidentFacts
+from plans.load import load_folder
+from plans.match import State as Truth
+from plans.model import Level, PlanStatus, Stage
+from tests.support.district import incident_view
+
+RULES = packaged_rules()
+BY = "person:desk"
+CATALOGUE = load_folder()
+ROAD_ONLY = ["road-traffic"]
+BOTH = ["hazmat-road-transport", "road-traffic"]
+
+
+async def follow(store: Store, *reactors: Reactor) -> None:
+    """Let the reactors work through the feed."""
+    for reactor in reactors:
+        runner = Runner(store, reactor, owner="test")
+        while await runner.step():
+            pass
+
+
+async def district(store: Store) -> None:
+    """Departments with their duty posts, and the shipped plans in force."""
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+        await make_standard_posts(tx, [(d.id, d.zh, d.en) for d in await list_departments(tx.conn)], centre="district-office", by=BY)
+        for plan in CATALOGUE:
+            await save_plan(tx, plan, by="system:catalogue")
+
+
+async def opened(store: Store, *, hazmat: tuple[Hazmat, ...] = (), drill: bool = False) -> IncidentView:
+    """An incident on a road, opened."""
+    view = msgspec.structs.replace(incident_view(1, event_types=("12H00",), drill=drill), hazmat=hazmat,
+                                   place=PlaceView(text="G204 赣马段", road="G204", adcode="320707108", lon=119.112, lat=34.865))
+    async with store.transaction() as tx:
+        await insert_incidents(tx, [(view, msgspec.json.encode(view))])
+        tx.record(IncidentOpened(incident=view), actor="agent:a", subject=f"incident:{view.id}", incident_id=view.id, department_id=view.department_id)
+    return view
+
+
+def facts(view: IncidentView) -> IncidentFacts:
+    return facts_from(view, ZoneInfo(RULES.calendar.zone), {})
+
+
+async def start(store: Store, view: IncidentView, plans: list[str], level: Level | None = Level.III) -> ResponseHead:
+    async with store.transaction() as tx:
+        return await put_in_force(tx, RULES, view, facts(view), plans, level, by=BY)
+
+
+async def tasks(store: Store, view: IncidentView) -> dict[str, State]:
+    async with store.read() as conn:
+        held = await active_response(conn, view.id)
+        assert held is not None
+        return {t.key: t.state for t in await tasks_of(conn, held)}
+
+
+async def test_the_shipped_plans_are_stored_once(store: Store) -> None:
+    assert await import_catalogue(store) == len(CATALOGUE)
+    assert await import_catalogue(store) == 0
+    async with store.read() as conn:
+        assert {h.id for h in await list_heads(conn)} == {p.id for p in CATALOGUE}
+
+
+async def test_a_new_version_in_force_supersedes_the_one_that_was(store: Store) -> None:
+    plan = next(p for p in CATALOGUE if p.id == "fire")
+    draft = msgspec.structs.replace(plan, version=plan.version + 1, status=PlanStatus.DRAFT)
+    async with store.transaction() as tx:
+        await save_plan(tx, plan, by=BY)
+        await save_plan(tx, draft, by=BY)
+        with pytest.raises(Rejected, match="draft"):
+            await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY)
+        await step_plan(tx, "fire", draft.version, PlanStatus.REVIEWED, by=BY)
+        await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY)
+        heads = await list_heads(tx.conn, id="fire")
+    assert [(h.version, h.status) for h in heads] == [(plan.version, PlanStatus.SUPERSEDED), (draft.version, PlanStatus.IN_FORCE)]
+
+
+async def test_a_version_that_left_the_draft_cannot_be_altered(store: Store) -> None:
+    plan = next(p for p in CATALOGUE if p.id == "fire")
+    async with store.transaction() as tx:
+        await save_plan(tx, plan, by=BY)
+        with pytest.raises(Rejected, match="no draft"):
+            await save_plan(tx, msgspec.structs.replace(plan, tasks=()), by=BY)
+
+
+async def test_an_opened_incident_is_matched_and_the_missing_fact_asked(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+
+    await follow(store, Matching(RULES))
+
+    async with store.read() as conn:
+        held = await get_match(conn, view.id)
+    assert held is not None
+    assert held[0].plans[0].plan_id == "road-traffic" and held[0].plans[0].state is Truth.SATISFIED
+    assert held[0].plans[-1].plan_id == "general"
+    assert held[0].missing_fact is not None and held[0].missing_fact.field == "hazmat_present"
+
+
+async def test_an_answer_matches_again_and_says_what_changed(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    matching = Matching(RULES)
+    await follow(store, matching)
+
+    async with store.transaction() as tx:
+        assert await state_fact(tx, view, "hazmat_present", True, by=BY)
+        assert not await state_fact(tx, view, "hazmat_present", True, by=BY)
+    await follow(store, matching)
+
+    async with store.read() as conn:
+        held = await get_match(conn, view.id)
+    assert held is not None and held[0].version == 2
+    assert held[0].plans[0].plan_id == "hazmat-road-transport"
+    assert held[0].diff is not None and "危险" in held[0].diff.zh
+
+
+async def test_a_follow_up_that_says_nothing_new_is_not_matched_again(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    matching = Matching(RULES)
+    await follow(store, matching)
+    same = msgspec.structs.replace(view, version=2, report_count=2)
+    async with store.transaction() as tx:
+        assert await update_incident(tx, view, same)
+        tx.record(IncidentUpdated(incident=same, report_id="r", changed=()), actor="agent:a", subject=f"incident:{view.id}", incident_id=view.id)
+    await follow(store, matching)
+
+    async with store.read() as conn:
+        held = await get_match(conn, view.id)
+    assert held is not None and held[0].version == 1
+
+
+@pytest.mark.parametrize(("field", "value"), [("hazmat_present", "ja"), ("place.setting", "moon"), ("nonsense", 1), ("casualties.dead", -1),
+                                              ("casualties.dead", 1.5), ("event_types", "12H00")])
+async def test_an_answer_that_is_none_is_refused(store: Store, field: str, value: object) -> None:
+    view = await opened(store)
+    async with store.transaction() as tx:
+        with pytest.raises(Rejected):
+            await state_fact(tx, view, field, value, by=BY)
+
+
+async def test_plans_in_force_give_every_task_an_owner_a_time_and_a_duty(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store)
+
+    head = await start(store, view, BOTH)
+
+    async with store.read() as conn:
+        held = await get_response(conn, head.id)
+        assert held is not None
+        found = await tasks_of(conn, held)
+        shares = [s for s in await shares_of(conn, view.id) if s.origin is Origin.ACTIVATION]
+        duty = await get_obligation(conn, found[0].id)
+    assert len(found) == len(held.document.tasks) == head.tasks > 20
+    assert all(t.owner.department and t.due_at >= clock.now() and t.state is State.OPEN for t in found)
+    assert duty is not None and duty.kind == "plan_task" and duty.incident_id == view.id and duty.post_id == f"{duty.department_id}.duty"
+    assert {s.department_id for s in shares} >= {"fire-rescue", "ecology-bureau", "health-commission"}
+    assert any(len(t.plans) == 2 for t in found), "two plans want the same task once"
+
+
+async def test_putting_the_same_plans_in_force_twice_is_once(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    first = await start(store, view, BOTH)
+    before = await tasks(store, view)
+    async with store.read() as conn:
+        shares = len(await shares_of(conn, view.id))
+    head_seq = await store.head()
+
+    again = await start(store, view, BOTH)
+
+    assert again == first and await tasks(store, view) == before and await store.head() == head_seq
+    async with store.read() as conn:
+        assert len(await shares_of(conn, view.id)) == shares and len(await responses_of(conn, view.id)) == 1
+
+
+async def level(store: Store, view: IncidentView, to: Level, plans: list[str] | None = None) -> ResponseHead:
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None
+        wanted = plans or [p.id for p in held.document.plans]
+        return await change_response(tx, RULES, view, facts(view), held, wanted, to, by=BY, reason="演练")
+
+
+async def test_up_then_down_leaves_the_tasks_as_they_were(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store)
+    await start(store, view, BOTH, Level.IV)
+    before = await tasks(store, view)
+
+    clock.advance(timedelta(minutes=3))
+    raised = await level(store, view, Level.I)
+    more = await tasks(store, view)
+    clock.advance(timedelta(minutes=3))
+    await level(store, view, Level.IV)
+
+    assert set(more) > set(before) and "提升" in raised.zh
+    assert await tasks(store, view) == before
+    await level(store, view, Level.I)
+    assert await tasks(store, view) == more, "what was withdrawn is owed again"
+
+
+async def test_switching_plans_withdraws_what_only_the_old_one_wanted(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await start(store, view, BOTH)
+    both = await tasks(store, view)
+
+    await level(store, view, Level.III, ROAD_ONLY)
+
+    left = await tasks(store, view)
+    assert set(left) < set(both) and all(state is State.OPEN for state in left.values())
+
+
+async def test_a_task_waits_for_those_before_it_unless_somebody_says_why(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    head = await start(store, view, BOTH)
+    async with store.transaction() as tx:
+        held = await get_response(tx.conn, head.id)
+        assert held is not None
+        waiting = next(t for t in await tasks_of(tx.conn, held) if t.waits_for)
+        duty = await get_obligation(tx.conn, waiting.id)
+        assert duty is not None
+        with pytest.raises(Rejected, match="come first"):
+            await finish_task(tx, RULES, held, duty, by=BY, text="已完成", ref="task:x")
+        done = await finish_task(tx, RULES, held, duty, by=BY, text="已完成", ref="task:x", reason="现场先行处置")
+        assert await finish_task(tx, RULES, held, done, by=BY, text="又发一次", ref="task:x") == done
+    assert done.state is State.MET and done.evidence is not None and done.evidence.zh == "已完成"
+
+
+async def test_a_stage_needs_its_exit_conditions_or_a_reason(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await start(store, view, BOTH)
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None
+        with pytest.raises(Rejected, match="give a reason"):
+            await move_stage(tx, view, held, Stage.IDENTIFY, met=(), reason=None, by=BY)
+        keys = [e.key for s in held.document.stages if s.stage is Stage.RECEIVE for e in s.exit]
+        head = await move_stage(tx, view, held, Stage.IDENTIFY, met=keys, reason=None, by=BY)
+    assert head.stage is Stage.IDENTIFY and set(head.stages[-1].met) == set(keys)
+
+
+async def test_the_end_needs_conditions_or_a_reason_and_ends_shares_and_tasks(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await start(store, view, BOTH)
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None
+        with pytest.raises(Rejected, match="conditions are not met"):
+            await terminate(tx, RULES, view, facts(view), held, met=(), reason=None, by=BY)
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None
+        head = await terminate(tx, RULES, view, facts(view), held, met=(), reason="演练结束", by=BY)
+    async with store.read() as conn:
+        after = await get_response(conn, head.id)
+        assert after is not None
+        found = await tasks_of(conn, after)
+        shares = [s for s in await shares_of(conn, view.id) if s.origin is Origin.ACTIVATION]
+        assert await active_response(conn, view.id) is None
+    assert head.state is ResponseState.TERMINATED and not shares
+    assert [t for t in found if t.state is State.OPEN], "the evaluation is owed"
+    assert {t.stage for t in found if t.state is State.OPEN} == {Stage.EVALUATE}
+
+
+LEAK = (Hazmat(un="1005", container="road_tanker", leak=True),)
+
+
+async def test_a_toxic_leak_on_a_road_puts_its_plan_in_force_by_rule_and_a_person_may_revoke_it(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store, hazmat=LEAK)
+    matching = Matching(RULES)
+    await follow(store, matching)
+
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None and held.head.automatic is not None and held.head.started_by == "system:matching"
+        with pytest.raises(Rejected, match="reason"):
+            await revoke(tx, RULES, view, held, reason=" ", by=BY)
+    async with store.transaction() as tx:
+        head = await revoke(tx, RULES, view, held, reason="误报", by=BY)
+        await state_fact(tx, view, "hazmat.quantity_kg", 20000, by=BY)
+    await follow(store, matching)
+
+    async with store.read() as conn:
+        assert head.state is ResponseState.REVOKED and await active_response(conn, view.id) is None, "once revoked, no rule begins it again"
+
+
+async def test_the_time_to_revoke_ends(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store, hazmat=LEAK)
+    await follow(store, Matching(RULES))
+    clock.advance(timedelta(hours=2))
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None
+        with pytest.raises(Rejected, match="terminate"):
+            await revoke(tx, RULES, view, held, reason="误报", by=BY)
+
+
+async def test_a_response_asks_the_nearest_owner_and_each_step_is_timed(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    async with store.transaction() as tx:
+        await load_demo(tx)
+    view = await opened(store, hazmat=LEAK, drill=True)
+    await start(store, view, BOTH)
+    async with store.read() as conn:
+        asked = {r.capability: r for r in await requests_of(conn, view.id)}
+    suit = asked["protective-suit-type1"]
+    assert suit.suggestions[0].resource_id == "demo-suit-qingkou" and "公里" in suit.suggestions[0].zh
+    for to in (RequestState.OFFERED, RequestState.DISPATCHED, RequestState.ARRIVED, RequestState.RETURNED):
+        clock.advance(timedelta(minutes=5))
+        async with store.transaction() as tx:
+            suit = await move_request(tx, RULES, suit.id, to, by=BY, resource_id="demo-suit-qingkou", quantity=2)
+    assert [s.state for s in suit.steps] == [RequestState.REQUESTED, RequestState.OFFERED, RequestState.DISPATCHED, RequestState.ARRIVED, RequestState.RETURNED]
+    assert len({s.at for s in suit.steps}) == 5

@@ -1,0 +1,213 @@
+"""Plans, responses, hazmat, triage and resources through a running hub's HTTP, by role."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.app import Running
+from hub.clock import ManualClock
+from hub.domain.access import Role, Scope
+from hub.ids import new_id
+from hub.store.agents import note_telemetry, put_agent
+from hub.wire import Telemetry, Wind
+from plans.load import export_text, load_folder
+from tests.support.district import NOW
+from tests.support.web_hub import Visitor, cookie_for, web_hub
+
+ROLLOVER: dict[str, Any] = {
+    "kind": "initial", "occurred_at": "2026-11-23T05:50:00Z", "title": "G204 罐车侧翻", "event_types": ["12H00"], "drill": True,
+    "place": {"text": "G204 赣马段", "road": "G204", "lon": 119.112, "lat": 34.865},
+    "hazmat": [{"un": "1005", "hin": "268", "container": "road_tanker", "leak": True}],
+}
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Running]:
+    async with web_hub(tmp_path, ManualClock(NOW), only=frozenset({"web", "respond", "ingest"})) as running:
+        yield running
+
+
+@pytest.fixture
+async def desk(hub: Running) -> AsyncIterator[Visitor]:
+    """The command centre's desk."""
+    async with Visitor(hub.web_url) as visitor:
+        _, token = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office")
+        visitor.hold(token)
+        await until(visitor, "/api/v1/plans", lambda body: len(body["items"]) > 10)
+        yield visitor
+
+
+async def until(visitor: Visitor, path: str, holds: Any, *, within_s: float = 15) -> Any:
+    """Ask until the answer holds."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if await visitor.ask("GET", path) == 200 and holds(visitor.body):
+                return visitor.body
+            await asyncio.sleep(0.05)
+
+
+async def file(visitor: Visitor, **given: Any) -> str:
+    id = new_id()
+    assert await visitor.ask("POST", "/api/v1/reports", ROLLOVER | {"id": id} | given) == 201, visitor.body
+    return id
+
+
+async def test_a_reported_rollover_shows_its_plans_its_response_and_its_zones(hub: Running, desk: Visitor) -> None:
+    id = await file(desk)
+    plans = await until(desk, f"/api/v1/incidents/{id}/plans", lambda b: b["matching"] is not None)
+    first = plans["result"]["matches"][0]
+    assert first["plan_id"] == "hazmat-road-transport" and first["state"] == "satisfied"
+    assert all(c["zh"] and c["state"] in ("satisfied", "unsatisfied", "unknown") for c in first["conditions"])
+    assert plans["levels"]["hazmat-road-transport"]["level"] in ("I", "II", "III", "IV")
+
+    response = await until(desk, f"/api/v1/incidents/{id}/activations", lambda b: b["response"] is not None)
+    assert response["response"]["automatic"]["plan_id"] == "hazmat-road-transport"
+
+    zones = (await until(desk, f"/api/v1/incidents/{id}/zones", lambda b: b["zones"] is not None))["zones"]
+    assert {z["kind"] for z in zones["zones"]} >= {"isolation", "protective"}
+    assert {z["shape"] for z in zones["zones"]} == {"circle"}, "no wind: circles"
+
+
+async def test_the_wedge_follows_a_measured_wind_and_says_who_came_in_and_went_out(hub: Running, desk: Visitor) -> None:
+    store, clock = hub.services.store, hub.services.clock
+    assert isinstance(clock, ManualClock)
+    async with store.transaction() as tx:
+        await put_agent(tx, agent_id="wx", name="气象站", kind="sensor", department_id="meteorological-bureau", secret="s" * 32, trusted=True)
+
+    async def blow(from_deg: float) -> None:
+        clock.advance(timedelta(minutes=1))
+        async with store.transaction() as tx:
+            wind = Wind(from_deg=from_deg, speed_mps=4.0, at=clock.now(), lon=119.11, lat=34.86)
+            await note_telemetry(tx, "wx", Telemetry(at=clock.now(), wind=wind))
+
+    await blow(135)
+    id = await file(desk)
+    path = f"/api/v1/incidents/{id}/zones"
+
+    def downwind(body: Any) -> float | None:
+        zones = body["zones"]
+        return next((z["downwind_deg"] for z in zones["zones"] if z["kind"] == "protective"), None) if zones else None
+
+    south_east = (await until(desk, path, lambda b: downwind(b) == 315))["zones"]
+    assert south_east["wind_source"] == "agent:wx" and south_east["staging"]["approach_deg"] == 135
+    await blow(138)
+    await blow(0)
+    north = (await until(desk, path, lambda b: downwind(b) == 180))["zones"]
+    assert north["version"] == south_east["version"] + 1, "three degrees are no new drawing"
+    before, after = ({a["receptor"]["id"] for a in v["affected"]} for v in (south_east, north))
+    assert {n["id"] for n in north["entered"]} == after - before and {n["id"] for n in north["left"]} == before - after
+
+    assert await desk.ask("POST", path, {"wind": "东南风3级"}) == 200
+    assert desk.body["zones"]["wind_source"] == "typed" and downwind(desk.body) == 315
+    assert await desk.ask("POST", path, {"wind": "999°"}) == 422 and desk.body["code"] == "bad_wind_direction"
+    if people := south_east["evacuation"]:
+        assert await desk.ask("POST", f"/api/v1/incidents/{id}/evacuation/{people[0]['receptor_id']}", {"done": True}) == 200
+        assert await desk.ask("GET", path) == 200 and desk.body["ticks"][0]["done"] is True
+    assert await desk.ask("POST", f"/api/v1/incidents/{id}/evacuation/nobody", {"done": True}) == 422
+
+
+async def test_the_level_is_raised_tasks_are_done_and_the_response_ends(hub: Running, desk: Visitor) -> None:
+    id = await file(desk, hazmat=[], title="G204 两车相撞")
+    await until(desk, f"/api/v1/incidents/{id}/plans", lambda b: b["matching"] is not None)
+    wanted = {"plans": ["road-traffic"], "level": "IV"}
+    assert await desk.ask("POST", f"/api/v1/incidents/{id}/activations/preview", wanted) == 200 and desk.body["tasks"]
+    assert await desk.ask("POST", f"/api/v1/incidents/{id}/activations", wanted) == 200, desk.body
+    response, tasks = desk.body["response"], desk.body["tasks"]
+    one = f"/api/v1/activations/{response['id']}"
+
+    ready = next(t for t in tasks if not t["waits_for"])
+    assert await desk.ask("POST", f"/api/v1/tasks/{ready['id']}/acknowledge", {}) == 200
+    for _ in range(2):
+        assert await desk.ask("POST", f"/api/v1/tasks/{ready['id']}/done", {"evidence": "已到场"}) == 200, desk.body
+    assert desk.body["state"] == "met" and desk.body["evidence"]["zh"] == "已到场"
+
+    assert await desk.ask("POST", one + "/level", {"level": "II"}) == 200
+    assert desk.body["response"]["level"] == "II" and len(desk.body["tasks"]) >= len(tasks)
+    assert await desk.ask("POST", one + "/terminate", {}) == 422 and desk.body["code"] == "termination_needs_reason"
+    assert await desk.ask("POST", one + "/terminate", {"reason": "处置完毕"}) == 200
+    assert desk.body["response"]["state"] == "terminated"
+
+
+async def test_a_department_sees_its_own_tasks_once_the_response_shares_the_incident(hub: Running, desk: Visitor) -> None:
+    id = await file(desk)
+    await until(desk, f"/api/v1/incidents/{id}/activations", lambda b: b["response"] is not None)
+    async with Visitor(hub.web_url) as ecology:
+        _, token = await cookie_for(hub.services.store, Role.RESPONDER, department="ecology-bureau", scope=Scope.OWN)
+        ecology.hold(token)
+        await until(ecology, "/api/v1/tasks", lambda b: b["items"])
+        assert {t["owner"]["department"] for t in ecology.body["items"]} == {"ecology-bureau"}
+        other = next(t for t in (await until(desk, f"/api/v1/incidents/{id}/activations", lambda b: b["tasks"]))["tasks"]
+                     if t["owner"]["department"] == "fire-rescue")
+        assert await ecology.ask("POST", f"/api/v1/tasks/{other['id']}/done", {"evidence": "x"}) == 403
+        assert await ecology.ask("POST", f"/api/v1/incidents/{id}/activations", {"plans": ["road-traffic"]}) == 403
+
+
+async def test_plans_travel_as_yaml_and_faults_are_named_with_their_line(hub: Running, desk: Visitor) -> None:
+    plan = next(p for p in load_folder() if p.id == "fire")
+    assert await desk.ask("GET", "/api/v1/plans/fire/yaml") == 200
+    assert desk.body == export_text(plan)
+    newer = desk.body.replace(f"version: {plan.version}", f"version: {plan.version + 1}", 1)
+    assert await desk.ask("POST", "/api/v1/plans", raw=newer.encode()) == 201 and desk.body["plan"]["status"] == "draft"
+    assert await desk.ask("GET", f"/api/v1/plans/fire/compare?before={plan.version}&after={plan.version + 1}") == 200
+    assert {c["field"] for c in desk.body["items"]} == {"version", "status"}
+    assert await desk.ask("POST", f"/api/v1/plans/fire/versions/{plan.version + 1}/status", {"status": "reviewed"}) == 200
+    assert await desk.ask("POST", f"/api/v1/plans/fire/versions/{plan.version + 1}/status", {"status": "in_force"}) == 403, "a leader approves"
+    assert await desk.ask("POST", "/api/v1/plans", raw=newer.replace("role: ", "role: no-such-", 1).encode()) == 422
+    assert desk.body["faults"][0]["line"] > 1 and desk.body["plan"] is None
+
+
+async def test_hazmat_is_searched_and_the_bundle_is_fetched_once(hub: Running, desk: Visitor) -> None:
+    assert await desk.ask("GET", "/api/v1/hazmat/search?q=268/1005") == 200
+    assert desk.body["items"][0]["substance"]["un"] == "1005"
+    assert await desk.ask("GET", "/api/v1/hazmat/search?q=9999") == 422
+    assert await desk.ask("GET", "/api/v1/hazmat/card?un=1005&leak=true&lon=119.112&lat=34.865&wind=东南风3级") == 200
+    assert desk.body["distances"]["isolation"]["table"] and desk.body["zones"]
+    async with desk.client.get(desk.base + "/api/v1/hazmat/bundle", auto_decompress=False, headers=desk.headers) as answer:
+        packed, tag = await answer.read(), answer.headers["ETag"]
+    assert json.loads(gzip.decompress(packed))["format"] == 1
+    async with desk.client.get(desk.base + "/api/v1/hazmat/bundle", headers=desk.headers | {"If-None-Match": tag}) as answer:
+        assert answer.status == 304
+
+
+async def test_a_pasted_text_becomes_a_draft_and_nothing_is_invented(hub: Running, desk: Visitor) -> None:
+    text = "今天14时许，G204国道赣马镇段一辆装载液氨的罐车侧翻，罐体泄漏，2人受伤。"
+    assert await desk.ask("POST", "/api/v1/triage", {"text": text}) == 200, desk.body
+    report = desk.body["report"]
+    assert report["hazmat"][0]["un"] == "1005" and report["hazmat"][0]["leak"] is True
+    assert report["casualties"] == {"injured": 2} and "loss_yuan" not in report
+    assert all(text[s["start"]:s["end"]] == s["text"] for s in desk.body["spans"]) and desk.body["spans"]
+    assert desk.body["plans"][0] == "hazmat-road-transport" and "hazmat" in desk.body["evidence"]
+
+
+def table(*rows: tuple[Any, ...]) -> bytes:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+HEAD = ("编号", "类别", "名称", "部门", "能力", "数量", "单位", "有效期")
+
+
+async def test_an_excel_table_is_taken_whole_or_refused_with_each_line(hub: Running, desk: Visitor) -> None:
+    good = ("lime-1", "物资", "石灰", "fire-rescue", "lime", 8, "吨", None)
+    bad = table(HEAD, good, ("lime-2", "物资", "石灰", "nobody", "lime", 8, "吨", None), ("lime-1", "物资", "石灰", "fire-rescue", "lime", -1, "吨", None))
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=bad) == 422
+    assert [e["line"] for e in desk.body["errors"]] == [3, 4] and desk.body["altered"] == 0
+    assert await desk.ask("GET", "/api/v1/resources") == 200 and desk.body["items"] == []
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=table(HEAD, good)) == 200 and desk.body["altered"] == 1
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=table(HEAD, good)) == 200 and desk.body["altered"] == 0
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=b"no table") == 422
