@@ -43,6 +43,7 @@ from hub.web.attachments import sweep_for_ever
 from hub.web.guard import Guard
 from hub.web.live import LiveFeed
 from hub.web.services import Services
+from hub.web.video import video_tasks
 
 log = logging.getLogger("hub")
 STAGES = frozenset({"ingest", "respond", "web"})
@@ -85,9 +86,23 @@ async def running(settings: Settings, *, only: frozenset[str] = STAGES, clock: C
     """A running hub as a context: everything is open inside, and closed in reverse at the end."""
     if unknown := only - STAGES:
         raise Rejected("settings", f"没有这样的部分：{', '.join(sorted(unknown))}", f"there is no stage {', '.join(sorted(unknown))}", field="only")
-    async with AsyncExitStack() as stack:
-        hub = await _open(stack, settings, only, clock or SystemClock())
-        yield hub
+    try:
+        async with AsyncExitStack() as stack:
+            hub = await _open(stack, settings, only, clock or SystemClock())
+            yield hub
+    except BaseExceptionGroup as group:
+        refused, _ = group.split(Rejected)
+        if refused is None:
+            raise
+        raise _first(refused) from None
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    """The first single error of a group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str], clock: Clock) -> Running:
@@ -114,6 +129,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
     services.extra["guard"] = guard
     if session is not None:
         services.extra["session"] = session
+    tasks |= video_tasks(services, session.link.broker if session is not None else None, only)
     health.probes["store"] = store_probe(store)
     health.probes["disk"] = disk_probe(settings.data_path)
     tasks |= safety_tasks(services, respond="respond" in only)

@@ -398,17 +398,19 @@ async def embedded(settings: Settings, registry: Registry, hub_password: str) ->
     certificates = Certificates(settings) if settings.broker_tls_port else None
     front = Front(broker, Topics(settings.hub_id), accepts, certificates=certificates)
     fronts.append(front)
-    await broker.start()
     plain_host = "127.0.0.1" if settings.broker_tls_client_certs else settings.broker_host  # no way around the certificate from outside
     try:
-        servers = [await asyncio.start_server(front.connected, plain_host, settings.broker_port)]
+        servers = [await asyncio.start_server(front.connected, plain_host, settings.broker_port, start_serving=False)]
     except OSError as error:
         raise Rejected("port_taken", f"MQTT 端口 {settings.broker_port} 已被占用，请用 --broker-port 换一个",
                        f"the MQTT port {settings.broker_port} is taken; choose another with --broker-port ({error.strerror})",
                        field="broker_port") from None
     if certificates is not None:
         servers.append(await asyncio.start_server(front.connected, settings.broker_host, settings.broker_tls_port, ssl=certificates.context,
-                                                  ssl_handshake_timeout=CONNECT_S))
+                                                  ssl_handshake_timeout=CONNECT_S, start_serving=False))
+    await broker.start()
+    for server in servers:
+        await server.start_serving()
     revoked: asyncio.Queue[str] = asyncio.Queue()
     registry.on_revoked.append(revoked)
     chores = [asyncio.create_task(_cut_revoked(front, revoked), name="broker.revoked"),
