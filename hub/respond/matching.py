@@ -15,7 +15,7 @@ from hub.domain.duty_rules import DutyRules
 from hub.domain.incident import OPEN_STATES, IncidentOpened, IncidentView
 from hub.store import Transaction
 from hub.store.activations import begin_automatic
-from hub.store.plans import facts_from, facts_text, get_match, plans_in_force, put_match, stated_facts
+from hub.store.plans import facts_from, facts_text, get_match, matched_among, plans_in_force, put_match, stated_facts
 from hub.store.reports import get_incident, list_incidents
 from plans.activate import automatic_activations
 from plans.facts import IncidentFacts
@@ -39,9 +39,11 @@ class Matching:
         self._library: Library | None = None
         self._day: date | None = None
         self._compiled_at = ""
+        self._known: set[str] = set()
 
     async def prepare(self, tx: Transaction, changes: Sequence[Change]) -> None:
         """Compile the library anew where the stretch holds a change of plans or the day turned."""
+        self._known = await matched_among(tx.conn, [c.incident_id for c in changes if c.incident_id is not None])
         today = tx.now.astimezone(self.zone).date()
         newest = max((c.at for c in changes if c.kind.startswith("plan.")), default="")
         if self._library is None or self._day != today or newest >= self._compiled_at:
@@ -62,7 +64,7 @@ class Matching:
 
     async def _match(self, tx: Transaction, library: Library, view: IncidentView, *, again: bool = False) -> None:
         """Match one incident; nothing is written where its facts did not change (`again`: the plans did)."""
-        held = await get_match(tx.conn, view.id)
+        held = await get_match(tx.conn, view.id) if again or view.id in self._known else None
         stated = await stated_facts(tx.conn, view.id) if held is not None else {}
         facts = facts_from(view, self.zone, stated)
         if held is not None and held[1] == facts and not again:
@@ -73,6 +75,7 @@ class Matching:
         if held is not None and again and after.plans == held[0].plans:
             return
         await put_match(tx, after, facts_text(facts), fresh=held is None, department_id=view.department_id, drill=view.drill)
+        self._known.add(view.id)
         await self._automatic(tx, library, view, facts)
 
     async def _automatic(self, tx: Transaction, library: Library, view: IncidentView, facts: IncidentFacts) -> None:

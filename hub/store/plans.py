@@ -215,10 +215,9 @@ def facts_text(facts: IncidentFacts) -> tuple[str, str]:
     return text.decode(), hashlib.sha256(text).hexdigest()
 
 
-async def known_hashes(conn: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, str]:
-    """The hash of the facts last matched, by incident."""
-    rows = await conn.execute(select(plan_match.c.incident_id, plan_match.c.facts_sha256).where(plan_match.c.incident_id.in_(incident_ids)))
-    return {row.incident_id: row.facts_sha256 for row in rows}
+async def matched_among(conn: AsyncConnection, incident_ids: Sequence[str]) -> set[str]:
+    """Those of the incidents that were matched before."""
+    return set((await conn.execute(select(plan_match.c.incident_id).where(plan_match.c.incident_id.in_(set(incident_ids))))).scalars())
 
 
 async def put_match(tx: Transaction, view: MatchView, facts: tuple[str, str], *, fresh: bool, department_id: str | None, drill: bool) -> None:

@@ -1,0 +1,133 @@
+"""`tocsin plan …`: put plans in force, raise or lower the level, switch, move the stage, terminate, for whoever stands at the machine.
+
+Works on the hub's store and leaves the same changes as the console; holds no rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+
+from hub.domain.activation import ResponseHead
+from hub.domain.duty_rules import packaged_rules
+from hub.domain.incident import IncidentView
+from hub.errors import Rejected, Unavailable
+from hub.settings import load_settings
+from hub.store import Store, Transaction
+from hub.store.activations import Whole, active_response, change_response, list_responses, move_stage, put_in_force, tasks_of, terminate
+from hub.store.plans import facts_from, stated_facts
+from hub.store.reports import get_incident
+from plans.facts import IncidentFacts
+from plans.model import Level, Stage
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="启动、升降级、终止预案 / put plans in force")
+Config = Annotated[Path | None, typer.Option("--config", help="设置文件 / settings file")]
+Data = Annotated[str | None, typer.Option("--data-dir", help="数据目录 / data folder")]
+AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
+Incident = Annotated[str, typer.Argument(help="事件编号（id）/ the incident's id")]
+Plans = Annotated[list[str], typer.Argument(help="预案编号 / ids of plans")]
+Reason = Annotated[str, typer.Option("--reason", help="理由 / why")]
+BY = "system:cli"
+_Work = Callable[[Transaction, IncidentView, IncidentFacts, Whole | None], Awaitable[ResponseHead]]
+
+
+def _do(incident_id: str, work: _Work, config: Path | None, data: str | None, as_json: bool) -> None:
+    async def run() -> ResponseHead:
+        settings = load_settings(config, data_dir=data)
+        async with Store(settings.database_url) as store, store.transaction() as tx:
+            incident = await get_incident(tx.conn, incident_id)
+            if incident is None:
+                raise Rejected("unknown_incident", "没有此事件", "no such incident", field="incident")
+            facts = facts_from(incident, ZoneInfo(settings.local_zone), await stated_facts(tx.conn, incident.id))
+            return await work(tx, incident, facts, await active_response(tx.conn, incident.id))
+
+    try:
+        head = asyncio.run(run())
+    except (Rejected, Unavailable) as error:
+        typer.echo(f"{error.code}: {error.zh} / {error.en}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(msgspec.json.encode(head).decode() if as_json else f"{head.id}\t{head.state}\t{head.level}\n{head.zh}\n{head.en}")
+
+
+def _needed(held: Whole | None) -> Whole:
+    if held is None:
+        raise Rejected("no_response", "此事件没有生效的响应", "no response is in force for this incident", field="incident")
+    return held
+
+
+@app.command("activate")
+def activate_command(
+    incident: Incident, plans: Plans, level: Annotated[Level | None, typer.Option("--level", help="响应级别，缺省按事实建议 / level")] = None,
+    reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False,
+) -> None:
+    """启动预案（重复执行只启动一次）/ put plans in force; done twice it is done once."""
+    _do(incident, lambda tx, view, facts, _: put_in_force(tx, packaged_rules(), view, facts, plans, level, by=BY, reason=reason or None),
+        config, data, as_json)
+
+
+@app.command("level")
+def level_command(incident: Incident, level: Level, reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """升级或降级，只应用差异 / raise or lower the level; only the difference is applied."""
+
+    async def work(tx: Transaction, view: IncidentView, facts: IncidentFacts, held: Whole | None) -> ResponseHead:
+        whole = _needed(held)
+        return await change_response(tx, packaged_rules(), view, facts, whole, [p.id for p in whole.document.plans], level, by=BY,
+                                     reason=reason or None)
+
+    _do(incident, work, config, data, as_json)
+
+
+@app.command("switch")
+def switch_command(incident: Incident, plans: Plans, reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """改用这些预案 / put these plans in force instead."""
+
+    async def work(tx: Transaction, view: IncidentView, facts: IncidentFacts, held: Whole | None) -> ResponseHead:
+        whole = _needed(held)
+        return await change_response(tx, packaged_rules(), view, facts, whole, plans, whole.head.level, by=BY, reason=reason or None)
+
+    _do(incident, work, config, data, as_json)
+
+
+@app.command("stage")
+def stage_command(
+    incident: Incident, stage: Stage, met: Annotated[list[str] | None, typer.Option("--met", help="已满足的退出条件 / exit conditions that hold")] = None,
+    reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False,
+) -> None:
+    """推进现场阶段 / move the scene's stage."""
+    _do(incident, lambda tx, view, _, held: move_stage(tx, view, _needed(held), stage, met=met or (), reason=reason or None, by=BY),
+        config, data, as_json)
+
+
+@app.command("terminate")
+def terminate_command(
+    incident: Incident, met: Annotated[list[str] | None, typer.Option("--met", help="已满足的终止条件 / termination conditions that hold")] = None,
+    reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False,
+) -> None:
+    """终止响应：条件满足，或说明理由 / end the response: its conditions hold, or a reason is given."""
+    _do(incident, lambda tx, view, facts, held: terminate(tx, packaged_rules(), view, facts, _needed(held), met=met or (), reason=reason or None, by=BY),
+        config, data, as_json)
+
+
+@app.command("list")
+def list_command(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """生效的响应及未完成的任务 / responses in force and their open tasks."""
+
+    async def run() -> None:
+        async with Store(load_settings(config, data_dir=data).database_url) as store, store.read() as conn:
+            heads = await list_responses(conn)
+            if as_json:
+                typer.echo(msgspec.json.encode(heads).decode())
+                return
+            for head in heads:
+                typer.echo(f"{head.incident_id}\t{head.level}\t{'、'.join(p.title.zh for p in head.plans)}")
+                held = await active_response(conn, head.incident_id)
+                for task in await tasks_of(conn, held) if held else ():
+                    typer.echo(f"  {task.due_at:%H:%M} {task.state}\t{task.owner.department}\t{task.text.zh}")
+
+    asyncio.run(run())
