@@ -1,18 +1,21 @@
 """A paho client in the asyncio loop, for the hub's hot path: reads from one buffer, writes acknowledgements and receipts in one piece.
 
 paho reads each header byte with a system call and writes each packet with another; at thousands of messages a second that is most of the
-cost. The two private methods that this class builds on are pinned by `constraints.txt` and held by tests/contract/test_link.py.
+cost. So publications that lie whole in the buffer are read here, and everything else is left to paho. The private parts of paho that this
+builds on (`_sock_recv`, `_packet_queue`, `_in_packet`) are pinned by `constraints.txt` and held by tests/contract/test_link.py.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
@@ -24,6 +27,18 @@ _PUBACK = 0x40
 _READ_BYTES = 65_536
 _TURN_PACKETS = 400
 """Packets read in one turn of the loop, so that nothing else waits long (about 10 ms)."""
+_TOPICS_KEPT = 20_000
+"""Topics whose text is kept, so that it is not decoded again for each message."""
+
+
+class Publication(NamedTuple):
+    """A message that came in; paho's own `MQTTMessage` has the same names."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    mid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,10 @@ class BufferedClient(mqtt.Client):
     _ahead = b""
     _at = 0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._topics: dict[bytes, str] = {}
+
     def _sock_recv(self, bufsize: int) -> bytes:
         """Serve from the buffer; fill it with one system call where it is empty. Raises BlockingIOError where there is nothing."""
         ahead, at = self._ahead, self._at
@@ -64,6 +83,54 @@ class BufferedClient(mqtt.Client):
         part = ahead[at : at + bufsize]
         self._at = at + len(part)
         return part
+
+    def read_ahead(self) -> None:
+        """Fill the buffer where it is empty, with one system call. What goes wrong is met again by `loop_read`."""
+        if self._at >= len(self._ahead):
+            with contextlib.suppress(OSError):
+                self._ahead, self._at = super()._sock_recv(_READ_BYTES), 0
+
+    def next_publication(self) -> Publication | None:
+        """The next packet, where it is a publication of QoS 0 or 1 that lies whole in the buffer; None leaves it to `loop_read`."""
+        ahead, start = self._ahead, self._at
+        size = len(ahead)
+        if size - start < 5 or ahead[start] >> 4 != 3 or self._in_packet["command"]:
+            return None
+        flags, length, shift, at = ahead[start], 0, 0, start + 1
+        while True:  # the remaining length: seven bits in each byte, the lowest first (MQTT 3.1.1, 2.2.3)
+            byte = ahead[at]
+            at += 1
+            length |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+            if shift > 21 or at >= size:
+                return None
+        end, qos = at + length, flags >> 1 & 3
+        if end > size or length < 2 or qos > 1:  # in pieces, malformed, QoS 2: paho knows what to do
+            return None
+        body = at + 2 + (ahead[at] << 8 | ahead[at + 1])
+        payload = body + 2 if qos else body
+        if payload > end or body == at + 2:
+            return None
+        topic = self._topic(ahead[at + 2 : body])
+        if topic is None:
+            return None
+        self._at = end
+        self._last_bytes_received = time.monotonic()
+        return Publication(topic, ahead[payload:end], qos, bool(flags & 1), ahead[body] << 8 | ahead[body + 1] if qos else 0)
+
+    def _topic(self, name: bytes) -> str | None:
+        topic = self._topics.get(name)
+        if topic is None:
+            try:
+                topic = name.decode()
+            except UnicodeDecodeError:
+                return None
+            if len(self._topics) >= _TOPICS_KEPT:
+                self._topics.clear()
+            self._topics[name] = topic
+        return topic
 
     @property
     def has_more(self) -> bool:
@@ -123,7 +190,8 @@ class AsyncMqtt:
         client.connect_timeout = 5.0  # paho refuses to change it later, while it still holds a socket that the broker has left
         client.max_queued_messages_set(10_000)
         client.max_inflight_messages_set(1000)
-        client.on_message = lambda _c, _u, message: on_message(message)
+        self._on_message = on_message
+        client.on_message = lambda _c, _u, message: self._on_message(message)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_socket_open = self._open
@@ -170,9 +238,14 @@ class AsyncMqtt:
         self.paused = False
 
     def _read(self) -> None:
-        client = self.client
+        client, on_message = self.client, self._on_message
+        client.read_ahead()
         for _ in range(_TURN_PACKETS):
-            client.loop_read()
+            message = client.next_publication()
+            if message is not None:
+                on_message(message)
+            else:
+                client.loop_read()
             if self.paused or not client.has_more:
                 return
         self._loop.call_soon(self._read_on, self.generation)

@@ -62,7 +62,7 @@ class Session:
             return
         agent_id, what = split
         if what in ("presence", "telemetry"):
-            self.presences.note(agent_id, what, bytes(message.payload), retained=message.retain)
+            self.presences.note(agent_id, what, message.payload, retained=message.retain)
             self.link.ack(mid, qos, generation)
             return
         self.under_way += 1
@@ -77,12 +77,12 @@ class Session:
             self.link.ack(mid, qos, generation)
             self.link.publish(self.topics.down(agent_id, "receipt"), wire.encode(item.receipt))
 
-        self.intake.arrive(what, bytes(message.payload), source, Channel.MQTT, settle)
+        self.intake.arrive(what, message.payload, source, Channel.MQTT, settle)
 
     def _unknown(self, agent_id: str, what: str, message: Any) -> None:
         """A topic whose agent the hub does not know (an external broker without our rules): refused, and kept."""
         error = Rejected("unknown_agent", "此终端未登记或已吊销", "this agent is not enrolled, or revoked")
-        self.intake.refuse(what, bytes(message.payload), Source(f"agent:{agent_id}", agent_id=agent_id), Channel.MQTT, error)
+        self.intake.refuse(what, message.payload, Source(f"agent:{agent_id}", agent_id=agent_id), Channel.MQTT, error)
 
     def send(self, agent_id: str, what: str, message: Any) -> None:
         """Publish to an agent's `receipt` or `command` topic (or to its media identity's)."""
