@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,9 @@ DIGEST_EVERY_S = 30.0
 
 
 class DailyDuty:
-    """What one process does about daily reports."""
+    """What one process does about daily reports. `rules` gives the rules in force: they may change while the hub runs."""
 
-    def __init__(self, store: Store, rules: DutyRules, policies: PolicyBook) -> None:
+    def __init__(self, store: Store, rules: Callable[[], DutyRules], policies: PolicyBook) -> None:
         self.store = store
         self.rules = rules
         self.policies = policies
@@ -50,17 +51,17 @@ class DailyDuty:
 
     async def make(self) -> None:
         """Make the rows that are not there yet."""
-        await make_days(self.store, self.rules)
+        await make_days(self.store, self.rules())
 
     async def recheck(self) -> None:
         """Compare what was filed with what has become known since."""
         async with self.store.read() as conn:
             policies = await self.policies.read(conn)
-        await recheck(self.store, self.rules, policies.access)
+        await recheck(self.store, self.rules(), policies.access)
 
     async def draft(self) -> None:
         """Draft the digest where its hour has come."""
-        await draft_when_due(self.store, self.rules)
+        await draft_when_due(self.store, self.rules())
 
     async def take(self, tx: Transaction, item: Item) -> Receipt:
         """File a `daily` message in the intake's transaction; the department must be the sender's own."""
@@ -69,10 +70,10 @@ class DailyDuty:
         if sender.department_id != message.department:
             raise Rejected("wrong_department", "终端只能为所属部门报送日报", "a daily report is filed for the sender's own department", field="department")
         policies = await self.policies.read(tx.conn)
-        o = await duty_for(tx, self.rules, message.department, message.template, message.day)
+        o = await duty_for(tx, self.rules(), message.department, message.template, message.day)
         content = Content(zero=message.zero, values=message.values, note=message.note, explanation=message.note)
         by = By(sender.actor, str(item.channel), sender.department_id, at_agent=sender.agent_id is not None)
-        _, receipt = await file(tx, self.rules, policies.access, o.id, content, by, id=message.id)
+        _, receipt = await file(tx, self.rules(), policies.access, o.id, content, by, id=message.id)
         return receipt
 
 
