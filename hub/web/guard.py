@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from hub.clock import Clock
-from hub.domain.access import Action, Actor, Decision, Policy, Thing
+from hub.domain.access import Action, Actor, Decision, Policy, Thing, packaged_policy
 from hub.errors import Unavailable
 from hub.settings import Settings
 from hub.store import Store
@@ -92,7 +92,12 @@ class Guard:
         token = request.cookies.get(COOKIE)
         if route.csrf:
             refuse_other_sites(request, self.settings, signed_in=token is not None)
-        return await self._person(token, address, now)
+        try:
+            return await self._person(token, address, now)
+        except Unavailable:
+            if route.action != "public":
+                raise
+            return packaged_policy().public(address)  # health is told all the more where the store is away
 
     async def _person(self, token: str | None, address: str, now: datetime) -> Actor:
         async with self.store.read() as conn:
