@@ -28,6 +28,7 @@ PARTS: dict[str, tuple[str, str]] = {
     "plan": ("hub.operate.plan_cli:app", "启动、升降级、终止预案 / put plans in force"),
     "daily": ("hub.operate.daily_cli:app", "日报送 / daily duty"),
     "account": ("hub.operate.account_cli:app", "账号与一次性登录链接 / accounts and one-time sign-in links"),
+    "agent-code": ("hub.operate.agent_code_cli:agent_code", "签发一次性入网码 / a one-time enrolment code"),
     "audit": ("hub.operate.audit_cli:app", "审计链核验与导出 / audit"),
     "verify": ("hub.operate.verify_cli:verify", "离线核验报告与回执 / verify offline"),
     "ca": ("hub.operate.ca_cli:app", "证书 / certificates"),
@@ -95,7 +96,7 @@ def up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="详细日志 / say more")] = False,
 ) -> None:
     """运行中心 / run the hub."""
-    from hub.app import STAGES, serve
+    from hub.app import STAGES, Companion, serve
     from hub.operate.logs import set_up
     from hub.operate.welcome import announce
     from hub.settings import load_settings
@@ -108,7 +109,7 @@ def up(
         loaded = with_tls(loaded)
     set_up(json_lines=loaded.log_json, level=logging.DEBUG if verbose else logging.INFO)
     stages = frozenset(part.strip() for part in only.split(",") if part.strip()) or STAGES
-    companions = ()
+    companions: tuple[Companion, ...] = ()
     if loaded.demo and stages == STAGES:
         from hub.operate.demo import agents
 

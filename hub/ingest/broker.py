@@ -20,8 +20,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hub.domain.access import Actor, Direction, may_topic, packaged_policy
-from hub.ingest.certificates import Certificates, follow
 from hub.errors import Rejected
+from hub.ingest.certificates import Certificates, follow
 from hub.wire import MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ def bench(
     wanted = {key: value for key, value in given.items() if key in inspect.signature(run).parameters}
     with console.status(about) as status:
         result = run(lambda text: status.update(f"{name}: {text}"), **wanted)
-        figures: dict[str, Any] = asyncio.run(result) if inspect.isawaitable(result) else result
+        figures: dict[str, Any] = asyncio.run(result) if inspect.iscoroutine(result) else result
     if json_only:
         typer.echo(json.dumps({"bench": name, "command": "tocsin " + " ".join(sys.argv[1:]), "machine": machine(), "figures": figures},
                               ensure_ascii=False))

@@ -80,7 +80,7 @@ class Field:
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
-            receipt = msgspec.json.decode(bytes(message.payload), type=Receipt)  # type: ignore[arg-type]
+            receipt = msgspec.json.decode(bytes(message.payload), type=Receipt)
             future = self.waiting.pop(receipt.id, None)
             if future is not None and not future.done():
                 future.set_result(None)

@@ -51,7 +51,7 @@ async def test_the_demo_lives_the_drill_is_marked_and_everything_ends_with_the_h
         assert answer.status == 200
     await hub.stop()
     assert hub.process.returncode == 0, hub.log()
-    gone, alive = psutil.wait_procs(children, timeout=8)
+    _, alive = psutil.wait_procs(children, timeout=8)
     assert not alive
     assert "Traceback" not in hub.log(), hub.log()
 

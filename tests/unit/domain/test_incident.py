@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from hub.domain.incident import TRANSITIONS, Act, IncidentState, acknowledge, apply_report, changed_fields, likeness, open_incident, transition
+from hub.domain.incident import (
+    TRANSITIONS,
+    Act,
+    IncidentState,
+    acknowledge,
+    apply_report,
+    changed_fields,
+    likeness,
+    open_incident,
+    transition,
+)
 from hub.domain.report import Channel, ReportView, report_view
 from hub.errors import Rejected
 from hub.wire import Report
