@@ -170,6 +170,7 @@ def command(
     folder: Annotated[Path, typer.Option(help="写到哪里 / where to write it")] = Path("mosquitto"),
     port: Annotated[int, typer.Option(help="端口 / port", min=1, max=65535)] = 1883,
     tls_port: Annotated[int, typer.Option(help="TLS 端口（0：无）/ TLS port (0: none)", min=0, max=65535)] = 0,
+    host: Annotated[str, typer.Option(help="明文端口监听的地址 / the address of the plain port")] = "127.0.0.1",
     settings: Annotated[Path | None, typer.Option(help="设置文件 / settings file")] = None,
     data_dir: Annotated[str | None, typer.Option(help="数据目录 / data folder")] = None,
     client_certs: Annotated[bool, typer.Option("--client-certs", help="TLS 端口要求终端证书 / the TLS port asks agents for certificates")] = False,
@@ -180,7 +181,7 @@ def command(
         raise Rejected("unknown_broker", f"不认识的消息服务器 {kind}，可用：mosquitto", f"unknown broker {kind}; there is: mosquitto", field="kind")
     loaded = load_settings(settings, data_dir=data_dir, broker_tls_client_certs=client_certs or None)
     folder = folder.absolute()
-    asyncio.run(write_all(loaded, folder, port=port, tls_port=tls_port))
+    asyncio.run(write_all(loaded, folder, port=port, tls_port=tls_port, host=host))
     typer.echo(f"{folder}/mosquitto.conf\n  mosquitto -c {folder}/mosquitto.conf\n"
                f"  tocsin up --broker mqtt://127.0.0.1:{port}   TOCSIN_BROKER_PASSWORD_FILE={folder}/secrets/hub-password")
     if follow_pid:

@@ -41,4 +41,6 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
+    if connection.dialect.name == "postgresql":  # several processes may start at once: one migrates, the others then find it done
+        connection.execute(text("SELECT pg_advisory_xact_lock(7017)"))
     command.upgrade(config, "head")
