@@ -33,6 +33,7 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
         task = asyncio.create_task(registry.run())
         yield registry
         task.cancel()
+        await asyncio.wait([task])
 
 
 @pytest.fixture
