@@ -46,8 +46,9 @@ class ManualClock:
 
 def utc_text(at: datetime) -> str:
     """The canonical text of a time: UTC, milliseconds, `Z`; it sorts as text in the order of time."""
-    at = at.astimezone(UTC)
-    return f"{at.year:04d}-{at.month:02d}-{at.day:02d}T{at.hour:02d}:{at.minute:02d}:{at.second:02d}.{at.microsecond // 1000:03d}Z"
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds")[:23] + "Z"  # without its +00:00
 
 
 def parse_utc(text: str) -> datetime:

@@ -67,7 +67,7 @@ class ReceiptStatus(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class Place(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Place(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Where: words, a point in degrees (with its `crs`), an administrative code of 6, 9 or 12 digits; at least one of text and point."""
 
     text: ShortText | None = None
@@ -80,7 +80,7 @@ class Place(Struct, frozen=True, kw_only=True, omit_defaults=True):
     enterprise_id: Annotated[str, Meta(max_length=63)] | None = None
 
 
-class Casualties(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Casualties(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Numbers of people; None means not known, which is not zero."""
 
     dead: Count | None = None
@@ -127,7 +127,7 @@ class Attachment(Struct, frozen=True, kw_only=True):
     size_bytes: Annotated[int, Meta(ge=0, le=10_737_418_240)]
 
 
-class Report(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Report(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """A report of an incident. Required: id, kind, occurred_at, a title or a text, and a place. A first report must be fast."""
 
     id: str
@@ -169,7 +169,7 @@ class Daily(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     note: LongText | None = None
 
 
-class Receipt(Struct, frozen=True, kw_only=True):
+class Receipt(Struct, frozen=True, kw_only=True, gc=False):
     """The hub's answer to one message, by its id. `stored` is sent only after the transaction is on disk.
 
     `retry_after_s` stands beside `unavailable`; `reason`, `field` and `message` beside `rejected`.

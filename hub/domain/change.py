@@ -54,7 +54,7 @@ def kind_of(body: ChangeBody) -> str:
     return _NAMES[type(body)]
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class Change(Struct, frozen=True, kw_only=True, gc=False):
     """One entry of the feed. `actor` is `person:ID`, `agent:ID` or `system:NAME`; `body` is its JSON, null once destroyed by law."""
 
     seq: int

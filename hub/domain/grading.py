@@ -40,7 +40,7 @@ def suggest_grade(casualties: Casualties | None, loss_yuan: float | None, event_
 
     The missing are counted with the dead (第十二条 reports them; the grade is computed again when they are found).
     """
-    if loss_yuan is None and (casualties is None or casualties == _UNKNOWN):
+    if loss_yuan is None and (casualties is None or casualties is _UNKNOWN or casualties == _UNKNOWN):
         return None
     table = _table()
     if event_types and event_types[0][:2] in table["not_for_categories"]:

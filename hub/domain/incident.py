@@ -54,7 +54,7 @@ TRANSITIONS: Final[dict[tuple[IncidentState, Act], IncidentState]] = {
 OPEN_STATES: Final = frozenset({_S.UNVERIFIED, _S.VERIFIED})
 
 
-class IncidentView(Struct, frozen=True, kw_only=True):
+class IncidentView(Struct, frozen=True, kw_only=True, gc=False):
     """An incident, whole, as screens and changes carry it. `number` is its running number and the order of opening."""
 
     id: str
@@ -176,10 +176,13 @@ class MergeDecided(ChangeBody, frozen=True, kw_only=True):
     proposal: MergeProposal
 
 
+_NOTHING_KNOWN: Final = Casualties()
+
+
 def open_incident(report: ReportView, *, number: int, no: str, trusted: bool, now: datetime) -> IncidentView:
     """The incident that an initial report opens; verified at once where the source is trusted."""
     at = utc_text(now)
-    casualties = report.casualties or Casualties()
+    casualties = report.casualties or _NOTHING_KNOWN
     return IncidentView(
         id=report.id, number=number, no=no, title=title_of(report), state=_S.VERIFIED if trusted else _S.UNVERIFIED, verified=trusted,
         event_types=report.event_types, grade=None, grade_suggested=suggest_grade(report.casualties, report.loss_yuan, report.event_types),

@@ -27,7 +27,7 @@ class Channel(StrEnum):
     PHONE = "phone"
 
 
-class PlaceView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlaceView(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A place as stored: WGS-84 degrees, and the system it was sent in where that was another."""
 
     text: str | None = None
@@ -40,7 +40,7 @@ class PlaceView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     enterprise_id: str | None = None
 
 
-class ReportView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReportView(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A stored report, whole. `number` counts the reports of its incident; `skew_s` is the agent's clock against the hub's (seconds)."""
 
     id: str
@@ -122,18 +122,21 @@ def known_event_type(code: str) -> bool:
 def judge(report: Report, received_at: datetime) -> None:
     """Refuse what no clock can excuse and what no table knows. Raises Rejected: `time_in_future`, `time_too_old`, `unknown_event_type`."""
     limit = limits()
-    for name, at in (("occurred_at", report.occurred_at), ("heard_at", report.heard_at)):
-        if at is None:
-            continue
-        ahead_s = (at - received_at).total_seconds()
-        if ahead_s > limit["future_s"]:
-            raise Rejected("time_in_future", f"{name} 在未来，请检查时钟", f"{name} lies in the future; check the clock", field=name)
-        if -ahead_s > limit["ancient_s"]:
-            raise Rejected("time_too_old", f"{name} 早于一年前", f"{name} is more than a year ago", field=name)
+    _judge_time("occurred_at", report.occurred_at, received_at, limit)
+    if report.heard_at is not None:
+        _judge_time("heard_at", report.heard_at, received_at, limit)
     for n, code in enumerate(report.event_types):
         if not known_event_type(code):
             raise Rejected("unknown_event_type", f"事件类型 {code} 不在分类表中", f"the event type {code} is not in the table",
                            field=f"event_types.{n}")
+
+
+def _judge_time(name: str, at: datetime, received_at: datetime, limit: Any) -> None:
+    ahead_s = (at - received_at).total_seconds()
+    if ahead_s > limit["future_s"]:
+        raise Rejected("time_in_future", f"{name} 在未来，请检查时钟", f"{name} lies in the future; check the clock", field=name)
+    if -ahead_s > limit["ancient_s"]:
+        raise Rejected("time_too_old", f"{name} 早于一年前", f"{name} is more than a year ago", field=name)
 
 
 def place_view(place: Place) -> PlaceView:
@@ -146,10 +149,6 @@ def place_view(place: Place) -> PlaceView:
         text=place.text, lon=lon, lat=lat, sent_crs=None if place.crs is Crs.WGS84 or lon is None else place.crs, adcode=place.adcode,
         road=place.road, road_km=place.road_km, enterprise_id=place.enterprise_id,
     )
-
-
-_SAME = ("event_types", "title", "text", "urgent", "drill", "source", "cause", "course", "scope", "trend", "measures_taken",
-         "measures_planned", "casualties", "loss_yuan", "hazmat", "reporter", "signed_off_by", "attachments", "signature")
 
 
 def report_view(
@@ -166,7 +165,11 @@ def report_view(
         occurred_at=utc_text(report.occurred_at), received_at=utc_text(received_at), place=place_view(report.place), channel=channel,
         actor=actor, department_id=department_id, agent_id=agent_id, heard_at=utc_text(report.heard_at) if report.heard_at else None,
         skew_s=skew_s, skew_flagged=skew_s is not None and abs(skew_s) > limits()["skew_flag_s"],
-        **{**{name: getattr(report, name) for name in _SAME}, "drill": report.drill or drill},
+        event_types=report.event_types, title=report.title, text=report.text, urgent=report.urgent, drill=report.drill or drill,
+        source=report.source, cause=report.cause, course=report.course, scope=report.scope, trend=report.trend,
+        measures_taken=report.measures_taken, measures_planned=report.measures_planned, casualties=report.casualties,
+        loss_yuan=report.loss_yuan, hazmat=report.hazmat, reporter=report.reporter, signed_off_by=report.signed_off_by,
+        attachments=report.attachments, signature=report.signature,
     )
 
 

@@ -25,7 +25,7 @@ from hub.errors import Rejected, Unavailable
 from hub.ingest.admit import Admission
 from hub.store import Recorded, Store, Transaction
 from hub.store import quarantine as quarantine_store
-from hub.store.reports import Known, Stored, incidents_by_id, insert_incidents, insert_reports, known_reports, update_incident
+from hub.store.reports import Known, Stored, incidents_by_id, insert_reports, known_reports, update_incident
 from hub.wire import Receipt, ReceiptStatus, Report, ReportKind
 
 log = logging.getLogger("hub.ingest")
@@ -272,6 +272,7 @@ class _Batch:
         self.known = known
         self.incidents = incidents
         self.opened: dict[str, IncidentView] = {}
+        self.texts: dict[str, bytes] = {}
         self.before: dict[str, IncidentView] = {}
         self.reports: list[Stored] = []
         self.recorded: list[tuple[Item, Recorded]] = []
@@ -279,7 +280,7 @@ class _Batch:
 
 
 async def _store_reports(tx: Transaction, items: Sequence[Item], zone: ZoneInfo) -> list[tuple[Item, Recorded]]:
-    known = await known_reports(tx.conn, {item.message.id for item in items})
+    known = await known_reports(tx, {item.message.id for item in items})
     new: list[Item] = []
     batch = _Batch(tx, known, {})
     for item in items:
@@ -340,12 +341,12 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo) -> None:
             number = _one(batch, item, number, f"{day}-{receipt:06d}", zone)
         except Rejected as error:
             item.reject(error)
-    await insert_incidents(tx, [(view, canonical(view)) for view in batch.opened.values()])
     for id, before in batch.before.items():
         if id not in batch.opened and not await update_incident(tx, before, batch.incidents[id]):
             raise Unavailable("busy", "事件正被其他人更新", "the incident was changed meanwhile", retry_after_s=1)
     if batch.reports:
-        await insert_reports(tx, batch.reports)
+        opened = [(view, batch.texts.get(id) or canonical(view)) for id, view in batch.opened.items()]
+        await insert_reports(tx, batch.reports, opened)
 
 
 def _one(batch: _Batch, item: Item, number: int, receipt_no: str, zone: ZoneInfo) -> int:
@@ -365,7 +366,8 @@ def _one(batch: _Batch, item: Item, number: int, receipt_no: str, zone: ZoneInfo
         number += 1
         opened = open_incident(view, number=number, no=f"{tx.now.astimezone(zone).year}-{number:06d}", trusted=sender.trusted, now=tx.now)
         batch.opened[opened.id] = batch.incidents[opened.id] = opened
-        tx.record(IncidentOpened(incident=opened), text=b'{"incident":' + canonical(opened) + b"}", actor=sender.actor,
+        batch.texts[opened.id] = json = canonical(opened)
+        tx.record(IncidentOpened(incident=opened), text=b'{"incident":' + json + b"}", actor=sender.actor,
                   subject=f"incident:{opened.id}", incident_id=opened.id, department_id=sender.department_id, drill=opened.drill)
     else:
         _apply(batch, item, incident, view.id, view)
@@ -380,6 +382,7 @@ def _apply(batch: _Batch, item: Item, incident: IncidentView, report_id: str, vi
     if incident.id in batch.opened:
         # opened in this very batch: it is inserted as it stands at the end
         batch.opened[incident.id] = after
+        batch.texts.pop(incident.id, None)
     else:
         batch.before.setdefault(incident.id, incident)
     for name, known in list(batch.incidents.items()):

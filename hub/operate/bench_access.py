@@ -40,7 +40,7 @@ from hub.domain.masking import mask
 from hub.domain.report import PlaceView
 from hub.domain.sharing import Assignment, SharingDocument, packaged_sharing
 from hub.store import Store
-from hub.store.bulk import insert_rows
+from hub.store.bulk import Rows, insert_rows
 from hub.store.reports import insert_incidents, list_incidents
 from hub.store.schema_people import audience, audience_department, incident_audience
 from hub.store.visible import list_visible_incidents
@@ -94,9 +94,9 @@ async def _fill(store: Store, size: int, progress: Callable[[str], None]) -> Non
         views = [_incident(number, at) for number in range(start + 1, min(start + step, size) + 1)]
         async with store.transaction() as tx:
             await insert_incidents(tx, [(view, msgspec.json.encode(view)) for view in views])
-            await insert_rows(tx.conn, incident_audience, ("incident_id", "incident_number", "audience_id", "enterprise_id", "from_at"), (
+            await insert_rows(tx.conn, Rows(incident_audience, [
                 (view.id, view.number, ids[frozenset({"much", *(name for name, share in chosen if rng.random() < share)})], None, at)
-                for view in views))
+                for view in views]))
 
 
 def _incident(number: int, at: str) -> IncidentView:

@@ -1,27 +1,78 @@
-"""Many rows in one statement, straight to the driver: the hot path of ingest. The SQL is SQLAlchemy's own, compiled once for each dialect."""
+"""Many rows at once, straight to the driver: the hot path of ingest. The SQL is made from the tables and not from values.
+
+On SQLite all tables of a call are written in one visit to the connection's thread, with many rows in one statement: a statement gives the
+interpreter lock away and waits to have it back, so one for each row would let every other thread in between two rows. On PostgreSQL rows
+go in by COPY.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
-from sqlalchemy import Table, insert
-from sqlalchemy.engine import Dialect
+from sqlalchemy import Table
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+STATEMENT_ROWS = 48
+"""Rows in one statement on SQLite (measured: 16 to 64 cost a third less than one by one, more gains nothing)."""
+
+
+class Rows(NamedTuple):
+    """Rows of plain values (text, numbers, booleans, bytes, None) for a table, in the order of all its columns."""
+
+    table: Table
+    values: Sequence[tuple[Any, ...]]
+
+
+async def insert_rows(conn: AsyncConnection, *batches: Rows) -> None:
+    """Insert all rows, table after table, in the transaction of `conn`; raises IntegrityError as any statement does."""
+    batches = tuple(batch for batch in batches if batch.values)
+    if not batches:
+        return
+    if conn.dialect.name == "sqlite":
+        driver: Any = (await conn.get_raw_connection()).driver_connection
+        await driver._execute(_insert_sqlite, driver._conn, batches)  # one visit; held by tests/unit/store/test_bulk.py
+    else:
+        await _copy(conn, batches)
+
+
+async def _copy(conn: AsyncConnection, batches: Sequence[Rows]) -> None:
+    from asyncpg import IntegrityConstraintViolationError
+
+    driver: Any = (await conn.get_raw_connection()).driver_connection
+    if not driver.is_in_transaction():
+        await conn.exec_driver_sql("SELECT 1")  # the dialect begins with the first statement that goes through it
+    for table, values in batches:
+        try:
+            await driver.copy_records_to_table(table.name, records=values, columns=table.c.keys())
+        except IntegrityConstraintViolationError as error:
+            raise IntegrityError(f"COPY {table.name}", None, error) from error
 
 
 @lru_cache(maxsize=64)
-def _statement(table: Table, columns: tuple[str, ...], dialect: Dialect) -> str:
-    compiled = insert(table).compile(dialect=dialect, column_keys=list(columns))
-    order = compiled.positiontup  # type: ignore[attr-defined, unused-ignore] # both dialects are positional
-    assert order is not None
-    assert tuple(order) == columns, "columns are given in the order of the table"
-    return str(compiled)
+def _many(table: Table, rows: int) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.c)
+    row = f"({', '.join('?' * len(table.c))})"
+    return f'INSERT INTO "{table.name}" ({names}) VALUES {", ".join([row] * rows)}'  # noqa: S608 names of our own tables
 
 
-async def insert_rows(conn: AsyncConnection, table: Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Insert rows of plain values (text, numbers, booleans, bytes, None), `columns` in the table's order."""
-    values = list(rows)
-    if values:
-        await conn.exec_driver_sql(_statement(table, tuple(columns), conn.dialect), values)
+def _insert_sqlite(connection: sqlite3.Connection, batches: Sequence[Rows]) -> None:
+    """Runs in the connection's thread."""
+    for table, values in batches:
+        whole = len(values) // STATEMENT_ROWS * STATEMENT_ROWS
+        try:
+            connection.executemany(_many(table, STATEMENT_ROWS), _flat(values, whole))
+            connection.executemany(_many(table, 1), values[whole:])
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(_many(table, 1), None, error) from error
+        except sqlite3.OperationalError as error:
+            raise OperationalError(_many(table, 1), None, error) from error
+
+
+def _flat(values: Sequence[tuple[Any, ...]], end: int) -> Iterator[tuple[Any, ...]]:
+    for start in range(0, end, STATEMENT_ROWS):
+        yield tuple(chain.from_iterable(values[start : start + STATEMENT_ROWS]))

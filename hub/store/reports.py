@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.incident import OPEN_STATES, IncidentView
 from hub.domain.incident import decode_view as decode_incident
 from hub.domain.report import ReportView
 from hub.domain.report import decode_view as decode_report
-from hub.store.bulk import insert_rows
+from hub.store.bulk import Rows, insert_rows
 from hub.store.schema import attachment, incident, report
 from hub.store.writer import Transaction
 
@@ -28,13 +28,12 @@ class Known(NamedTuple):
     seq: int
 
 
-_known = select(report.c.id, report.c.content_hash, report.c.receipt_no, report.c.received_at, report.c.incident_id, report.c.seq).where(
-    report.c.id.in_(bindparam("ids", expanding=True)))
+_KNOWN = "SELECT id, content_hash, receipt_no, received_at, incident_id, seq FROM report WHERE id "
+_KNOWN_SQLITE = text(_KNOWN + "IN (SELECT value FROM json_each(:ids))")  # noqa: S608 our own words
+_KNOWN_POSTGRES = text(_KNOWN + "= ANY(CAST(:ids AS TEXT[]))")
 _incidents = select(incident.c.id, incident.c.view).where(incident.c.id.in_(bindparam("ids", expanding=True)))
 _incidents_locked = _incidents.with_for_update()
 _owners = select(report.c.id, report.c.incident_id).where(report.c.id.in_(bindparam("ids", expanding=True)))
-_REPORT_COLUMNS = tuple(report.c.keys())
-_INCIDENT_COLUMNS = tuple(incident.c.keys())
 _update_incident = (
     update(incident).where(incident.c.id == bindparam("_id"), incident.c.version == bindparam("_version"))
     .values({name: bindparam(name) for name in (
@@ -43,13 +42,16 @@ _update_incident = (
 )
 
 
-async def known_reports(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, Known]:
-    """Which of these report ids are stored, with what."""
+async def known_reports(tx: Transaction, ids: Iterable[str]) -> dict[str, Known]:
+    """Which of these report ids are stored, with what. The ids are one parameter, so that the statement is prepared once."""
     wanted = list(ids)
     if not wanted:
         return {}
-    rows = (await conn.execute(_known, {"ids": wanted})).all()
-    return {row[0]: Known(*row[1:]) for row in rows}
+    if tx.sqlite:
+        rows = await tx.conn.execute(_KNOWN_SQLITE, {"ids": msgspec.json.encode(wanted).decode()})
+    else:
+        rows = await tx.conn.execute(_KNOWN_POSTGRES, {"ids": wanted})
+    return {row[0]: Known(*row[1:]) for row in rows.all()}
 
 
 async def incidents_by_id(tx: Transaction, ids: Iterable[str]) -> dict[str, IncidentView]:
@@ -80,15 +82,6 @@ def incident_columns(view: IncidentView, encoded: str) -> dict[str, Any]:
     }
 
 
-async def insert_incidents(tx: Transaction, views: Sequence[tuple[IncidentView, bytes]]) -> None:
-    """Store incidents that were just opened, each with its JSON."""
-    await insert_rows(tx.conn, incident, _INCIDENT_COLUMNS, (
-        (v.id, v.number, v.no, v.state.value, v.department_id, v.event_types[0] if v.event_types else None, v.grade, v.place.lon,
-         v.place.lat, v.place.adcode, v.occurred_at, v.opened_at, v.updated_at, v.acknowledged_at is not None, v.verified, v.urgent, v.drill,
-         v.merged_into, v.version, text.decode())
-        for v, text in views))
-
-
 async def update_incident(tx: Transaction, before: IncidentView, after: IncidentView) -> bool:
     """Replace an incident by compare-and-set on its version; False where somebody else changed it meanwhile."""
     columns = incident_columns(after, msgspec.json.encode(after).decode())
@@ -106,12 +99,29 @@ class Stored(NamedTuple):
     content_hash: str
 
 
-async def insert_reports(tx: Transaction, items: Sequence[Stored]) -> None:
-    """Store reports; raises IntegrityError where another process stored one of them meanwhile."""
-    await insert_rows(tx.conn, report, _REPORT_COLUMNS, (
+def _incident_rows(views: Sequence[tuple[IncidentView, bytes]]) -> Rows:
+    return Rows(incident, [
+        (v.id, v.number, v.no, v.state.value, v.department_id, v.event_types[0] if v.event_types else None, v.grade, v.place.lon,
+         v.place.lat, v.place.adcode, v.occurred_at, v.opened_at, v.updated_at, v.acknowledged_at is not None, v.verified, v.urgent, v.drill,
+         v.merged_into, v.version, text.decode())
+        for v, text in views])
+
+
+async def insert_incidents(tx: Transaction, views: Sequence[tuple[IncidentView, bytes]]) -> None:
+    """Store incidents that were just opened, each with its JSON."""
+    await insert_rows(tx.conn, _incident_rows(views))
+
+
+async def insert_reports(tx: Transaction, items: Sequence[Stored], opened: Sequence[tuple[IncidentView, bytes]] = ()) -> None:
+    """Store reports and the incidents that they opened (each with its JSON).
+
+    Raises IntegrityError where another process stored one of them meanwhile.
+    """
+    reports = [
         (v.id, v.kind.value, v.incident_id, v.department_id, v.agent_id, v.actor, v.channel.value, v.number, v.receipt_no, v.occurred_at,
          v.received_at, v.skew_s, v.urgent, v.drill, content_hash, None, text.decode())
-        for v, text, content_hash in items))
+        for v, text, content_hash in items]
+    await insert_rows(tx.conn, _incident_rows(opened), Rows(report, reports))
     files = [{"sha256": a.sha256, "report_id": v.id, "name": a.name, "media_type": a.media_type, "size_bytes": a.size_bytes}
              for v, _, _ in items if v.attachments for a in {a.sha256: a for a in v.attachments}.values()]
     if files:

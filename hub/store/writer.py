@@ -23,7 +23,7 @@ from hub.clock import Clock, SystemClock, utc_text
 from hub.domain.change import GENESIS, Change, ChangeBody, body_hash, body_text, kind_of, link_hash
 from hub.errors import Unavailable
 from hub.store import schema
-from hub.store.bulk import insert_rows
+from hub.store.bulk import Rows, insert_rows
 from hub.store.engine import Engines, open_engines
 from hub.store.migrate import migrate
 from hub.store.tail import Tail
@@ -32,8 +32,6 @@ from hub.store.turns import Turns
 _CHANGE_LOCK = 7_305_411
 """The PostgreSQL advisory lock under which sequence numbers are allotted (an arbitrary number of our own)."""
 CHANNEL = "tocsin_change"
-_CHANGE_COLUMNS = tuple(schema.change.c.keys())
-_BODY_COLUMNS = tuple(schema.change_body.c.keys())
 
 
 class Recorded:
@@ -120,8 +118,7 @@ class Transaction:
                          previous, link))
             bodies.append((seq, salt, entry.body.decode()))
             previous = link
-        await insert_rows(self.conn, schema.change, _CHANGE_COLUMNS, rows)
-        await insert_rows(self.conn, schema.change_body, _BODY_COLUMNS, bodies)
+        await insert_rows(self.conn, Rows(schema.change, rows), Rows(schema.change_body, bodies))
         if not self.sqlite:
             await self.conn.execute(text(f"SELECT pg_notify('{CHANNEL}', :seq)"), {"seq": str(seq)})
 
