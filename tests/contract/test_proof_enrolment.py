@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,8 +65,8 @@ async def test_a_device_enrols_with_a_request_comes_in_renews_and_is_withdrawn(t
             assert await admitted(port, ca, first, "plant", secret)
 
             key, csr = request("plant")
-            basic = aiohttp.BasicAuth("plant", secret)
-            async with http.post(f"{hub.web_url}/api/v1/agent/certificate", json={"csr": csr}, auth=basic) as answer:
+            basic = {"Authorization": "Basic " + base64.b64encode(f"plant:{secret}".encode()).decode()}
+            async with http.post(f"{hub.web_url}/api/v1/agent/certificate", json={"csr": csr}, headers=basic) as answer:
                 assert answer.status == 201, await answer.text()
                 second = _save(tmp_path / "second.pem", key, (await answer.json())["cert_pem"])
             async with http.post(f"{hub.web_url}/api/v1/agent/certificate", json={"csr": csr}) as answer:
