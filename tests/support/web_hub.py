@@ -68,7 +68,7 @@ class Visitor:
         async with self.client.request(method, self.base + path, headers=self.headers | (headers or {}), allow_redirects=False, **sent) as answer:
             self.status = answer.status
             self.answer_headers = dict(answer.headers)
-            text = await answer.text()
+            text = await answer.text(errors="replace")
             self.body = await answer.json() if answer.content_type == "application/json" else text
         return self.status
 
