@@ -270,6 +270,7 @@ class _Batch:
     def __init__(self, tx: Transaction, known: dict[str, Known], incidents: dict[str, IncidentView]) -> None:
         self.tx = tx
         self.known = known
+        self.year = 0
         self.incidents = incidents
         self.opened: dict[str, IncidentView] = {}
         self.texts: dict[str, bytes] = {}
@@ -333,12 +334,13 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo) -> None:
     batch.incidents = await incidents_by_id(tx, named)
     opening = sum(1 for item in items if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL)
     number = await tx.count("incident", opening) - opening if opening else 0
-    day = tx.now.astimezone(zone).strftime("%Y%m%d")
+    local = tx.now.astimezone(zone)
+    day, batch.year = local.strftime("%Y%m%d"), local.year
     receipt = await tx.count(f"receipt:{day}", len(items)) - len(items)
     for item in items:
         receipt += 1
         try:
-            number = _one(batch, item, number, f"{day}-{receipt:06d}", zone)
+            number = _one(batch, item, number, f"{day}-{receipt:06d}")
         except Rejected as error:
             item.reject(error)
     for id, before in batch.before.items():
@@ -349,7 +351,7 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo) -> None:
         await insert_reports(tx, batch.reports, opened)
 
 
-def _one(batch: _Batch, item: Item, number: int, receipt_no: str, zone: ZoneInfo) -> int:
+def _one(batch: _Batch, item: Item, number: int, receipt_no: str) -> int:
     """Decide one new report; gives the running number of the last incident opened."""
     tx, report, sender = batch.tx, item.message, item.sender
     incident = _incident_of(batch, report)
@@ -364,7 +366,7 @@ def _one(batch: _Batch, item: Item, number: int, receipt_no: str, zone: ZoneInfo
                       incident_id=view.incident_id, department_id=sender.department_id, drill=view.drill)
     if incident is None:
         number += 1
-        opened = open_incident(view, number=number, no=f"{tx.now.astimezone(zone).year}-{number:06d}", trusted=sender.trusted, now=tx.now)
+        opened = open_incident(view, number=number, no=f"{batch.year}-{number:06d}", trusted=sender.trusted, now=tx.now)
         batch.opened[opened.id] = batch.incidents[opened.id] = opened
         batch.texts[opened.id] = json = canonical(opened)
         tx.record(IncidentOpened(incident=opened), text=b'{"incident":' + json + b"}", actor=sender.actor,
