@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,8 +15,8 @@ class Change(msgspec.Struct, frozen=True):
     """One difference: the field (parts by their id, not their place), and its value before and after (None: not there)."""
 
     field: str
-    before: object
-    after: object
+    before: Any
+    after: Any
 
 
 def compare(before: Plan, after: Plan) -> tuple[Change, ...]:
