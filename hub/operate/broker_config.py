@@ -56,7 +56,7 @@ def _tls_lines(settings: Settings, folder: Path, tls_port: int) -> list[str]:
     tls = folder / "tls"
     lines = [
         f"listener {tls_port}", f"certfile {tls / 'broker.pem'}", f"keyfile {tls / 'broker-key.pem'}",
-        "# the least version", "tls_version tlsv1.2", "# nobody takes over another's session", "use_username_as_clientid true",
+        "# the least version", "tls_version tlsv1.2",
     ]
     if settings.broker_tls_client_certs:
         lines += [f"cafile {tls / 'ca.pem'}", f"crlfile {tls / 'crl.pem'}", "require_certificate true"]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import html
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from hub.domain.access import Action, Tier
+from hub.domain.access import HUB, Action, Tier
 from hub.domain.signature import Head, Signer
 from hub.operate.chain import ExportLine, export_line
 from hub.store.access import incident_things
 from hub.store.proof import head_after, public_keys, report_link
-from hub.store.reports import get_report
+from hub.store.reports import get_incident, get_report
+from hub.store.retention import hold
 from hub.web.reports import own
-from hub.web.route import PUBLIC, Ask, NotFound, Route
+from hub.web.route import PUBLIC, Ask, Done, NotFound, Route
 from hub.web.seen import report_thing
 from hub.wire import Receipt, ReceiptStatus
 
@@ -94,6 +95,23 @@ async def ca_pem(ask: Ask) -> web.Response:
                         headers={"Content-Disposition": 'attachment; filename="tocsin-ca.pem"', "Cache-Control": "no-cache"})
 
 
+class HoldBody(Struct, frozen=True, kw_only=True):
+    """Hold an incident's personal data back from destruction (or, `held` False, let it go), and why."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    held: bool = True
+
+
+async def holding(ask: Ask) -> Done:
+    """Hold personal data back for an investigation or as evidence; `done` is False where nothing changed."""
+    id = ask.path["id"]
+    ask.require(Action.ADMIN_RETENTION, HUB)
+    async with ask.store.transaction() as tx:
+        if await get_incident(tx.conn, id) is None:
+            raise NotFound
+        return Done(await hold(tx, id, by=ask.who, reason=ask.body.reason, held=ask.body.held))
+
+
 _PAGE = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{name}</title><style>body{{font:16px/1.6 sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}}img{{width:16rem}}
 code{{word-break:break-all}}</style>
@@ -122,6 +140,8 @@ async def ca_page(ask: Ask) -> web.Response:
 ROUTES = [
     Route("GET", "/api/v1/reports/{id}/receipt", receipt, Action.REPORT_FILE, also=(Action.REPORT_READ,), returns=ReceiptProof, zh="签名回执",
           en="the signed receipt"),
+    Route("POST", "/api/v1/incidents/{id}/hold", holding, Action.ADMIN_RETENTION, body=HoldBody, returns=Done, zh="暂缓销毁个人信息",
+          en="hold personal data back"),
     Route("GET", "/api/v1/proof/key", key, PUBLIC, returns=PublicKey, zh="中心公钥", en="the hub's public key"),
     Route("GET", "/ca.pem", ca_pem, PUBLIC, zh="CA 证书", en="the CA certificate"),
     Route("GET", "/ca", ca_page, PUBLIC, zh="安装证书页", en="the page that installs the CA"),
