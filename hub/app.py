@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import ssl
@@ -159,6 +160,15 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
     if "outbox" in services.extra:
         services.extra["outbox"].link_for = links.of_notice
     return Running(services, web_url, mqtt_port, session)
+
+
+def _settle_memory() -> None:
+    """What is open now stays open: the collector passes it over, and looks less often at the many small things that pass through.
+
+    Measured: a tenth of the cost of a report was the collector's.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _first_start(store: Store, settings: Settings) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hub.domain.duty_rules import packaged_rules
+from hub.respond.cameras import CameraBook
 from hub.respond.duties import Duties
 from hub.respond.leaving import Leaving
+from hub.respond.linkage import Linkage
 from hub.respond.matching import Matching
 from hub.respond.merging import Merging
 from hub.respond.reactor import Reactor
@@ -23,4 +25,4 @@ if TYPE_CHECKING:
 def reactors(intake: Intake, registry: Registry, **parts: Any) -> list[Reactor]:
     """Every reactor of this process."""
     return [Waiting(intake, registry), Merging(), Sharing(), Duties(), Reading(packaged_rules()), Leaving(),
-            Matching(packaged_rules()), Zones()]
+            Matching(packaged_rules()), Zones(), CameraBook(), Linkage()]

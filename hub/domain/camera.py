@@ -1,0 +1,221 @@
+"""Enterprises and their cameras as the district knows them, what links them to incidents, and every view of them. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from hub.domain.change import ChangeBody, change
+from hub.errors import Rejected
+from hub.ids import SLUG
+
+SlugText = Annotated[str, Meta(pattern=f"^{SLUG.pattern}$")]
+Words = Annotated[str, Meta(max_length=200)]
+DOWN: frozenset[str] = frozenset({"offline", "connecting"})
+"""The states in which a camera has no picture at all (`streams.health` names them all)."""
+
+
+class EnterpriseView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An enterprise at risk. `hazard_level`: of its major hazard source, 1 the gravest to 4 (GB 18218-2018), None without one."""
+
+    id: SlugText
+    zh: Annotated[str, Meta(min_length=1, max_length=200)]
+    en: Words = ""
+    department_id: Words | None = None
+    address: Words | None = None
+    adcode: Annotated[str, Meta(pattern=r"^[0-9]{6}([0-9]{3}|[0-9]{6})?$")] | None = None
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    hazard_level: Annotated[int, Meta(ge=1, le=4)] | None = None
+    substances: tuple[Words, ...] = ()
+    demo: bool = False
+
+
+class CameraPlace(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the registry says of a camera: where it stands, where it looks, what it sees, and its GB/T 28181 code where it has one.
+
+    `bearing_deg` from true north, `fov_deg` the horizontal angle of view, `range_m` how far it shows anything, `height_m` above ground.
+    """
+
+    name: Words | None = None
+    enterprise_id: SlugText | None = None
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    height_m: Annotated[float, Meta(ge=-100, le=1000)] | None = None
+    bearing_deg: Annotated[float, Meta(ge=0, le=360)] | None = None
+    fov_deg: Annotated[float, Meta(gt=0, le=360)] | None = None
+    range_m: Annotated[float, Meta(gt=0, le=20_000)] | None = None
+    turns: bool = False
+    sees: tuple[Words, ...] = ()
+    road: Words | None = None
+    road_km: Annotated[float, Meta(ge=0, le=10_000)] | None = None
+    gb28181: Annotated[str, Meta(pattern=r"^[0-9]{20}$")] | None = None
+
+
+class CameraView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A camera: its registry entry and what its agent last said of it. `id` is `AGENT/CAMERA`; without `placed` nobody has registered it."""
+
+    id: str
+    agent_id: str
+    camera_id: str
+    name: str
+    department_id: str | None
+    enterprise_id: str | None
+    place: CameraPlace
+    placed: bool = False
+    health: str = "connecting"
+    since: str | None = None
+    measure: str | None = None
+    codec: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class Why(Struct, frozen=True, kw_only=True):
+    """One reason for a link, with a stable code."""
+
+    code: str
+    zh: str
+    en: str
+
+
+class LinkedCamera(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A camera picked for an incident: the more telling, the higher its score."""
+
+    agent_id: str
+    camera_id: str
+    name: str
+    score: float
+    reasons: tuple[Why, ...]
+    distance_m: float | None = None
+    enterprise_id: str | None = None
+    recorded: bool = False
+    plays: bool = True
+
+    @property
+    def id(self) -> str:
+        """`AGENT/CAMERA`."""
+        return f"{self.agent_id}/{self.camera_id}"
+
+
+def check_code(code: str) -> None:
+    """Raise Rejected for a GB/T 28181 code that is none: 20 digits, type 131 or 132 (camera) at digits 11 to 13 (GB/T 28181-2022, annex E)."""
+    if len(code) != 20 or not code.isdigit() or code[10:13] not in ("131", "132", "118"):
+        raise Rejected("wrong_code", "国标编码应为 20 位数字，第 11–13 位为 131 或 132（摄像机）",
+                       "a GB/T 28181 code has 20 digits, 131 or 132 (camera) at digits 11 to 13", field="place.gb28181")
+
+
+@change("enterprise.saved", zh="企业信息保存", en="an enterprise was saved")
+class EnterpriseSaved(ChangeBody, frozen=True, kw_only=True):
+    """The enterprise as it now stands."""
+
+    enterprise: EnterpriseView
+
+
+@change("camera.saved", zh="摄像头登记", en="a camera appeared or its registry entry changed")
+class CameraSaved(ChangeBody, frozen=True, kw_only=True):
+    """The camera as it now stands."""
+
+    camera: CameraView
+
+
+@change("camera.health_changed", zh="摄像头状态变化", en="a camera's picture got better or worse")
+class CameraHealthChanged(ChangeBody, frozen=True, kw_only=True):
+    """The camera with its new state, the measure that says so, and the state before."""
+
+    camera: CameraView
+    before: str
+
+
+@change("camera.linked", zh="联动摄像头", en="cameras were linked to an incident")
+class CameraLinked(ChangeBody, frozen=True, kw_only=True):
+    """All cameras that the incident links now, most telling first, with the reason for each; `most_streams` is how many open by themselves."""
+
+    incident_id: str
+    verified: bool
+    cameras: tuple[LinkedCamera, ...]
+    most_streams: int
+
+
+@change("camera.unlinked", zh="收回视频联动", en="an incident's cameras were revoked")
+class CameraUnlinked(ChangeBody, frozen=True, kw_only=True):
+    """Every link of the incident has ended, and why."""
+
+    incident_id: str
+    reason: str
+
+
+@change("camera.marked", zh="标记视频时刻", en="a moment of a picture was marked")
+class CameraMarked(ChangeBody, frozen=True, kw_only=True):
+    """Which camera, which moment (the agent's clock, ms), what was seen."""
+
+    camera_id: str
+    wall_ms: int
+    text: str
+
+
+class ViewOfCamera(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One view: who watched which camera, for which incident or stated reason, from when to when. `how`: stream, preview, snapshot or link."""
+
+    id: str
+    camera_id: str
+    person_id: str
+    how: str
+    reason_code: str
+    reason: str = ""
+    incident_id: str | None = None
+    from_at: str
+    to_at: str | None = None
+    ended: str | None = None
+    address: str = ""
+
+
+@change("view.started", zh="开始调看视频", en="somebody began to watch a camera")
+class ViewStarted(ChangeBody, frozen=True, kw_only=True):
+    """The view, before its first picture is sent."""
+
+    view: ViewOfCamera
+
+
+@change("view.ended", zh="结束调看视频", en="somebody stopped watching a camera, or was cut")
+class ViewEnded(ChangeBody, frozen=True, kw_only=True):
+    """The view with its end and the reason for it."""
+
+    view: ViewOfCamera
+
+
+def camera_key(id: str) -> tuple[str, str]:
+    """(agent id, camera id) of `AGENT/CAMERA`."""
+    agent_id, _, camera_id = id.partition("/")
+    return agent_id, camera_id
+
+
+def placed(camera: CameraView, place: CameraPlace) -> CameraView:
+    """The camera with a new registry entry; raises Rejected for a half point or a wrong code."""
+    if (place.lon is None) != (place.lat is None):
+        raise Rejected("missing_field", "经度和纬度必须同时给出", "longitude and latitude come together", field="place.lon")
+    if place.gb28181 is not None:
+        check_code(place.gb28181)
+    return msgspec.structs.replace(
+        camera, place=place, placed=True, name=place.name or camera.name, enterprise_id=place.enterprise_id or camera.enterprise_id)
+
+
+class RollcallLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One camera's answer (or an enterprise without any camera)."""
+
+    enterprise_id: str
+    camera_id: str | None
+    answered: bool
+    health: str
+    age_s: float | None = None
+
+
+@change("camera.roll_called", zh="视频点名", en="a video roll-call was held")
+class RollcallDone(ChangeBody, frozen=True, kw_only=True):
+    """Who answered with a picture at which moment, and who did not."""
+
+    id: str
+    at: str
+    lines: tuple[RollcallLine, ...]

@@ -1,0 +1,74 @@
+"""Links cameras to each incident as it opens, moves, is verified and ends, and asks for their recordings, all in one transaction.
+
+It decides nothing: `hub.domain.linkage` picks by data, `hub.domain.access.may` says who sees them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hub.domain.camera import CameraView, EnterpriseView
+from hub.domain.change import Change
+from hub.domain.incident import OPEN_STATES, Act, IncidentOpened, IncidentState, IncidentStateChanged, IncidentUpdated, IncidentView
+from hub.domain.linkage import LinkageRules, packaged_linkage, pick
+from hub.store import Transaction
+from hub.store.cameras import link, links_of, list_cameras, names_of, say_linked, unlink, winds
+from hub.store.recordings import end_wanted, recordings_of, set_evidence, want, wanted_now
+
+ACTOR: Final = "system:linkage"
+_MOVES: Final = frozenset({"place", "hazmat", "event_types"})
+"""What of an incident decides which cameras see it."""
+
+
+class Linkage:
+    """A reactor. The registry is held in memory until it changes."""
+
+    name = "linkage"
+    kinds = frozenset({
+        "incident.opened", "incident.updated", "incident.state_changed", "camera.saved", "camera.health_changed", "enterprise.saved",
+    })
+
+    def __init__(self, rules: LinkageRules | None = None) -> None:
+        self.rules = rules or packaged_linkage()
+        self._cameras: list[CameraView] | None = None
+        self._enterprises: dict[str, EnterpriseView] = {}
+
+    async def react(self, tx: Transaction, change: Change) -> None:
+        """Bring the incident's cameras in line with what it is now."""
+        match change.kind:
+            case "incident.opened":
+                await self._link(tx, change.read(IncidentOpened).incident)
+            case "incident.updated":
+                body = change.read(IncidentUpdated)
+                if _MOVES.intersection(body.changed) and body.incident.state in OPEN_STATES:
+                    await self._link(tx, body.incident)
+            case "incident.state_changed":
+                await self._state(tx, change.read(IncidentStateChanged))
+            case _:
+                self._cameras = None
+
+    async def _state(self, tx: Transaction, body: IncidentStateChanged) -> None:
+        incident = body.incident
+        if incident.state not in OPEN_STATES:
+            await unlink(tx, incident, incident.state, by=ACTOR)
+            await end_wanted(tx, incident_id=incident.id)
+            if incident.state is IncidentState.FALSE_ALARM:
+                for recording in await recordings_of(tx.conn, incident.id):
+                    await set_evidence(tx, recording.id, False, by=ACTOR)
+        elif body.act is Act.REOPEN:
+            await self._link(tx, incident)
+        elif body.act is Act.VERIFY and (held := await links_of(tx.conn, incident.id)):
+            say_linked(tx, incident, held, self.rules.most_streams, by=ACTOR)
+
+    async def _link(self, tx: Transaction, incident: IncidentView) -> None:
+        if self._cameras is None:
+            self._cameras, self._enterprises = await list_cameras(tx.conn), dict(await names_of(tx.conn))
+        if not self._cameras:
+            return
+        chosen = pick(incident, self._cameras, self._enterprises, await winds(tx.conn), tx.now, self.rules)
+        if not await link(tx, incident, chosen, self.rules.most_streams, by=ACTOR):
+            return
+        await end_wanted(tx, incident_id=incident.id, but=frozenset(one.id for one in chosen))
+        free = self.rules.most_recordings - await wanted_now(tx.conn)
+        for one in [one for one in chosen if one.recorded][:max(0, free)]:
+            await want(tx, one.agent_id, one.camera_id, incident_id=incident.id, reason="linkage", by=ACTOR, drill=incident.drill)

@@ -1,0 +1,469 @@
+"""Live pictures over HTTP: the stream (WebSocket), the preview, a snapshot, and previews by an expiring link for other players.
+
+`may` decides before the first byte; every view is in the chain before it is shown; a view whose grant has ended is cut within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+from aiohttp import WSMsgType, web
+from msgspec import Meta, Struct
+
+from hub.clock import parse_utc, utc_text
+from hub.domain.access import HUB, Action, Actor, Decision, Thing, may
+from hub.domain.camera import CameraMarked, CameraView, ViewEnded, ViewOfCamera, ViewStarted
+from hub.errors import Rejected, Unavailable
+from hub.ids import new_id
+from hub.store import Store
+from hub.store.access import incident_thing
+from hub.store.accounts import actor_of_session
+from hub.store.cameras import camera_things, get_camera
+from hub.web.route import PUBLIC, Ask, Denied, Done, NotFound, Route
+from streams.relay import CameraKey, Preview, Relay, Viewer
+
+if TYPE_CHECKING:
+    from hub.web.services import Services
+
+log = logging.getLogger("hub.feeds")
+SEND_S: Final = 8.0
+"""How long one send may take before the viewer counts as stalled (its queue in the relay is bounded meanwhile)."""
+RECHECK_S: Final = 0.5
+"""How often every open view is asked about anew, besides at each change that can end a grant."""
+SIGNED_S: Final = 5.0
+"""How often the session behind an open view is looked up."""
+PREVIEW_EVERY: Final = timedelta(minutes=10)
+"""The previews that a person sees of one camera are one view for so long."""
+LINK_MOST_S: Final = 3600
+SNAPSHOT_S: Final = 5.0
+_ENDS: Final = ("incident.", "camera.linked", "camera.unlinked", "share.", "session.", "account.", "appointment.", "policy.", "agreement.",
+                "person.", "agent.revoked")
+"""Changes after which a grant may be gone."""
+
+
+@dataclass(eq=False, slots=True)
+class Watching:
+    """One open view: who, what, by which decision; `viewer` is its end in the relay, `cut` its other ends."""
+
+    view: ViewOfCamera
+    actor: Actor
+    action: Action
+    thing: Thing
+    viewer: Viewer | None = None
+    cut: asyncio.Event = field(default_factory=asyncio.Event)
+    why: str = ""
+    looked_s: float = 0.0
+
+    def end(self, why: str) -> None:
+        """Cut it now."""
+        if not self.why:
+            self.why = why
+            self.cut.set()
+            if self.viewer is not None:
+                self.viewer.cut(why)
+
+
+class Views:
+    """Every open view of this process; run `run()` in a task group. Cuts those that `may` no longer permits."""
+
+    def __init__(self, store: Store, hub: Services) -> None:
+        self.store, self.hub = store, hub
+        self.open: set[Watching] = set()
+        self.cut = 0
+        self.previewed: dict[tuple[str, str], Any] = {}
+
+    @contextlib.asynccontextmanager
+    async def watching(self, ask: Ask, camera: CameraView, thing: Thing, decision: Decision, how: str) -> AsyncIterator[Watching]:
+        """A view from its first moment to its last, chained at both; raises Unavailable where it cannot be chained."""
+        view = ViewOfCamera(
+            id=new_id(), camera_id=camera.id, person_id=ask.actor.id, how=how, reason_code=decision.reason_code, reason=thing.reason,
+            incident_id=_incident_of(thing), from_at=utc_text(ask.now), address=ask.actor.address)
+        one = Watching(view, ask.actor, Action.CAMERA_WATCH, thing, looked_s=time.monotonic())
+        self.open.add(one)
+        try:
+            await self._chain(one, ViewStarted(view=view))
+            yield one
+        finally:
+            self.open.discard(one)
+            ended = msgspec.structs.replace(view, to_at=utc_text(self.hub.clock.now()), ended=one.why or "left")
+            await asyncio.shield(self._end(one, ended))
+
+    async def _end(self, one: Watching, view: ViewOfCamera) -> None:
+        for _ in range(30):
+            try:
+                await self._chain(one, ViewEnded(view=view))
+            except Unavailable:
+                await asyncio.sleep(2)
+            else:
+                return
+
+    async def _chain(self, one: Watching, body: ViewStarted | ViewEnded) -> None:
+        spool = self.hub.extra.get("spool")
+        if spool is not None and isinstance(body, ViewEnded):  # it was granted and seen: without the store it goes to the synced spool
+            await spool.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
+                               department_id=one.actor.department_id)
+            return
+        async with self.store.transaction() as tx:
+            tx.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
+                      department_id=one.actor.department_id)
+
+    async def note_preview(self, ask: Ask, camera: CameraView, decision: Decision) -> None:
+        """Chain that a person sees a camera's previews: once for ten minutes."""
+        key = (ask.actor.id, camera.id)
+        last = self.previewed.get(key)
+        if last is not None and ask.now - last < PREVIEW_EVERY:
+            return
+        self.previewed[key] = ask.now
+        if len(self.previewed) > 20_000:
+            self.previewed.pop(next(iter(self.previewed)))
+        view = ViewOfCamera(id=new_id(), camera_id=camera.id, person_id=ask.actor.id, how="preview", reason_code=decision.reason_code,
+                            from_at=utc_text(ask.now), to_at=utc_text(ask.now + PREVIEW_EVERY), address=ask.actor.address)
+        try:
+            async with self.store.transaction() as tx:
+                tx.record(ViewStarted(view=view), actor=ask.who, subject=f"camera:{camera.id}", department_id=ask.actor.department_id)
+        except Unavailable:
+            del self.previewed[key]
+            raise
+
+    async def run(self) -> None:
+        """Watch over the open views for ever."""
+        seq = self.store.seen
+        while True:
+            await self.store.grown(seq, within_s=RECHECK_S)
+            try:
+                changes = await self.store.tail.after(seq, 1000)
+                if changes:
+                    seq = changes[-1].seq
+                if self.open:
+                    await self._check(fresh=any(c.kind.startswith(_ENDS) for c in changes))
+            except Unavailable:
+                await asyncio.sleep(0.5)  # the pictures go on: a store that is away ends no grant
+            await asyncio.sleep(0.05)
+
+    async def _check(self, *, fresh: bool) -> None:
+        now = self.hub.clock.now()
+        steady = time.monotonic()
+        if fresh:
+            await self._read_things()
+        async with self.store.read() as conn:
+            policy = (await self.hub.policies.read(conn)).access if fresh else None
+            for one in list(self.open):
+                if one.actor.session_id is not None and (fresh or steady - one.looked_s > SIGNED_S):
+                    one.looked_s = steady
+                    policy = policy or (await self.hub.policies.read(conn)).access
+                    idle = timedelta(seconds=self.hub.settings.session_idle_s)
+                    actor = await actor_of_session(conn, policy, now, idle=idle, session_id=one.actor.session_id, address=one.actor.address)
+                    if actor is None:
+                        self._cut(one, "signed_out")
+                        continue
+                    one.actor = actor
+                decision = may(one.actor, one.action, one.thing, now)
+                if not decision.allowed:
+                    self._cut(one, str(decision.reason_code))
+
+    async def _read_things(self) -> None:
+        async with self.store.read() as conn:
+            for one in list(self.open):
+                camera = await get_camera(conn, one.view.camera_id)
+                if camera is None:
+                    self._cut(one, "unknown_camera")
+                    continue
+                one.thing = (await camera_things(conn, [camera], reason=one.thing.reason))[camera.id]
+
+    def _cut(self, one: Watching, why: str) -> None:
+        self.cut += 1
+        one.end(why)
+
+
+def _incident_of(thing: Thing) -> str | None:
+    """The incident a view counts for: the newest open one that links the camera."""
+    return next((incident.id for incident in sorted(thing.incidents, key=lambda i: i.id, reverse=True) if not incident.closed), None)
+
+
+class FeedQuery(Struct, frozen=True, kw_only=True):
+    """`quality`: main, sub or h264 (transcoded at the agent, counted); `fragment_s`: 0 a message a picture, up to 1 for walls; `reason` stated."""
+
+    quality: Annotated[str, Meta(pattern="^(main|sub|h264)$")] = "main"
+    fragment_s: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class LinkBody(Struct, frozen=True, kw_only=True):
+    """For how long (at most an hour), and why."""
+
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    minutes: Annotated[int, Meta(ge=1, le=60)] = 15
+
+
+class FeedLink(Struct, frozen=True, kw_only=True):
+    """Where other programs find the pictures (`still=1` for one JPEG), and until when."""
+
+    path: str
+    expires_at: str
+
+
+class StillQuery(Struct, frozen=True, kw_only=True):
+    """`still`: one JPEG and not a stream of them."""
+
+    still: bool = False
+
+
+class MarkBody(Struct, frozen=True, kw_only=True):
+    """Which incident's timeline, which moment (the agent's clock, ms), what was seen."""
+
+    incident_id: Annotated[str, Meta(max_length=36)]
+    wall_ms: Annotated[int, Meta(ge=0, le=2**53)]
+    text: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+def relay_of(hub: Services) -> Relay:
+    """The relay of this process; raises Unavailable where it has none."""
+    relay: Relay | None = hub.extra.get("relay")
+    if relay is None:
+        raise Unavailable("no_media_line", "本进程没有视频通道", "this process has no way to the cameras")
+    return relay
+
+
+def views_of(hub: Services) -> Views:
+    """The open views of this process."""
+    views: Views = hub.extra["views"]
+    return views
+
+
+async def camera_of(ask: Ask, *, reason: str = "") -> tuple[CameraView, Thing]:
+    """The camera of the path as `may` takes it; raises NotFound."""
+    async with ask.store.read() as conn:
+        camera = await get_camera(conn, f"{ask.path['agent']}/{ask.path['camera']}")
+        if camera is None:
+            ask.require(ask.route.action if isinstance(ask.route.action, Action) else Action.CAMERA_LIST, Thing(kind=HUB.kind, reason=reason))
+            raise NotFound
+        return camera, (await camera_things(conn, [camera], reason=reason))[camera.id]
+
+
+async def stream(ask: Ask) -> web.StreamResponse:
+    """The live stream: one JSON text first, then the agent's messages as they came (14-byte header, body); the close says why it ended."""
+    query: FeedQuery = ask.query
+    camera, thing = await camera_of(ask, reason=query.reason.strip())
+    decision = ask.require(Action.CAMERA_WATCH, thing)
+    relay = relay_of(ask.hub)
+    key = CameraKey(camera.agent_id, camera.camera_id)
+    views = views_of(ask.hub)
+    socket = web.WebSocketResponse(heartbeat=20, max_msg_size=4096, compress=False)
+    # the camera is asked to start before the view is chained; nothing is sent to anybody until it is
+    async with relay.watch(key, name=f"view:{ask.actor.id}", quality=query.quality, fragment_s=query.fragment_s) as viewer, \
+            views.watching(ask, camera, thing, decision, "stream") as one:
+        one.viewer = viewer
+        await socket.prepare(ask.request)
+        hello = {"type": "hello", "camera": camera, "view": one.view.id, "incident_id": one.view.incident_id, "now": utc_text(ask.hub.clock.now())}
+        await socket.send_str(msgspec.json.encode(hello).decode())
+        await _pump(socket, viewer, one)
+        if not one.why:
+            one.why = viewer.ended or "left"
+    if not socket.closed:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(0.3):
+                await socket.close(code=4001, message=one.why.encode()[:120])
+        if ask.request.transport is not None:
+            ask.request.transport.abort()
+    return socket
+
+
+async def _pump(socket: web.WebSocketResponse, viewer: Viewer, one: Watching) -> None:
+    sending = asyncio.create_task(_send(socket, viewer), name="feed.send")
+    closing = asyncio.create_task(_closed(socket), name="feed.closed")
+    cutting = asyncio.create_task(one.cut.wait(), name="feed.cut")
+    try:
+        done, _ = await asyncio.wait({sending, closing, cutting}, return_when=asyncio.FIRST_COMPLETED)
+        if sending in done and (error := sending.exception()) is not None and not one.why:
+            one.why = "too_slow" if isinstance(error, TimeoutError) else "left"
+    finally:
+        for task in (sending, closing, cutting):
+            task.cancel()
+        await asyncio.gather(sending, closing, cutting, return_exceptions=True)
+
+
+async def _send(socket: web.WebSocketResponse, viewer: Viewer) -> None:
+    loop = asyncio.get_running_loop()
+    async for chunk in viewer:
+        sending = socket.send_bytes(chunk.message)
+        timer = loop.call_later(SEND_S, viewer.cut, "too_slow")
+        try:
+            await sending
+        finally:
+            timer.cancel()
+
+
+async def _closed(socket: web.WebSocketResponse) -> None:
+    async for message in socket:
+        if message.type is WSMsgType.ERROR:
+            return
+
+
+async def preview(ask: Ask) -> web.StreamResponse:
+    """The last small picture; `X-Age-Ms` is how old it is, `X-Wall-Ms` when the agent took it."""
+    camera, thing = await camera_of(ask)
+    decision = ask.require(Action.CAMERA_PREVIEW, thing)
+    held = relay_of(ask.hub).preview(CameraKey(camera.agent_id, camera.camera_id))
+    if held is None:
+        raise NotFound
+    await views_of(ask.hub).note_preview(ask, camera, decision)
+    return _jpeg(held)
+
+
+def _jpeg(held: Preview) -> web.Response:
+    return web.Response(body=held.jpeg, content_type="image/jpeg", headers={
+        "X-Age-Ms": str(round(held.age_s(time.monotonic()) * 1000)), "X-Wall-Ms": str(held.wall_ms), "Cache-Control": "no-store"})
+
+
+async def snapshot(ask: Ask) -> web.StreamResponse:
+    """One full-size picture, taken now; 503 where the camera does not answer in five seconds."""
+    query: FeedQuery = ask.query
+    camera, thing = await camera_of(ask, reason=query.reason.strip())
+    decision = ask.require(Action.CAMERA_WATCH, thing)
+    relay, key = relay_of(ask.hub), CameraKey(camera.agent_id, camera.camera_id)
+    before = relay.preview(key)
+    async with views_of(ask.hub).watching(ask, camera, thing, decision, "snapshot"):
+        relay.snapshot(key)
+        held = await _taken(relay, key, before, camera.width or 0)
+    if held is None:
+        raise Unavailable("no_picture", "摄像头没有应答，请稍后重试", "the camera does not answer; try again", retry_after_s=2)
+    return _jpeg(held)
+
+
+async def _taken(relay: Relay, key: CameraKey, before: Preview | None, width: int) -> Preview | None:
+    end = time.monotonic() + SNAPSHOT_S
+    seen = before
+    while time.monotonic() < end:
+        held = relay.preview(key)
+        if held is not None and held is not seen:
+            if before is None or width <= 320 or len(held.jpeg) > 1.5 * len(before.jpeg):
+                return held
+            seen = held
+        await asyncio.sleep(0.02)
+    return None
+
+
+# ── for other players ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Token(Struct, frozen=True, array_like=True):
+    agent_id: str
+    camera_id: str
+    session_id: str
+    reason: str
+    expires_at: str
+
+
+def _signature(hub: Services, payload: bytes) -> str:
+    from hub.operate.secrets import own_secret
+
+    return hmac.new(own_secret(hub.settings.data_path, "feed-links").encode(), payload, hashlib.sha256).hexdigest()
+
+
+async def make_link(ask: Ask) -> FeedLink:
+    """An address that other programs can open without an account until it expires, at most an hour; it ends with its maker's session and grant."""
+    body: LinkBody = ask.body
+    camera, thing = await camera_of(ask, reason=body.reason.strip())
+    ask.require(Action.CAMERA_WATCH, thing)
+    if ask.actor.session_id is None:
+        raise Rejected("person_needed", "只有登录的人可以签发", "only somebody signed in can make a link")
+    expires = utc_text(ask.now + timedelta(seconds=min(LINK_MOST_S, body.minutes * 60)))
+    payload = msgspec.json.encode(_Token(camera.agent_id, camera.camera_id, ask.actor.session_id, thing.reason, expires))
+    return FeedLink(path=f"/api/v1/feed-links/{payload.hex()}.{_signature(ask.hub, payload)}", expires_at=expires)
+
+
+async def follow_link(ask: Ask) -> web.StreamResponse:
+    """Previews of a link as Motion JPEG (or one JPEG with `still`), as long as the link, its maker's session and their grant hold."""
+    token = await asyncio.to_thread(_read_token, ask)
+    async with ask.store.read() as conn:
+        policy = (await ask.hub.policies.read(conn)).access
+        idle = timedelta(seconds=ask.hub.settings.session_idle_s)
+        maker = await actor_of_session(conn, policy, ask.now, idle=idle, session_id=token.session_id, address=ask.actor.address)
+        camera = await get_camera(conn, f"{token.agent_id}/{token.camera_id}")
+        if maker is None or camera is None:
+            raise NotFound
+        thing = (await camera_things(conn, [camera], reason=token.reason))[camera.id]
+    decision = may(maker, Action.CAMERA_WATCH, thing, ask.now)
+    if not decision.allowed:
+        raise Denied(decision, Action.CAMERA_WATCH, thing)
+    ask.actor = maker
+    relay, key = relay_of(ask.hub), CameraKey(camera.agent_id, camera.camera_id)
+    async with views_of(ask.hub).watching(ask, camera, thing, decision, "link") as one:
+        if ask.query.still:
+            held = relay.preview(key)
+            if held is None:
+                raise NotFound
+            return _jpeg(held)
+        return await _mjpeg(ask, relay, key, one, parse_utc(token.expires_at))
+
+
+def _read_token(ask: Ask) -> _Token:
+    coded, _, signature = ask.path["token"].partition(".")
+    try:
+        payload = bytes.fromhex(coded)
+        token = msgspec.json.decode(payload, type=_Token)
+    except (ValueError, msgspec.DecodeError):
+        raise NotFound from None
+    if not hmac.compare_digest(signature, _signature(ask.hub, payload)) or parse_utc(token.expires_at) <= ask.now:
+        raise NotFound
+    return token
+
+
+async def _mjpeg(ask: Ask, relay: Relay, key: CameraKey, one: Watching, until: Any) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "multipart/x-mixed-replace; boundary=tocsin", "Cache-Control": "no-store"})
+    await response.prepare(ask.request)
+    seen: Preview | None = None
+    while not one.cut.is_set() and ask.hub.clock.now() < until:
+        held = relay.preview(key)
+        if held is not None and held is not seen:
+            seen = held
+            part = f"--tocsin\r\nContent-Type: image/jpeg\r\nContent-Length: {len(held.jpeg)}\r\nX-Wall-Ms: {held.wall_ms}\r\n\r\n".encode()
+            try:
+                async with asyncio.timeout(SEND_S):
+                    await response.write(part + held.jpeg + b"\r\n")
+            except (ConnectionError, TimeoutError):
+                return response
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await one.cut.wait()
+    one.why = one.why or "expired"
+    if ask.request.transport is not None:
+        ask.request.transport.close()
+    return response
+
+
+async def mark(ask: Ask) -> Done:
+    """Mark a moment of a picture in an incident's timeline."""
+    body: MarkBody = ask.body
+    camera, _ = await camera_of(ask)
+    async with ask.store.read() as conn:
+        thing = await incident_thing(conn, body.incident_id)
+    if thing is None:
+        ask.require(Action.INCIDENT_LIST, HUB)
+        raise NotFound
+    ask.require(Action.CAMERA_MARK, thing, hidden=True)
+    async with ask.store.transaction() as tx:
+        tx.record(CameraMarked(camera_id=camera.id, wall_ms=body.wall_ms, text=body.text), actor=ask.who, subject=f"camera:{camera.id}",
+                  incident_id=thing.id, department_id=thing.department_id, drill=thing.drill)
+    return Done()
+
+
+_ONE = "/api/v1/feeds/{agent}/{camera}"
+ROUTES = [
+    Route("GET", _ONE, stream, Action.CAMERA_WATCH, query=FeedQuery, zh="实时视频（WebSocket）", en="live video (WebSocket)"),
+    Route("GET", _ONE + "/preview.jpg", preview, Action.CAMERA_PREVIEW, zh="预览图", en="the last preview"),
+    Route("POST", _ONE + "/snapshot", snapshot, Action.CAMERA_WATCH, query=FeedQuery, zh="抓拍", en="take a snapshot"),
+    Route("POST", _ONE + "/links", make_link, Action.CAMERA_WATCH, body=LinkBody, returns=FeedLink, zh="签发限时播放地址", en="make an expiring link"),
+    Route("POST", _ONE + "/mark", mark, Action.CAMERA_MARK, body=MarkBody, returns=Done, zh="标记时刻", en="mark a moment"),
+    Route("GET", "/api/v1/feed-links/{token}", follow_link, PUBLIC, query=StillQuery, zh="限时播放地址", en="pictures by an expiring link"),
+]

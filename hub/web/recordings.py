@@ -1,0 +1,132 @@
+"""Recordings over HTTP: what was recorded of an incident, and a clip of it with its manifest, to be verified offline."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from hub.domain.access import HUB, Action, Thing, ThingKind
+from hub.domain.recording import RecordingExported, RecordingView, SegmentView
+from hub.errors import Rejected
+from hub.respond.recording import folder_of
+from hub.store.access import incident_thing
+from hub.store.recordings import get_recording, recordings_of, segments_of, set_evidence
+from hub.web.route import Ask, NotFound, Route
+
+
+class RecordingRow(Struct, frozen=True, kw_only=True):
+    """A recording with its segments."""
+
+    recording: RecordingView
+    segments: list[SegmentView]
+
+
+class RecordingList(Struct, frozen=True, kw_only=True):
+    """The recordings of an incident."""
+
+    items: list[RecordingRow]
+    seq: int
+
+
+class ClipBody(Struct, frozen=True, kw_only=True):
+    """From when to when by the agent's clock (ms; exact to the group of pictures), and why it is exported."""
+
+    from_ms: Annotated[int, Meta(ge=0, le=2**53)]
+    to_ms: Annotated[int, Meta(ge=0, le=2**53)]
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class KeepBody(Struct, frozen=True, kw_only=True):
+    """Evidence is kept until somebody lets it go; the rest goes by policy."""
+
+    evidence: bool
+
+
+async def _of(ask: Ask, action: Action) -> tuple[RecordingView, Thing]:
+    async with ask.store.read() as conn:
+        view = await get_recording(conn, ask.path["id"])
+        incident = await incident_thing(conn, view.incident_id) if view is not None and view.incident_id is not None else None
+    if view is None:
+        ask.require(Action.INCIDENT_LIST, HUB)
+        raise NotFound
+    thing = Thing(kind=ThingKind.RECORDING, id=view.id, incidents=(incident,) if incident else (), drill=view.drill)
+    ask.require(action, thing, hidden=True)
+    return view, thing
+
+
+async def listing(ask: Ask) -> RecordingList:
+    """The recordings of an incident, oldest first, with the hashes of their segments."""
+    seq = await ask.store.head()
+    async with ask.store.read() as conn:
+        thing = await incident_thing(conn, ask.path["id"])
+        if thing is None:
+            ask.require(Action.INCIDENT_LIST, HUB)
+            raise NotFound
+        ask.require(Action.INCIDENT_READ, thing, hidden=True)
+        ask.require(Action.RECORDING_READ, thing)
+        items = [RecordingRow(recording=view, segments=await segments_of(conn, view.id)) for view in await recordings_of(conn, thing.id)]
+    return RecordingList(items=items, seq=seq)
+
+
+async def export_clip(ask: Ask) -> web.StreamResponse:
+    """A stretch of a recording as MP4 with its manifest, in one ZIP; `tocsin evidence verify` checks them offline."""
+    from streams.evidence import export, sha256_file
+
+    body: ClipBody = ask.body
+    view, _ = await _of(ask, Action.EVIDENCE_EXPORT)
+    if body.to_ms <= body.from_ms:
+        raise Rejected("wrong_stretch", "结束时刻须晚于开始时刻", "the end must be after the beginning", field="to_ms")
+    folder = folder_of(ask.hub.settings.data_path, view.id)
+    if not folder.is_dir():
+        raise NotFound
+    work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="tocsin-clip-"))
+    try:
+        name = f"{view.camera_id}-{body.from_ms}"
+        clips = await asyncio.to_thread(lambda: export(folder, work / f"{name}.mp4", body.from_ms, body.to_ms, now=ask.now))
+        hashes = tuple([await asyncio.to_thread(sha256_file, clip) for clip in clips])
+        async with ask.store.transaction() as tx:
+            tx.record(RecordingExported(recording_id=view.id, from_ms=body.from_ms, to_ms=body.to_ms, clips=hashes, reason=body.reason),
+                      actor=ask.who, subject=f"recording:{view.id}", incident_id=view.incident_id, drill=view.drill)
+        packed = work / "clip.zip"
+        await asyncio.to_thread(_pack, packed, work)
+        response = web.StreamResponse(headers={"Content-Type": "application/zip", "Content-Length": str(packed.stat().st_size),
+                                               "Content-Disposition": f'attachment; filename="{name}.zip"'})
+        await response.prepare(ask.request)
+        with packed.open("rb") as file:
+            while piece := await asyncio.to_thread(file.read, 1 << 18):
+                await response.write(piece)
+        await response.write_eof()
+    finally:
+        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+    return response
+
+
+def _pack(packed: Path, work: Path) -> None:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(work.iterdir()):
+            if path != packed:
+                archive.write(path, path.name)
+
+
+async def keep(ask: Ask) -> RecordingView:
+    """Keep a recording as evidence, or leave it to the retention's policy."""
+    view, _ = await _of(ask, Action.RECORDING_KEEP)
+    async with ask.store.transaction() as tx:
+        after = await set_evidence(tx, view.id, ask.body.evidence, by=ask.who)
+    if after is None:
+        raise NotFound
+    return after
+
+
+ROUTES = [
+    Route("GET", "/api/v1/incidents/{id}/recordings", listing, Action.RECORDING_READ, returns=RecordingList, zh="事件录像", en="an incident's recordings"),
+    Route("POST", "/api/v1/recordings/{id}/clip", export_clip, Action.EVIDENCE_EXPORT, body=ClipBody, zh="导出录像片段", en="export a clip"),
+    Route("POST", "/api/v1/recordings/{id}/keep", keep, Action.RECORDING_KEEP, body=KeepBody, returns=RecordingView, zh="留存录像", en="keep a recording"),
+]
