@@ -1,0 +1,123 @@
+// Questions about plans, responses, tasks, zones, resources; and the file that hazmat support needs where there is no signal.
+import { get, post, refusal, Unreachable, type Query } from './http'
+import type { Bilingual } from './types'
+
+export type Truth = 'satisfied' | 'unsatisfied' | 'unknown'
+export type Level = 'I' | 'II' | 'III' | 'IV'
+export const LEVELS: Level[] = ['IV', 'III', 'II', 'I']
+export const STAGES = ['receive', 'identify', 'cordon', 'detect', 'handle', 'decontaminate', 'hand_over', 'restore', 'evaluate'] as const
+export type Stage = (typeof STAGES)[number]
+
+export interface ConditionState { path: string; state: Truth; zh: string; en: string; value: string | null; derived: boolean; support: boolean }
+export interface PlanMatch { plan_id: string; version: number; title: Bilingual; kind: string; state: Truth; score: number; conditions: ConditionState[]; zh: string; en: string; source: { document: string; edition: string } }
+export interface MissingFact { field: string; zh: string; en: string; plans: string[] }
+export interface LevelSuggestion { level: Level; met: boolean; zh: string; en: string }
+export interface IncidentPlans {
+  result: { matches: PlanMatch[]; missing_fact: MissingFact | null; considered: number }
+  matching: { version: number; at: string; diff: Bilingual | null } | null
+  levels: Record<string, LevelSuggestion>
+  stated: Record<string, unknown>
+}
+export interface Owner { department: string; post: string | null; officer: string | null; phone: string | null; acting_for: string | null }
+export interface Exit { key: string; plan: string; text: Bilingual; tasks: string[] }
+export interface Activation {
+  level: Level
+  tasks: { key: string; text: Bilingual; owner: Owner; due_at: string; plans?: string[]; stage: Stage }[]
+  notices: { key: string; to: string[]; text: Bilingual; public: boolean }[]
+  grants: Record<'lead' | 'assist' | 'informed' | 'video', string[]>
+  requests: { key: string; text: Bilingual; quantity: number; unit: string }[]
+  groups: { id: string; title: Bilingual; lead: string; members: string[] }[]
+  stages: { stage: Stage; goals: Bilingual[]; exit: Exit[] }[]
+  termination: Exit[]
+  cautions: (Bilingual & { code: string })[]
+}
+export interface ResponseHead extends Bilingual {
+  id: string; incident_id: string; state: 'active' | 'terminated' | 'revoked'; level: Level; plans: { id: string; version: number; title: Bilingual }[]
+  started_at: string; started_by: string; stage: Stage; tasks: number; cautions: (Bilingual & { code: string })[]; reason: string | null
+  automatic: { plan_id: string; text: Bilingual; revocable_until: string } | null; ended_at: string | null; drill: boolean; version: number
+}
+export interface TaskView {
+  id: string; key: string; incident_id: string; incident_title: string; text: Bilingual; owner: Owner; stage: Stage; due_at: string; state: string
+  waits_for: string[]; evidence_wanted: Bilingual[]; plans: string[]; acknowledged_by: string | null; acknowledged_until: string | null
+  done_at: string | null; done_by: string | null; evidence: { zh?: string } | null; drill: boolean
+}
+export interface Suggestion extends Bilingual { resource_id: string; name_zh: string; name_en: string; department_id: string; distance_m: number | null; free: number }
+export interface ResourceRequest {
+  id: string; incident_id: string; capability: string; quantity: number; unit: string; text: Bilingual; asked_by: string; department_id: string; due_at: string
+  state: 'requested' | 'offered' | 'dispatched' | 'arrived' | 'returned' | 'cancelled'; suggestions: Suggestion[]; steps: { state: string; at: string; by: string }[]; resource_id: string | null
+}
+export interface IncidentResponse { response: ResponseHead | null; document: Activation | null; tasks: TaskView[]; requests: ResourceRequest[]; history: ResponseHead[] }
+export interface Zone { kind: 'isolation' | 'protective' | 'fire'; shape: string; radius: { value: number; plus: boolean; table: string; edition: string; row: string }; polygon: { coordinates: [number, number][][] }; downwind_deg: number | null }
+export interface Affected { receptor: { id: string; kind: string; name_zh: string; name_en: string; population: number | null; demo: boolean; point: { lon: number; lat: number } | null }; distance_m: number; zones: string[] }
+export interface ZonesView {
+  drawn_at: string; why: Bilingual; title: Bilingual; zones: Zone[]; wind: { from_deg: number | null; text: string; observed_at: string | null } | null; wind_source: string | null
+  affected: Affected[]; junctions_to_close: Affected[]; evacuation: { receptor_id: string; name_zh: string; name_en: string; population: number | null; action: Bilingual; distance_m: number; demo: boolean }[]
+  towns_to_ask: { code: string; name_zh: string; why: Bilingual }[]; staging: { approach: Bilingual; reason: Bilingual; point: { lon: number; lat: number } | null } | null
+  warnings: Bilingual[]; limits: Bilingual[]; entered: (Bilingual & { id: string })[]; left: (Bilingual & { id: string })[]; version: number
+}
+export interface IncidentZones { zones: ZonesView | null; ticks: { receptor_id: string; done: boolean; by: string; at: string }[] }
+export interface PlanHead { id: string; version: number; status: string; kind: string; title: Bilingual; source: { document: string; edition: string }; valid_from: string; valid_until: string | null; tasks: number; changed_at: string; changed_by: string }
+export interface Resource { id: string; kind: string; name_zh: string; name_en?: string; department_id: string; capability: string; quantity: number; unit: string; place?: string; expires_on?: string | null; low_below?: number | null; contact?: string; phone?: string; out?: number; demo?: boolean }
+
+const of = (incident: string): string => `/api/v1/incidents/${encodeURIComponent(incident)}`
+const one = (id: string): string => `/api/v1/activations/${encodeURIComponent(id)}`
+
+export const plans = {
+  list: () => get<{ items: PlanHead[] }>('/api/v1/plans'),
+  step: (id: string, version: number, status: string, reason = '') => post<PlanHead>(`/api/v1/plans/${encodeURIComponent(id)}/versions/${version}/status`, { status, reason }),
+  compare: (id: string, before: number, after: number) => get<{ items: { field: string; before: unknown; after: unknown }[] }>(`/api/v1/plans/${encodeURIComponent(id)}/compare`, { before, after }),
+  of: (incident: string) => get<IncidentPlans>(`${of(incident)}/plans`),
+  fact: (incident: string, field: string, value: unknown) => post<{ changed: boolean }>(`${of(incident)}/facts`, { field, value }),
+  preview: (incident: string, chosen: string[], level: Level | null) => post<Activation>(`${of(incident)}/activations/preview`, { plans: chosen, level }),
+  start: (incident: string, chosen: string[], level: Level | null) => post<IncidentResponse>(`${of(incident)}/activations`, { plans: chosen, level }),
+  response: (incident: string) => get<IncidentResponse>(`${of(incident)}/activations`),
+  level: (id: string, level: Level, reason: string) => post<IncidentResponse>(`${one(id)}/level`, { level, reason }),
+  stage: (id: string, stage: Stage, met: string[], reason: string | null) => post<IncidentResponse>(`${one(id)}/stage`, { stage, met, reason }),
+  terminate: (id: string, met: string[], reason: string | null) => post<IncidentResponse>(`${one(id)}/terminate`, { met, reason }),
+  revoke: (id: string, reason: string) => post<IncidentResponse>(`${one(id)}/revoke`, { reason }),
+}
+
+export const tasks = {
+  own: () => get<{ items: TaskView[] }>('/api/v1/tasks'),
+  acknowledge: (id: string) => post<TaskView>(`/api/v1/tasks/${encodeURIComponent(id)}/acknowledge`),
+  done: (id: string, evidence: string, reason: string | null = null) => post<TaskView>(`/api/v1/tasks/${encodeURIComponent(id)}/done`, { evidence, reason }),
+}
+
+export const zones = {
+  of: (incident: string) => get<IncidentZones>(`${of(incident)}/zones`),
+  draw: (incident: string, wind: string | null, in_water: boolean | null = null) => post<IncidentZones>(`${of(incident)}/zones`, { wind, in_water }),
+  tick: (incident: string, receptor: string, done: boolean) => post<unknown>(`${of(incident)}/evacuation/${encodeURIComponent(receptor)}`, { done }),
+}
+
+export const resources = {
+  list: (query: Query = {}) => get<{ items: Resource[] }>('/api/v1/resources', query),
+  step: (id: string, state: ResourceRequest['state'], resource_id: string | null = null, quantity: number | null = null) =>
+    post<ResourceRequest>(`/api/v1/requests/${encodeURIComponent(id)}/step`, { state, resource_id, quantity }),
+}
+
+/** The bundle of hazmat support, from the hub or, without signal, from the phone's own copy (the service worker keeps it). */
+export const hazmatBundle = <T>(): Promise<T> => get<T>('/api/v1/hazmat/bundle')
+
+export interface ImportedTable { lines: number; altered: number; errors: (Bilingual & { line: number; column: string })[] }
+export interface ImportedPlan { plan: PlanHead | null; faults: (Bilingual & { line: number; field: string; code: string })[] }
+
+/** Send a file as it is; an answer that names the file's faults comes back like any other. */
+async function sendFile<T>(path: string, file: Blob, named: (body: unknown) => body is T): Promise<T> {
+  let answer: Response
+  try {
+    answer = await fetch(path, { method: 'POST', credentials: 'same-origin', headers: { accept: 'application/json', 'x-tocsin': 'console' }, body: file })
+  } catch {
+    throw new Unreachable('no answer')
+  }
+  const body: unknown = await answer.json().catch(() => null)
+  if (named(body)) return body
+  if ([502, 503, 504].includes(answer.status)) throw new Unreachable('later')
+  throw refusal(answer.status, body)
+}
+export const importResources = (file: Blob): Promise<ImportedTable> =>
+  sendFile('/api/v1/resources/import', file, (body): body is ImportedTable => Array.isArray((body as ImportedTable | null)?.errors))
+export const importPlan = (file: Blob): Promise<ImportedPlan> =>
+  sendFile('/api/v1/plans', file, (body): body is ImportedPlan => Array.isArray((body as ImportedPlan | null)?.faults))
+
+/** Send something that was kept on the phone; it may have been sent before. */
+export const send = (path: string, body: unknown): Promise<unknown> => post(path, body)

@@ -1,0 +1,73 @@
+// The hazmat file as the phone holds it: tables as columns and rows, turned into maps once. No network, no page.
+import type { Bilingual } from '@/backend/types'
+
+export type Row = Record<string, string>
+interface Table { columns: string[]; rows: string[][] }
+
+export interface RawBundle {
+  format: number
+  editions: { erg: { edition: string }; adr: { edition: string } }
+  substances: { columns: string[]; rows: unknown[][] }
+  tables: Record<string, Table>
+  rules: {
+    small_spill: { max_l: number; density_floor_kg_per_l: number }
+    table3_wind: { low_below_kmh: number; high_above_kmh: number }
+    unknown_material: { guide: string }
+    wind: { calm_below_ms: number; max_speed_ms: number; stale_after_s: number; stale_extra_deg: number; expired_after_s: number; max_clock_ahead_s: number; measured_uncertainty_deg: number }
+    wedge: { half_angle_deg: number; circle_from_half_angle_deg: number }
+    sun: { day_above_deg: number }
+    table3_containers: Record<string, string[]>
+    containers: { small: string[]; large: string[]; tank: string[] }
+    limits: Bilingual[]
+  }
+}
+
+export interface Substance { un: string; name_zh: string | null; aliases_zh: string[]; names_en: string[]; cas: string | null; formula: string | null; guides: string[]; inhalation: boolean; polymerises: boolean; classes: string[][]; matters: [string, string] | null }
+
+export interface Book {
+  edition: string
+  substances: Map<string, Substance>
+  table1: Map<string, Row[]>
+  table3: Map<string, Row[]>
+  guides: Map<string, Row>
+  distances: Map<string, Row[]>
+  actions: Map<string, Row[]>
+  phrases: Map<string, Row>
+  hin: Map<string, Row>
+  winds: Row[]
+  beaufort: Row[]
+  containers: Map<string, string>
+  rules: RawBundle['rules']
+}
+
+const rows = (table: Table): Row[] => table.rows.map((row) => Object.fromEntries(table.columns.map((name, n) => [name, row[n]!])))
+
+function grouped(all: Row[], key: string): Map<string, Row[]> {
+  const found = new Map<string, Row[]>()
+  for (const row of all) found.set(row[key]!, [...(found.get(row[key]!) ?? []), row])
+  return found
+}
+const by = (all: Row[], key: string): Map<string, Row> => new Map(all.map((row) => [row[key]!, row]))
+
+/** Open a bundle. Throws for a format that this page does not know. */
+export function openBook(raw: RawBundle): Book {
+  if (raw.format !== 1) throw new Error(`unknown format ${raw.format}`)
+  const table = (name: string): Row[] => rows(raw.tables[name]!)
+  const { columns } = raw.substances
+  const substances = raw.substances.rows.map((row) => Object.fromEntries(columns.map((name, n) => [name, row[n]])) as unknown as Substance)
+  return {
+    edition: raw.editions.erg.edition,
+    substances: new Map(substances.map((one) => [one.un, one])),
+    table1: grouped([...table('table1'), ...table('table1_more')], 'un'),
+    table3: grouped(table('table3'), 'un'),
+    guides: by(table('guides'), 'guide'),
+    distances: grouped(table('guide_distances'), 'guide'),
+    actions: grouped(table('guide_actions'), 'guide'),
+    phrases: by(table('guide_phrases'), 'phrase'),
+    hin: by(table('hin'), 'hin'),
+    winds: table('winds').sort((a, b) => b.name!.length - a.name!.length),
+    beaufort: table('beaufort'),
+    containers: new Map(table('containers').map((row) => [row.word!, row.container!])),
+    rules: raw.rules,
+  }
+}

@@ -1,0 +1,59 @@
+// The phone's copy of the hazmat rules against the hub's own results: the same cases, distances, daylight, shapes and points.
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { openBook, type RawBundle } from './bundle'
+import { distancesFor, type Facts } from './distances'
+import { daylight, destination, zonesOf, type Lonlat } from './geometry'
+import { guideOf, search } from './lookup'
+import { NoWind, parseWind, windClass } from './wind'
+
+interface Vector {
+  given: Facts & { lon: number; lat: number; wind: string | null; at: string }
+  expected: { daylight: string; spill: string; isolation_m: number; protective_m: number | null; plus: boolean; direction: string; fire_m: number | null; conditional: boolean; zones: { kind: string; shape: string; radius_m: number; downwind_deg: number | null; half_angle_deg: number | null; vertices: number; sample: Lonlat[] }[] }
+}
+const root = resolve(import.meta.dirname, '../../../..')
+const python = process.env.PYTHON ?? resolve(root, '.venv/bin/python')
+const bundle = JSON.parse(execFileSync(python, ['-c', 'import sys; from plans.hazmat import offline; sys.stdout.buffer.write(offline.bundle())'], { cwd: root, maxBuffer: 64 * 2 ** 20 }).toString()) as RawBundle
+const read = JSON.parse(readFileSync(resolve(root, 'tests/fixtures/hazmat_vectors.json'), 'utf8')) as Vector[] | { cases: Vector[] }
+const vectors = Array.isArray(read) ? read : read.cases
+const book = openBook(bundle)
+
+describe('the phone reckons as the hub does', () => {
+  it('has cases to compare', () => expect(vectors.length).toBeGreaterThan(100))
+
+  it.each(vectors.map((one) => [`${one.given.un} ${one.given.container} ${one.given.wind} ${one.given.at}`, one] as const))('%s', (_, { given, expected }) => {
+    const at = Date.parse(given.at)
+    const centre: Lonlat = [given.lon, given.lat]
+    const wind = given.wind ? parseWind(book, given.wind, at) : null
+    const day = daylight(book, centre, at)
+    const found = distancesFor(book, given, day, windClass(book, wind))
+    expect({ daylight: day, spill: found.spill, isolation_m: found.isolation.value, protective_m: found.protective?.value ?? null, plus: found.protective?.plus ?? false, direction: found.direction, fire_m: found.fire?.value ?? null, conditional: found.conditional })
+      .toEqual({ ...expected, zones: undefined })
+    const zones = zonesOf(book, centre, found, wind, at)
+    expect(zones.map((one) => [one.kind, one.shape, one.radius_m, one.downwind_deg, one.half_angle_deg, one.polygon.coordinates[0]!.length - 1]))
+      .toEqual(expected.zones.map((one) => [one.kind, one.shape, one.radius_m, one.downwind_deg, one.half_angle_deg, one.vertices]))
+    zones.forEach((zone, n) => expected.zones[n]!.sample.forEach((point, i) => {
+      const [lon, lat] = zone.polygon.coordinates[0]![i * 15]!
+      expect(Math.abs(lon - point[0])).toBeLessThan(3e-7)
+      expect(Math.abs(lat - point[1])).toBeLessThan(3e-7)
+    }))
+  })
+})
+
+describe('looking a substance up with no signal', () => {
+  it.each([['268/1005', '1005'], ['UN 1017', '1017'], ['液氨', '1005'], ['25吨液氨罐车', '1005'], ['7664-41-7', '1005'], ['chlorine', '1017']])('%s is UN %s', (query, un) => {
+    expect(search(book, query)[0]?.substance.un).toBe(un)
+  })
+  it('finds nothing for a number that does not exist', () => expect(search(book, '9999')).toEqual([]))
+  it('opens guide 111 for what nobody knows', () => {
+    expect(distancesFor(book, { un: '9999', leak: true, fire: null, container: 'unknown', spill: null, in_water: null }, 'day', 'low').guide).toBe('111')
+    expect(guideOf(book, '111').sections.length).toBeGreaterThan(3)
+  })
+  it('refuses a wind of 999°', () => expect(() => parseWind(book, '999°', 0)).toThrow(NoWind))
+  it('goes round the ellipsoid: 1000 m north and 1000 m east', () => {
+    expect(destination([119.112, 34.865], 0, 1000)[1]).toBeCloseTo(34.8740142, 6)
+    expect(destination([119.112, 34.865], 90, 1000)[0]).toBeCloseTo(119.1229366, 6)
+  })
+})

@@ -1,0 +1,25 @@
+// Lets the phone keep the field page: the worker, everything that the page has loaded so far, and what it will ask for.
+const DATA = ['/api/v1/hazmat/bundle', '/api/v1/session', '/api/v1/tasks', '/api/v1/event-types', '/api/v1/organisation', '/geo/district.json', '/geo/towns.json', '/field/']
+
+/** True when the page works without signal from now on; false where the browser has no service worker or the page is not secure. */
+export async function keepOffline(): Promise<boolean> {
+  if (!('serviceWorker' in navigator)) return false
+  await navigator.serviceWorker.register('/field/worker.js', { scope: '/field/' })
+  const registration = await navigator.serviceWorker.ready
+  const loaded = performance.getEntriesByType('resource').map((entry) => new URL(entry.name)).filter((url) => url.origin === location.origin && url.pathname.startsWith('/assets/')).map((url) => url.pathname)
+  const wanted = [...new Set([...DATA, ...loaded])]
+  return new Promise((resolve) => {
+    const channel = new MessageChannel()
+    channel.port1.onmessage = (event: MessageEvent<{ kept: number }>) => resolve(event.data.kept >= wanted.length - 3)
+    registration.active?.postMessage({ keep: wanted }, [channel.port2])
+  })
+}
+
+/** Name the page's manifest, so that it can be installed. */
+export function offerInstall(): void {
+  if (document.querySelector('link[rel=manifest]')) return
+  const link = document.createElement('link')
+  link.rel = 'manifest'
+  link.href = '/field/manifest.webmanifest'
+  document.head.append(link)
+}

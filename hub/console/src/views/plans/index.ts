@@ -1,0 +1,14 @@
+import type { Noun } from '@/noun'
+import MatchPanel from './MatchPanel.vue'
+import ResponsePanel from './ResponsePanel.vue'
+import ZonesPanel from './ZonesPanel.vue'
+
+export default {
+  routes: [{ path: '/plans', name: 'plans', component: () => import('./PlansPage.vue'), meta: { title: 'plans.title' } }],
+  nav: [{ to: 'plans', label: 'plans.title', icon: 'M6 3h9l4 4v14H6zM15 3v4h4M9 12h7M9 16h7', order: 60, needs: 'plan.read' }],
+  incidentPanels: [
+    { order: 5, side: 'main', panel: MatchPanel },
+    { order: 6, side: 'main', panel: ZonesPanel },
+    { order: 7, side: 'main', panel: ResponsePanel },
+  ],
+} satisfies Noun
