@@ -5,11 +5,13 @@ The lexicon and the rules are data/evidence.yaml; this module holds no words of 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from functools import lru_cache
 
 import msgspec
 
+from plans.triage import ngrams
 from plans.triage.text import Prepared, Sentence, Standing, data
 
 SUBSTANCE = "substance"
@@ -17,6 +19,9 @@ _STANDING_FACTOR = {Standing.MAIN: 1.0, Standing.BACKGROUND: 0.12, Standing.UNRE
 _REPEAT = (1.0, 0.5, 0.25, 0.12)
 _READ_CHARS = 6000  # what follows in a long report (causes, duties, penalties) says less about the kind of event than its opening
 _LEAST = 2.0
+_RULED = 1.5  # the family that the rules choose stands at least this factor above their other scores
+_UNHEARD = 1.0  # what a family of which no rule spoke is worth beside the others
+_LEANING = 0.08  # how much a unit of the n-grams' log score weighs; chosen with the two above on texts new to both
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -102,8 +107,11 @@ def tokens(text: str, start: int, end: int) -> list[Token]:
     return done
 
 
-def decide(prepared: Prepared, substances: list[tuple[int, int]]) -> Decision:
-    """The family of the primary event. `substances` are the stretches where dangerous substances are named."""
+def decide(prepared: Prepared, substances: list[tuple[int, int]], learnt: ngrams.Model | None = None) -> Decision:
+    """The family of the primary event. `substances` are the stretches where dangerous substances are named.
+
+    `learnt` is another n-gram model than the one shipped, for measuring on texts that it has not seen.
+    """
     lexicon = _lexicon()
     scores: dict[str, float] = {}
     loudest: dict[str, tuple[float, int, int]] = {}
@@ -128,7 +136,7 @@ def decide(prepared: Prepared, substances: list[tuple[int, int]]) -> Decision:
             scores[rule.family] = scores.get(rule.family, 0.0) + worth
             if worth > loudest.get(rule.family, (0.0, 0, 0))[0]:
                 loudest[rule.family] = (worth, *hit)
-    family = _winner(scores, seen, lexicon.beats)
+    family = _weighed(_winner(scores, seen, lexicon.beats), scores, ngrams.leanings(prepared, learnt))
     _, start, end = loudest.get(family, (0.0, 0, 0))
     return Decision(family, start, end, scores, frozenset(seen))
 
@@ -166,6 +174,14 @@ def _hit(rule: _Rule, places: dict[str, list[tuple[int, int]]], inside: frozense
             if rule.within is None or high - low <= rule.within:
                 return low, high
     return None
+
+
+def _weighed(ruled: str, scores: dict[str, float], leanings: dict[str, float]) -> str:
+    """The rules' family, unless the wording of the text speaks much more clearly for another that the rules also saw."""
+    worth = {family: max(scores.get(family, 0.0), _UNHEARD) for family in leanings}
+    worth[ruled] = max(_LEAST, *scores.values(), 0.0) * _RULED
+    both = {family: math.log(value) + _LEANING * leanings.get(family, 0.0) for family, value in worth.items()}
+    return max(sorted(both), key=lambda family: both[family])
 
 
 def _winner(scores: dict[str, float], seen: set[str], beats: list[_Beat]) -> str:
