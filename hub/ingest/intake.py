@@ -333,10 +333,10 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo) -> None:
     named = {item.message.incident_id for item in items if item.message.incident_id is not None}
     batch.incidents = await incidents_by_id(tx, named)
     opening = sum(1 for item in items if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL)
-    number = await tx.count("incident", opening) - opening if opening else 0
+    number = await tx.number("incident", opening) - opening if opening else 0
     local = tx.now.astimezone(zone)
     day, batch.year = local.strftime("%Y%m%d"), local.year
-    receipt = await tx.count(f"receipt:{day}", len(items)) - len(items)
+    receipt = await tx.number(f"receipt:{day}", len(items)) - len(items)
     for item in items:
         receipt += 1
         try:

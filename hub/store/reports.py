@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.incident import OPEN_STATES, IncidentView
 from hub.domain.incident import decode_view as decode_incident
 from hub.domain.report import ReportView
 from hub.domain.report import decode_view as decode_report
-from hub.store.bulk import Rows, insert_rows
+from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.schema import attachment, incident, report
 from hub.store.writer import Transaction
 
@@ -29,8 +29,8 @@ class Known(NamedTuple):
 
 
 _KNOWN = "SELECT id, content_hash, receipt_no, received_at, incident_id, seq FROM report WHERE id "
-_KNOWN_SQLITE = text(_KNOWN + "IN (SELECT value FROM json_each(:ids))")  # noqa: S608 our own words
-_KNOWN_POSTGRES = text(_KNOWN + "= ANY(CAST(:ids AS TEXT[]))")
+_KNOWN_SQLITE = f"{_KNOWN} IN (SELECT value FROM json_each($1))"  # noqa: S608 our own words
+_KNOWN_POSTGRES = f"{_KNOWN} = ANY(CAST($1 AS TEXT[]))"  # noqa: S608 our own words
 _incidents = select(incident.c.id, incident.c.view).where(incident.c.id.in_(bindparam("ids", expanding=True)))
 _incidents_locked = _incidents.with_for_update()
 _owners = select(report.c.id, report.c.incident_id).where(report.c.id.in_(bindparam("ids", expanding=True)))
@@ -48,10 +48,10 @@ async def known_reports(tx: Transaction, ids: Iterable[str]) -> dict[str, Known]
     if not wanted:
         return {}
     if tx.sqlite:
-        rows = await tx.conn.execute(_KNOWN_SQLITE, {"ids": msgspec.json.encode(wanted).decode()})
+        rows = await fetch(tx.conn, _KNOWN_SQLITE, msgspec.json.encode(wanted).decode())
     else:
-        rows = await tx.conn.execute(_KNOWN_POSTGRES, {"ids": wanted})
-    return {row[0]: Known(*row[1:]) for row in rows.all()}
+        rows = await fetch(tx.conn, _KNOWN_POSTGRES, wanted)
+    return {row[0]: Known(*row[1:]) for row in rows}
 
 
 async def incidents_by_id(tx: Transaction, ids: Iterable[str]) -> dict[str, IncidentView]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
@@ -23,7 +23,7 @@ from hub.clock import Clock, SystemClock, utc_text
 from hub.domain.change import GENESIS, Change, ChangeBody, body_hash, body_text, kind_of, link_hash
 from hub.errors import Unavailable
 from hub.store import schema
-from hub.store.bulk import Rows, insert_rows
+from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.engine import Engines, open_engines
 from hub.store.migrate import migrate
 from hub.store.tail import Tail
@@ -53,8 +53,11 @@ class Recorded:
 class Transaction:
     """One unit of work. `conn` runs SQL, `now` is the time of all of it, `record` appends a change at the commit."""
 
-    def __init__(self, conn: AsyncConnection, now: datetime, *, sqlite: bool) -> None:
+    def __init__(
+        self, conn: AsyncConnection, now: datetime, *, sqlite: bool, apart: Callable[[str, int], Awaitable[int]] | None = None,
+    ) -> None:
         self.conn = conn
+        self._apart = apart
         self.now = now
         self.at = utc_text(now)
         self.sqlite = sqlite
@@ -84,12 +87,14 @@ class Transaction:
 
     async def count(self, name: str, by: int = 1) -> int:
         """Add `by` to the named counter and give its new value; gap-free as long as the transaction commits."""
-        result = await self.conn.execute(
-            text("INSERT INTO counter (name, value) VALUES (:n, :by) "
-                 "ON CONFLICT (name) DO UPDATE SET value = counter.value + :by RETURNING value"),
-            {"n": name, "by": by},
-        )
-        return int(result.scalar_one())
+        return await _count(self.conn, name, by)
+
+    async def number(self, name: str, by: int = 1) -> int:
+        """The same without gap-freeness: on PostgreSQL in a transaction of its own, so that workers do not wait for one another's commit.
+
+        A transaction that fails leaves a gap; a number is never given twice.
+        """
+        return await (_count(self.conn, name, by) if self._apart is None else self._apart(name, by))
 
     def changes(self) -> list[Change]:
         """What was recorded, as readers of the feed see it; once it is committed."""
@@ -102,9 +107,8 @@ class Transaction:
             return
         if not self.sqlite:
             await self.conn.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _CHANGE_LOCK})
-        newest = select(schema.change.c.seq, schema.change.c.hash).order_by(schema.change.c.seq.desc()).limit(1)
-        head = (await self.conn.execute(newest)).first()
-        seq, previous = (head.seq, head.hash) if head else (0, GENESIS)
+        head = await fetch(self.conn, "SELECT seq, hash FROM change ORDER BY seq DESC LIMIT 1")
+        seq, previous = head[0] if head else (0, GENESIS)
         salts = os.urandom(16 * len(self.recorded))
         rows, bodies = [], []
         for n, entry in enumerate(self.recorded):
@@ -170,13 +174,17 @@ class Store:
         """
         async with self._turn(urgent), _translated():
             async with self._engines.write.begin() as conn:
-                tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite)
+                tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite, apart=None if self.is_sqlite else self._number)
                 yield tx
                 await tx.flush()
             tx.committed()
             if tx.recorded:
                 self.tail.push(tx.changes())
                 self.wake(tx.recorded[-1].seq)
+
+    async def _number(self, name: str, by: int) -> int:
+        async with self._engines.read.connect() as conn:
+            return await _count(conn, name, by)
 
     @asynccontextmanager
     async def _turn(self, urgent: bool) -> AsyncIterator[None]:
@@ -232,6 +240,12 @@ class Store:
                 await driver.fetchval("SELECT 1")
         finally:
             await conn.invalidate()
+
+
+async def _count(conn: AsyncConnection, name: str, by: int) -> int:
+    [(value,)] = await fetch(conn, "INSERT INTO counter (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE "
+                                   "SET value = counter.value + $2 RETURNING value", name, by)
+    return int(value)
 
 
 @asynccontextmanager
