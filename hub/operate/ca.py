@@ -286,9 +286,12 @@ class Authority:
         self._write_crl(now)
         return fingerprint(certificate.decode())
 
-    def refresh_crl(self, now: datetime) -> None:
-        """Write the list of revocations anew before it is out of date."""
+    def refresh_crl(self, now: datetime, *, older_than: timedelta = timedelta(0)) -> bool:
+        """Write the list of revocations anew where it is older than that, long before it is out of date."""
+        if self.crl.exists() and now.timestamp() - self.crl.stat().st_mtime < older_than.total_seconds():
+            return False
         self._write_crl(now)
+        return True
 
     def expiring(self, now: datetime, within: timedelta = WARN) -> list[Issued]:
         """Certificates in use that end within 30 days, and authorities: those that were replaced or revoked do not count."""

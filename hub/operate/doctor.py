@@ -190,7 +190,7 @@ def check_certificates(settings: Settings, now: datetime) -> list[Finding]:
     authority = Authority.open(settings.data_path)
     for row in authority.expiring(now) if authority is not None else ():
         bad = parse_utc(row.not_after) <= now
-        do = "tocsin ca rotate" if row.name == "CA" else "重启 tocsin up --tls / restart it" if row.purpose == "web" else "tocsin agent renew"
+        do = "tocsin ca rotate" if row.name == "CA" else "重启 tocsin up --tls / restart it" if row.purpose == "web" else "终端凭证请求 POST /api/v1/agent/certificate / the agent asks anew"
         found.append(Finding("certificates", State.BAD if bad else State.WARN, f"{row.name} 的证书 {row.not_after[:10]} 到期",
                              f"the certificate of {row.name} ends on {row.not_after[:10]}", do))
     if settings.tls_cert_file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -21,6 +22,8 @@ from hub.web.services import Services
 
 log = logging.getLogger("hub.safety")
 CERTIFICATES_EVERY_S = 3600.0
+CRL_AGE = timedelta(days=30)
+"""How old the list of revocations may become before it is written anew (it is good for 400 days)."""
 
 
 def safety_tasks(services: Services, *, respond: bool) -> dict[str, Any]:
@@ -43,8 +46,11 @@ def safety_tasks(services: Services, *, respond: bool) -> dict[str, Any]:
 async def watch_certificates(services: Services) -> None:
     """Record once for each certificate that it ends within 30 days, for ever."""
     while True:
+        authority = Authority.open(services.settings.data_path)
+        if authority is not None:
+            await asyncio.to_thread(authority.refresh_crl, services.clock.now(), older_than=CRL_AGE)
         try:
-            await warn_of_certificates(services.store, Authority.open(services.settings.data_path))
+            await warn_of_certificates(services.store, authority)
         except Unavailable:
             log.warning("certificates could not be looked at: the store is away")
         await asyncio.sleep(CERTIFICATES_EVERY_S)
