@@ -1,0 +1,264 @@
+// Plays a camera: Media Source with catch-up, or WebCodecs onto a canvas where every millisecond counts. Comes back by itself; a cut view does not.
+import { video as backend } from '@/backend/video'
+import { header, init as readInit, samples, type Init } from './message'
+
+export type PlayerState = 'connecting' | 'live' | 'stalled' | 'ended' | 'unsupported'
+export interface Told { state: PlayerState; reason: string; latency_ms: number | null; wall_ms: number; transcoded: boolean; live_at: number | null }
+export interface Sink { init(init: Init, segment: Uint8Array<ArrayBuffer>): boolean; fragment(message: ArrayBuffer): void; close(): void }
+export interface PlayOptions { id: string; reason?: string; fragment_s?: number; lowLatency?: boolean; now?: () => number }
+
+/** How far behind the newest picture playback aims to be, and from where it hurries (seconds; measured for pictures that come one by one). */
+export const TARGET_S = 0.1
+export const SEEK_S = 1.5
+export const STALLED_MS = 3_000
+const KEPT_S = 30
+/** Reasons after which asking again would be refused again. */
+const FINAL = new Set(['not_linked', 'closed', 'not_shared', 'share_ended', 'signed_out', 'unverified', 'reason_needed', 'tier_too_low', 'no_role', 'unknown_camera'])
+
+/** The speed at which to play when the newest picture is `lag_s` ahead; null asks for a jump. */
+export function speed(lag_s: number, target_s = TARGET_S): number | null {
+  if (lag_s > target_s + SEEK_S) return null
+  if (lag_s > target_s + 0.25) return 1.3
+  return lag_s > target_s + 0.05 ? 1.1 : 1
+}
+
+class MseSink implements Sink {
+  private source: MediaSource | null = null
+  private buffer: SourceBuffer | null = null
+  private queue: Uint8Array<ArrayBuffer>[] = []
+  private url = ''
+  private began = false
+  private times: { time_s: number; wall_ms: number }[] = []
+  private timer: ReturnType<typeof setInterval>
+
+  constructor(private readonly video: HTMLVideoElement, private readonly shown: (wall_ms: number) => void, private readonly broken: (why: string) => void) {
+    this.timer = setInterval(() => this.keepUp(), 100)
+    this.frame()
+  }
+
+  init(init: Init, segment: Uint8Array<ArrayBuffer>): boolean {
+    const type = `video/mp4; codecs="${[init.codec, init.audio].filter(Boolean).join(', ')}"`
+    if (!MediaSource.isTypeSupported(type)) return false
+    if (this.url) URL.revokeObjectURL(this.url)
+    this.queue = [segment]
+    this.times = []
+    this.buffer = null
+    this.began = false
+    const source = (this.source = new MediaSource())
+    this.url = URL.createObjectURL(source)
+    this.video.src = this.url
+    source.addEventListener('sourceopen', () => {
+      if (source !== this.source) return
+      source.duration = Infinity
+      this.buffer = source.addSourceBuffer(type)
+      this.buffer.addEventListener('updateend', () => this.next())
+      this.buffer.addEventListener('error', () => this.broken('decode'))
+      this.next()
+    }, { once: true })
+    return true
+  }
+
+  fragment(message: ArrayBuffer): void {
+    const { wall_ms } = header(message)
+    const first = samples(message)[0]
+    if (first) this.times.push({ time_s: first.time_s, wall_ms })
+    if (this.times.length > 400) this.times.splice(0, 200)
+    this.queue.push(new Uint8Array(message.slice(14)))
+    this.next()
+  }
+
+  private next(): void {
+    const buffer = this.buffer
+    if (!buffer || buffer.updating || this.source?.readyState !== 'open') return
+    const ahead = buffer.buffered
+    if (ahead.length) this.begin(ahead)
+    const old = ahead.length ? ahead.end(ahead.length - 1) - ahead.start(0) : 0
+    try {
+      if (old > KEPT_S) buffer.remove(ahead.start(0), ahead.end(ahead.length - 1) - 10)
+      else if (this.queue.length) buffer.appendBuffer(this.joined())
+    } catch {
+      this.broken('buffer')
+    }
+  }
+
+  private joined(): Uint8Array<ArrayBuffer> {
+    if (this.queue.length === 1) return this.queue.pop()!
+    const all = new Uint8Array(this.queue.reduce((size, part) => size + part.length, 0))
+    let at = 0
+    for (const part of this.queue) {
+      all.set(part, at)
+      at += part.length
+    }
+    this.queue = []
+    return all
+  }
+
+  /** Jump to the newest picture once there is one. */
+  private begin(ahead: TimeRanges): void {
+    if (this.began) return
+    this.began = true
+    this.video.currentTime = Math.max(ahead.start(ahead.length - 1), ahead.end(ahead.length - 1) - TARGET_S)
+    this.video.play().catch(() => undefined)
+  }
+
+  private keepUp(): void {
+    const ahead = this.buffer?.buffered
+    if (!this.began || !ahead?.length) return
+    const end = ahead.end(ahead.length - 1)
+    const lag = end - this.video.currentTime
+    const rate = lag < 0 || this.video.currentTime < ahead.start(ahead.length - 1) ? null : speed(lag)
+    if (rate === null) this.video.currentTime = Math.max(ahead.start(ahead.length - 1), end - TARGET_S)
+    else if (this.video.playbackRate !== rate) this.video.playbackRate = rate
+    if (this.video.paused) this.video.play().catch(() => undefined)
+  }
+
+  private frame(): void {
+    this.video.requestVideoFrameCallback((_now, metadata) => {
+      const at = metadata.mediaTime + 0.002
+      for (let n = this.times.length - 1; n >= 0; n--) {
+        if (this.times[n]!.time_s <= at) {
+          this.shown(this.times[n]!.wall_ms)
+          break
+        }
+      }
+      if (this.source || !this.url) this.frame()
+    })
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+    this.source = null
+    this.video.removeAttribute('src')
+    this.video.load()
+    if (this.url) URL.revokeObjectURL(this.url)
+  }
+}
+
+class CodecsSink implements Sink {
+  private decoder: VideoDecoder | null = null
+  private waiting = true
+  private walls = new Map<number, number>()
+
+  constructor(private readonly canvas: HTMLCanvasElement, private readonly shown: (wall_ms: number) => void, private readonly broken: (why: string) => void) {}
+
+  init(init: Init): boolean {
+    if (typeof VideoDecoder === 'undefined' || !init.description) return false
+    this.decoder?.close()
+    this.walls.clear()
+    this.waiting = true
+    this.canvas.width = init.w
+    this.canvas.height = init.h
+    const context = this.canvas.getContext('2d', { desynchronized: true })!
+    this.decoder = new VideoDecoder({
+      output: (frame) => {
+        context.drawImage(frame, 0, 0)
+        const wall = this.walls.get(frame.timestamp)
+        this.walls.delete(frame.timestamp)
+        frame.close()
+        if (wall !== undefined) this.shown(wall)
+      },
+      error: () => this.broken('decode'),
+    })
+    try {
+      this.decoder.configure({ codec: init.codec, description: Uint8Array.from(atob(init.description), (c) => c.charCodeAt(0)), optimizeForLatency: true })
+    } catch {
+      return false
+    }
+    return true
+  }
+
+  fragment(message: ArrayBuffer): void {
+    const { wall_ms, key } = header(message)
+    for (const [n, sample] of samples(message).entries()) {
+      const first = n === 0 ? key : sample.key
+      if (!this.decoder || this.decoder.state !== 'configured' || (this.waiting && !first)) continue
+      if (this.decoder.decodeQueueSize > 30 && !first) {
+        this.waiting = true
+        continue
+      }
+      this.waiting = false
+      const timestamp = Math.round(sample.time_s * 1e6)
+      if (this.walls.size > 200) this.walls.clear()
+      this.walls.set(timestamp, wall_ms)
+      this.decoder.decode(new EncodedVideoChunk({ type: first ? 'key' : 'delta', timestamp, data: sample.data }))
+    }
+  }
+
+  close(): void {
+    if (this.decoder && this.decoder.state !== 'closed') this.decoder.close()
+  }
+}
+
+/** Play until the returned function is called; `told` hears of every change and of each picture's age, at most five times a second. */
+export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options: PlayOptions, told: (now: Told) => void): () => void {
+  const now = options.now ?? Date.now
+  const is: Told = { state: 'connecting', reason: '', latency_ms: null, wall_ms: 0, transcoded: false, live_at: null }
+  let socket: WebSocket | null = null
+  let sink: Sink | null = null
+  let stopped = false
+  let attempt = 0
+  let quality: string | undefined
+  let heard = performance.now()
+  let said = 0
+  let retry: ReturnType<typeof setTimeout> | undefined
+
+  const say = (change: Partial<Told>, force = true): void => {
+    Object.assign(is, change)
+    const at = performance.now()
+    if (!force && at - said < 200) return
+    said = at
+    told({ ...is })
+  }
+  const shown = (wall_ms: number): void => {
+    heard = performance.now()
+    const latency = now() - wall_ms
+    const first = is.live_at === null && latency < 1000
+    say({ state: 'live', reason: '', wall_ms, latency_ms: latency, ...(first ? { live_at: Date.now() } : {}) }, first || is.state !== 'live')
+  }
+  const again = (reason: string): void => {
+    sink?.close()
+    sink = null
+    socket?.close()
+    socket = null
+    if (stopped) return
+    if (FINAL.has(reason)) return say({ state: 'ended', reason })
+    say({ state: is.wall_ms ? 'stalled' : 'connecting', reason })
+    clearTimeout(retry)
+    retry = setTimeout(connect, Math.min(8000, 300 * 2 ** attempt++))
+  }
+  const message = (data: ArrayBuffer): void => {
+    const { kind } = header(data)
+    if (kind === 2) {
+      const words = readInit(data)
+      sink ??= options.lowLatency && typeof VideoDecoder !== 'undefined' ? new CodecsSink(canvas, shown, again) : new MseSink(video, shown, again)
+      if (!sink.init(words.init, words.segment)) {
+        if (quality === 'h264') return say({ state: 'unsupported', reason: words.init.codec })
+        quality = 'h264' // this browser has no decoder for it: ask for an explicit, counted transcode
+        attempt = 0
+        return again('unsupported_codec')
+      }
+      say({ transcoded: !!words.init.transcoded })
+    } else if (kind === 3) {
+      sink?.fragment(data)
+    }
+  }
+  function connect(): void {
+    const mine = (socket = backend.dial(options.id, { quality, fragment_s: options.fragment_s, reason: options.reason }))
+    mine.onmessage = (event: MessageEvent) => {
+      if (mine !== socket || typeof event.data === 'string') return
+      attempt = 0
+      message(event.data as ArrayBuffer)
+    }
+    mine.onclose = (event) => mine === socket && again(event.reason || 'lost')
+  }
+  const watch = setInterval(() => {
+    if (is.state === 'live' && performance.now() - heard > STALLED_MS) say({ state: 'stalled', reason: 'silent' })
+  }, 500)
+  connect()
+  return () => {
+    stopped = true
+    clearInterval(watch)
+    clearTimeout(retry)
+    again('left')
+  }
+}
