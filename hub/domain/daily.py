@@ -342,6 +342,8 @@ class Fault(Struct, frozen=True):
     row: int | None = None
 
 
+_FULL_WIDTH: Final = {**{0xFF10 + n: str(n) for n in range(10)}, 0xFF0C: ",", 0x3000: " "}
+"""Full-width digits, comma and space; nothing else is taken for a digit (10² is not 102)."""
 _YES: Final = frozenset({"是", "有", "yes", "y", "true", "1", "√"})
 _NO: Final = frozenset({"否", "无", "没有", "no", "n", "false", "0", "×", "x"})
 
@@ -356,7 +358,7 @@ def read_count(value: Any, most: int = COUNT_MAX) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        text = plain(value).replace(",", "").replace("，", "")
+        text = value.translate(_FULL_WIDTH).strip().replace(",", "")
         if not text.isascii() or not text.isdigit() or len(text) > 12:
             return None
         value = int(text)

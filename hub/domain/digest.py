@@ -96,14 +96,16 @@ _FILED = (Standing.FILED, Standing.ZERO, Standing.LATE)
 
 def first_lines(lines: Sequence[Line], at: str) -> tuple[str, str, tuple[str, ...]]:
     """The first line in both languages (`at`: local time `HH:MM`), and the departments that are missing."""
-    owed = [line for line in lines if line.standing is not Standing.EXCUSED]
+    waiting = sum(line.standing is Standing.WAITING for line in lines)
+    later = (f"另有{waiting}份未到时限。", f" {waiting} not due yet.") if waiting else ("", "")
+    owed = [line for line in lines if line.standing not in (Standing.EXCUSED, Standing.WAITING)]
     missing = [line for line in owed if line.standing not in _FILED]
     filed = len(owed) - len(missing)
     if not missing:
-        return (f"截至{at}，应报{len(owed)}份，已全部报送。", f"At {at}: all {len(owed)} reports are in.", ())
+        return (f"截至{at}，应报{len(owed)}份，已全部报送。{later[0]}", f"At {at}: all {len(owed)} reports are in.{later[1]}", ())
     zh, en = "、".join(dict.fromkeys(line.zh for line in missing)), ", ".join(dict.fromkeys(line.en for line in missing))
-    return (f"未报送：{zh}（截至{at}，应报{len(owed)}份，已报{filed}份，未报{len(missing)}份）。",
-            f"Missing: {en} (at {at}: {len(owed)} due, {filed} in, {len(missing)} missing).",
+    return (f"未报送：{zh}（截至{at}，应报{len(owed)}份，已报{filed}份，未报{len(missing)}份）。{later[0]}",
+            f"Missing: {en} (at {at}: {len(owed)} due, {filed} in, {len(missing)} missing).{later[1]}",
             tuple(dict.fromkeys(line.department_id for line in missing)))
 
 

@@ -9,6 +9,7 @@ import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -73,6 +74,7 @@ _values = msgspec.json.Decoder(dict[str, Any])
 # ── templates and schedules ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@cache
 def packaged_book() -> Book:
     """Templates and schedules as the product ships them."""
     return parse_book(packaged("daily_templates"), packaged("daily_schedules"))
@@ -156,9 +158,9 @@ def _stamp(book: Book, rules: DutyRules, reporters: Sequence[Reporter]) -> str:
 
 
 async def make_day(tx: Transaction, rules: DutyRules, book: Book, reporters: Iterable[Reporter], day: date, stamp: str) -> int:
-    """Make one day's rows and note it; excuse those of departments that are no more. What locked before now is not made."""
+    """Make one day's rows and note it; excuse those of departments that are no more. What is late already is not made: nobody knew of it."""
     listed = list(reporters)
-    wanted = [o for o in expected(book, rules.calendar, listed, day) if o.due_at + timedelta(minutes=o.lock_min or 0) > tx.now]
+    wanted = [o for o in expected(book, rules.calendar, listed, day) if o.due_at + timedelta(minutes=o.grace_min or 0) > tx.now]
     made = await ledger.make(tx, rules, wanted, actor=ACTOR)
     await _excuse_gone(tx, rules, {r.id for r in listed}, day)
     await tx.conn.execute(delete(daily_made).where(daily_made.c.day == day.isoformat()))

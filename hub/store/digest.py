@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.clock import parse_utc, utc_text
 from hub.domain import digest as rule
 from hub.domain.calendar import at_local, local_day
-from hub.domain.daily import Book, FieldKind, Standing
+from hub.domain.daily import Book, FieldKind
 from hub.domain.digest import Digest, DigestSaved, DigestSigned, DigestState, Event, Line, Section
 from hub.domain.duty_rules import DutyRules
 from hub.domain.group import Group
@@ -91,9 +91,8 @@ async def _compose(tx: Transaction, rules: DutyRules, book: Book, day: date, hel
     zone = ZoneInfo(rules.calendar.zone)
     names = {d.id: (d.zh, d.en) for d in await list_departments(tx.conn)}
     shown = await board(tx.conn, day.isoformat(), tx.now, whole=True, reach=frozenset())
-    lines = tuple(Line(department_id=r.department_id, zh=names.get(r.department_id, (r.department_id,) * 2)[0], contradicted=r.contradicted,
-                       en=names.get(r.department_id, (r.department_id,) * 2)[1], standing=r.standing) for r in shown.rows if r.due_at <= tx.now or
-                  r.standing is not Standing.WAITING)
+    lines = tuple(Line(department_id=r.department_id, zh=_name(names, r.department_id)[0], en=_name(names, r.department_id)[1], standing=r.standing,
+                       contradicted=r.contradicted) for r in shown.rows)
     first, last = utc_text(at_local(rules.calendar, day, "00:00")), utc_text(at_local(rules.calendar, day, "24:00"))
     views = await incidents_between(tx.conn, first, last, where=incident.c.drill.is_(False) & incident.c.state.not_in(("false_alarm", "merged")))
     events = tuple(_event(view, zone) for view in views)
@@ -104,6 +103,10 @@ async def _compose(tx: Transaction, rules: DutyRules, book: Book, day: date, hel
         heading=book.digest.heading_zh, issuer=names.get(book.digest.department, (book.digest.department,) * 2)[0], first_line=line,
         first_line_en=line_en, missing=missing, lines=lines, events=events,
         sections=rule.sections(lines, events, summaries=await _summaries(tx.conn, book, day, names)), drafted_at=tx.at)
+
+
+def _name(names: dict[str, tuple[str, str]], id: str) -> tuple[str, str]:
+    return names.get(id, (id, id))
 
 
 async def _summaries(conn: AsyncConnection, book: Book, day: date, names: dict[str, tuple[str, str]]) -> list[tuple[str, str]]:
