@@ -1,0 +1,64 @@
+"""The responder's phone: hazmat and tasks with no signal, and what was done then goes out by itself. A real Chromium and a real hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.console.test_plans import LEAK, library_is_there
+from tests.support.screens import RunningHub, Screen, eventually
+
+Screens = Callable[..., Screen]
+
+
+def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_screen: Screens, hub: RunningHub) -> None:
+    desk, phone = new_screen(), new_screen(width=390, height=844)
+    desk.open()
+    library_is_there(desk)
+    id = desk.report("手机测试液氨泄漏", **LEAK)
+    path = f"/api/v1/incidents/{id}/activations"
+    eventually(lambda: desk.call("GET", path)["body"]["tasks"], 20)
+
+    page = phone.page
+    page.goto("/field/")
+    expect(page.locator("[data-test=own-tasks] [data-test=task-done]").first).to_be_visible()
+    expect(page.locator("[data-test=kept][data-kept=true]")).to_be_visible(timeout=30_000)
+    page.context.set_offline(True)
+    page.reload()
+
+    expect(page.locator("[data-test=offline]")).to_be_visible()
+    page.click("[data-test=tab-hazmat]")
+    page.fill("[data-test=hazmat-query]", "268/1005")
+    page.click("[data-test=hazmat-found]")
+    page.fill("[data-test=hazmat-wind]", "东南风3级")
+    expect(page.locator("[data-test=hazmat-distances]")).to_contain_text("150 m")
+    page.click("[data-test=tab-tasks]")
+    expect(page.locator("[data-test=task-done]").first).to_be_visible()
+    done_before = sum(t["state"] == "met" for t in desk.call("GET", path)["body"]["tasks"])
+    page.locator("[data-test=own-tasks] li", has_text="手机测试液氨泄漏").filter(has_not_text="前置任务").first.locator("[data-test=task-done]").click()
+    expect(page.locator("[data-test=outbox]")).to_contain_text("1")
+    page.click("[data-test=tab-report]")
+    page.fill("[data-test=report-text]", "白色烟雾向西北飘，两名群众不适")
+    page.fill("[data-test=report-place]", "赣马镇北")
+    page.click("[data-test=report-send]")
+    expect(page.locator("[data-test=outbox]")).to_contain_text("2")
+    page.reload()
+    expect(page.locator("[data-test=outbox]")).to_contain_text("2")
+
+    page.context.set_offline(False)
+    expect(page.locator("[data-test=outbox]")).to_have_count(0, timeout=30_000)
+    assert sum(t["state"] == "met" for t in desk.call("GET", path)["body"]["tasks"]) == done_before + 1
+    titles = [i["title"] for i in desk.call("GET", "/api/v1/incidents?limit=20")["body"]["items"]]
+    assert any("白色烟雾" in title for title in titles)
+
+
+def test_the_field_page_fits_a_phone_in_both_languages(new_screen: Screens) -> None:
+    for locale, word in (("zh", "我的任务"), ("en", "My tasks")):
+        page = new_screen(width=360, height=740, locale=locale).page
+        page.goto("/field/#hazmat")
+        expect(page.locator("[data-test=field]")).to_contain_text(word)
+        page.fill("[data-test=hazmat-query]", "1017")
+        page.click("[data-test=hazmat-found]")
+        expect(page.locator("[data-test=zone-map]")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

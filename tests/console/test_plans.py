@@ -1,0 +1,96 @@
+"""Plans, responses and zones on the desk's screen, in a real Chromium against a real hub."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import expect
+
+from tests.support.screens import Screen, eventually
+
+Screens = Callable[..., Screen]
+LEAK: dict[str, Any] = {
+    "event_types": ["12H00"], "drill": True, "place": {"text": "G204 赣马段", "road": "G204", "lon": 119.112, "lat": 34.865},
+    "hazmat": [{"un": "1005", "hin": "268", "container": "road_tanker", "leak": True}],
+}
+
+
+def library_is_there(screen: Screen) -> None:
+    """Wait until the shipped plans are stored: a hub's first start does so beside its other work."""
+    eventually(lambda: len(screen.call("GET", "/api/v1/plans")["body"]["items"]) > 10, 20)
+
+
+def test_a_follow_up_changes_the_plans_on_an_open_screen_and_says_what_changed(new_screen: Screens) -> None:
+    screen, other = new_screen(), new_screen()
+    page = screen.open()
+    other.open()
+    library_is_there(other)
+    id = other.report("空罐车刮擦", event_types=["12H00"])
+    page.goto(f"/incidents/{id}")
+    page.wait_for_selector("[data-test=plans] ol > li")
+    other.call("POST", "/api/v1/reports", {
+        "id": id[:-4] + "beef", "kind": "follow_up", "incident_id": id, "occurred_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "text": "车上装的是液氨", "place": {"text": "G204"}, "hazmat": [{"un": "1005"}]})
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险", timeout=5_000)
+    expect(page.locator("[data-test=diff]")).to_be_visible()
+    assert screen.errors == []
+
+
+def test_the_missing_fact_is_answered_on_the_screen_and_the_ranking_follows(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open()
+    library_is_there(screen)
+    page.goto(f"/incidents/{screen.report('两车相撞', event_types=['12H00'])}")
+    expect(page.locator("[data-test=missing-fact]")).to_contain_text("危险货物")
+    page.click("[data-test=missing-fact] [data-test=yes]")
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险", timeout=5_000)
+
+
+def test_a_plan_is_put_in_force_raised_and_ended_from_the_screen(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open()
+    library_is_there(screen)
+    page.goto(f"/incidents/{screen.report('两车相撞', event_types=['12H00'])}")
+    page.click("[data-test=activate]")
+    expect(page.locator("[data-test=preview]")).to_contain_text("项任务")
+    page.click("[data-test=start]")
+    expect(page.locator("[data-test=tasks] > li").first).to_be_visible()
+    page.click("[data-test=set-level]")
+    page.select_option("[data-test=level-choice]", "I")
+    page.click("[data-test=confirm]")
+    expect(page.locator("[data-test=level]")).to_contain_text("I 级")
+    page.click("[data-test=terminate]")
+    page.click("[data-test=confirm]")
+    expect(page.locator("dialog [role=alert]")).to_contain_text("须说明理由")
+    page.fill("[data-test=reason]", "处置完毕")
+    page.click("[data-test=confirm]")
+    expect(page.locator("[data-test=response]")).to_contain_text("已终止")
+
+
+def test_the_zones_are_drawn_and_follow_a_wind_that_is_typed_in(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open()
+    library_is_there(screen)
+    page.goto(f"/incidents/{screen.report('液氨罐车侧翻泄漏', **LEAK)}")
+    expect(page.locator("[data-test=zone-map] path.protective")).to_be_visible(timeout=10_000)
+    circle = page.locator("[data-test=zone-map] path.protective").get_attribute("d")
+    page.fill("[data-test=zones] input.typed", "东南风3级")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-test=wind]")).to_contain_text("东南风3级")
+    eventually(lambda: page.locator("[data-test=zone-map] path.protective").get_attribute("d") != circle)
+    page.fill("[data-test=zones] input.typed", "999°")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-test=zones] [role=alert]")).to_contain_text("360")
+
+
+def test_the_library_speaks_both_languages_and_fits_a_phone(new_screen: Screens) -> None:
+    for locale, word in (("zh", "预案库"), ("en", "Library of plans")):
+        screen = new_screen(width=390, height=844, locale=locale)
+        page = screen.open("/plans")
+        library_is_there(screen)
+        expect(page.locator("h1")).to_contain_text(word)
+        expect(page.locator("table.data tr").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert screen.errors == []
