@@ -1,0 +1,80 @@
+"""What suits and in which order, the steps of a request, what is wrong with a stock, and tables taken whole or refused by line."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.domain.resource import STEPS, Request, RequestState, Resource, ResourceKind, parse_table, shortcomings, suitable, take_step
+from hub.errors import Rejected
+from plans.model import Text
+from tests.support.district import NOW
+
+TODAY = date(2026, 11, 23)
+
+
+def stock(id: str, quantity: float = 5, **given: Any) -> Resource:
+    values: dict[str, Any] = {"lon": 119.1, "lat": 34.8} | given
+    return Resource(id=id, kind=ResourceKind.STOCK, name_zh=id, department_id="fire-rescue", capability=values.pop("capability", "lime"),
+                    quantity=quantity, unit=values.pop("unit", "吨"), **values)
+
+
+def best(*resources: Resource, quantity: float = 4) -> list[str]:
+    found = suitable(resources, capability="lime", quantity=quantity, unit="吨", lon=119.1, lat=34.8, today=TODAY)
+    return [s.resource_id for s in found]
+
+
+def test_enough_comes_before_too_little_near_before_far_and_unknown_distance_last() -> None:
+    assert best(stock("little", 1), stock("far", lon=119.3), stock("nowhere", lon=None), stock("near")) == ["near", "far", "nowhere", "little"]
+
+
+def test_what_expired_is_out_counted_otherwise_or_cannot_is_left_out() -> None:
+    assert best(stock("old", expires_on=TODAY - timedelta(days=1)), stock("out", out=5.0), stock("bags", unit="袋"), stock("foam", capability="foam"),
+                stock("gone", active=False), stock("last-day", expires_on=TODAY)) == ["last-day"]
+
+
+def test_the_reason_says_how_much_and_how_far() -> None:
+    (only,) = suitable([stock("a", 3)], capability="lime", quantity=4, unit="吨", lon=119.1, lat=34.8, today=TODAY)
+    assert "少 1 吨" in only.zh and "0.0 公里" in only.zh and "1 short" in only.en
+
+
+def request(state: RequestState) -> Request:
+    return Request(id="r", key="k", incident_id="i", activation_id=None, capability="lime", quantity=1, unit="吨", text=Text("石灰", "lime"),
+                   asked_by="a", department_id="b", due_at=NOW, state=state, suggestions=(), steps=())
+
+
+@given(st.sampled_from(RequestState), st.sampled_from(RequestState))
+def test_a_request_takes_only_the_steps_of_the_table_each_with_its_time(before: RequestState, after: RequestState) -> None:
+    held = request(before)
+    if after is before:
+        assert take_step(held, after, by="p", at="t") is held
+    elif after in STEPS[before]:
+        assert take_step(held, after, by="p", at="t").steps[-1].at == "t"
+    else:
+        with pytest.raises(Rejected):
+            take_step(held, after, by="p", at="t")
+
+
+def test_low_and_expiring_stock_is_told_once_each() -> None:
+    found = shortcomings(stock("a", 1, low_below=2, expires_on=TODAY + timedelta(days=10)), TODAY, ahead=timedelta(days=30))
+    assert [code.partition("-")[0] for code, _, _ in found] == ["low", "expiry"]
+    assert shortcomings(stock("b", 5, low_below=2), TODAY, ahead=timedelta(days=30)) == ()
+
+
+HEAD = ("id", "kind", "name_zh", "department_id", "capability", "quantity", "unit")
+
+
+def test_every_faulty_line_is_named_by_its_number_in_the_sheet() -> None:
+    rows = [HEAD, ("a", "stock", "甲", "fire-rescue", "lime", 1, "吨"), ("b", "boat", "乙", "fire-rescue", "lime", 1, "吨"), (None,) * 7,
+            ("A B", "stock", "丙", "fire-rescue", "lime", 1, "吨"), ("d", "stock", "丁", "fire-rescue", "lime", "many", "吨")]
+    found, errors = parse_table(rows, ["fire-rescue"])
+    assert [r.id for r in found] == ["a"] and [(e.line, e.column) for e in errors] == [(3, "kind"), (5, "id"), (6, "quantity")]
+
+
+def test_a_table_without_its_columns_says_which() -> None:
+    _, errors = parse_table([("id", "名称")], [])
+    assert {e.column for e in errors} == {"kind", "department_id", "capability", "quantity", "unit"}
