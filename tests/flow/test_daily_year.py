@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -175,8 +176,8 @@ async def test_a_drill_stands_on_no_board_and_in_no_statistics(store: Store) -> 
     assert isinstance(store.clock, ManualClock)
     day = date(2026, 9, 2)
     async with store.transaction() as tx:
-        (owed,) = [o for o in daily_store.expected(BOOK, RULES.calendar, [Reporter("d01", "d", "d")], day)]
-        import msgspec
+        (owed,) = daily_store.expected(BOOK, RULES.calendar, [Reporter("d01", "d", "d")], day)
+
 
         (made,) = await ledger.make(tx, RULES, [msgspec.structs.replace(owed, drill=True)], actor="system:drill")
     store.clock.set(made.due_at)

@@ -118,7 +118,7 @@ def test_whatever_stands_in_a_field_is_read_or_named_and_reading_the_result_agai
 
 def test_a_template_whose_parts_do_not_hold_together_is_refused() -> None:
     first = TEMPLATE.fields[0]
-    with pytest.raises(Rejected, match="template_field_twice|fields named twice"):
+    with pytest.raises(Rejected, match=r"template_field_twice|fields named twice"):
         check_template(msgspec.structs.replace(TEMPLATE, fields=(first, first)))
     with pytest.raises(Rejected):
         check_template(msgspec.structs.replace(TEMPLATE, fields=(msgspec.structs.replace(TEMPLATE.fields[5], measure=Measure.DEAD),)))
@@ -132,7 +132,7 @@ def test_a_message_made_in_time_that_arrives_late_needs_no_reason_of_its_own() -
     assert need_late_reason(o, Content(zero=True), due) is None
     assert "delivered late" in (need_late_reason(o, Content(zero=True), late, made_at=due) or "")
     assert need_late_reason(o, Content(zero=True, note="停电"), late) == "停电"
-    with pytest.raises(Rejected, match="late_reason_needed|why it is late"):
+    with pytest.raises(Rejected, match=r"late_reason_needed|why it is late"):
         need_late_reason(o, Content(zero=True), late, made_at=late)
 
 

@@ -1,0 +1,127 @@
+"""Filing on both databases: two at once, a message by the agents' way in, and rows made by two hubs at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, timedelta
+
+import msgspec
+import pytest
+
+from hub.clock import ManualClock
+from hub.domain.daily import Content
+from hub.domain.duty_rules import packaged_rules
+from hub.domain.report import Channel
+from hub.errors import Rejected
+from hub.ids import new_id
+from hub.ingest.intake import Intake, Source
+from hub.respond.daily import DailyDuty
+from hub.store import Store
+from hub.store import daily as daily_store
+from hub.store import obligations as ledger
+from hub.store.access import PolicyBook, shipped_policies
+from hub.store.organisation import list_departments, save_department, seed_departments
+from hub.wire import Daily, ReceiptStatus, encode
+
+RULES, POLICY = packaged_rules(), shipped_policies().access
+DAY = date(2026, 11, 23)
+
+
+async def prepared(store: Store) -> str:
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+    await daily_store.make_days(store, RULES)
+    async with store.read() as conn:
+        found = await ledger.by_key(conn, f"daily:water-bureau:daily:{DAY}:1")
+    assert found is not None
+    return found.id
+
+
+async def test_of_two_officers_at_once_exactly_one_version_is_stored(store: Store) -> None:
+    duty_id = await prepared(store)
+
+    async def file(count: int) -> str:
+        try:
+            async with store.transaction() as tx:
+                content = Content(zero=False, values={"incidents": count})
+                _, receipt = await daily_store.file(tx, RULES, POLICY, duty_id, content, daily_store.By(f"person:{count}", "web"), id=new_id())
+        except Rejected as error:
+            return error.code
+        return str(receipt.status)
+
+    outcome = await asyncio.gather(*(file(n) for n in range(1, 6)))
+    assert sorted(outcome) == ["already_filed"] * 4 + ["stored"]
+    async with store.read() as conn:
+        assert [f.version for f in await daily_store.versions_of(conn, duty_id)] == [1]
+
+
+async def test_rows_of_a_day_are_made_once_by_two_hubs(store: Store, store_url: str, clock: ManualClock) -> None:
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+    async with Store(store_url, clock) as other:
+        for hub in (store, other, store):
+            await daily_store.make_days(hub, RULES)
+    async with store.read() as conn:
+        keys = [o.key for o in await ledger.list_obligations(conn, kinds=["daily_report"], limit=1_000)]
+    assert len(keys) == len(set(keys)) == 3 * 40
+
+
+async def test_a_department_that_is_no_more_owes_nothing(store: Store) -> None:
+
+
+
+
+    duty_id = await prepared(store)
+    async with store.transaction() as tx:
+        (water,) = [d for d in await list_departments(tx.conn) if d.id == "water-bureau"]
+        await save_department(tx, msgspec.structs.replace(water, active=False), by="person:a")
+    await daily_store.make_days(store, RULES)
+    async with store.read() as conn:
+        held = await ledger.get_obligation(conn, duty_id)
+    assert held is not None and held.state == "excused"
+
+
+@pytest.fixture
+def intake(store: Store) -> Intake:
+    made = Intake(store)
+    DailyDuty(store, lambda: RULES, PolicyBook()).attach(made, None)
+    return made
+
+
+async def send(intake: Intake, message: Daily, department: str = "water-bureau") -> tuple[ReceiptStatus, str | None, str | None]:
+    running = asyncio.create_task(intake.run())
+    try:
+        source = Source("agent:a1", agent_id="a1", department_id=department)
+        receipt = await intake.submit("daily", encode(message), source, Channel.MQTT)
+    finally:
+        running.cancel()
+    return receipt.status, receipt.reason, receipt.receipt_no
+
+
+async def test_an_agents_message_gets_the_same_receipt_again_and_only_its_own_department_counts(store: Store, intake: Intake) -> None:
+    duty_id = await prepared(store)
+    message = Daily(id=new_id(), department="water-bureau", template="daily", day=DAY, zero=True)
+    assert await send(intake, message, "fire-rescue") == (ReceiptStatus.REJECTED, "wrong_department", None)
+    first = await send(intake, message)
+    assert first[0] is ReceiptStatus.STORED and first[2] is not None
+    assert await send(intake, message) == (ReceiptStatus.DUPLICATE, None, first[2])
+    again = Daily(id=new_id(), department="water-bureau", template="daily", day=DAY, zero=True)
+    assert await send(intake, again) == (ReceiptStatus.DUPLICATE, None, first[2])
+    other = Daily(id=new_id(), department="water-bureau", template="daily", day=DAY, zero=False, values={"incidents": 2})
+    assert (await send(intake, other))[:2] == (ReceiptStatus.REJECTED, "already_filed")
+    async with store.read() as conn:
+        held = await ledger.get_obligation(conn, duty_id)
+    assert held is not None and held.state == "met"
+
+
+async def test_a_report_made_offline_before_the_deadline_is_stored_when_it_arrives_after_it(store: Store, intake: Intake, clock: ManualClock) -> None:
+    duty_id = await prepared(store)
+    async with store.read() as conn:
+        o = await ledger.get_obligation(conn, duty_id)
+    assert o is not None
+    message = Daily(id=new_id(int(o.due_at.timestamp() * 1000)), department="water-bureau", template="daily", day=DAY, zero=True)
+    clock.set(o.late_at + timedelta(hours=2))
+    assert (await send(intake, message))[0] is ReceiptStatus.STORED
+    async with store.read() as conn:
+        held = await ledger.get_obligation(conn, duty_id)
+    assert held is not None and held.state == "met_late" and "delivered late" in (held.reason or "")
