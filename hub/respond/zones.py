@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from hub.domain.change import Change
 from hub.domain.incident import OPEN_STATES, IncidentOpened, IncidentStateChanged, IncidentUpdated
@@ -45,10 +46,10 @@ class Zones:
                     await rest(tx, after.id)
 
 
-async def draw_due(store: Store) -> int:
+async def draw_due(store: Store, *, limit: int = 20) -> int:
     """Draw what is due; gives how many incidents were looked at. One that cannot be drawn is said and left until something changes."""
     async with store.read() as conn:
-        wanted = await due(conn)
+        wanted = await due(conn, limit=limit)
     for id in wanted:
         async with store.read() as conn:
             incident = await get_incident(conn, id)
@@ -63,11 +64,16 @@ async def draw_due(store: Store) -> int:
 
 
 async def keep_drawn(store: Store) -> None:
-    """Draw for ever what becomes due; waits out a store that is away."""
+    """Draw for ever what becomes due; waits out a store that is away.
+
+    One at a time, with a pause three times as long as the drawing took: a flood of reports never has its taking in slowed by geometry.
+    """
     while True:
-        seen = store.seen
+        seen, began_s = store.seen, time.monotonic()
         try:
-            if not await draw_due(store):
+            if await draw_due(store, limit=1):
+                await asyncio.sleep(min(3 * (time.monotonic() - began_s), 5.0))
+            else:
                 await store.grown(seen, within_s=2.0)
                 await asyncio.sleep(0.2)
         except Unavailable:

@@ -58,8 +58,8 @@ async def rest(tx: Transaction, incident_id: str) -> None:
 
 
 async def due(conn: AsyncConnection, *, limit: int = 20) -> list[str]:
-    """Incidents whose zones are to be drawn."""
-    return list((await conn.execute(select(table.c.incident_id).where(table.c.due).limit(limit))).scalars())
+    """Incidents whose zones are to be drawn, the newest first: a fresh one never waits behind a flood of others."""
+    return list((await conn.execute(select(table.c.incident_id).where(table.c.due).order_by(table.c.incident_id.desc()).limit(limit))).scalars())
 
 
 async def measured_wind(conn: AsyncConnection, incident: IncidentView, now: datetime) -> tuple[str, Wind] | None:
