@@ -14,7 +14,8 @@ from hub.domain.change import Change
 from hub.domain.duty_rules import DutyRules
 from hub.domain.incident import OPEN_STATES, IncidentOpened, IncidentView
 from hub.store import Transaction
-from hub.store.activations import begin_automatic
+from hub.store.activations import begin_automatic, responses_of
+from hub.store.duty_data import load_rules
 from hub.store.plans import facts_from, facts_text, get_match, matched_among, plans_in_force, put_match, stated_facts
 from hub.store.reports import get_incident, list_incidents
 from plans.activate import automatic_activations
@@ -34,7 +35,6 @@ class Matching:
     kinds = frozenset({"incident.opened", "incident.updated", "incident.graded", "incident.fact_stated", "plan.saved", "plan.status_changed"})
 
     def __init__(self, rules: DutyRules) -> None:
-        self.rules = rules
         self.zone = ZoneInfo(rules.calendar.zone)
         self._library: Library | None = None
         self._day: date | None = None
@@ -80,5 +80,8 @@ class Matching:
 
     async def _automatic(self, tx: Transaction, library: Library, view: IncidentView, facts: IncidentFacts) -> None:
         able = [entry.plan for entry in library.entries if entry.plan.automatic is not None]
-        for found in automatic_activations(able, facts, tx.now):
-            await begin_automatic(tx, self.rules, view, facts, found, library.by_id[found.plan_id].plan)
+        wanted = automatic_activations(able, facts, tx.now)
+        if not wanted or await responses_of(tx.conn, view.id):
+            return
+        for found in wanted[:1]:
+            await begin_automatic(tx, await load_rules(tx.conn), view, facts, found, library.by_id[found.plan_id].plan)

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
 from hub.domain.activation import ResponseHead
-from hub.domain.duty_rules import packaged_rules
 from hub.domain.incident import IncidentView
 from hub.domain.obligation import Obligation
 from hub.domain.resource import Request
@@ -34,6 +33,7 @@ from hub.store.activations import (
     tasks_of,
     terminate,
 )
+from hub.store.duty_data import load_rules
 from hub.store.obligations import get_obligation, list_obligations
 from hub.store.reports import get_incident
 from hub.store.resources import requests_of
@@ -44,7 +44,6 @@ from hub.web.route import Ask, NotFound, Route
 from plans.activate import Activation
 from plans.model import Level, Stage
 
-RULES = packaged_rules
 PlanIds = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...], Meta(min_length=1, max_length=20)]
 Reason = Annotated[str, Meta(max_length=2000)]
 
@@ -171,7 +170,7 @@ async def start(ask: Ask) -> IncidentResponse:
     found = await find(ask, Action.PLAN_ACTIVATE)
     facts, _ = await facts_now(ask, found.incident)
     async with ask.store.transaction() as tx:
-        await put_in_force(tx, RULES(), found.incident, facts, ask.body.plans, ask.body.level, by=ask.who, reason=ask.body.reason)
+        await put_in_force(tx, await load_rules(tx.conn), found.incident, facts, ask.body.plans, ask.body.level, by=ask.who, reason=ask.body.reason)
     return await _whole(ask, found.incident, await ask.store.head())
 
 
@@ -213,7 +212,7 @@ async def _changed(ask: Ask, held: _Held, plans: list[str], level: Level) -> Inc
     facts, _ = await facts_now(ask, held.incident)
     async with ask.store.transaction() as tx:
         whole = await _again(tx.conn, held)
-        await change_response(tx, RULES(), held.incident, facts, whole, plans, level, by=ask.who, reason=ask.body.reason)
+        await change_response(tx, await load_rules(tx.conn), held.incident, facts, whole, plans, level, by=ask.who, reason=ask.body.reason)
     return await _whole(ask, held.incident, await ask.store.head())
 
 
@@ -237,7 +236,7 @@ async def end(ask: Ask) -> IncidentResponse:
     held = await _held(ask, Action.PLAN_TERMINATE)
     facts, _ = await facts_now(ask, held.incident)
     async with ask.store.transaction() as tx:
-        await terminate(tx, RULES(), held.incident, facts, await _again(tx.conn, held), met=ask.body.met, reason=ask.body.reason, by=ask.who)
+        await terminate(tx, await load_rules(tx.conn), held.incident, facts, await _again(tx.conn, held), met=ask.body.met, reason=ask.body.reason, by=ask.who)
     return await _whole(ask, held.incident, await ask.store.head())
 
 
@@ -245,7 +244,7 @@ async def take_back(ask: Ask) -> IncidentResponse:
     """Revoke what a rule began, within its time."""
     held = await _held(ask, Action.PLAN_TERMINATE)
     async with ask.store.transaction() as tx:
-        await revoke(tx, RULES(), held.incident, await _again(tx.conn, held), reason=ask.body.reason, by=ask.who)
+        await revoke(tx, await load_rules(tx.conn), held.incident, await _again(tx.conn, held), reason=ask.body.reason, by=ask.who)
     return await _whole(ask, held.incident, await ask.store.head())
 
 
@@ -300,7 +299,7 @@ async def acknowledge(ask: Ask) -> TaskView:
     async with ask.store.transaction() as tx:
         held = await get_obligation(tx.conn, duty.id)
         if held is not None and held.is_owed:
-            await ledger.acknowledge(tx, RULES(), duty.id, by=ask.who, for_min=ask.body.for_min)
+            await ledger.acknowledge(tx, await load_rules(tx.conn), duty.id, by=ask.who, for_min=ask.body.for_min)
     return await _view(ask, whole, incident, duty.id)
 
 
@@ -310,7 +309,7 @@ async def done(ask: Ask) -> TaskView:
     async with ask.store.transaction() as tx:
         held = await get_obligation(tx.conn, duty.id)
         assert held is not None
-        await finish_task(tx, RULES(), whole, held, by=ask.who, text=ask.body.evidence, ref=f"task:{duty.id}", reason=ask.body.reason)
+        await finish_task(tx, await load_rules(tx.conn), whole, held, by=ask.who, text=ask.body.evidence, ref=f"task:{duty.id}", reason=ask.body.reason)
     return await _view(ask, whole, incident, duty.id)
 
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
-from hub.domain.duty_rules import packaged_rules
 from hub.domain.resource import LineError, Request, RequestState, Resource, ResourceKind, Suggestion, parse_table
 from hub.errors import Rejected
 from hub.ids import new_id
 from hub.store.access import incident_thing
+from hub.store.duty_data import load_rules
 from hub.store.organisation import list_departments
 from hub.store.resources import (
     ask_for,
@@ -185,7 +185,7 @@ async def request(ask: Ask) -> Request:
     due: datetime = ask.now + timedelta(minutes=body.within_min)
     async with ask.store.transaction() as tx:
         return await ask_for(
-            tx, packaged_rules(), found.incident, capability=body.capability, quantity=body.quantity, unit=body.unit,
+            tx, await load_rules(tx.conn), found.incident, capability=body.capability, quantity=body.quantity, unit=body.unit,
             text=Text(body.text, body.text), due_at=due, asked_by=ask.actor.department_id or "district-office", by=ask.who, activation_id=None,
             key=f"{found.incident.id}:{body.id or new_id()}")
 
@@ -209,7 +209,7 @@ async def move(ask: Ask) -> Request:
     else:
         ask.require(Action.RESOURCE_MOVE, Thing(kind=ThingKind.REQUEST, id=held.id, department_id=held.department_id, incidents=(of,)))
     async with ask.store.transaction() as tx:
-        return await move_request(tx, packaged_rules(), held.id, to, by=ask.who, note=ask.body.note, resource_id=ask.body.resource_id,
+        return await move_request(tx, await load_rules(tx.conn), held.id, to, by=ask.who, note=ask.body.note, resource_id=ask.body.resource_id,
                                   quantity=ask.body.quantity)
 
 
