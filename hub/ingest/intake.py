@@ -267,9 +267,8 @@ def _refused(item: Item) -> quarantine_store.Refused:
 class _Batch:
     """The state of one batch of reports while it is decided."""
 
-    def __init__(self, tx: Transaction, known: dict[str, Known], incidents: dict[str, IncidentView]) -> None:
+    def __init__(self, tx: Transaction, incidents: dict[str, IncidentView]) -> None:
         self.tx = tx
-        self.known = known
         self.year = 0
         self.incidents = incidents
         self.opened: dict[str, IncidentView] = {}
@@ -281,46 +280,45 @@ class _Batch:
 
 
 async def _store_reports(tx: Transaction, items: Sequence[Item], zone: ZoneInfo) -> list[tuple[Item, Recorded]]:
+    """Answer every report. Copies within a batch wait for the first: they fold where it was stored, and are decided where it was refused."""
     known = await known_reports(tx, {item.message.id for item in items})
-    new: list[Item] = []
-    batch = _Batch(tx, known, {})
-    for item in items:
-        if not _fold(batch, item):
-            new.append(item)
-            batch.fresh[item.message.id] = item
-    if new:
-        await _decide(batch, new, zone)
-    for item in items:  # the second of two copies within one batch gets what the first got
-        if item.receipt is None and item.error is None:
-            _fold_within(batch.fresh[item.message.id], item)
-    return batch.recorded
+    recorded: list[tuple[Item, Recorded]] = []
+    while items:
+        batch, copies = _Batch(tx, {}), []
+        for item in items:
+            there = known.get(item.message.id)
+            if there is not None:
+                _fold(there, item)
+            elif item.message.id in batch.fresh:
+                copies.append(item)
+            else:
+                batch.fresh[item.message.id] = item
+        if batch.fresh:
+            await _decide(batch, list(batch.fresh.values()), zone)
+        recorded += batch.recorded
+        items = [item for item in copies if not _fold_within(batch.fresh[item.message.id], item)]
+    return recorded
 
 
-def _fold(batch: _Batch, item: Item) -> bool:
-    """Is this a report the store or this batch already has? Then it is answered here (or after its twin)."""
-    report: Report = item.message
-    there = batch.known.get(report.id)
-    if there is not None:
-        if there.content_hash != item.content:
-            item.reject(_conflict())
-        else:
-            item.receipt = Receipt(id=report.id, status=ReceiptStatus.DUPLICATE, receipt_no=there.receipt_no, stored_at=there.received_at,
-                                   seq=there.seq, incident_id=there.incident_id)
-        return True
-    twin = batch.fresh.get(report.id)
-    if twin is None:
-        return False
-    if twin.content != item.content:
+def _fold(there: Known, item: Item) -> None:
+    """Answer a report whose id the store has."""
+    if there.content_hash != item.content:
         item.reject(_conflict())
-    return True
-
-
-def _fold_within(twin: Item, item: Item) -> None:
-    if twin.error is not None:
-        item.reject(twin.error)
     else:
-        assert twin.receipt is not None
-        item.receipt = msgspec.structs.replace(twin.receipt, status=ReceiptStatus.DUPLICATE)
+        item.receipt = Receipt(id=item.message.id, status=ReceiptStatus.DUPLICATE, receipt_no=there.receipt_no, stored_at=there.received_at,
+                               seq=there.seq, incident_id=there.incident_id)
+
+
+def _fold_within(first: Item, item: Item) -> bool:
+    """Answer a report whose id came earlier in this batch; False where that one was refused, so that this one is decided by itself."""
+    if first.error is not None:
+        return False
+    assert first.receipt is not None
+    if first.content != item.content:
+        item.reject(_conflict())
+    else:
+        item.receipt = msgspec.structs.replace(first.receipt, status=ReceiptStatus.DUPLICATE)
+    return True
 
 
 def _conflict() -> Rejected:
