@@ -89,6 +89,7 @@ def known_of(measure: Measure, facts: Sequence[Fact]) -> tuple[int, tuple[Fact, 
 
 def contradictions(asked: Sequence[Asked], *, zero: bool, values: Mapping[str, Any], facts: Sequence[Fact]) -> list[Contradiction]:
     """What a report says too little of. A zero report is contradicted by any fact; a count by a greater known one. More than known is fine."""
+    found: list[tuple[Measure, str | None, int]]
     if zero:
         found = [(measure, None, 0) for measure in _OF_SOURCE.values()]
     else:

@@ -30,7 +30,7 @@ class Known(NamedTuple):
 
 _KNOWN = "SELECT id, content_hash, receipt_no, received_at, incident_id, seq FROM report WHERE id "
 _KNOWN_SQLITE = f"{_KNOWN} IN (SELECT value FROM json_each($1))"  # noqa: S608 our own words
-_KNOWN_POSTGRES = f"{_KNOWN} = ANY(CAST($1 AS TEXT[]))"  # noqa: S608 our own words
+_KNOWN_POSTGRES = f"{_KNOWN} = ANY(CAST($1 AS TEXT[]))"
 _incidents = select(incident.c.id, incident.c.view).where(incident.c.id.in_(bindparam("ids", expanding=True)))
 _incidents_locked = _incidents.with_for_update()
 _owners = select(report.c.id, report.c.incident_id).where(report.c.id.in_(bindparam("ids", expanding=True)))
