@@ -89,8 +89,9 @@ def administrator_password(hub: RunningHub, screen: Screen, agent: str, departme
     assert made.ok, made.text()
     enrolled = ask.post("/api/v1/enroll", data={"code": made.json()["code"]}, headers=headers)
     assert enrolled.status == 201, enrolled.text()
+    password = str(enrolled.json()["password"])
     context.close()
-    return str(enrolled.json()["password"])
+    return password
 
 
 def test_the_board_turns_live_when_a_department_files_over_mqtt(hub: RunningHub, new_screen: Screens) -> None:
