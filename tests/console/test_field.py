@@ -21,7 +21,8 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     eventually(lambda: desk.call("GET", path)["body"]["tasks"], 20)
 
     page = phone.page
-    page.goto("/field/")
+    page.goto("/field")
+    page.wait_for_url("**/field/")
     expect(page.locator("[data-test=own-tasks] [data-test=task-done]").first).to_be_visible()
     expect(page.locator("[data-test=kept][data-kept=true]")).to_be_visible(timeout=30_000)
     page.context.set_offline(True)

@@ -4,8 +4,8 @@ const DATA = ['/api/v1/hazmat/bundle', '/api/v1/session', '/api/v1/tasks', '/api
 /** True when the page works without signal from now on; false where the browser has no service worker or the page is not secure. */
 export async function keepOffline(): Promise<boolean> {
   if (!('serviceWorker' in navigator)) return false
-  await navigator.serviceWorker.register('/field/worker.js', { scope: '/field/' })
-  const registration = await navigator.serviceWorker.ready
+  const registration = await navigator.serviceWorker.register('/field/worker.js', { scope: '/field/' })
+  await activated(registration)
   const loaded = performance.getEntriesByType('resource').map((entry) => new URL(entry.name)).filter((url) => url.origin === location.origin && url.pathname.startsWith('/assets/')).map((url) => url.pathname)
   const wanted = [...new Set([...DATA, ...loaded])]
   return new Promise((resolve) => {
@@ -13,6 +13,13 @@ export async function keepOffline(): Promise<boolean> {
     channel.port1.onmessage = (event: MessageEvent<{ kept: number }>) => resolve(event.data.kept >= wanted.length - 3)
     registration.active?.postMessage({ keep: wanted }, [channel.port2])
   })
+}
+
+/** Wait for the worker to stand. (`ready` would not do: it waits for ever where the page was opened at `/field`, without its slash.) */
+function activated(registration: ServiceWorkerRegistration): Promise<void> {
+  const worker = registration.active ?? registration.waiting ?? registration.installing
+  if (!worker || worker.state === 'activated') return Promise.resolve()
+  return new Promise((resolve) => worker.addEventListener('statechange', () => worker.state === 'activated' && resolve()))
 }
 
 /** Name the page's manifest, so that it can be installed. */
