@@ -21,7 +21,8 @@ _READ_CHARS = 6000  # what follows in a long report (causes, duties, penalties) 
 _LEAST = 2.0
 _RULED = 1.5  # the family that the rules choose stands at least this factor above their other scores
 _UNHEARD = 1.0  # what a family of which no rule spoke is worth beside the others
-_LEANING = 0.08  # how much a unit of the n-grams' log score weighs; chosen with the two above on texts new to both
+_BEATEN = 0.2  # what a family that another beats keeps of its score
+_LEANING = 0.09  # how much a unit of the n-grams' log score weighs; chosen with the two above on texts new to both
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -136,7 +137,8 @@ def decide(prepared: Prepared, substances: list[tuple[int, int]], learnt: ngrams
             scores[rule.family] = scores.get(rule.family, 0.0) + worth
             if worth > loudest.get(rule.family, (0.0, 0, 0))[0]:
                 loudest[rule.family] = (worth, *hit)
-    family = _weighed(_winner(scores, seen, lexicon.beats), scores, ngrams.leanings(prepared, learnt))
+    ruled, beaten = _winner(scores, seen, lexicon.beats)
+    family = _weighed(ruled, beaten, scores, ngrams.leanings(prepared, learnt))
     _, start, end = loudest.get(family, (0.0, 0, 0))
     return Decision(family, start, end, scores, frozenset(seen))
 
@@ -176,18 +178,19 @@ def _hit(rule: _Rule, places: dict[str, list[tuple[int, int]]], inside: frozense
     return None
 
 
-def _weighed(ruled: str, scores: dict[str, float], leanings: dict[str, float]) -> str:
+def _weighed(ruled: str, beaten: set[str], scores: dict[str, float], leanings: dict[str, float]) -> str:
     """The rules' family, unless the wording of the text speaks much more clearly for another that the rules also saw."""
     worth = {family: max(scores.get(family, 0.0), _UNHEARD) for family in leanings}
+    worth.update({family: max(worth[family] * _BEATEN, _UNHEARD) for family in beaten & worth.keys()})
     worth[ruled] = max(_LEAST, *scores.values(), 0.0) * _RULED
     both = {family: math.log(value) + _LEANING * leanings.get(family, 0.0) for family, value in worth.items()}
     return max(sorted(both), key=lambda family: both[family])
 
 
-def _winner(scores: dict[str, float], seen: set[str], beats: list[_Beat]) -> str:
+def _winner(scores: dict[str, float], seen: set[str], beats: list[_Beat]) -> tuple[str, set[str]]:
     standing = {family: score for family, score in scores.items() if score >= _LEAST}
     if not standing:
-        return "other"
+        return "other", set()
     pairs = {
         (beat.winner, loser)
         for beat in beats
@@ -197,4 +200,4 @@ def _winner(scores: dict[str, float], seen: set[str], beats: list[_Beat]) -> str
     }
     lost = {loser for winner, loser in pairs if (loser, winner) not in pairs or standing[winner] > standing[loser]}
     left = {family: score for family, score in standing.items() if family not in lost} or standing
-    return max(sorted(left), key=lambda family: left[family])
+    return max(sorted(left), key=lambda family: left[family]), lost

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 
 import msgspec
 
@@ -38,7 +39,7 @@ def features(prepared: Prepared) -> set[str]:
         text = prepared.text[sentence.start : min(sentence.end, sentence.start + READ_CHARS - used)]
         used += len(text)
         found.update(char for char in text if char.isalpha())
-        found.update(pair for pair in map("".join, zip(text, text[1:], strict=False)) if pair.isalpha())
+        found.update(pair for pair in map("".join, pairwise(text)) if pair.isalpha())
     return found
 
 
