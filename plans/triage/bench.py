@@ -45,17 +45,18 @@ def load(folder: Path = TEXTS) -> list[Labelled]:
 
 def score(pairs: list[tuple[Labelled, Draft]]) -> dict[str, Any]:
     """The figures of `tocsin bench triage` for labelled texts and their drafts."""
+    filed = [(gold, draft) for gold, draft in pairs if "family" not in gold.skip]
     graded = [(gold, draft) for gold, draft in pairs if "grade" not in gold.skip]
     told = [(set(gold.substances), {s.un for s in draft.substances}) for gold, draft in pairs if "substances" not in gold.skip]
     right = sum(len(gold & found) for gold, found in told)
     wanted, named = sum(len(gold) for gold, _ in told), sum(len(found) for _, found in told)
     counted = [(value, getattr(draft.casualties, field)) for gold, draft in pairs for field, value in gold.casualties.items()]
-    seen = Counter((gold.family, draft.family) for gold, draft in pairs)
+    seen = Counter((gold.family, draft.family) for gold, draft in filed)
     confusion: dict[str, dict[str, int]] = {}
     for (gold_family, found_family), number in sorted(seen.items()):
         confusion.setdefault(gold_family, {})[found_family] = number
     return {
-        "family_accuracy": _share(sum(gold.family == draft.family for gold, draft in pairs), len(pairs)),
+        "family_accuracy": _share(sum(gold.family == draft.family for gold, draft in filed), len(filed)),
         "grade_accuracy": _share(sum(gold.grade == draft.grade for gold, draft in graded), len(graded)),
         "substance_recall": _share(right, wanted),
         "substance_precision": _share(right, named),
@@ -76,7 +77,7 @@ def run(progress: Callable[[str], None]) -> dict[str, Any]:
     for number, gold in enumerate(texts, start=1):
         draft = triage(gold.text, _NOW)
         pairs.append((gold, draft))
-        if draft.family != gold.family:
+        if draft.family != gold.family and "family" not in gold.skip:
             progress(f"{gold.id}: {gold.family} read as {draft.family}")
         if number % 100 == 0:
             progress(f"{number} of {len(texts)} texts")
