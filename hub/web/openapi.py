@@ -10,6 +10,7 @@ import msgspec
 
 from hub import __version__
 from hub.web.route import PUBLIC, Done, Problem, Route
+from hub.wire import Receipt
 
 _PART = re.compile(r"{([^}:]+)(:[^}]*)?}")
 
@@ -87,9 +88,14 @@ def _responses(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
         good: dict[str, Any] = {"description": "done"}
     else:
         good = {"description": "done", "content": {"application/json": {"schema": by_kind[id(route.returns)]}}}
-    return {
+    answers = {
         str(route.status): good,
         "401": problem("not signed in"), "403": problem("not permitted"), "404": problem("not found"),
         "409": problem("changed meanwhile"), "422": problem("refused"), "429": problem("too many"), "503": problem("try again later"),
         "default": problem("not this time"),
     }
+    if route.returns is Receipt:  # a message is answered by its receipt, also where it is a duplicate, refused or to come again
+        for status, text in (("200", "duplicate"), ("422", "refused"), ("503", "try again later")):
+            either = [by_kind[id(Receipt)]] + ([] if status == "200" else [by_kind[id(Problem)]])
+            answers[status] = {"description": text, "content": {"application/json": {"schema": {"anyOf": either}}}}
+    return answers
