@@ -94,6 +94,9 @@ def _responses(route: Route, by_kind: dict[int, Any]) -> dict[str, Any]:
         "409": problem("changed meanwhile"), "422": problem("refused"), "429": problem("too many"), "503": problem("try again later"),
         "default": problem("not this time"),
     }
+    if route.own_refusal:
+        answers["422"] = {"description": "refused", "content": {"application/json": {"schema": {
+            "anyOf": [by_kind[id(route.returns)], by_kind[id(Problem)]]}}}}
     if route.returns is Receipt:  # a message is answered by its receipt, also where it is a duplicate, refused or to come again
         for status, text in (("200", "duplicate"), ("422", "refused"), ("503", "try again later")):
             either = [by_kind[id(Receipt)]] + ([] if status == "200" else [by_kind[id(Problem)]])

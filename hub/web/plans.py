@@ -254,7 +254,7 @@ _PLAN = "/api/v1/plans/{plan}"
 _INCIDENT = "/api/v1/incidents/{id}"
 ROUTES = [
     Route("GET", "/api/v1/plans", listing, Action.PLAN_READ, returns=PlanList, zh="预案库", en="the library of plans"),
-    Route("POST", "/api/v1/plans", import_yaml, Action.PLAN_EDIT, body=bytes, returns=Imported, status=201, limit_bytes=MAX_FILE_BYTES,
+    Route("POST", "/api/v1/plans", import_yaml, Action.PLAN_EDIT, body=bytes, returns=Imported, status=201, limit_bytes=MAX_FILE_BYTES, own_refusal=True,
           zh="导入预案（YAML）", en="import a plan (YAML)"),
     Route("GET", _PLAN, one, Action.PLAN_READ, query=VersionQuery, returns=PlanWhole, zh="预案", en="one plan"),
     Route("GET", _PLAN + "/yaml", export, Action.PLAN_READ, query=VersionQuery, zh="导出预案（YAML）", en="export a plan (YAML)"),

@@ -107,6 +107,8 @@ class Route:
     limit_bytes: int = wire.MAX_MESSAGE_BYTES
     csrf: bool = True
     also: tuple[Action, ...] = ()
+    own_refusal: bool = False
+    """Is a refusal (422) told in the struct of `returns` instead of a Problem?"""
 
 
 class Ask:
