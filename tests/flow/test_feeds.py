@@ -1,0 +1,264 @@
+"""Live video in a running hub: who may watch, what is sent, what is chained, and how fast a view ends when its grant does."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import av
+import pytest
+from sqlalchemy import select
+
+from hub.app import Running
+from hub.clock import SystemClock
+from hub.domain.access import Role, Tier
+from hub.domain.incident import Act
+from hub.domain.sharing import Origin
+from hub.store import changes_after
+from hub.store.accounts import end_sessions, token_hash
+from hub.store.cameras import links_of
+from hub.store.desk import act_on
+from hub.store.reports import get_incident
+from hub.store.schema_people import session
+from hub.store.sharing import end_shares, grant
+from hub.web.guard import COOKIE
+from hub.wire import MEDIA_HEADER_BYTES, parse_media
+from streams.strip import read_strip
+from tests.support import plant
+from tests.support.web_hub import cookie_for, web_hub
+
+CAMERA = "  - id: cam\n    url: 'synthetic:?size=320x180&rate=10&gop_s=1'\n    preview_s: 0.5\n    pre_event_s: 3\n"
+FEED = "/api/v1/feeds/plant-1/cam"
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Running]:
+    """A whole hub with a plant whose camera is warm."""
+    async with web_hub(tmp_path / "hub", SystemClock(), only=frozenset({"ingest", "respond", "web"})) as running:
+        secret = await plant.enrol(running.services.store)
+        await running.services.registry.load()  # enrolled past the reactor that would tell it
+        async with plant.cameras(running, tmp_path, secret, CAMERA) as cameras:
+            await plant.show(running, cameras)
+            yield running
+
+
+async def headers(hub: Running, role: Role = Role.OPERATOR, department: str = "district-office") -> dict[str, str]:
+    _, token = await cookie_for(hub.services.store, role, department=department)
+    return {"Cookie": f"{COOKIE}={token}", "X-Tocsin": "console"}
+
+
+async def linked(hub: Running, incident_id: str) -> Any:
+    async with asyncio.timeout(10):
+        while True:
+            async with hub.services.store.read() as conn:
+                if links := await links_of(conn, incident_id):
+                    return links
+            await asyncio.sleep(0.02)
+
+
+async def kinds(hub: Running, *wanted: str) -> list[Any]:
+    async with hub.services.store.read() as conn:
+        return [c for c in await changes_after(conn, 0, limit=1000) if c.kind in wanted]
+
+
+async def first_pictures(socket: aiohttp.ClientWebSocketResponse, count: int = 3) -> tuple[bytes, list[bytes]]:
+    init, media = b"", []
+    async with asyncio.timeout(15):
+        while len(media) < count:
+            message = await socket.receive()
+            assert message.type is not aiohttp.WSMsgType.CLOSE, message.extra
+            if message.type is aiohttp.WSMsgType.TEXT:
+                assert json.loads(message.data)["type"] == "hello"
+                continue
+            header = parse_media(message.data)
+            body = message.data[MEDIA_HEADER_BYTES:]
+            if header.kind == 2:
+                init = body.partition(b"\x00")[2]
+            else:
+                media.append(body)
+    return init, media
+
+
+async def closed(socket: aiohttp.ClientWebSocketResponse) -> tuple[float, str]:
+    """When the socket was closed, and why."""
+    async with asyncio.timeout(5):
+        while True:
+            message = await socket.receive()
+            if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR):
+                return time.monotonic(), str(message.extra or "")
+
+
+async def act(hub: Running, incident_id: str, how: Act) -> None:
+    async with hub.services.store.transaction() as tx:
+        await act_on(tx, incident_id, how, by="system:test", reason="测试")
+
+
+async def test_an_incident_opens_its_camera_to_the_desk_and_every_view_is_chained(hub: Running) -> None:
+    incident_id = await plant.report(hub)
+    links = await linked(hub, incident_id)
+    assert links[0].id == "plant-1/cam"
+    assert {"enterprise", "near", "looks"} <= {why.code for why in links[0].reasons}
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client, client.ws_connect(hub.web_url + FEED) as socket:
+        init, media = await first_pictures(socket)
+        with av.open(io.BytesIO(init + b"".join(media))) as film:
+            picture = next(film.decode(video=0)).to_ndarray(format="bgr24")
+        shown = read_strip(picture)
+        assert shown is not None
+        assert abs(time.time() * 1000 - shown) < 5000
+        began = await kinds(hub, "view.started")
+        assert json.loads(bytes(began[-1].body))["view"]["incident_id"] == incident_id
+        assert json.loads(bytes(began[-1].body))["view"]["reason_code"] == "linked"
+    async with asyncio.timeout(5):
+        while not (ended := await kinds(hub, "view.ended")):
+            await asyncio.sleep(0.05)
+    view = json.loads(bytes(ended[-1].body))["view"]
+    assert view["to_at"] > view["from_at"]
+    assert view["ended"] == "left"
+
+
+async def test_without_an_incident_the_desk_states_a_reason_which_is_on_record(hub: Running) -> None:
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client:
+        async with client.get(hub.web_url + FEED) as refused:
+            assert refused.status == 403
+            assert (await refused.json())["code"] == "reason_needed"
+        async with client.ws_connect(hub.web_url + FEED + "?reason=巡查") as socket:
+            await first_pictures(socket, 1)
+    assert json.loads(bytes((await kinds(hub, "view.started"))[-1].body))["view"]["reason"] == "巡查"
+
+
+async def test_a_department_watches_only_once_verified_and_is_cut_within_a_second_of_the_close(hub: Running) -> None:
+    incident_id = await plant.report(hub)
+    await linked(hub, incident_id)
+    async with hub.services.store.transaction() as tx:
+        view = await get_incident(tx.conn, incident_id)
+        assert view is not None
+        await grant(tx, view, "fire-rescue", Tier.ASSIST, origin=Origin.MANUAL, reason="协同", by="system:test")
+    fire = await headers(hub, Role.RESPONDER, "fire-rescue")
+    async with aiohttp.ClientSession(headers=fire) as client:
+        async with client.get(hub.web_url + FEED) as refused:
+            assert (await refused.json())["code"] == "unverified"
+        await act(hub, incident_id, Act.VERIFY)
+        async with client.ws_connect(hub.web_url + FEED) as socket:
+            await first_pictures(socket)
+            began = time.monotonic()
+            await act(hub, incident_id, Act.CLOSE)
+            at, why = await closed(socket)
+            assert at - began < 1.0
+            assert why in ("closed", "not_linked")
+        async with client.get(hub.web_url + FEED) as refused:
+            assert refused.status == 403
+
+
+@pytest.mark.parametrize("how", ["share", "session"])
+async def test_a_view_is_cut_within_a_second_when_its_share_or_session_ends(hub: Running, how: str) -> None:
+    incident_id = await plant.report(hub, trusted=True)
+    await linked(hub, incident_id)
+    store = hub.services.store
+    _, token = await cookie_for(store, Role.RESPONDER, department="transport-bureau")
+    async with store.transaction() as tx:
+        view = await get_incident(tx.conn, incident_id)
+        assert view is not None
+        row = await grant(tx, view, "transport-bureau", Tier.ASSIST, origin=Origin.MANUAL, reason="协同", by="system:test")
+    async with aiohttp.ClientSession(headers={"Cookie": f"{COOKIE}={token}", "X-Tocsin": "console"}) as client, \
+            client.ws_connect(hub.web_url + FEED) as socket:
+        await first_pictures(socket)
+        began = time.monotonic()
+        async with store.transaction() as tx:
+            if how == "share":
+                await end_shares(tx, by="system:test", reason="撤回", share_id=row.id)
+            else:
+                held = (await tx.conn.execute(select(session.c.id).where(session.c.token_hash == token_hash(token)))).scalar_one()
+                await end_sessions(tx, by="system:test", reason="revoked", session_id=held)
+        at, why = await closed(socket)
+    assert at - began < 1.0
+    assert why == ("signed_out" if how == "session" else "not_shared")
+
+
+async def test_previews_and_snapshots_are_jpegs_and_a_signed_link_plays_without_an_account(hub: Running) -> None:
+    await linked(hub, await plant.report(hub))
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client:
+        async with client.get(hub.web_url + FEED + "/preview.jpg") as answer:
+            assert answer.status == 200
+            assert int(answer.headers["X-Age-Ms"]) < 5000
+            assert (await answer.read())[:2] == b"\xff\xd8"
+        async with client.post(hub.web_url + FEED + "/snapshot") as answer:
+            assert answer.status == 200, await answer.text()
+        async with client.post(hub.web_url + FEED + "/links", json={"minutes": 1}) as answer:
+            path = (await answer.json())["path"]
+    async with aiohttp.ClientSession() as stranger:
+        async with stranger.get(hub.web_url + path) as answer:
+            assert answer.content_type == "multipart/x-mixed-replace"
+            head = await answer.content.readuntil(b"\r\n\r\n")
+            assert b"image/jpeg" in head
+        async with stranger.get(hub.web_url + path[:-1] + ("0" if path[-1] != "0" else "1")) as answer:
+            assert answer.status == 404
+
+
+async def test_a_linked_camera_is_recorded_with_the_seconds_before_and_its_clip_verifies_offline(hub: Running, tmp_path: Path) -> None:
+    incident_id = await plant.report(hub)
+    await linked(hub, incident_id)
+    recorder = hub.services.extra["recordings"].recorder
+    async with asyncio.timeout(10):
+        while not recorder.recording:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        key = next(iter(recorder.relay.keys()))
+        while recorder.relay.figures(key).received < 30:
+            await asyncio.sleep(0.05)
+    await act(hub, incident_id, Act.FALSE_ALARM)
+    async with asyncio.timeout(15):
+        while not await kinds(hub, "recording.ended"):
+            await asyncio.sleep(0.05)
+    closed_segments = [json.loads(bytes(c.body))["segment"] for c in await kinds(hub, "recording.segment_closed")]
+    assert closed_segments
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client:
+        async with client.get(f"{hub.web_url}/api/v1/incidents/{incident_id}/recordings") as answer:
+            rows = (await answer.json())["items"]
+        assert {s["sha256"] for s in rows[0]["segments"]} == {s["sha256"] for s in closed_segments}
+        span = {"from_ms": min(s["first_wall_ms"] for s in closed_segments), "to_ms": max(s["last_wall_ms"] for s in closed_segments) + 1,
+                "reason": "调查"}
+        async with client.post(f"{hub.web_url}/api/v1/recordings/{rows[0]['recording']['id']}/clip", json=span) as answer:
+            assert answer.status == 200, await answer.text()
+            packed = await answer.read()
+    check_clip(packed, tmp_path / "clip")
+    assert await kinds(hub, "recording.exported")
+
+
+def check_clip(packed: bytes, folder: Path) -> None:
+    """The clip plays, verifies, and no longer verifies once a byte of it is altered."""
+    import zipfile
+
+    from streams.evidence import verify
+
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        archive.extractall(folder)
+    clip = next(folder.glob("*.mp4"))
+    assert not verify(clip).problems
+    with av.open(str(clip)) as film:
+        assert sum(1 for _ in film.decode(video=0)) > 5
+    data = bytearray(clip.read_bytes())
+    data[len(data) // 2] ^= 1
+    clip.write_bytes(data)
+    assert verify(clip).problems
+
+
+async def test_a_camera_goes_offline_with_its_agent_and_the_change_is_on_the_feed(hub: Running) -> None:
+    from hub.store.agents import note_presence
+    from hub.wire import Presence
+
+    async with hub.services.store.transaction() as tx:
+        await note_presence(tx, "plant-1", Presence(online=False))
+    async with asyncio.timeout(5):
+        while True:
+            bodies = [json.loads(bytes(c.body)) for c in await kinds(hub, "camera.health_changed")]
+            if bodies and bodies[-1]["camera"]["health"] == "offline":
+                break
+            await asyncio.sleep(0.02)
+    assert (bodies[-1]["before"], bodies[-1]["camera"]["measure"]) == ("online", "agent offline")
