@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hub.domain.camera import CameraPlace, EnterpriseView
 from hub.operate.secrets import own_secret
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import get_agent, put_agent
+from hub.store.cameras import save_camera, save_enterprise
 
 if TYPE_CHECKING:
     from hub.app import Running
@@ -36,6 +38,12 @@ AGENTS: tuple[tuple[str, str, str], ...] = (
     ("demo-town-zhewang", "town-zhewang", "柘汪镇终端（演示）"),
 )
 TRUSTED = frozenset({"demo-traffic-police", "demo-fire"})
+PLANTS: tuple[tuple[str, str, str, str, float, float], ...] = (
+    ("demo-plant-haiwan", "demo-haiwan", "海湾精细化工（演示）", "Bay Fine Chemicals (demo)", 119.175, 35.055),
+    ("demo-plant-lingang", "demo-lingang", "临港储运（演示）", "Harbour Storage (demo)", 119.142, 34.897),
+)
+"""Agent id, enterprise id, name zh and en, place: invented enterprises whose synthetic cameras live on agents of their own."""
+CAMERAS = (("gate", "大门", 270.0), ("tanks", "罐区", 90.0))
 GROUPS = (("demo-emergency", "demo-traffic-police", "demo-fire", "demo-transport", "demo-weather"),
           ("demo-ecology", "demo-health", "demo-maritime", "demo-agriculture", "demo-housing"),
           ("demo-town-qingkou", "demo-town-ganma", "demo-town-zhewang"))
@@ -52,6 +60,42 @@ async def load(store: Store, settings: Settings) -> None:
         async with store.transaction() as tx:
             await put_agent(tx, agent_id=agent_id, name=name, kind="demo", department_id=department,
                             secret=own_secret(settings.data_path / "demo", agent_id), trusted=agent_id in TRUSTED)
+    await load_plants(store, settings)
+
+
+async def load_plants(store: Store, settings: Settings) -> None:
+    """Register the demo's enterprises and their cameras where they are not."""
+    for agent_id, enterprise_id, zh, en, lon, lat in PLANTS:
+        async with store.read() as conn:
+            known = await get_agent(conn, agent_id)
+        if known is not None:
+            continue
+        async with store.transaction() as tx:
+            await save_enterprise(tx, EnterpriseView(id=enterprise_id, zh=zh, en=en, department_id="emergency-bureau", lon=lon, lat=lat,
+                                                     hazard_level=2, demo=True), by="system:demo")
+            await put_agent(tx, agent_id=agent_id, name=zh, kind="demo", department_id="emergency-bureau", enterprise_id=enterprise_id,
+                            secret=own_secret(settings.data_path / "demo", agent_id))
+            for camera_id, name, bearing in CAMERAS:
+                await save_camera(tx, f"{agent_id}/{camera_id}", CameraPlace(
+                    name=f"{zh}{name}", enterprise_id=enterprise_id, lon=lon + 0.0005, lat=lat, bearing_deg=bearing, fov_deg=80.0, range_m=150.0,
+                    sees=(name,)), by="system:demo")
+
+
+def plant_folder(hub: Running, agent_id: str) -> Path:
+    """Write the folder of a plant's agent: its settings, its password, its cameras. Small pictures, few a second: it is a demo."""
+    settings = hub.services.settings
+    folder = settings.data_path / "demo" / agent_id
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lines = [f'agent_id = "{agent_id}"', 'department = "emergency-bureau"', f'hub_id = "{settings.hub_id}"', f'hub_url = "{hub.web_url}"',
+             'mqtt_host = "127.0.0.1"', f"mqtt_port = {hub.mqtt_port}", 'cameras_file = "cameras.yaml"']
+    cameras = [f"  - id: {camera_id}\n    name: {name}\n    url: 'synthetic:?size=320x180&rate=5&gop_s=2&seed={n}'\n    preview_s: 5\n"
+               for n, (camera_id, name, _) in enumerate(CAMERAS, 1)]
+    for name, text in (("agent.toml", "\n".join(lines) + "\n"), ("cameras.yaml", "cameras:\n" + "".join(cameras)),
+                       ("password", own_secret(settings.data_path / "demo", agent_id))):
+        path = folder / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+    return folder
 
 
 def credentials_file(settings: Settings) -> Path:
@@ -87,6 +131,10 @@ async def agents(hub: Running) -> AsyncIterator[None]:
             children.append(await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "hub", "agent", "live", "--credentials", str(path), "--folder", str(folder), "--minutes", "12", *only,
                 stdout=log, stderr=log, start_new_session=True))
+        for agent_id, *_ in PLANTS:
+            children.append(await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "hub", "agent", "run", "--folder", str(plant_folder(hub, agent_id)), stdout=log, stderr=log,
+                start_new_session=True))
     try:
         yield
     finally:
