@@ -47,7 +47,12 @@ def bench(
     console = Console(stderr=True)
     target, about = BENCHES[name]
     module, _, function = target.partition(":")
-    run = getattr(importlib.import_module(module), function)
+    try:
+        run = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise Rejected("not_written", f"{name} 的测量尚未编写", f"the benchmark {name} is not written yet", field="name") from None
     given = {"store": store, "workers": workers, "size": size}
     wanted = {key: value for key, value in given.items() if key in inspect.signature(run).parameters}
     with console.status(about) as status:
