@@ -15,7 +15,7 @@ from msgspec import Struct
 from hub.domain.change import ChangeBody, change
 from hub.domain.incident import IncidentView
 from hub.wire import Wind as MeasuredWind
-from plans.hazmat.model import Affected, Distances, EvacuationItem, Staging, TownToAsk, Wind, Words, Zone
+from plans.hazmat.model import Affected, Distances, EvacuationItem, Polygon, Staging, TownToAsk, Wind, Words, Zone
 
 TURNED_DEG: Final = 10.0
 """A wind that turned by this much is drawn again: half the least uncertainty of a wedge (our own choice)."""
@@ -70,6 +70,35 @@ class ZonesView(Struct, frozen=True, kw_only=True):
     drill: bool = False
 
 
+class PointShape(Struct, frozen=True, kw_only=True, tag_field="type", tag="Point"):
+    """A GeoJSON point, WGS-84."""
+
+    coordinates: tuple[float, float]
+
+
+class FeatureFacts(Struct, frozen=True, kw_only=True):
+    """What a map says of a shape: whose it is, `kind` (isolation, protective, fire, staging), the wind it rests on, since when."""
+
+    incident_id: str
+    kind: str
+    shape: str
+    radius_m: float | None
+    downwind_deg: float | None
+    title: Words
+    wind: str | None
+    drawn_at: str
+    version: int
+    drill: bool
+
+
+class Feature(Struct, frozen=True, kw_only=True, tag_field="type", tag="Feature"):
+    """One shape as a GeoJSON feature."""
+
+    id: str
+    geometry: Polygon | PointShape
+    properties: FeatureFacts
+
+
 class Tick(Struct, frozen=True, kw_only=True):
     """A line of the evacuation list, ticked off or not, by whom and when."""
 
@@ -92,6 +121,21 @@ class EvacuationTicked(ChangeBody, frozen=True, kw_only=True):
     """The line as it now is."""
 
     tick: Tick
+
+
+def features(view: ZonesView) -> tuple[Feature, ...]:
+    """A drawing as GeoJSON features: the widest zone first, so that the narrower ones lie above it; then the staging point."""
+    wind = view.wind.text if view.wind else None
+    shapes = sorted(view.zones, key=lambda zone: -zone.area_m2)
+    found = [Feature(id=f"{view.incident_id}/{zone.kind}", geometry=zone.polygon, properties=FeatureFacts(
+        incident_id=view.incident_id, kind=zone.kind.value, shape=zone.shape.value, radius_m=zone.radius.value, downwind_deg=zone.downwind_deg,
+        title=view.title, wind=wind, drawn_at=view.drawn_at, version=view.version, drill=view.drill)) for zone in shapes]
+    if view.staging is not None and view.staging.point is not None:
+        place = PointShape(coordinates=(view.staging.point.lon, view.staging.point.lat))
+        found.append(Feature(id=f"{view.incident_id}/staging", geometry=place, properties=FeatureFacts(
+            incident_id=view.incident_id, kind="staging", shape="point", radius_m=None, downwind_deg=None, title=view.staging.approach, wind=wind,
+            drawn_at=view.drawn_at, version=view.version, drill=view.drill)))
+    return tuple(found)
 
 
 def wants_zones(view: IncidentView) -> bool:

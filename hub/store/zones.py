@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.incident import IncidentView
 from hub.domain.zone import EvacuationTicked, Tick, Typed, ZonesDrawn, ZonesView, has_turned, moved, nearest_wind
 from hub.errors import Rejected
 from hub.store.agents import list_agents
+from hub.store.schema import incident as incident_table
 from hub.store.schema_plan import evacuation_tick
 from hub.store.schema_plan import zone_set as table
 from hub.store.writer import Store, Transaction
@@ -38,6 +39,13 @@ async def get_zones(conn: AsyncConnection, incident_id: str) -> Kept | None:
 def _kept(row: Any) -> Kept:
     return Kept(msgspec.json.decode(row.typed, type=Typed) if row.typed else Typed(),
                 msgspec.json.decode(row.view, type=ZonesView) if row.view else None, row.version, bool(row.follows_wind))
+
+
+async def drawn_zones(conn: AsyncConnection, where: ColumnElement[bool], *, limit: int) -> list[ZonesView]:
+    """The zones drawn for open incidents that meet `where` (a condition on `incident`), the newest incidents first."""
+    rows = (await conn.execute(select(table.c.view).join(incident_table, incident_table.c.id == table.c.incident_id)
+            .where(table.c.live, table.c.view.is_not(None), where).order_by(incident_table.c.number.desc()).limit(limit))).scalars()
+    return [msgspec.json.decode(text, type=ZonesView) for text in rows]
 
 
 async def mark_due(tx: Transaction, incident_id: str) -> None:

@@ -7,17 +7,22 @@ import hashlib
 from functools import cache
 from typing import Annotated
 
+import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action
-from hub.domain.zone import Tick, Typed, ZonesView, wants_zones
+from hub.domain.zone import Feature, Tick, Typed, ZonesView, features, wants_zones
 from hub.errors import Rejected
-from hub.store.zones import draw, get_zones, ticks_of
+from hub.store.access import visible_incidents
+from hub.store.zones import draw, drawn_zones, get_zones, ticks_of
 from hub.store.zones import tick as tick_off
 from hub.web.incidents import find
 from hub.web.route import Ask, Route
 from plans.hazmat.model import Container, HazmatCard, HazmatFacts, MatchKind, Placard, Point, Substance
+
+MAPPED = 200
+"""Incidents whose zones a map shows: the newest ones (our own choice)."""
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
@@ -77,6 +82,19 @@ class IncidentZones(Struct, frozen=True, kw_only=True):
     zones: ZonesView | None
     ticks: list[Tick]
     seq: int
+
+
+class ZoneList(Struct, frozen=True, kw_only=True):
+    """The zones of open incidents that the reader may see, the newest incidents first; `seq` is the feed's head before reading."""
+
+    items: list[ZonesView]
+    seq: int
+
+
+class ZoneFeatures(Struct, frozen=True, kw_only=True, tag_field="type", tag="FeatureCollection"):
+    """The same as GeoJSON (RFC 7946), for maps and other programs."""
+
+    features: list[Feature]
 
 
 class DrawBody(Struct, frozen=True, kw_only=True):
@@ -144,6 +162,24 @@ async def bundle(ask: Ask) -> web.Response:
     return web.Response(body=packed, content_type="application/json", charset="utf-8", headers=headers | {"Content-Encoding": "gzip"})
 
 
+async def _drawn(ask: Ask) -> list[ZonesView]:
+    ask.require(Action.INCIDENT_LIST, HUB)
+    async with ask.store.read() as conn:
+        return await drawn_zones(conn, visible_incidents(ask.actor, ask.now), limit=MAPPED)
+
+
+async def listing(ask: Ask) -> ZoneList:
+    """Every zone on the district's map."""
+    seq = await ask.store.head()
+    return ZoneList(items=await _drawn(ask), seq=seq)
+
+
+async def geojson(ask: Ask) -> web.Response:
+    """Every zone on the district's map, as GeoJSON."""
+    found = ZoneFeatures(features=[one for view in await _drawn(ask) for one in features(view)])
+    return web.Response(body=msgspec.json.encode(found), content_type="application/geo+json")
+
+
 async def of_incident(ask: Ask) -> IncidentZones:
     """The zones of an incident and its evacuation list."""
     seq = await ask.store.head()
@@ -184,6 +220,8 @@ ROUTES = [
     Route("GET", _H + "/placards", placards, Action.HAZMAT_READ, query=PlacardQuery, returns=Placards, zh="按标志查询", en="find by placard"),
     Route("GET", _H + "/card", card, Action.HAZMAT_READ, query=CardQuery, returns=HazmatCard, zh="危化品处置卡", en="hazmat card"),
     Route("GET", _H + "/bundle", bundle, Action.HAZMAT_READ, zh="离线危化品数据", en="hazmat data for phones without signal"),
+    Route("GET", "/api/v1/zones", listing, Action.INCIDENT_LIST, returns=ZoneList, zh="地图上的警戒区", en="the zones on the map"),
+    Route("GET", "/api/v1/zones.geojson", geojson, Action.INCIDENT_LIST, returns=ZoneFeatures, zh="警戒区（GeoJSON）", en="zones as GeoJSON"),
     Route("GET", _Z + "/zones", of_incident, Action.INCIDENT_READ, returns=IncidentZones, zh="警戒区", en="zones of an incident"),
     Route("POST", _Z + "/zones", redraw, Action.ZONE_EDIT, body=DrawBody, returns=IncidentZones, zh="绘制警戒区", en="draw zones"),
     Route("POST", _Z + "/evacuation/{receptor}", tick, Action.EVACUATION_TICK, body=TickBody, returns=Tick, zh="疏散核销", en="tick an evacuation"),

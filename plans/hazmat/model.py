@@ -415,11 +415,10 @@ class Edge(Struct, frozen=True, kw_only=True):
     lat: float
 
 
-class Polygon(Struct, frozen=True, kw_only=True):
+class Polygon(Struct, frozen=True, kw_only=True, tag_field="type", tag="Polygon"):
     """A GeoJSON polygon, one ring, WGS-84 lon/lat, closed."""
 
     coordinates: tuple[tuple[tuple[float, float], ...], ...]
-    type: str = "Polygon"
 
 
 class Zone(Struct, frozen=True, kw_only=True):

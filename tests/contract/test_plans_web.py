@@ -46,7 +46,7 @@ async def desk(hub: Running) -> AsyncIterator[Visitor]:
         yield visitor
 
 
-async def until(visitor: Visitor, path: str, holds: Any, *, within_s: float = 15) -> Any:
+async def until(visitor: Visitor, path: str, holds: Any, *, within_s: float = 40) -> Any:
     """Ask until the answer holds."""
     async with asyncio.timeout(within_s):
         while True:
@@ -113,6 +113,27 @@ async def test_the_wedge_follows_a_measured_wind_and_says_who_came_in_and_went_o
         assert await desk.ask("POST", f"/api/v1/incidents/{id}/evacuation/{people[0]['receptor_id']}", {"done": True}) == 200
         assert await desk.ask("GET", path) == 200 and desk.body["ticks"][0]["done"] is True
     assert await desk.ask("POST", f"/api/v1/incidents/{id}/evacuation/nobody", {"done": True}) == 422
+
+
+async def test_the_zones_of_open_incidents_come_together_for_a_map_and_only_to_those_who_see_the_incident(hub: Running, desk: Visitor) -> None:
+    id = await file(desk)
+    await until(desk, "/api/v1/zones", lambda b: any(v["incident_id"] == id for v in b["items"]))
+    await until(desk, f"/api/v1/incidents/{id}/activations", lambda b: b["response"] is not None)
+    assert await desk.ask("GET", "/api/v1/zones.geojson") == 200
+    shapes = json.loads(desk.body)
+    mine = [f for f in shapes["features"] if f["properties"]["incident_id"] == id]
+    assert shapes["type"] == "FeatureCollection" and {f["properties"]["kind"] for f in mine} >= {"isolation", "protective"}
+    ring = mine[0]["geometry"]["coordinates"][0]
+    assert mine[0]["type"] == "Feature" and mine[0]["geometry"]["type"] == "Polygon" and ring[0] == ring[-1]
+    async with Visitor(hub.web_url) as stranger:
+        _, token = await cookie_for(hub.services.store, Role.RESPONDER, department="education-bureau", scope=Scope.OWN)
+        stranger.hold(token)
+        may_read = await stranger.ask("GET", f"/api/v1/incidents/{id}") == 200
+        assert await stranger.ask("GET", "/api/v1/zones") == 200
+        assert any(v["incident_id"] == id for v in stranger.body["items"]) == may_read
+    assert await desk.ask("POST", f"/api/v1/incidents/{id}/verify", {}) == 200, desk.body
+    assert await desk.ask("POST", f"/api/v1/incidents/{id}/close", {"reason": "处置完毕"}) == 200, desk.body
+    await until(desk, "/api/v1/zones", lambda b: all(v["incident_id"] != id for v in b["items"]))
 
 
 async def test_the_level_is_raised_tasks_are_done_and_the_response_ends(hub: Running, desk: Visitor) -> None:

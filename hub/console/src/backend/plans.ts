@@ -50,6 +50,7 @@ export interface IncidentResponse { response: ResponseHead | null; document: Act
 export interface Zone { kind: 'isolation' | 'protective' | 'fire'; shape: string; radius: { value: number; plus: boolean; table: string; edition: string; row: string }; polygon: { coordinates: [number, number][][] }; downwind_deg: number | null }
 export interface Affected { receptor: { id: string; kind: string; name_zh: string; name_en: string; population: number | null; demo: boolean; point: { lon: number; lat: number } | null }; distance_m: number; zones: string[] }
 export interface ZonesView {
+  incident_id: string; drill: boolean
   drawn_at: string; why: Bilingual; title: Bilingual; zones: Zone[]; wind: { from_deg: number | null; text: string; observed_at: string | null } | null; wind_source: string | null
   affected: Affected[]; junctions_to_close: Affected[]; evacuation: { receptor_id: string; name_zh: string; name_en: string; population: number | null; action: Bilingual; distance_m: number; demo: boolean }[]
   towns_to_ask: { code: string; name_zh: string; why: Bilingual }[]; staging: { approach: Bilingual; reason: Bilingual; point: { lon: number; lat: number } | null } | null
@@ -84,6 +85,7 @@ export const tasks = {
 }
 
 export const zones = {
+  all: () => get<{ items: ZonesView[]; seq: number }>('/api/v1/zones'),
   of: (incident: string) => get<IncidentZones>(`${of(incident)}/zones`),
   draw: (incident: string, wind: string | null, in_water: boolean | null = null) => post<IncidentZones>(`${of(incident)}/zones`, { wind, in_water }),
   tick: (incident: string, receptor: string, done: boolean) => post<unknown>(`${of(incident)}/evacuation/${encodeURIComponent(receptor)}`, { done }),

@@ -1,5 +1,7 @@
 // The shapes that the hub's API sends and takes, as docs/openapi.json describes them. Types only, no code.
 
+import type { ZonesView } from './plans'
+
 export type Locale = 'zh' | 'en'
 export type Bilingual = Record<Locale, string>
 
@@ -203,6 +205,7 @@ export interface ChangeBody {
   obligations?: Obligation[]
   agent?: AgentView
   proposal?: MergeProposal
+  zones?: ZonesView
   text?: string | null
   reason?: string | null
   [other: string]: unknown
