@@ -16,7 +16,7 @@ from plans.triage.text import Prepared, Sentence, Standing
 
 _N = rf"(?<![\d零〇一二两三四五六七八九十百千])(?P<n>{NUMBER}{SCALE})"  # a number is read from its first digit, never from within
 _VERBS = {
-    "dead": r"(?:抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|病亡|病故|不治)",
+    "dead": r"(?:抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|不治)",
     "missing": r"(?:失踪|失联|下落不明|失去联系|失去联络|生死不明)",
     "seriously_injured": r"(?:重伤|伤势严重|伤势较重|重症|危重|病危|严重受伤|伤势危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
     "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
@@ -25,7 +25,10 @@ _VERBS = {
     "evacuated": r"(?:紧急疏散|疏散|紧急转移安置|转移安置|转移避险|避险转移|转移|撤离|紧急避险|撤出)",
     "poisoned": r"(?:中毒(?!死亡|身亡|窒息死亡|致死|遇难))",
 }
-_PERSON = r"(?:名|人|位|例|个|口|员|死者|具)"
+_PERSON = (
+    r"(?:名|人|位|例|个|口|员|死者|具|(?:大|中|小)?学生|(?:女|男|民|矿|职|农民)?工(?!程|业|厂|作|地|段|人民)|孩子|儿童|孩童|学童|幼儿|婴儿|游客|乘客|旅客|村民|居民|市民"
+    r"|囚犯|士兵|警察|平民|师生|老人|老妇|妇女|少女|女子|男子|船员|渔民|教徒|球迷|人质|病人|患者|职工|员工|群众|民众|官兵|警员|教师|同学|旅行者|观光客|选手|队员)"
+)
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
 _BETWEEN = rf"(?:(?!重伤|轻伤|受伤|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
 _COUNT_WORDS = r"(?:人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
@@ -42,12 +45,13 @@ _FAR = {
         rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|无人|未造成|没有人|没有造成|脱险|无生命危险)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
+    "missing": re.compile(rf"{_N}(?:名|位|个)(?:(?!死|亡|遇难|获救|生还|找到)[^。；：\d\n]){{0,44}}?(?:失踪|失联|下落不明|生死不明|不知去向)"),
 }
-_LONE = r"(?:飞行员|副驾驶|机手|押运员|环卫工|操作工|检修工|维修工|作业人员|瓦匠|钓友|登山者|驴友|骑行者|路人|行人|住户|租客|业主|老伴|安装工|搬运工|巡检工|推车工|值班员|保姆|村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者|护林员|消防员|民警|队员|牧民|患者|病人|老太|大爷|群众|农妇|婴儿|幼儿|司炉工|焊工|电工|保洁员|厨师|装卸工|店主|老板|网红|教师|医生|护士|老师|旅客|女乘客)"
+_LONE = r"(?:飞行员|副驾驶|机手|押运员|环卫工|操作工|检修工|维修工|作业人员|瓦匠|钓友|登山者|驴友|骑行者|路人|行人|住户|租客|业主|老伴|安装工|搬运工|巡检工|推车工|值班员|保姆|村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者|护林员|消防员|民警|队员|牧民|患者|病人|老太|大爷|群众|农妇|婴儿|幼儿|司炉工|焊工|电工|保洁员|厨师|装卸工|店主|老板|网红|教师|医生|护士|老师|旅客|女乘客|少女|少年|老妇|妇人|老翁|大妈|大叔|小伙|门卫|快递员|外卖员|女工|民工|游泳者|中学生|小学生|大学生|研究生|女孩子|同学)"
 _ONE = {
     "dead": re.compile(rf"一{_LONE}(?:(?!伤)[^。；：\d\n]){{0,40}}?(?:死亡|身亡|溺亡|遇难|丧生|坠亡)"),
     "injured": re.compile(
-        rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没有|无)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|受皮外伤|骨折)"
+        rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没|无|未|均)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|受皮外伤|骨折)"
         rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了)"
     ),
     "seriously_injured": re.compile(
@@ -56,8 +60,11 @@ _ONE = {
 }
 _ILL = [
     re.compile(
-        rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|拉肚子|上吐下泻|发烧|抽搐|就医|胸闷|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|麻木|呼吸困难|流涎|卫生院)"
+        rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|拉肚子|上吐下泻|发烧|抽搐|就医|胸闷|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|麻木|呼吸困难|流涎|卫生院|上吐)"
     ),
+    re.compile(rf"{_N}{_PERSON}[^。；，：\d\n]{{0,16}}?中毒(?!死亡|身亡)"),
+    re.compile(rf"(?:毒倒|撂倒|放倒|熏倒|病倒)(?:了)?{_N}{_PERSON}"),
+    re.compile(rf"(?:学生|师生|员工|工人|群众|儿童|患者|病人|孩子|人数)(?:多达|达到|达|超过|已有|共有|有){_N}{_PERSON}"),
     re.compile(rf"(?:发病|患病|就诊|住院|入院|送医|病例)(?:人数|学生|人员|病人|患者)?{_REACH}{_N}(?:人|名|例)"),
 ]
 _BACKWARD = {
@@ -67,7 +74,7 @@ _BACKWARD = {
     for field, verb in _VERBS.items()
 }
 _SHORT = {
-    "dead": re.compile(rf"(?<![\d一二三四五六七八九十百千月日时点分年岁路号]){_N}人?死(?!亡)(?!人|者|鱼|猪|因)"),
+    "dead": re.compile(rf"(?<![\d一二三四五六七八九十百千月日时点分年岁路号]){_N}(?:人?死(?!亡)(?!人|者|鱼|猪|因)|人?亡(?!羊|故|命))"),
     "injured": re.compile(rf"{_N}人?伤(?!者|害|势|口|亡|员|残|人)"),
     "seriously_injured": re.compile(rf"{_N}人?重伤"),
     "light": re.compile(rf"{_N}人?轻伤"),
@@ -86,6 +93,9 @@ _SINGLE = re.compile(
 _ONE_OF = re.compile(
     r"(?<![一二三四五六七八九十百千\d])(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹)(?:二人|两人|俩)?[^。；\d]{0,36}?(?:均|双双|不幸|当场|先后)(?:不幸)?(?:死亡|身亡|遇难|溺亡|中毒身亡)"
 )
+_NAME = r"[一-龥]{1,2}(?:某某|某[一-龥]?|[×xX*＊]{1,2})"
+_NAMED_DEAD = re.compile(rf"(?P<names>{_NAME}(?:(?:、|和|及|与){_NAME}){{0,8}})(?:等)?(?:二人|两人|三人|均|当场|不幸|相继|先后|经抢救无效)*(?:死亡|身亡|遇难|溺亡|丧生)")
+_NAMED_HURT = re.compile(rf"(?P<names>{_NAME}(?:(?:、|和|及|与){_NAME}){{0,8}})(?:等)?(?:二人|两人|三人|均)*(?:受伤|重伤|轻伤|烧伤)")
 _FATAL_CASES = (re.compile(rf"{_N}例[^，。；]{{0,24}}死亡病例"), re.compile(rf"死亡病例(?:共|为)?{_N}例"))
 _MEN_AND_WOMEN = re.compile(
     r"(?<![\d一二两三四五六七八九十])(?P<men>[1-9一二两三四五六七八九十])(?:名)?男(?P<women>[1-9一二两三四五六七八九十])(?:名)?女(?:(?!获救|生还|受伤)[^。；\d]){0,40}?(?:死亡|身亡|遇难|坠亡|溺亡|丧生|罹难)"
@@ -106,7 +116,13 @@ _NONE_INJURED = re.compile(r"(?:无|没有|未造成|无人|没有人)(?:人员|
 _FREED = re.compile(
     r"被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)"
 )
+_ALL_FOUND = re.compile(
+    r"(?:失联|失踪|落水|被困|被埋|下落不明)[^。；]{0,20}?(?:(?:全部|均|都|悉数|已全部|全数)(?:已经|已|被|得到)*(?:找到|发现|寻获|确认|搜救出|打捞|升井|获救|脱险)|无一生还|全部遇难)"
+    r"|(?:全部|所有)(?:失联|失踪|落水)(?:者|人员|船员)?[^。；，]{0,8}(?:找到|寻获|打捞)"
+)
 _CORRECT = re.compile(rf"(?:更正为|修正为|核减为|核定为|下调为|调整为|订正为|核实为){_N}")
+_FOUND_DEAD = re.compile(rf"(?:发现|找到|打捞出?|寻获){_N}(?:名|位|具)(?:失踪|失联|落水)(?:者|人员|船员|矿工|工人)?的?(?:遗体|尸体)")
+_BUT_ONE = re.compile(r"(?:仍有|还有|另有|尚有|其余|剩余|最后)[^，。；]{0,8}(?:失联|失踪|下落不明|未找到)")
 _SUBSET = re.compile(r"(?:其中|包括|含)(?:有)?[^，。；]{0,6}$")
 _PLACE_BEFORE = re.compile(r"([一-龥]{1,6}(?:省|市|县|区|镇|乡|村|州|旗|街道|矿|厂|楼))(?:[^，。；、\d]{0,8})$")
 _TOTALLING = re.compile(r"共|累计|总计|合计|已致|截至|升至|增至|全省|全市|全县|全国|总数|死亡人数|遇难人数")
@@ -116,21 +132,26 @@ _HOSPITAL_DEATHS = re.compile(
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A number with the stretch of prepared text that states it."""
+    """A number with the stretch of prepared text that states it; `over` where the text says that it is more (100余人)."""
 
     value: int
     start: int
     end: int
+    over: bool = False
 
 
 class People(msgspec.Struct, frozen=True):
-    """The casualties, the loss, what only the grade needs, and the stretches behind them by field."""
+    """The casualties, the loss, what only the grade needs, and the stretches behind them by field.
+
+    `least` are lower bounds by field where the text gives no number (数百人受伤); they serve the grade alone.
+    """
 
     casualties: Casualties
     loss_yuan: int | None
     dead_or_missing: int | None
     ill: Figure | None
     found: dict[str, Figure]
+    least: dict[str, Figure] = {}
 
 
 _POISON_FAMILIES = frozenset({"food_poisoning", "group_poisoning"})
@@ -198,7 +219,8 @@ def count(prepared: Prepared) -> People:
     sick = [f for s in counted for p in _ILL for f in _figures(prepared, s.start, s.end, p)]
     ill = max(sick, key=lambda f: f.value) if sick else None
     fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
-    return People(Casualties(**fields), loss.value if loss else None, either.value if either else None, ill, found)
+    least = _lower_bounds(prepared, counted)
+    return People(Casualties(**fields), loss.value if loss else None, either.value if either else None, ill, found, least)
 
 
 def _figures(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -> list[Figure]:
@@ -206,7 +228,31 @@ def _figures(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str])
     for match in pattern.finditer(prepared.text, start, end):
         value = parse(match["n"])
         if value is not None and not _vague(prepared.text, match.start("n")):
-            done.append(Figure(value, match.start(), match.end()))
+            over = "余" in match["n"] or "多" in match["n"]
+            done.append(Figure(value, match.start(), match.end(), over))
+    return done
+
+
+_LEAST = {
+    "多": 2, "数": 2, "若干": 2, "十几": 11, "数十": 20, "几十": 20, "上百": 100, "数百": 200, "几百": 200, "近千": 900,
+    "上千": 1000, "数千": 2000, "近万": 9000, "上万": 10_000, "数万": 20_000, "几千": 2000,
+}  # fmt: skip
+_LEAST_FORMS = {
+    field: re.compile(
+        rf"(?P<word>{'|'.join(sorted(_LEAST, key=len, reverse=True))})(?:余|多)?(?:名|人|位|个|例)(?:(?!获救|生还|疏散){_GAP}){{0,10}}?{_VERBS[field]}"
+    )
+    for field in ("dead", "missing", "injured", "seriously_injured", "poisoned")
+}
+
+
+def _lower_bounds(prepared: Prepared, counted: list[Sentence]) -> dict[str, Figure]:
+    """What 多人, 数十人 and 上百人 come to at the least."""
+    done: dict[str, Figure] = {}
+    for field, form in _LEAST_FORMS.items():
+        every = [m for s in counted for m in form.finditer(prepared.text, s.start, s.end)]
+        if every:
+            best = max(every, key=lambda m: _LEAST[m["word"]])
+            done[field] = Figure(_LEAST[best["word"]], best.start(), best.end())
     return done
 
 
@@ -231,6 +277,11 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     elif field == "trapped":
         done += _figures(prepared, start, end, _HELD)
     done = [f for f in done if not _rejected(prepared, field, f)]
+    if field == "dead":
+        named = _names(prepared, start, end, _NAMED_DEAD)
+        done = named if named and not any(f.value <= 2 or _SHORT["dead"].search(prepared.text, f.start, f.end) for f in done) else done
+    elif field == "injured" and not done:
+        done = _names(prepared, start, end, _NAMED_HURT)
     if not done and field in _FAR:
         done = _figures(prepared, start, end, _FAR[field])
     if not done and field in _ONE:
@@ -253,27 +304,34 @@ _SEVERAL = re.compile(
 _PEOPLE = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|具)")
 _LONE_DEATH = re.compile(
     rf"(?<![名多些位等数几两])(?:{_LONE}|驾驶人|骑车人)(?:(?!伤者|无人|没有人|未造成|鸡|鸭|鱼|猪|牛|羊|虾|禽|畜|树|多名|数名|多人|数人)[^。；：\d\n]){{0,34}}?"
-    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|无生命体征|没有生命体征|抢救无效|无呼吸心跳|牺牲|送医不治|不治|遭[^，。；]{0,6}杀害)"
+    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|殒命|丧命|毙命|被烧死|被撞死|被砸死|无生命体征|没有生命体征|抢救无效|无呼吸心跳|牺牲|送医不治|不治|遭[^，。；]{0,6}杀害)"
 )
 
 
 # 「1人死亡5人受伤」: the second figure belongs to what follows it
-_TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失联|遇难|死亡|被困|获救|生还|中毒|住院|烧伤|下落不明)")
+_TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失联|遇难|死亡|被困|获救|生还|中毒|住院|烧伤|下落不明)(?!\d|约|近|超|人数)")
 
 
 def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     text = prepared.text[figure.start : figure.end]
     after = prepared.text[figure.end : figure.end + 8]
-    before = prepared.text[max(0, figure.start - 1) : figure.start]
-    if _TORN.match(after) and not text[0].isdigit() and before[-1:] in "人名例位":
+    if _TORN.match(after) and not text[0].isdigit():
         return True
-    if field == "injured" and ("重伤" in text or "轻伤" in text):
+    if field == "injured" and ("重伤" in text or "轻伤" in text or after.startswith(("致死", "死", "身亡", "后死"))):
         return True
     if field == "dead" and after.startswith(("风险", "保险", "赔偿", "率", "证明")):
         return True
     if field == "evacuated" and re.search(r"能力|可(?:紧急)?(?:疏散|转移)|吨|辆|立方|公里|头|只|万元", text + after):
         return True
     return field == "poisoned" and after.startswith(("者家属", "原因", "窒息事故"))
+
+
+def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -> list[Figure]:
+    """People counted by their names."""
+    return [
+        Figure(len(re.split("[、和及与]", match["names"])), match.start(), match.end())
+        for match in pattern.finditer(prepared.text, start, end)
+    ]
 
 
 def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
@@ -293,6 +351,7 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
             done.append(Figure(men + women, match.start(), match.end()))
     for match in _ONE_OF.finditer(prepared.text, start, end):
         done.append(Figure(2, match.start(), match.end()))
+    done += _names(prepared, start, end, _NAMED_DEAD)
     if not done and not re.search(rf"{NUMBER}[名人死]", prepared.text[start:end]):
         single = _SINGLE.search(prepared.text, start, end)
         if single is not None:
@@ -309,6 +368,9 @@ _BODIES = [
         rf"(?:发现|找到|搜寻到|打捞出|挖出|打捞起|搜救出|清理出){_N}(?:具|名|位)(?:遇难者|遇难人员|死者|失踪者|失踪人员|男性|女性|矿工|船员)?(?:的)?(?:遗体|尸体)"
     ),
     re.compile(rf"{_N}具(?:遇难者|遇难人员)?(?:的)?(?:遗体|尸体)"),
+    re.compile(
+        rf"{_N}(?:名|位|个)(?:(?!生还|获救)[^，。；\d]){{0,10}}(?:的)?(?:遗体|尸体)(?:已经|已|均|都|全部|陆续|先后|被|也)*(?:找到|发现|寻获|打捞|搜寻到|运出|升井|运送)"
+    ),
 ]
 _SCENE_DEATHS = [
     re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:当场|现场)(?:死亡|身亡)"),
@@ -317,13 +379,20 @@ _SCENE_DEATHS = [
 ]
 
 
+_FALLING = frozenset({"missing", "trapped"})  # numbers that fall as a rescue goes on: the latest one holds
+_NOW = re.compile(r"截至|截止|目前|仍有|尚有|还有|剩余|其余|最新|至今|现已")
+
+
 def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | None:
     every: list[Figure] = []
     sums: list[Figure] = []
-    total_said = False
+    latest: list[Figure] = []
+    total_said = titled = False
     for sentence in counted:
         here = _candidates(prepared, (sentence.start, sentence.end), field)
         every += here
+        if here and (sentence.title or (not titled and _NOW.search(prepared.text, sentence.start, sentence.end))):
+            latest, titled = here, titled or sentence.title
         total_said = total_said or any(_TOTALLING.search(prepared.text, sentence.start, f.end) for f in here)
         sums += _by_place(prepared, sentence, here)
         corrected = _CORRECT.search(prepared.text, sentence.start, sentence.end)
@@ -334,6 +403,8 @@ def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | N
     if not every:
         return None
     best = max(every, key=lambda f: (f.value, -f.start))
+    if field in _FALLING and not sums and latest:
+        return max(latest, key=lambda f: f.value)
     if sums and not total_said:
         best = max([best, *sums], key=lambda f: f.value)
     return best
@@ -380,6 +451,11 @@ def _explicit_zeros(prepared: Prepared, counted: list[Sentence], found: dict[str
         match = _FREED.search(prepared.text, sentence.start, sentence.end)
         if match is not None:
             found["trapped"] = Figure(0, match.start(), match.end())
+        match = _ALL_FOUND.search(prepared.text, sentence.start, sentence.end) if "missing" in found else None
+        for body in _figures(prepared, sentence.start, sentence.end, _FOUND_DEAD) if "missing" in found else ():
+            found["missing"] = Figure(max(0, found["missing"].value - body.value), body.start, body.end)
+        if match is not None and not _BUT_ONE.search(prepared.text, sentence.start, sentence.end):
+            found["missing"] = Figure(0, match.start(), match.end())
 
 
 def _either(prepared: Prepared, counted: list[Sentence]) -> Figure | None:
@@ -396,7 +472,7 @@ _EITHER = [
 _MONEY = {"亿": 100_000_000, "万": 10_000, "千万": 10_000_000, "百万": 1_000_000, None: 1, "万亿": 1_000_000_000_000}
 _MONEY_FORMS = (
     re.compile(
-        rf"(?:经济损失|财产损失|直接损失|损失)[^，。；\d零一二三四五六七八九十百千两]{{0,14}}(?P<n>{NUMBER})(?:余|多)?(?P<unit>万亿|千万|百万|亿|万)?(?:余|多)?(?:人民币)?元"
+        rf"(?:经济损失|财产损失|直接损失|损失)[^，。；\d零一二三四五六七八九十百千两]{{0,14}}(?P<n>{NUMBER})(?:余|多)?(?:(?P<unit>万亿|千万|百万|亿|万)?(?:余|多)?(?:人民币)?元(?!/)|(?P<bare>亿|万)(?:余|多)?(?:人民币|，|。|；|、|\n|$))"
     ),
     re.compile(rf"(?P<n>{NUMBER})(?:余|多)?(?P<unit>千万|百万|亿|万)?(?:余|多)?元(?:人民币)?(?:的)?(?:直接)?(?:经济|财产)损失"),
 )
@@ -407,7 +483,7 @@ def _loss(prepared: Prepared, counted: list[Sentence]) -> Figure | None:
     for sentence in counted:
         for pattern in _MONEY_FORMS:
             for match in pattern.finditer(prepared.text, sentence.start, sentence.end):
-                value = _yuan(match["n"], match["unit"])
+                value = _yuan(match["n"], match["unit"] or match.groupdict().get("bare"))
                 if value is not None:
                     done.append(Figure(value, match.start(), match.end()))
     return max(done, key=lambda f: f.value) if done else None

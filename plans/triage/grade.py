@@ -71,21 +71,29 @@ def suggest(prepared: Prepared, family: str, social: bool, people: People) -> Su
     return by_figures
 
 
+def _at_least(people: People, field: str) -> int | None:
+    """The number stated, one more where the text says 余 or 多, or what 数十 and 上百 come to at the least."""
+    stated, bound, figure = getattr(people.casualties, field), people.least.get(field), people.found.get(field)
+    if stated is not None and figure is not None and figure.over and figure.value == stated:
+        stated += 1
+    return stated if bound is None else max(stated or 0, bound.value)
+
+
 def _figures(scale: _Scale, family: str, people: People) -> dict[str, int]:
     casualties = people.casualties
-    dead = casualties.dead
+    dead = _at_least(people, "dead")
     if family in scale.counts_missing and (casualties.missing or people.dead_or_missing):
         dead = max((dead or 0) + (casualties.missing or 0), people.dead_or_missing or 0)
     elif people.dead_or_missing is not None:
         dead = max(dead or 0, people.dead_or_missing)
     elif dead is None and casualties.missing:
         dead = casualties.missing
-    serious = casualties.seriously_injured
-    if family in scale.poisoned_is_serious and casualties.poisoned is not None:
-        serious = (serious or 0) + max(0, casualties.poisoned - (casualties.dead or 0))
+    serious, poisoned = _at_least(people, "seriously_injured"), _at_least(people, "poisoned")
+    if family in scale.poisoned_is_serious and poisoned is not None:
+        serious = (serious or 0) + max(0, poisoned - (casualties.dead or 0))
     stated = {
         "dead": dead, "seriously_injured": serious, "loss_yuan": people.loss_yuan,
-        "evacuated": casualties.evacuated, "poisoned": casualties.poisoned,
+        "evacuated": casualties.evacuated, "poisoned": poisoned,
     }  # fmt: skip
     return {name: value for name, value in stated.items() if value is not None}
 
@@ -94,7 +102,7 @@ def _from_figures(scale: _Scale, family: str, people: People) -> Suggestion | No
     figures = _figures(scale, family, people)
     named = {name for row in scale.thresholds for name in row.limits()}
     hurt = any(figures.get(n) for n in ("dead", "seriously_injured", "loss_yuan", "poisoned") if n in named or n == "poisoned")
-    hurt = hurt or ("seriously_injured" in named and bool(people.casualties.injured))
+    hurt = hurt or ("seriously_injured" in named and bool(people.casualties.injured or "injured" in people.least))
     over = [t for t in scale.thresholds if any(limit > 0 for limit in t.limits().values())]
     for row in over:
         met = [name for name, limit in row.limits().items() if figures.get(name, -1) >= limit]
@@ -103,7 +111,7 @@ def _from_figures(scale: _Scale, family: str, people: People) -> Suggestion | No
     if not hurt:
         return None
     field = next((n for n in ("dead", "seriously_injured", "loss_yuan", "poisoned") if figures.get(n)), "injured")
-    value = figures.get(field, people.casualties.injured or 0)
+    value = figures.get(field, _at_least(people, "injured") or 0)
     name = _NAMES.get(field, "受伤")
     return Suggestion("一般", f"{name}{value}{_unit(field)}，未达到较大标准（{scale.title}）", field)
 

@@ -20,16 +20,12 @@ from hub.errors import Rejected
 LIMIT_CHARS = 200_000  # longer than any investigation report; a bound on our own work, not a regulatory figure
 
 _KEEP = set("，。、；：！？（）")
-_TRAD = (
-    "災災 發发 區区 廠厂 車车 輛辆 撞撞 傷伤 亡亡 漁渔 沒没 颱台 風风 陸陆 東东 蘇苏 雲云 貴贵 廣广 灣湾 縣县 鎮镇 鄉乡 號号 "
-    "氣气 爆爆 機机 飛飞 場场 鐵铁 電电 樓楼 層层 毒毒 雞鸡 豬猪 農农 藥药 學学 醫医 員员 員员 與与 間间 時时 點点 萬万 億亿 "
-    "億亿 兩两 餘余 礦矿 煙烟 燒烧 燃燃 觸触 險险 險险 質质 沖冲 塌塌 滯滞 險险 滅灭 過过 連连 環环 連连 隧隧 橋桥 輪轮 船船 艇艇 "
-    "聯联 絡络 網网 駭骇 槍枪 擊击 襲袭 恐恐 現现 經经 濟济 損损 產产 業业 單单 確确 診诊 認认 處处 應应 個个 們们 後后 來来 國国 "
-    "臺台 島岛 離离 遊游 遠远 灑洒 湯汤 劑剂 溫温 硫硫 氫氢 氨氨 酸酸 鹼碱 鹽盐 苯苯 儲储 罐罐 壓压 縮缩 運运 輸输 載载 疑疑 "
-    "歲岁 體体 殺杀 斃毙 溺溺 墜坠 陷陷 劫劫 據据 報报 導导 稱称 轉转 從从 對对 為为 於于 麼么 這这 還还 將将 將将 當当 約约 級级 "
-    "強强 烈烈 餘余 華华 陽阳 陰阴 龍龙 圍围 圓圆 團团 園园 圖图 線线 綫线 獲获 護护 蔓蔓 墻墙 牆墙 磚砖 磚砖 廢废 渣渣 潰溃 壩坝 庫库 "
-    "洩泄 溝沟 沖冲 漲涨 澇涝 凍冻 熱热 蟲虫 禽禽 癥症 癘疠 瘧疟 療疗 衛卫 隊队 偵侦 嫌嫌 聚聚 遊游 鬧闹 罷罢 錢钱 銀银 貸贷 債债 擠挤 兌兑"
-)
+
+
+def _lines(name: str) -> list[str]:
+    """The words of a data file; # opens a comment line."""
+    lines = resources.files("plans.triage").joinpath("data", name).read_text("utf-8").splitlines()
+    return [word for line in lines if not line.startswith("#") for word in line.split()]
 
 
 def _char_map() -> dict[int, str]:
@@ -37,7 +33,7 @@ def _char_map() -> dict[int, str]:
     for code in range(0xFF01, 0xFF5F):
         if chr(code) not in _KEEP:
             table[code] = unicodedata.normalize("NFKC", chr(code))
-    for pair in _TRAD.split():
+    for pair in _lines("traditional.txt"):
         table[ord(pair[0])] = pair[1]
     for quote in "\u201c\u201d\u300c\u300d\u300e\u300f\u2018\u2019\uff02":
         table[ord(quote)] = '"'
@@ -165,13 +161,17 @@ def _has_title(text: str) -> bool:
 
 def _sentences(text: str, year: int | None) -> list[Sentence]:
     rules = _standing_rules()
-    titled, behind, done = _has_title(text), False, []
+    headline = text.index("\n") if _has_title(text) else 0
+    behind, recalling, headings, done = False, False, 0, []
     for number, (start, end) in enumerate(_cuts(text)):
-        title = titled and number == 0
+        title = start < headline
+        headings += title
         behind = behind or (number > 0 and rules.section.match(text[start:end]) is not None)
-        body = number - (1 if titled else 0)
+        body = number - headings
         weight = 3.0 if title else 2.0 if body == 0 else 1.6 if body == 1 else 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
-        if behind:
+        recalls = body > 0 and recalling and rules.dated.match(text[start:end]) is not None
+        recalling = recalls or rules.recall.search(text[start:end]) is not None
+        if behind or recalls:
             done.append(Sentence(start, end, title, weight, Standing.BACKGROUND))
         else:
             done += [Sentence(*part[:2], title, weight, part[2]) for part in _parts(text, start, end, title, body, year, rules)]
@@ -184,8 +184,8 @@ _COMMA = re.compile(r"[，,]")
 def _parts(
     text: str, start: int, end: int, title: bool, body: int, year: int | None, rules: _StandingRules
 ) -> list[tuple[int, int, Standing]]:
-    """A background or unreal phrase holds from its clause to the end of the sentence; a denial holds for its clause alone."""
-    if not any(form.search(text, start, end) for form in (rules.unreal, rules.background, rules.aside, rules.denied)):
+    """A background or unreal phrase holds from its clause to the end of the sentence; a denial holds to the end of its clause."""
+    if not any(form.search(text[start:end]) for form in (rules.unreal, rules.background, rules.aside, rules.denied)):
         return [(start, end, Standing.BACKGROUND if _older(text[start:end], year, body, title) else Standing.MAIN)]
     parts: list[tuple[int, int, Standing]] = []
     carried = Standing.MAIN
@@ -196,13 +196,23 @@ def _parts(
         piece = text[low:high]
         if carried is Standing.MAIN:
             carried = _standing(piece, title, body if low == start else 1, year, rules)
-        now = Standing.UNREAL if carried is Standing.MAIN and rules.denied.search(piece) else carried
-        if parts and parts[-1][2] is now:
-            parts[-1] = (parts[-1][0], high, now)
+        denial = rules.denied.search(text, low, high) if carried is Standing.MAIN else None
+        if denial is None:
+            _extend(parts, low, high, carried)
         else:
-            parts.append((low, high, now))
+            _extend(parts, low, denial.start(), Standing.MAIN)
+            _extend(parts, denial.start(), high, Standing.UNREAL)
         low = high
     return parts
+
+
+def _extend(parts: list[tuple[int, int, Standing]], low: int, high: int, now: Standing) -> None:
+    if high <= low:
+        return
+    if parts and parts[-1][2] is now:
+        parts[-1] = (parts[-1][0], high, now)
+    else:
+        parts.append((low, high, now))
 
 
 def _older(piece: str, year: int | None, body: int, title: bool) -> bool:
@@ -218,12 +228,14 @@ class _StandingRules(msgspec.Struct, frozen=True):
     unreal: re.Pattern[str]
     denied: re.Pattern[str]
     anchor: re.Pattern[str]
+    recall: re.Pattern[str]
+    dated: re.Pattern[str]
 
 
 @lru_cache(maxsize=1)
 def _standing_rules() -> _StandingRules:
     rows = data("standing.yaml")
-    return _StandingRules(*(re.compile("|".join(rows[key])) for key in ("section", "background", "aside", "unreal", "denied", "anchor")))
+    return _StandingRules(*(re.compile("|".join(rows[key])) for key in _StandingRules.__struct_fields__))
 
 
 def _standing(piece: str, title: bool, body: int, year: int | None, rules: _StandingRules) -> Standing:
