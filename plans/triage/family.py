@@ -23,6 +23,7 @@ _RULED = 1.5  # the family that the rules choose stands at least this factor abo
 _UNHEARD = 1.0  # what a family of which no rule spoke is worth beside the others
 _BEATEN = 0.2  # what a family that another beats keeps of its score
 _LEANING = 0.09  # how much a unit of the n-grams' log score weighs; chosen with the two above on texts new to both
+_DEAF = 12.0  # a family is put back by no more units than this: wording may tip a balance, it does not outvote what is said
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -183,7 +184,7 @@ def _weighed(ruled: str, beaten: set[str], scores: dict[str, float], leanings: d
     worth = {family: max(scores.get(family, 0.0), _UNHEARD) for family in leanings}
     worth.update({family: max(worth[family] * _BEATEN, _UNHEARD) for family in beaten & worth.keys()})
     worth[ruled] = max(_LEAST, *scores.values(), 0.0) * _RULED
-    both = {family: math.log(value) + _LEANING * leanings.get(family, 0.0) for family, value in worth.items()}
+    both = {family: math.log(value) + _LEANING * max(leanings.get(family, -_DEAF), -_DEAF) for family, value in worth.items()}
     return max(sorted(both), key=lambda family: both[family])
 
 
