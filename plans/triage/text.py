@@ -127,19 +127,28 @@ def prepare(text: str) -> Prepared:
     joined = "".join(chars)
     if not joined.strip("\n"):
         raise Rejected("empty_text", "没有可读的文字", "there is no text to read", field="text")
-    year = _main_year(joined)
-    return Prepared(text, joined, origin, _sentences(joined, year), year)
+    year, day = _dated(joined)
+    return Prepared(text, joined, origin, _sentences(joined, year, day), year)
 
 
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20[0-4]\d)年")
 
 
-_DATED = re.compile(_YEAR.pattern + r"(?=(?:\d{1,2}|[一二三四五六七八九十]{1,2})月)")
+_DAY = re.compile(
+    r"(?:(?P<year>19[5-9]\d|20[0-4]\d)年|(?P<iso>19[5-9]\d|20[0-4]\d)[-./](?=\d{1,2}[-./]\d{1,2}))?(?:(?P<month>\d{1,2}|[一二三四五六七八九十]{1,2})月|(?<=[-./])\d)"
+)
 
 
-def _main_year(text: str) -> int | None:
-    match = _DATED.search(text, 0, 400)
-    return int(match[1]) if match else None
+def _dated(text: str) -> tuple[int | None, str | None]:
+    """The year of the incident, and where the text gives none the first day it names (8月5日), by which other years are told apart."""
+    for match in _DAY.finditer(text, 0, 400):
+        year = match["year"] or match["iso"]
+        if year is not None:
+            return int(year), None
+        if match["month"] is not None:
+            day = re.compile(r"\d{1,2}日").match(text, match.end())
+            return None, match[0] + (day[0] if day else "")
+    return None, None
 
 
 def _cuts(text: str) -> list[tuple[int, int]]:
@@ -154,23 +163,32 @@ def _cuts(text: str) -> list[tuple[int, int]]:
     return pieces
 
 
-def _has_title(text: str) -> bool:
-    line = text.split("\n", 1)[0]
-    return "\n" in text and len(line) <= 60 and not line.endswith(("。", "，", "："))
+_DATELINE = re.compile(r"[^\n]{0,20}?(?:\d{4}[-年./]\d{1,2}[-月./]\d{1,2}日?)(?:\d{1,2}:\d{2}(?::\d{2})?)?[^\n]{0,12}(?=\n)")
 
 
-def _sentences(text: str, year: int | None) -> list[Sentence]:
+def _heading(text: str) -> tuple[int, int]:
+    """How far the lines of date and source and a title go at the head of a text."""
+    dated = _DATELINE.match(text)
+    start = dated.end() + 1 if dated and dated.end() <= 40 else 0
+    end = text.find("\n", start)
+    titled = end - start in range(1, 61) and not text[start:end].endswith(("。", "，", "："))
+    return start, end if titled else start
+
+
+def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     rules = _standing_rules()
-    headline = text.index("\n") if _has_title(text) else 0
+    opening, headline = _heading(text)
     behind, recalling, headings, done = False, False, 0, []
     for number, (start, end) in enumerate(_cuts(text)):
-        title = start < headline
-        headings += title
+        title = opening <= start < headline
+        headings += start < headline
         behind = behind or (number > 0 and rules.section.match(text[start:end]) is not None)
         body = number - headings
         weight = 3.0 if title else 2.0 if body == 0 else 1.6 if body == 1 else 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
-        recalls = body > 0 and recalling and rules.dated.match(text[start:end]) is not None
-        recalling = recalls or rules.recall.search(text[start:end]) is not None
+        piece = text[start:end]
+        other_year = day is not None and _YEAR.match(piece) is not None and day not in piece
+        recalls = body > 0 and (other_year or (recalling and rules.dated.match(piece) is not None))
+        recalling = recalls or rules.recall.search(piece) is not None
         if behind or recalls:
             done.append(Sentence(start, end, title, weight, Standing.BACKGROUND))
         else:
