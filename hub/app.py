@@ -44,6 +44,7 @@ from hub.web.attachments import sweep_for_ever
 from hub.web.guard import Guard
 from hub.web.live import LiveFeed
 from hub.web.services import Services
+from hub.web.system import HEALTH
 from hub.web.video import video_tasks
 
 log = logging.getLogger("hub")
@@ -156,6 +157,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
                 await session.link.connected.wait()
     await health.ask()
     web_url = await _web(stack, settings, services) if "web" in only else ""
+    if settings.health_port and "web" not in only:
+        await _listen(stack, make_app(services, HEALTH, console=False), settings.health_host, settings.health_port, "health_port")
     services.extra["links"] = links = Links(settings.data_path, settings.public_url or web_url)
     if "outbox" in services.extra:
         services.extra["outbox"].link_for = links.of_notice
@@ -233,21 +236,27 @@ async def _tasks(tasks: dict[str, Any], intake: Intake) -> AsyncIterator[None]:
 
 
 async def _web(stack: AsyncExitStack, settings: Settings, services: Services) -> str:
-    runner = web.AppRunner(make_app(services), access_log=None, shutdown_timeout=2.0)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
     context = None
     if settings.tls_cert_file:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
-    site = web.TCPSite(runner, settings.web_host, settings.web_port, ssl_context=context)
+    port = await _listen(stack, make_app(services), settings.web_host, settings.web_port, "web_port", context)
+    host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104 compared, not bound
+    return f"{'https' if context else 'http'}://{host}:{port}"
+
+
+async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: int, field: str, context: ssl.SSLContext | None = None) -> int:
+    """Serve until the stack closes; gives the port. Raises Rejected where it is taken."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, host, port, ssl_context=context)
     try:
         await site.start()
     except OSError as error:
-        raise Rejected("port_taken", f"端口 {settings.web_port} 已被占用，请用 --port 换一个",
-                       f"the port {settings.web_port} is taken; choose another with --port ({error.strerror})", field="web_port") from None
+        option = "--port" if field == "web_port" else "TOCSIN_" + field.upper()
+        raise Rejected("port_taken", f"端口 {port} 已被占用，请用 {option} 换一个",
+                       f"the port {port} is taken; choose another with {option} ({error.strerror})", field=field) from None
     sockets = site._server.sockets  # type: ignore[union-attr] # aiohttp has no public way to learn the port of port 0
-    port = sockets[0].getsockname()[1]
-    host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104 compared, not bound
-    return f"{'https' if context else 'http'}://{host}:{port}"
+    return int(sockets[0].getsockname()[1])

@@ -49,21 +49,25 @@ class Doors(TyperGroup):
         return sorted({*super().list_commands(ctx), *PARTS})
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, imported now; for the list of commands only what it is for."""
-        if cmd_name not in PARTS:
-            return super().get_command(ctx, cmd_name)
-        target, about = PARTS[cmd_name]
-        module, _, attribute = target.partition(":")
-        if sys.argv[1:2] in ([], ["--help"]) or ctx.resilient_parsing:
-            return _listed(cmd_name, about)
-        found = getattr(importlib.import_module(module), attribute)
-        if not isinstance(found, typer.Typer):
-            inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            inner.command(cmd_name)(found)
-            found = inner
-        command = get_command(found)
-        command.name = cmd_name
-        return command
+        """The command's name and what it is for, as the list of commands shows it."""
+        return _listed(cmd_name, PARTS[cmd_name][1]) if cmd_name in PARTS else super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, imported now."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, _imported(name) if name in PARTS and not ctx.resilient_parsing else command, rest
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = PARTS[name][0].partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        inner.command(name)(found)
+        found = inner
+    command = get_command(found)
+    command.name = name
+    return command
 
 
 def _listed(name: str, about: str) -> Any:

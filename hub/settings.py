@@ -35,6 +35,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The address the web listens on."""
     web_port: Port = 8800
     """The port the web listens on (0: any free one)."""
+    health_host: str = "127.0.0.1"
+    """The address of `/healthz`, `/readyz` and `/metrics` of a process without web (`--only ingest`, `--only respond`)."""
+    health_port: Port = 0
+    """Its port (0: none; the web has them on its own)."""
     public_url: str = ""
     """How people reach the hub, in links of notices; empty: from host and port."""
     tls_cert_file: str = ""

@@ -15,8 +15,8 @@ from hub.store import Store
 from hub.store.accounts import account_by_login, close_account, first_start_link, link_for, list_accounts
 
 app = typer.Typer(no_args_is_help=True, help="账号：列表、一次性登录链接、停用 / accounts")
-Config = Annotated[Path | None, typer.Option("--config", help="设置文件 / settings file")]
-Data = Annotated[str | None, typer.Option("--data", help="数据目录 / data folder")]
+Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
+Data = Annotated[str | None, typer.Option("--data-dir", help="数据目录 / data folder")]
 BY = "system:cli"
 
 

@@ -159,10 +159,32 @@ async def follow(settings: Settings, folder: Path, pid: int, *, every_s: float =
                 if now != known or changed:
                     known = now
                     await write_passwords(store, folder, password, settings)
-                    os.kill(pid, signal.SIGHUP)
+                    await read_again(pid)
             except Unavailable:
                 pass
             await asyncio.sleep(every_s)
+
+
+async def read_again(pid: int, *, within_s: float = 30.0) -> None:
+    """Send SIGHUP, but not before the broker handles it: until then the signal would end a broker that is just starting.
+
+    Raises ProcessLookupError where the process is gone, TimeoutError where it never handles the signal.
+    """
+    async with asyncio.timeout(within_s):
+        while not _handles(pid, signal.SIGHUP):  # noqa: ASYNC110 another process sets it
+            await asyncio.sleep(0.02)
+    os.kill(pid, signal.SIGHUP)
+
+
+def _handles(pid: int, which: signal.Signals) -> bool:
+    """Does the process catch the signal? True where the system does not tell (no /proc)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        os.kill(pid, 0)
+        return True
+    caught = next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")), 0)
+    return bool(caught >> (which - 1) & 1)
 
 
 def command(

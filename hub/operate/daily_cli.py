@@ -31,8 +31,8 @@ from hub.store.organisation import list_departments
 from hub.wire import Receipt
 
 app = typer.Typer(no_args_is_help=True, help="日报送：报送、零报告、状态、看板、要情 / the daily duty")
-Config = Annotated[Path | None, typer.Option("--config", help="设置文件 / settings file")]
-Data = Annotated[str | None, typer.Option("--data", help="数据目录 / data folder")]
+Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
+Data = Annotated[str | None, typer.Option("--data-dir", help="数据目录 / data folder")]
 Day = Annotated[str | None, typer.Option("--day", help="日期 YYYY-MM-DD，默认今天 / the day, today if left out")]
 Form = Annotated[str, typer.Option("--template", help="模板 / template")]
 Late = Annotated[str | None, typer.Option("--late-reason", help="迟报原因 / why it is late")]

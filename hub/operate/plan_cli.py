@@ -27,7 +27,7 @@ from plans.facts import IncidentFacts
 from plans.model import Level, Stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="启动、升降级、终止预案 / put plans in force")
-Config = Annotated[Path | None, typer.Option("--config", help="设置文件 / settings file")]
+Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
 Data = Annotated[str | None, typer.Option("--data-dir", help="数据目录 / data folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 Incident = Annotated[str, typer.Argument(help="事件编号（id）/ the incident's id")]

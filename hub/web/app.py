@@ -34,12 +34,13 @@ def all_routes() -> list[Route]:
     return routes
 
 
-def make_app(services: Services, routes: Iterable[Route] | None = None) -> web.Application:
-    """The web application of one hub."""
+def make_app(services: Services, routes: Iterable[Route] | None = None, *, console: bool = True) -> web.Application:
+    """The web application of one hub: every route, or those given; with the console's files or without."""
     app = web.Application(client_max_size=16 * 2**20)
     for route in routes if routes is not None else all_routes():
         app.router.add_route(route.method, route.path, _endpoint(services, route))
-    app.router.add_get("/{tail:.*}", partial(_console, services))
+    if console:
+        app.router.add_get("/{tail:.*}", partial(_console, services))
     app.on_response_prepare.append(security_headers(services.settings))
     return app
 

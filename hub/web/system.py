@@ -75,10 +75,14 @@ async def event_types(ask: Ask) -> EventTypes:
     return EventTypes(table["source"], table["edition"], [EventTypeView(code, row["zh"], row["en"]) for code, row in table["types"].items()])
 
 
-ROUTES = [
+HEALTH = [
     Route("GET", "/healthz", healthz, PUBLIC, returns=Alive, zh="存活", en="alive"),
     Route("GET", "/readyz", readyz, PUBLIC, returns=Readiness, zh="就绪", en="ready"),
     Route("GET", "/metrics", metrics, Action.METRICS_READ, zh="指标", en="metrics"),
+]
+"""What every process says of itself, also one that serves nothing else."""
+ROUTES = [
+    *HEALTH,
     Route("GET", "/api/v1/hub", hub_view, PUBLIC, returns=HubView, zh="中心信息", en="about this hub"),
     Route("GET", "/api/v1/event-types", event_types, Action.LIVE_FOLLOW, returns=EventTypes, zh="事件类型", en="event types"),
 ]

@@ -18,9 +18,9 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """One hub for all tests of a run."""
+    """One hub for all tests of this folder."""
     if not BUILT.is_file():
         pytest.fail("the console is not built: make console")
     running = RunningHub(tmp_path_factory.mktemp("hub"))
@@ -29,16 +29,16 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     running.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
-    """The driver of all browsers of a run."""
+    """The driver of all browsers. It keeps an event loop running while it is there, so it ends with this folder: other tests bring their own."""
     with sync_playwright() as driver:
         yield driver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """One browser for all tests of a run."""
+    """One browser for all tests of this folder."""
     opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
     yield opened
     opened.close()
@@ -52,7 +52,7 @@ def plain(playwright: Playwright) -> Iterator[Browser]:
     opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def signed_in(hub: RunningHub, browser: Browser) -> Any:
     """The cookies of the desk, signed in by the one-time link."""
     context = browser.new_context(base_url=hub.address)

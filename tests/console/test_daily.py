@@ -77,7 +77,7 @@ def test_the_contradicting_incident_is_shown_before_the_zero_report_and_added_in
 
 def administrator_password(hub: RunningHub, screen: Screen, agent: str, department: str) -> str:
     """An agent enrolled by whoever stands at the machine; gives its password."""
-    done = subprocess.run([sys.executable, "-m", "hub", "account", "link", "sysadmin", "--data", str(hub.folder / "var")], capture_output=True,
+    done = subprocess.run([sys.executable, "-m", "hub", "account", "link", "sysadmin", "--data-dir", str(hub.folder / "var")], capture_output=True,
                           text=True, timeout=60, check=True)
     context = screen.page.context.browser.new_context(base_url=hub.address)  # type: ignore[union-attr]
     ask, headers = context.request, {"X-Tocsin": "console"}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -14,29 +13,14 @@ from hub.clock import ManualClock
 from hub.domain.notice import NoticeState
 from hub.domain.obligation import Evidence, Obligation, State
 from hub.errors import Rejected
-from hub.ids import new_id
 from hub.respond.schedule import tick
 from hub.store import Store, changes_after
 from hub.store import obligations as ledger
 from hub.store.notices import claim, is_still_wanted, list_notices, mark_sent
 from hub.store.roster import get_post
 from tests.support.duty import MINUTE, NOW, empty_post, give_contact, owed, people, rules
-from tests.support.postgres import Postgres
 
 RULES = rules()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/hub.db"
-    return str(request.getfixturevalue("server").database("t" + new_id().replace("-", "")))
 
 
 @pytest.fixture
@@ -45,8 +29,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def store(url: str, clock: ManualClock) -> AsyncIterator[Store]:
-    async with Store(url, clock) as opened:
+async def store(store_url: str, clock: ManualClock) -> AsyncIterator[Store]:
+    async with Store(store_url, clock) as opened:
         async with opened.transaction() as tx:
             await people(tx, "water-bureau", "fire-rescue")
         yield opened
@@ -210,9 +194,9 @@ async def test_a_duty_of_a_department_that_is_gone_reaches_the_command_centre(st
     assert (await steps(store, made.id))[-1] == (1, 4, "taken")
 
 
-async def test_two_hubs_ticking_at_once_record_every_step_exactly_once(url: str, store: Store, clock: ManualClock) -> None:
+async def test_two_hubs_ticking_at_once_record_every_step_exactly_once(store_url: str, store: Store, clock: ManualClock) -> None:
     made = await put(store, *range(300))
-    async with Store(url, clock) as other:
+    async with Store(store_url, clock) as other:
         for minutes in (25, 10, 10, 10, 60):
             clock.advance(minutes * MINUTE)
             await asyncio.gather(*(tick(s, RULES, batch=40) for s in (store, other, store, other)))

@@ -34,13 +34,12 @@ from hub.store.roster import (
 )
 from tests.support.district import POLICY
 from tests.support.duty import MINUTE, NOW, give_contact, owed, people, rules
-from tests.support.stores import clock, postgres_server, store, store_url  # noqa: F401 fixtures
 
 RULES = rules()
 HOUR = timedelta(hours=1)
 
 
-async def put_people(store: Store) -> None:  # noqa: F811
+async def put_people(store: Store) -> None:
     async with store.transaction() as tx:
         await people(tx, "water-bureau")
 
@@ -49,19 +48,19 @@ def shift(person: str, first: float, last: float, **other: object) -> Shift:
     return Shift(id=new_id(), post_id="water-bureau.duty", person_id=person, starts_at=NOW + first * HOUR, ends_at=NOW + last * HOUR, **other)  # type: ignore[arg-type]
 
 
-async def save(store: Store, *shifts: Shift) -> list[Shift]:  # noqa: F811
+async def save(store: Store, *shifts: Shift) -> list[Shift]:
     async with store.transaction() as tx:
         return [await save_shift(tx, s, by="person:officer") for s in shifts]
 
 
-async def on_now(store: Store, clock: ManualClock) -> tuple[str, ...]:  # noqa: F811
+async def on_now(store: Store, clock: ManualClock) -> tuple[str, ...]:
     async with store.read() as conn:
         post = await get_post(conn, "water-bureau.duty")
         assert post is not None
         return (await who_is_on_now(conn, [post], clock.now()))[post.id].persons
 
 
-async def test_the_ladder_reaches_whoever_is_on_shift_when_the_step_comes(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_the_ladder_reaches_whoever_is_on_shift_when_the_step_comes(store: Store, clock: ManualClock) -> None:
     await put_people(store)
     await save(store, shift("early", 0, 0.4), shift("late", 0.4, 8))
     async with store.transaction() as tx:
@@ -73,7 +72,7 @@ async def test_the_ladder_reaches_whoever_is_on_shift_when_the_step_comes(store:
         assert [e.persons for e in await ledger.escalations_of(conn, made.id)] == [("early",), ("late",)]
 
 
-async def test_an_accepted_swap_changes_who_is_on_in_one_step_and_a_stale_one_fails_whole(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_an_accepted_swap_changes_who_is_on_in_one_step_and_a_stale_one_fails_whole(store: Store, clock: ManualClock) -> None:
     await put_people(store)
     mine, theirs = await save(store, shift("a", 0, 8), shift("b", 8, 16))
     async with store.transaction() as tx:
@@ -86,7 +85,7 @@ async def test_an_accepted_swap_changes_who_is_on_in_one_step_and_a_stale_one_fa
     assert await on_now(store, clock) == ("a",)
 
 
-async def test_a_swap_of_a_shift_that_changed_meanwhile_changes_nothing(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_a_swap_of_a_shift_that_changed_meanwhile_changes_nothing(store: Store, clock: ManualClock) -> None:
     await put_people(store)
     (mine,) = await save(store, shift("a", 1, 8))
     async with store.transaction() as tx:
@@ -101,7 +100,7 @@ async def test_a_swap_of_a_shift_that_changed_meanwhile_changes_nothing(store: S
     assert held.on_duty == "c"
 
 
-async def test_two_officers_who_alter_one_shift_at_once_do_not_overwrite_each_other(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_two_officers_who_alter_one_shift_at_once_do_not_overwrite_each_other(store: Store, clock: ManualClock) -> None:
     await put_people(store)
     (held,) = await save(store, shift("a", 1, 8))
     await save(store, msgspec.structs.replace(held, substitute_id="b"))
@@ -110,7 +109,7 @@ async def test_two_officers_who_alter_one_shift_at_once_do_not_overwrite_each_ot
     assert refusal.value.code == "changed_meanwhile"
 
 
-async def test_without_shift_or_member_those_appointed_to_the_department_s_posts_stand(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_without_shift_or_member_those_appointed_to_the_department_s_posts_stand(store: Store, clock: ManualClock) -> None:
     async with store.transaction() as tx:
         await organisation.seed_departments(tx)
         await save_post(tx, Post(id="water-bureau.duty", department_id="water-bureau", role=Whom.POST, zh="值班岗", en="duty"), by="person:a")
@@ -127,7 +126,7 @@ async def test_without_shift_or_member_those_appointed_to_the_department_s_posts
 
 
 async def test_the_handover_of_the_desk_lists_everything_that_is_open_and_meets_its_duty_once_acknowledged(
-    store: Store, clock: ManualClock,  # noqa: F811
+    store: Store, clock: ManualClock,
 ) -> None:
     await put_people(store)
     async with store.transaction() as tx:
@@ -146,7 +145,7 @@ async def test_the_handover_of_the_desk_lists_everything_that_is_open_and_meets_
     assert owed_now is not None and owed_now.state == "met"
 
 
-async def test_a_contact_known_to_be_unreachable_is_used_only_where_there_is_no_other(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_a_contact_known_to_be_unreachable_is_used_only_where_there_is_no_other(store: Store, clock: ManualClock) -> None:
     await put_people(store)
     one = await give_contact(store, "water-bureau.duty", "json://127.0.0.1:1/one")
     two = await give_contact(store, "water-bureau.duty", "json://127.0.0.1:1/two")
@@ -165,7 +164,7 @@ async def test_a_contact_known_to_be_unreachable_is_used_only_where_there_is_no_
     assert await used() == {one.id, two.id}
 
 
-async def test_a_contact_saved_with_its_masked_address_keeps_the_real_one_and_a_new_address_is_unchecked(store: Store, clock: ManualClock) -> None:  # noqa: F811
+async def test_a_contact_saved_with_its_masked_address_keeps_the_real_one_and_a_new_address_is_unchecked(store: Store, clock: ManualClock) -> None:
     await put_people(store)
     made = await give_contact(store, "water-bureau.duty", "json://127.0.0.1:1/one")
     async with store.transaction() as tx:

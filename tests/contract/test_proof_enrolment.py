@@ -25,7 +25,7 @@ from hub.settings import Settings
 from hub.store import Store, changes_after
 from hub.store.agents import make_code
 from tests.support.certificates import admitted, request
-from tests.support.mosquitto import free_port
+from tests.support.ports import free_port
 from tests.support.web_hub import cookie_for
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)

@@ -25,7 +25,6 @@ from hub.store import Store
 from hub.store.agents import new_secret, put_agent
 from tests.support.district import NOW
 from tests.support.reports import raw
-from tests.support.stores import postgres_server, store_url  # noqa: F401 fixtures
 from tests.support.web_hub import Visitor, cookie_for, web_hub
 
 TOOL = CliRunner()
@@ -62,7 +61,7 @@ async def _proof(visitor: Visitor, plant: Plant, report: wire.Report) -> dict[st
     return dict(visitor.body)
 
 
-async def test_report_receipt_and_chain_are_proved_offline_and_any_edit_shows(tmp_path: Path, store_url: str, clock: ManualClock) -> None:  # noqa: F811
+async def test_report_receipt_and_chain_are_proved_offline_and_any_edit_shows(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
     plant = Plant()
     await plant.enrol(store_url, clock)
     report = plant.report()
@@ -113,7 +112,7 @@ async def _in_thread(*arguments: str) -> Any:
     return await asyncio.to_thread(TOOL.invoke, app, list(arguments))
 
 
-async def test_a_report_with_a_forged_signature_is_refused_and_kept(tmp_path: Path, store_url: str, clock: ManualClock) -> None:  # noqa: F811
+async def test_a_report_with_a_forged_signature_is_refused_and_kept(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
     plant = Plant()
     await plant.enrol(store_url, clock)
     async with web_hub(tmp_path, clock, store_url=store_url) as hub, Visitor(hub.web_url) as visitor:
@@ -131,7 +130,7 @@ async def test_a_report_with_a_forged_signature_is_refused_and_kept(tmp_path: Pa
         assert await visitor.ask("POST", "/api/v1/reports", raw=wire.encode(unsigned), headers=plant.headers) == 201
 
 
-async def test_a_receipt_is_for_its_sender_and_for_those_who_may_read_the_report(tmp_path: Path, store_url: str, clock: ManualClock) -> None:  # noqa: F811
+async def test_a_receipt_is_for_its_sender_and_for_those_who_may_read_the_report(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
     plant = Plant()
     await plant.enrol(store_url, clock)
     async with web_hub(tmp_path, clock, store_url=store_url) as hub, Visitor(hub.web_url) as visitor:
@@ -148,7 +147,7 @@ async def test_a_receipt_is_for_its_sender_and_for_those_who_may_read_the_report
         assert visitor.body["public_key"] == signer(tmp_path).public
 
 
-async def test_auditors_read_verify_and_export_and_others_do_not(tmp_path: Path, store_url: str, clock: ManualClock) -> None:  # noqa: F811
+async def test_auditors_read_verify_and_export_and_others_do_not(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
     async with web_hub(tmp_path, clock, store_url=store_url) as hub, Visitor(hub.web_url) as visitor:
         await HeadKeeper(hub.services.store, hub.services.settings, hub.services.extra["signer"]).step()
         _, cookie = await cookie_for(hub.services.store, Role.OPERATOR, department=None)

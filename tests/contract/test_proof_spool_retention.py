@@ -29,7 +29,6 @@ from hub.store.spool import Spool
 from tests.support.district import NOW
 from tests.support.postgres import Postgres
 from tests.support.reports import file, raw
-from tests.support.stores import clock, postgres_server, store, store_url  # noqa: F401 fixtures
 
 ACT = AgentCodeMade(agent_id="a1", department_id="fire-rescue", expires_at="2026-11-24T00:00:00.000Z")
 SECRETS = ("13812345678", "张三丰", "320707199001011234", "苏G12345")
@@ -60,7 +59,7 @@ async def test_an_act_noted_while_the_database_is_down_is_chained_once_it_is_bac
             assert not list((tmp_path / "spool").glob("*.jsonl"))
 
 
-async def test_a_spool_left_by_a_dead_process_is_taken_exactly_once(store: Store, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_spool_left_by_a_dead_process_is_taken_exactly_once(store: Store, tmp_path: Path) -> None:
     dead = Spool(store, tmp_path)
     line = b'{"at":"2026-11-23T06:00:00.000Z","kind":"agent.code_made","body":{"agent_id":"a1","department_id":"d","expires_at":"x"},"actor":"a","subject":"s"}\n'
     dead._append(line)
@@ -82,7 +81,7 @@ async def test_where_neither_store_nor_disk_takes_the_audit_the_act_is_refused(t
                 await Spool(store, tmp_path / "spool").record(ACT, actor="person:1", subject="camera:1")
 
 
-async def _closed_incident(store: Store) -> str:  # noqa: F811
+async def _closed_incident(store: Store) -> str:
     """An incident with two reports full of personal data, closed now."""
     intake = Intake(store)
     first = await file(intake, raw(text="张三丰，电话13812345678，身份证320707199001011234", reporter={"name": "张三丰", "phone": "13812345678"},
@@ -98,7 +97,7 @@ async def _closed_incident(store: Store) -> str:  # noqa: F811
     return first.incident_id
 
 
-async def _everything(store: Store) -> str:  # noqa: F811
+async def _everything(store: Store) -> str:
     """All text of the store but the titles of the event itself."""
     out = []
     async with store.read() as conn:
@@ -108,8 +107,8 @@ async def _everything(store: Store) -> str:  # noqa: F811
     return "\n".join(out)
 
 
-async def test_personal_data_of_a_closed_incident_goes_when_due_and_the_chain_still_verifies(store: Store, store_url: str, tmp_path: Path,  # noqa: F811
-                                                                                            clock: ManualClock) -> None:  # noqa: F811
+async def test_personal_data_of_a_closed_incident_goes_when_due_and_the_chain_still_verifies(store: Store, store_url: str, tmp_path: Path,
+                                                                                            clock: ManualClock) -> None:
     incident_id = await _closed_incident(store)
     await file(Intake(store), raw(place=None, text="坏报告 13812345678"))
     settings = Settings(data_dir=str(tmp_path), store_url=store_url)
@@ -149,7 +148,7 @@ async def test_personal_data_of_a_closed_incident_goes_when_due_and_the_chain_st
     assert json.loads(bytes(done.body))["archive_sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
 
 
-async def _report_names(store: Store) -> str:  # noqa: F811
+async def _report_names(store: Store) -> str:
     async with store.read() as conn:
         rows = (await conn.execute(text("SELECT id, view FROM report"))).all()
         for row in rows:
@@ -159,7 +158,7 @@ async def _report_names(store: Store) -> str:  # noqa: F811
         return "\n".join(json.dumps(json.loads(row.view).get("reporter"), ensure_ascii=False) for row in rows)
 
 
-async def test_an_incident_held_for_an_investigation_is_left_alone_until_it_is_let_go(store: Store, tmp_path: Path, clock: ManualClock) -> None:  # noqa: F811
+async def test_an_incident_held_for_an_investigation_is_left_alone_until_it_is_let_go(store: Store, tmp_path: Path, clock: ManualClock) -> None:
     incident_id = await _closed_incident(store)
     async with store.transaction() as tx:
         assert await hold(tx, incident_id, by="person:auditor", reason="事故调查", held=True)
@@ -172,7 +171,7 @@ async def test_an_incident_held_for_an_investigation_is_left_alone_until_it_is_l
     assert await retention.sweep() == 1
 
 
-async def test_nothing_is_destroyed_before_its_archive_is_on_disk(store: Store, tmp_path: Path, clock: ManualClock) -> None:  # noqa: F811
+async def test_nothing_is_destroyed_before_its_archive_is_on_disk(store: Store, tmp_path: Path, clock: ManualClock) -> None:
     await _closed_incident(store)
     clock.advance(timedelta(days=400))
     (tmp_path / "archive").write_text("a file where the folder should be")

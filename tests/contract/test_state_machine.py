@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,7 @@ from tests.support.district import NOW
 from tests.support.ledger import Ledger
 from tests.support.postgres import Postgres
 from tests.support.reports import report
+from tests.support.stores import fresh_postgres, fresh_sqlite
 
 T = TypeVar("T")
 AGENT = "field-1"
@@ -246,44 +247,18 @@ def machine(new_url: Callable[[], str], examples: int, steps: int) -> None:
         settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=_QUIET))
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store with its schema, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "hub.db"
-
-    async def make() -> None:
-        async with Store(f"sqlite:///{path}"):
-            pass
-
-    asyncio.run(make())
-    return path
-
-
 @pytest.fixture
-def sqlite_urls(template: Path, tmp_path: Path) -> Callable[[], str]:
+def sqlite_urls(tmp_path: Path) -> Callable[[], str]:
     numbers = itertools.count()
-
-    def new_url() -> str:
-        path = tmp_path / f"{next(numbers)}.db"
-        shutil.copy(template, path)
-        return f"sqlite:///{path}"
-
-    return new_url
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
+    return lambda: fresh_sqlite(tmp_path / f"{next(numbers)}.db")
 
 
 def test_exactly_once_on_sqlite(sqlite_urls: Callable[[], str]) -> None:
     machine(sqlite_urls, 30, 20)
 
 
-def test_exactly_once_on_postgresql(server: Postgres) -> None:
-    numbers = itertools.count()
-    machine(lambda: server.database(f"machine{next(numbers)}"), 4, 15)
+def test_exactly_once_on_postgresql(postgres_server: Postgres) -> None:
+    machine(lambda: fresh_postgres(postgres_server), 4, 15)
 
 
 @pytest.mark.soak

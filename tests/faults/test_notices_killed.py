@@ -7,7 +7,6 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,14 +14,13 @@ import pytest
 from sqlalchemy import text
 
 from hub.domain.obligation import Owed
-from hub.ids import new_id
 from hub.store import Store
 from hub.store.notices import draft, queue
 from hub.store.obligations import list_obligations, make
 from tests.support.duty import give_contact, people, rules
 from tests.support.duty_child import fast_rules
 from tests.support.gateway import Gateway
-from tests.support.postgres import Postgres
+from tests.support.stores import fresh_postgres
 
 ROOT = Path(__file__).parents[2]
 Process = asyncio.subprocess.Process
@@ -92,18 +90,12 @@ async def test_a_sender_killed_between_claim_send_and_mark_loses_nothing_and_fol
         assert await count(store, "SELECT count(DISTINCT subject) FROM change WHERE kind = 'notice.sent'") == notices
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with Postgres() as running:
-        yield running
-
-
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 async def test_hubs_killed_and_started_again_two_at_once_record_each_step_of_every_duty_once(
     database: str, tmp_path: Path, request: pytest.FixtureRequest,
 ) -> None:
     """Duties fall due while the hubs die; SQLite has one hub at a time, PostgreSQL two."""
-    url = f"sqlite:///{tmp_path}/hub.db" if database == "sqlite" else request.getfixturevalue("server").database("t" + new_id().replace("-", ""))
+    url = f"sqlite:///{tmp_path}/hub.db" if database == "sqlite" else fresh_postgres(request.getfixturevalue("postgres_server"))
     found, dice, duties = fast_rules(), random.Random(7), 120
     async with Gateway() as gateway, Store(url) as store:
         async with store.transaction() as tx:

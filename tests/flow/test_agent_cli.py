@@ -23,7 +23,8 @@ from hub import wire
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 from tests.support.fake_hub import FakeHub
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
 from tests.support.until import until
 
 

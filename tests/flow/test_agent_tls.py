@@ -22,7 +22,8 @@ from agents.session import Session
 from agents.settings import AgentSettings, tls_context
 from hub import wire
 from tests.support.fake_hub import FakeHub
-from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.mosquitto import Mosquitto
+from tests.support.ports import free_port
 from tests.support.until import until
 
 

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from hub.operate.bench_servers import answers, binary, end
-from tests.support.mosquitto import free_port
+from tests.support.ports import free_port
 from tests.support.postgres import Postgres
 from tests.support.until import until
 
@@ -80,9 +80,10 @@ class Machine:
         self.swaps = [("postgres:5432", f"127.0.0.1:{postgres_port}"), ("broker:1883", f"127.0.0.1:{self.mqtt}"),
                       ("/run/secrets/postgres-password", str(secret)), ("/var/lib/tocsin", str(folder / "hub")), ("/broker", str(folder / "broker")),
                       ("/agent", str(folder / "agent")),
-                      ("http://web:8800", f"http://127.0.0.1:{self.web}"), ("${PORT:-8800}", str(self.web)), ("0.0.0.0", "127.0.0.1")]
+                      ("http://web:8800", f"http://127.0.0.1:{self.web}"), ("${PORT:-8800}", str(self.web)), ("0.0.0.0", "127.0.0.1"),
+                      ("8801", str(free_port())), ("8802", str(free_port()))]
         (folder / "agent").mkdir(mode=0o700)
-        self.running: list[asyncio.subprocess.Process] = []
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
 
     def here(self, text: str) -> str:
         """A word of the file as it is on this machine."""
@@ -101,6 +102,7 @@ class Machine:
             bin_dir.mkdir()
             (bin_dir / "tocsin").write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -W ignore -m hub \"$@\"\n")
             (bin_dir / "tocsin").chmod(0o755)
+            (bin_dir / "python").symlink_to(sys.executable)
         return f"{bin_dir}{os.pathsep}{os.environ['PATH']}"
 
     async def start(self, name: str, *more: str) -> asyncio.subprocess.Process:
@@ -110,7 +112,7 @@ class Machine:
         words = [*service.get("entrypoint", ["tocsin"]), *command, *more]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(*words, stdout=log, stderr=log, env=self.environment(name), cwd=ROOT)
-        self.running.append(process)
+        self.processes[name] = process
         return process
 
     async def once(self, name: str) -> None:
@@ -122,6 +124,14 @@ class Machine:
         file = self.folder / f"{name}.log"
         return file.read_text(encoding="utf-8", errors="replace")[-4000:] if file.exists() else ""
 
+    async def check(self, name: str) -> str | None:
+        """A service's health check: None where it says yes, otherwise what it said."""
+        words = [self.here(word) for word in SERVICES[name]["healthcheck"]["test"][1:]]
+        process = await asyncio.create_subprocess_exec(*words, env=self.environment(name), cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+                                                       stderr=asyncio.subprocess.STDOUT)
+        said, _ = await process.communicate()
+        return None if process.returncode == 0 else said.decode()
+
     async def broker(self) -> asyncio.subprocess.Process:
         """Mosquitto with the configuration that `broker-config` wrote."""
         conf = self.folder / "broker" / "mosquitto.conf"
@@ -129,7 +139,7 @@ class Machine:
             conf.write_text(conf.read_text() + "user root\n")  # in the container its user owns the folder
         with (self.folder / "broker.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(binary("mosquitto"), "-c", str(conf), stdout=log, stderr=log)
-        self.running.append(process)
+        self.processes["broker"] = process
         await answers(self.mqtt)
         return process
 
@@ -141,11 +151,11 @@ class Machine:
                     async with client.get(f"http://127.0.0.1:{self.web}/readyz") as answer:
                         if answer.status == 200:
                             return
-                assert all(process.returncode in (None, 0) for process in self.running), self.log("web")
+                assert all(process.returncode in (None, 0) for process in self.processes.values()), self.log("web")
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
-        for process in reversed(self.running):
+        for process in reversed(self.processes.values()):
             await end(process)
 
 
@@ -219,9 +229,23 @@ async def test_an_enrolled_agents_report_reaches_the_live_feed_of_the_web_proces
 
 @pytest.mark.timeout(240)
 async def test_the_health_checks_of_ingest_and_respond_say_yes_on_a_fresh_installation(machine: Machine) -> None:
-    check = SERVICES["ingest"]["healthcheck"]["test"][1:]
-    process = await asyncio.create_subprocess_exec(*check, env=machine.environment("ingest"), cwd=ROOT, stdout=asyncio.subprocess.PIPE,
-                                                   stderr=asyncio.subprocess.STDOUT)
-    said, _ = await process.communicate()
-    assert process.returncode == 0, said.decode()
+    for name in ("ingest", "respond"):
+        async with asyncio.timeout(60):
+            while (said := await machine.check(name)) is not None:
+                assert all(process.returncode in (None, 0) for process in machine.processes.values()), machine.log(name)
+                await asyncio.sleep(0.2)
+        assert said is None
     assert {name: SERVICES[name]["command"][-1] for name in HUB_PARTS} == {name: name for name in HUB_PARTS}
+
+
+@pytest.mark.timeout(240)
+async def test_the_health_check_of_ingest_says_no_while_the_broker_is_away(machine: Machine) -> None:
+    async with asyncio.timeout(60):
+        while await machine.check("ingest") is not None:
+            await asyncio.sleep(0.2)
+    await end(machine.processes["broker"])
+    async with asyncio.timeout(30):
+        while (said := await machine.check("ingest")) is None:
+            await asyncio.sleep(0.2)
+    assert "503" in said
+    assert await machine.check("respond") is None

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.screens import free_port
+from tests.support.ports import free_port
 from tests.support.web_hub import Visitor
 
 SPEED = 60

@@ -22,7 +22,7 @@ import pytest
 from hub.ids import new_id
 from hub.operate.bench_servers import answers, binary, end
 from tests.support.hub_child import HubChild
-from tests.support.mosquitto import free_port
+from tests.support.ports import free_port
 from tests.support.until import until
 
 WIRE = (Path(__file__).resolve().parents[2] / "docs" / "wire.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ async def desk_token(hub: HubChild) -> str:
 
 async def administrator_token(hub: HubChild) -> str:
     """Of the link that whoever stands at the machine makes."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "hub", "account", "link", "sysadmin", "--data", str(hub.folder),
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "hub", "account", "link", "sysadmin", "--data-dir", str(hub.folder),
                                                    stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
     said, wrong = await process.communicate()
     assert process.returncode == 0, wrong.decode()

@@ -82,21 +82,20 @@ async def test_a_sqlite_hub_backed_up_under_load_restores_with_the_same_counts_h
         assert await store.head() == head + 3
 
 
-async def test_a_postgresql_hub_backed_up_under_load_restores_into_an_empty_database(tmp_path: Path) -> None:
-    with Postgres() as server:
-        settings = await _hub(tmp_path / "hub", server.database("district"))
-        head, _ = await _under_load(settings, tmp_path / "b.tocsin")
-        empty = server.database("restored")
+async def test_a_postgresql_hub_backed_up_under_load_restores_into_an_empty_database(tmp_path: Path, postgres_server: Postgres) -> None:
+    settings = await _hub(tmp_path / "hub", postgres_server.database("district"))
+    head, _ = await _under_load(settings, tmp_path / "b.tocsin")
+    empty = postgres_server.database("restored")
 
-        found = await restore(tmp_path / "b.tocsin", PASSPHRASE, tmp_path / "new", store_url=empty)
+    found = await restore(tmp_path / "b.tocsin", PASSPHRASE, tmp_path / "new", store_url=empty)
 
-        assert found.ok, found
-        assert found.verdict.changes == head
-        async with Store(empty) as store:
-            await grow(store, 3)
-            assert await store.head() == head + 3
-        with pytest.raises(Rejected, match="not_empty"):
-            await restore(tmp_path / "b.tocsin", PASSPHRASE, tmp_path / "again", store_url=empty)
+    assert found.ok, found
+    assert found.verdict.changes == head
+    async with Store(empty) as store:
+        await grow(store, 3)
+        assert await store.head() == head + 3
+    with pytest.raises(Rejected, match="not_empty"):
+        await restore(tmp_path / "b.tocsin", PASSPHRASE, tmp_path / "again", store_url=empty)
 
 
 async def test_the_content_of_a_backup_is_not_readable_and_a_wrong_passphrase_is_refused(tmp_path: Path) -> None:

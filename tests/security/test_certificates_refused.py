@@ -20,8 +20,9 @@ from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import new_secret, put_agent, revoke
 from tests.support.certificates import NAMES, Papers, Shown, admitted
-from tests.support.mosquitto import BINARY, free_port
+from tests.support.mosquitto import BINARY, listens
 from tests.support.mqtt import Raw
+from tests.support.ports import free_port
 
 
 @dataclass
@@ -81,23 +82,15 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Broker]:
         process = await asyncio.create_subprocess_exec(BINARY, "-c", str(conf), stderr=log)
     following = asyncio.create_task(follow(settings, folder, process.pid, every_s=0.2))
     try:
-        await _answers(plain)
+        async with asyncio.timeout(10):
+            while not (await listens(plain) and await listens(settings.broker_tls_port)):
+                await asyncio.sleep(0.02)
         yield Broker(settings, settings.broker_tls_port, Papers(authority, tmp_path, "plant", "other"), secrets)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         process.terminate()
         await process.wait()
-
-
-async def _answers(port: int) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                async with Raw(port):
-                    return
-            except OSError:
-                await asyncio.sleep(0.02)
 
 
 BROKERS = {"embedded": embedded, "mosquitto": mosquitto}

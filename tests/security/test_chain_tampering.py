@@ -85,20 +85,19 @@ async def test_every_one_of_1100_tamperings_with_the_file_is_noticed_and_its_row
     await _tamper_sqlite(tmp_path, 1100, seed=18)
 
 
-async def _tamper_postgres(tmp_path: Path, times: int, seed: int) -> None:
+async def _tamper_postgres(server: Postgres, tmp_path: Path, times: int, seed: int) -> None:
     import asyncpg
 
-    with Postgres() as server:
-        heads, keys = await _district(server.database("original"), tmp_path / "data")
-        url = server.url.replace("+asyncpg", "").rsplit("/", 1)[0]
-        admin = await asyncpg.connect(f"{url}/postgres")
-        dice = random.Random(seed)
-        for n in range(times):
-            await admin.execute("DROP DATABASE IF EXISTS copy WITH (FORCE)")
-            await admin.execute("CREATE DATABASE copy TEMPLATE original")
-            done = await _as_superuser(f"{url}/copy", dice, n)
-            _assert_named(await _check(f"{server.url.rsplit('/', 1)[0]}/copy", heads, keys), done)
-        await admin.close()
+    heads, keys = await _district(server.database(f"original{times}"), tmp_path / "data")
+    url = server.url.replace("+asyncpg", "").rsplit("/", 1)[0]
+    admin = await asyncpg.connect(f"{url}/postgres")
+    dice = random.Random(seed)
+    for n in range(times):
+        await admin.execute("DROP DATABASE IF EXISTS copy WITH (FORCE)")
+        await admin.execute(f"CREATE DATABASE copy TEMPLATE original{times}")
+        done = await _as_superuser(f"{url}/copy", dice, n)
+        _assert_named(await _check(f"{server.url.rsplit('/', 1)[0]}/copy", heads, keys), done)
+    await admin.close()
 
 
 async def _as_superuser(url: str, dice: random.Random, kind: int) -> Tampering:
@@ -136,28 +135,27 @@ async def _mirror(conn: Any, memory: Any) -> None:
         memory.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", [tuple(row.values()) for row in rows])
 
 
-async def test_every_one_of_22_tamperings_by_a_superuser_of_postgresql_is_noticed(tmp_path: Path) -> None:
-    await _tamper_postgres(tmp_path, 22, seed=3)
+async def test_every_one_of_22_tamperings_by_a_superuser_of_postgresql_is_noticed(tmp_path: Path, postgres_server: Postgres) -> None:
+    await _tamper_postgres(postgres_server, tmp_path, 22, seed=3)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
-async def test_every_one_of_1100_tamperings_by_a_superuser_of_postgresql_is_noticed(tmp_path: Path) -> None:
-    await _tamper_postgres(tmp_path, 1100, seed=7)
+async def test_every_one_of_1100_tamperings_by_a_superuser_of_postgresql_is_noticed(tmp_path: Path, postgres_server: Postgres) -> None:
+    await _tamper_postgres(postgres_server, tmp_path, 1100, seed=7)
 
 
-async def test_the_database_itself_refuses_to_alter_delete_or_empty_the_chain(tmp_path: Path) -> None:
+async def test_the_database_itself_refuses_to_alter_delete_or_empty_the_chain(tmp_path: Path, postgres_server: Postgres) -> None:
     from sqlalchemy import text
 
-    with Postgres() as server:
-        for url in (f"sqlite:///{tmp_path}/hub.db", server.database("guarded")):
-            async with Store(url, ManualClock(NOW)) as store:
-                await grow(store, 5)
-                await HeadKeeper(store, Settings(data_dir=str(tmp_path / url[:6])), signer(tmp_path / url[:6])).step()
-                acts = ["UPDATE change SET actor = 'x'", "DELETE FROM change", "UPDATE change_body SET body = '{}'", "UPDATE chain_head SET hash = 'x'",
-                        "DELETE FROM chain_head"]
-                acts += ["TRUNCATE change CASCADE", "TRUNCATE chain_head"] if not store.is_sqlite else []
-                for act in acts:
-                    with pytest.raises(DBAPIError, match=r"append-only|never altered"):
-                        async with store.transaction() as tx:
-                            await tx.conn.execute(text(act))
+    for url in (f"sqlite:///{tmp_path}/hub.db", postgres_server.database("guarded")):
+        async with Store(url, ManualClock(NOW)) as store:
+            await grow(store, 5)
+            await HeadKeeper(store, Settings(data_dir=str(tmp_path / url[:6])), signer(tmp_path / url[:6])).step()
+            acts = ["UPDATE change SET actor = 'x'", "DELETE FROM change", "UPDATE change_body SET body = '{}'", "UPDATE chain_head SET hash = 'x'",
+                    "DELETE FROM chain_head"]
+            acts += ["TRUNCATE change CASCADE", "TRUNCATE chain_head"] if not store.is_sqlite else []
+            for act in acts:
+                with pytest.raises(DBAPIError, match=r"append-only|never altered"):
+                    async with store.transaction() as tx:
+                        await tx.conn.execute(text(act))

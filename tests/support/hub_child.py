@@ -16,7 +16,7 @@ import aiohttp
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import new_secret, put_agent
-from tests.support.mosquitto import free_port
+from tests.support.ports import free_port
 
 
 class HubChild:

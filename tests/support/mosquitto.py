@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.support.ports import free_port
+
 BINARY = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+async def listens(port: int) -> bool:
+    """Does anybody listen there?"""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
 
 
 class Mosquitto:
@@ -58,18 +62,13 @@ class Mosquitto:
         await self._wait_until_it_answers()
 
     async def _wait_until_it_answers(self, within_s: float = 10.0) -> None:
+        """Every listener: they are opened one after the other."""
         async with asyncio.timeout(within_s):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                except OSError:
+            for port in (self.port, *(int(line.split()[1]) for line in self._lines if line.startswith("listener "))):
+                while not await listens(port):
                     if self._process is None or self._process.returncode is not None:
-                        raise RuntimeError((self.folder / "log").read_text(encoding="utf-8")) from None
+                        raise RuntimeError((self.folder / "log").read_text(encoding="utf-8"))
                     await asyncio.sleep(0.02)
-                else:
-                    writer.close()
-                    await writer.wait_closed()
-                    return
 
     async def kill(self) -> None:
         """kill -9."""

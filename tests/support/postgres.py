@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.support.ports import free_port
 
 
 def programs() -> Path | None:
@@ -19,13 +20,6 @@ def programs() -> Path | None:
         return found[-1].parent
     on_path = shutil.which("initdb")
     return Path(on_path).parent if on_path else None
-
-
-def free_port() -> int:
-    """A port of loopback that nothing listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Postgres:
@@ -39,6 +33,7 @@ class Postgres:
         self.port = free_port()
         self.dir = Path(tempfile.mkdtemp(prefix="tocsin-pg-"))
         self.data = self.dir / "data"
+        self.template = ""
 
     @property
     def url(self) -> str:
@@ -65,10 +60,18 @@ class Postgres:
         """Stop the server; `at_once` as a crash does."""
         self._run(f"{self.bin}/pg_ctl -D {self.data} -w -m {'immediate' if at_once else 'fast'} stop", check=False)
 
-    def database(self, name: str) -> str:
-        """Make an empty database and give its URL."""
-        self._run(f"{self.bin}/createdb -h 127.0.0.1 -p {self.port} -U postgres {name}")
+    def database(self, name: str, *, like: str = "template0") -> str:
+        """Make a database, empty or like another that nobody is connected to, and give its URL."""
+        self._client("createdb", "-T", like, name)
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{name}"
+
+    def drop(self, url: str) -> None:
+        """Remove a database and cut whoever is still connected: thousands of files less to write back and to clear away at the end."""
+        self._client("dropdb", "--force", url.rsplit("/", 1)[1])
+
+    def _client(self, program: str, *arguments: str) -> None:
+        command = [str(self.bin / program), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", *arguments]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     def _run(self, command: str, *, check: bool = True) -> None:
         argv = ["su", "postgres", "-c", command] if os.geteuid() == 0 else ["sh", "-c", command]

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
+from tests.support.ports import free_port
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
@@ -13,12 +15,12 @@ class RtspServer:
     """`with RtspServer() as camera: camera.url("/h264")`; `kill()` ends it at once, `start()` brings it back on the same port."""
 
     def __init__(self, credentials: str | None = None) -> None:
-        self.port = 0
+        self.port = free_port()
         self._credentials = credentials
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start (again, on the same port after the first time); returns when it listens."""
+        """Start (again, on the same port); returns when it listens."""
         command = [SYSTEM_PYTHON, str(Path(__file__).with_name("rtsp_child.py")), str(self.port), *([self._credentials] if self._credentials else [])]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._process.stdout is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page
+
+from tests.support.ports import free_port
 
 CALL_JS = """async ([method, path, body]) => {
   const answer = await fetch(path, {method, headers: {'content-type': 'application/json', 'x-tocsin': 'console'},
@@ -31,13 +32,6 @@ def eventually(holds: Callable[[], Any], deadline_s: float = 10.0) -> Any:
             return found
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 class RunningHub:

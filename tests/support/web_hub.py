@@ -23,12 +23,16 @@ from hub.store.accounts import open_account, open_session
 from hub.store.organisation import add_person, appoint, get_post, save_post
 from hub.web.guard import COOKIE
 from tests.support.district import POLICY
+from tests.support.stores import fresh_sqlite
 
 
 @asynccontextmanager
 async def web_hub(folder: Path, clock: Clock, *, only: frozenset[str] = frozenset({"web"}), **given: Any) -> AsyncIterator[Running]:
     """A hub with its web on a free port (and the stages named)."""
     settings = Settings(data_dir=str(folder), web_port=0, broker_port=0, **given)
+    if not settings.store_url and not (folder / "tocsin.db").exists():
+        settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh_sqlite(folder / "tocsin.db")
     async with running(settings, only=only, clock=clock) as hub:
         yield hub
 

@@ -9,9 +9,6 @@ from sqlalchemy.exc import IntegrityError
 from hub.store import Store
 from hub.store.bulk import STATEMENT_ROWS, Rows, fetch, insert_rows
 from hub.store.schema import counter, setting
-from tests.support.stores import clock, postgres_server, store, store_url
-
-__all__ = ["clock", "postgres_server", "store", "store_url"]
 
 
 async def names(store: Store) -> list[tuple[str, int]]:
