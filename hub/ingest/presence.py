@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime
 
 from hub import wire
 from hub.errors import Rejected, Unavailable
@@ -26,18 +27,23 @@ class Presences:
         self._telemetry: dict[str, Telemetry] = {}
         self._something = asyncio.Event()
 
-    def note(self, agent_id: str, what: str, payload: bytes, *, retained: bool = False) -> None:
-        """Keep the newest word of an agent until it is written. What cannot be decoded is counted and left."""
+    def note(self, agent_id: str, what: str, payload: bytes) -> datetime | None:
+        """Keep the newest word of an agent until it is written; gives the agent's own time where it says it.
+
+        What cannot be decoded is counted and left.
+        """
+        said: Presence | Telemetry
         try:
             if what == "presence":
-                self._presence[agent_id] = wire.decode(payload, Presence) if payload else Presence(online=False)
+                said = self._presence[agent_id] = wire.decode(payload, Presence) if payload else Presence(online=False)
             else:
-                self._telemetry[agent_id] = wire.decode(payload, Telemetry)
+                said = self._telemetry[agent_id] = wire.decode(payload, Telemetry)
         except Rejected as error:
             self.malformed += 1
             log.info("a %s of %s was not understood: %s", what, agent_id, error)
-            return
+            return None
         self._something.set()
+        return said.at
 
     async def run(self) -> None:
         """Write what has gathered, for ever; keeps it where the store is away."""

@@ -62,7 +62,9 @@ class Session:
             return
         agent_id, what = split
         if what in ("presence", "telemetry"):
-            self.presences.note(agent_id, what, message.payload, retained=message.retain)
+            said_at = self.presences.note(agent_id, what, message.payload)
+            if said_at is not None and not message.retain:  # what the broker kept was said some time ago
+                source.skew_s = (said_at - self.registry.store.clock.now()).total_seconds()
             self.link.ack(mid, qos, generation)
             return
         self.under_way += 1

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 
 from tests.faults.test_hub_killed import Field, stored
@@ -15,6 +16,9 @@ from tests.support.hub_child import HubChild
 from tests.support.ledger import Ledger
 from tests.support.postgres import Postgres
 from tests.support.until import until
+
+MOST_GROWTH_BYTES = 100 * 2**20
+"""What an outage may add to the hub's memory, however long it lasts: its queues are bounded."""
 
 
 async def readiness(hub: HubChild) -> tuple[int, dict[str, dict[str, str]]]:
@@ -29,7 +33,8 @@ async def until_ready(hub: HubChild, ready: bool, within_s: float) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_postgresql_away_under_load_loses_nothing_and_the_hub_says_so_within_ten_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("away_s", [4.0, pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
+async def test_postgresql_away_under_load_loses_nothing_and_the_hub_says_so_within_ten_seconds(tmp_path: Path, away_s: float) -> None:
     with Postgres() as postgres, Ledger(tmp_path / "ledger") as ledger:
         hub = HubChild(tmp_path / "hub", environment={"TOCSIN_STORE_URL": postgres.database("away")})
         secrets = await hub.enrol("k1", "k2")
@@ -40,24 +45,37 @@ async def test_postgresql_away_under_load_loses_nothing_and_the_hub_says_so_with
             await asyncio.to_thread(postgres.stop)
             await until_ready(hub, False, 10)
             before = len(field.receipted)
-            await field.file(50, 4.0, random.Random(2))
+            memory = resident_bytes(hub)
+            await field.file(50, away_s, random.Random(2))
             assert len(field.receipted) == before
+            assert resident_bytes(hub) - memory < MOST_GROWTH_BYTES
             await asyncio.to_thread(postgres.start)
             await until_ready(hub, True, 30)
-            await until(lambda: len(field.receipted) >= field.filed, 60, "every report receipted after the outage")
+            await until(lambda: len(field.receipted) >= field.filed, 60 + away_s, "every report receipted after the outage")
         findings = ledger.check(await stored(hub.environment["TOCSIN_STORE_URL"]))
     assert findings.is_clean, str(findings)
+
+
+def resident_bytes(hub: HubChild) -> int:
+    """The hub's resident memory now."""
+    assert hub.process is not None
+    return int(psutil.Process(hub.process.pid).memory_info().rss)
+
+
+def with_faults(folder: Path, control: Path) -> HubChild:
+    """A hub whose disk can be made to fail: what `fiu-run -x -f` sets; the script itself would stand between us and the hub, and signals
+    would end it alone."""
+    assert shutil.which("fiu-ctrl"), "fiu-utils is missing"
+    return HubChild(folder, environment={"FIU_CTRL_FIFO": str(control), "LD_PRELOAD": " ".join(
+        f"/usr/lib/fiu/{name}.so" for name in ("fiu_run_preload", "fiu_posix_preload"))})
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("call", ["posix/io/sync/fdatasync", "posix/io/rw/pwrite*"])
 async def test_a_failing_or_full_disk_gives_no_receipt_without_a_commit_and_heals_by_itself(tmp_path: Path, call: str) -> None:
-    assert shutil.which("fiu-ctrl"), "fiu-utils is missing"
     with Ledger(tmp_path / "ledger") as ledger:
         control = tmp_path / "fiu"
-        # what `fiu-run -x -f` sets; the script itself would stand between us and the hub, and signals would end it alone
-        hub = HubChild(tmp_path / "hub", environment={"FIU_CTRL_FIFO": str(control), "LD_PRELOAD": " ".join(
-            f"/usr/lib/fiu/{name}.so" for name in ("fiu_run_preload", "fiu_posix_preload"))})
+        hub = with_faults(tmp_path / "hub", control)
         secrets = await hub.enrol("k1")
         field = Field(tmp_path, ledger)
         async with hub, field.agents(hub.mqtt_port, secrets):
@@ -73,6 +91,29 @@ async def test_a_failing_or_full_disk_gives_no_receipt_without_a_commit_and_heal
             await fiu(control, pid, f"disable name={call}")
             await until_ready(hub, True, 10)
             await until(lambda: len(field.receipted) >= field.filed, 45, "every report receipted after the fault")
+        findings = ledger.check(await stored(hub.settings().database_url))
+    assert findings.is_clean, str(findings)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("probability", [0.01, 0.1, 0.5])
+async def test_a_disk_that_fails_now_and_then_at_any_call_loses_nothing(tmp_path: Path, probability: float) -> None:
+    with Ledger(tmp_path / "ledger") as ledger:
+        control = tmp_path / "fiu"
+        hub = with_faults(tmp_path / "hub", control)
+        secrets = await hub.enrol("k1", "k2")
+        field = Field(tmp_path, ledger)
+        async with hub, field.agents(hub.mqtt_port, secrets):
+            assert hub.process is not None
+            calls = ("posix/io/sync/fdatasync", "posix/io/sync/fsync", "posix/io/rw/pwrite*")
+            for call in calls:
+                await fiu(control, hub.process.pid, f"enable_random name={call},probability={probability},failinfo=28")
+            await field.file(50, 60.0, random.Random(3))
+            for call in calls:
+                await fiu(control, hub.process.pid, f"disable name={call}")
+            await until_ready(hub, True, 10)
+            await until(lambda: len(field.receipted) >= field.filed, 120, "every report receipted after the faults")
         findings = ledger.check(await stored(hub.settings().database_url))
     assert findings.is_clean, str(findings)
 

@@ -87,8 +87,8 @@ async def test_status_comes_at_least_every_three_seconds(hub: Running) -> None:
     assert kinds[0] == "hello"
 
 
-async def test_a_console_that_stops_reading_is_dropped_and_the_others_see_everything(hub: Running) -> None:
-    headers = await desk(hub)
+async def stalled_console(hub: Running, headers: dict[str, str]) -> socket.socket:
+    """A console that opens the live feed and never reads."""
     url = hub.web_url.removeprefix("http://")
     stalled = socket.socket()
     stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -99,6 +99,13 @@ async def test_a_console_that_stops_reading_is_dropped_and_the_others_see_everyt
     lines = [f"GET /api/v1/live?after=0 HTTP/1.1\r\nHost: {url}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n"]
     await loop.sock_sendall(stalled, lines[0].encode())
+    return stalled
+
+
+@pytest.mark.parametrize("stalling", [1, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
+async def test_consoles_that_stop_reading_are_dropped_and_the_others_see_everything(hub: Running, stalling: int) -> None:
+    headers = await desk(hub)
+    stalled = [await stalled_console(hub, headers) for _ in range(stalling)]
     async with aiohttp.ClientSession(headers=headers) as client, client.ws_connect(f"{hub.web_url}/api/v1/live") as ws:
         last = 0
         for _ in range(40):
@@ -107,11 +114,12 @@ async def test_a_console_that_stops_reading_is_dropped_and_the_others_see_everyt
                 last = receipt.seq or last
         assert (await frames(ws, last))[-1]["seq"] >= last
         async with asyncio.timeout(20):
-            while hub.services.live.dropped == 0:
+            while hub.services.live.dropped < stalling:
                 await asyncio.sleep(0.1)
         await report(hub)
         assert not ws.closed
-    stalled.close()
+    for one in stalled:
+        one.close()
 
 
 async def test_a_revoked_session_loses_its_live_feed(hub: Running) -> None:
