@@ -6,15 +6,20 @@ BIN := $(VENV)/bin
 CONSOLE := hub/web/static/console/index.html
 CONSOLE_SOURCES := $(shell find hub/console/src hub/console/public -type f 2>/dev/null) hub/console/package.json hub/console/vite.config.ts hub/console/index.html
 
+# Python's parts, the system's packages and the console are fetched side by side; one after the other where Node itself comes through pip.
+TOGETHER := $(MAKE) --no-print-directory -j$(if $(shell command -v node),3,1)
+
 .PHONY: help run test check soak bench console sbom audit clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.hub $(CONSOLE) ## run the hub with a living demo district (PORT=8800 by default)
+run: ## run the hub with a living demo district (PORT=8800 by default)
+	@$(TOGETHER) $(VENV)/.hub $(CONSOLE)
 	@exec $(BIN)/tocsin up --demo --port $(PORT) --data-dir var
 
-test: $(VENV)/.test $(VENV)/.system $(CONSOLE) ## everything that CI runs
+test: ## everything that CI runs
+	@$(TOGETHER) $(VENV)/.test $(VENV)/.system $(CONSOLE)
 	@exec scripts/test
 
 check: $(VENV)/.test ## lint, types, layers, secrets, known vulnerabilities
