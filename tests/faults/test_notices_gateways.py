@@ -65,7 +65,7 @@ async def pushed(store: Store) -> list[Notice]:
         return [n for n in await list_notices(conn, limit=1_000) if n.channel == "push"]
 
 
-async def drain(outbox: Outbox, store: Store, within_s: float = 20) -> None:
+async def drain(outbox: Outbox, store: Store, within_s: float = 60) -> None:
     """Work until nothing is under way; a deadline instead of a sleep."""
     deadline = time.monotonic() + within_s
     while any(n.state in (NoticeState.QUEUED, NoticeState.CLAIMED) for n in await pushed(store)):

@@ -40,7 +40,7 @@ async def kill(child: Process) -> None:
     await child.wait()
 
 
-async def until(condition: object, within_s: float = 40) -> None:
+async def until(condition: object, within_s: float = 100) -> None:
     """Wait for a condition (a callable, awaited where it gives an awaitable) with a deadline."""
     deadline = time.monotonic() + within_s
     while True:
@@ -139,7 +139,7 @@ async def test_a_deadline_that_passed_while_the_hub_was_down_is_escalated_within
                 due_at=tx.now - timedelta(minutes=3), opens_at=tx.now - timedelta(hours=1))], actor="system:test")
         began = time.monotonic()
         hub = await spawn(url, 0, "tick")
-        await until(lambda: count(store, "SELECT count(*) FROM obligation WHERE state = 'missed'"), within_s=30)
+        await until(lambda: count(store, "SELECT count(*) FROM obligation WHERE state = 'missed'"))
         spent = time.monotonic() - began
         await kill(hub)
         async with store.read() as conn:

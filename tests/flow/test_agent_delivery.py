@@ -69,14 +69,14 @@ class Crew:
             filed.append(report)
         return filed
 
-    async def drained(self, within_s: float = 30.0) -> None:
+    async def drained(self, within_s: float = 90.0) -> None:
         await until(lambda: not sum(box.waiting().count for box in self.outboxes), within_s, "everything receipted")
 
     async def close(self) -> None:
         for session, _ in self._runs:
             session.stop()
         for _, run in self._runs:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(40):
                 await run
         self.ledger.close()
         await self.stack.aclose()

@@ -54,7 +54,7 @@ async def headers(hub: Running, role: Role = Role.OPERATOR, department: str = "d
 
 
 async def linked(hub: Running, incident_id: str) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         while True:
             async with hub.services.store.read() as conn:
                 if links := await links_of(conn, incident_id):
@@ -69,7 +69,7 @@ async def kinds(hub: Running, *wanted: str) -> list[Any]:
 
 async def first_pictures(socket: aiohttp.ClientWebSocketResponse, count: int = 3) -> tuple[bytes, list[bytes]]:
     init, media = b"", []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(40):
         while len(media) < count:
             message = await socket.receive()
             assert message.type is not aiohttp.WSMsgType.CLOSE, message.extra
@@ -87,7 +87,7 @@ async def first_pictures(socket: aiohttp.ClientWebSocketResponse, count: int = 3
 
 async def closed(socket: aiohttp.ClientWebSocketResponse) -> tuple[float, str]:
     """When the socket was closed, and why."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         while True:
             message = await socket.receive()
             if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR):
@@ -114,7 +114,7 @@ async def test_an_incident_opens_its_camera_to_the_desk_and_every_view_is_chaine
         began = await kinds(hub, "view.started")
         assert json.loads(bytes(began[-1].body))["view"]["incident_id"] == incident_id
         assert json.loads(bytes(began[-1].body))["view"]["reason_code"] == "linked"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         while not (ended := await kinds(hub, "view.ended")):
             await asyncio.sleep(0.05)
     view = json.loads(bytes(ended[-1].body))["view"]
@@ -204,16 +204,16 @@ async def test_a_linked_camera_is_recorded_with_the_seconds_before_and_its_clip_
     incident_id = await plant.report(hub)
     await linked(hub, incident_id)
     recorder = hub.services.extra["recordings"].recorder
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         while not recorder.recording:
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.01)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         key = next(iter(recorder.relay.keys()))
         while recorder.relay.figures(key).received < 30:
             await asyncio.sleep(0.05)
     await act(hub, incident_id, Act.FALSE_ALARM)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(40):
         while not await kinds(hub, "recording.ended"):
             await asyncio.sleep(0.05)
     closed_segments = [json.loads(bytes(c.body))["segment"] for c in await kinds(hub, "recording.segment_closed")]
@@ -255,7 +255,7 @@ async def test_a_camera_goes_offline_with_its_agent_and_the_change_is_on_the_fee
 
     async with hub.services.store.transaction() as tx:
         await note_presence(tx, "plant-1", Presence(online=False))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         while True:
             bodies = [json.loads(bytes(c.body)) for c in await kinds(hub, "camera.health_changed")]
             if bodies and bodies[-1]["camera"]["health"] == "offline":

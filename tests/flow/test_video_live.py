@@ -80,7 +80,7 @@ def entry(url: str, **more: object) -> str:
     return "".join([*rows, *(f"    {name}: {value}\n" for name, value in more.items())])
 
 
-async def collect(relay: Relay, enough: Callable[[list[Chunk]], bool], within_s: float = 20.0, **options: Any) -> list[Chunk]:
+async def collect(relay: Relay, enough: Callable[[list[Chunk]], bool], within_s: float = 40.0, **options: Any) -> list[Chunk]:
     chunks: list[Chunk] = []
     async with asyncio.timeout(within_s), relay.watch(KEY, **options) as viewer:
         async for chunk in viewer:
@@ -266,7 +266,7 @@ async def test_more_cameras_than_one_process_takes_run_in_several(tmp_path: Path
         assert [camera.id for camera in r.cameras.presence()] == [f"cam-{n}" for n in range(5)]
         for n in range(5):
             key = CameraKey("plant-1", f"cam-{n}")
-            async with asyncio.timeout(15), r.relay.watch(key) as viewer:
+            async with asyncio.timeout(40), r.relay.watch(key) as viewer:
                 async for chunk in viewer:
                     if chunk.kind is MediaKind.MEDIA:
                         break

@@ -168,7 +168,7 @@ async def receipt_of(process: asyncio.subprocess.Process) -> dict[str, Any]:
 
 async def in_live_feed(stage: Stage, incident_id: str) -> dict[str, Any]:
     """The change that opened the incident, from the live feed."""
-    async with asyncio.timeout(15), stage.client.ws_connect("/api/v1/live?after=0") as socket:
+    async with asyncio.timeout(40), stage.client.ws_connect("/api/v1/live?after=0") as socket:
         async for message in socket:
             frame = json.loads(message.data)
             for item in frame.get("items", ()):

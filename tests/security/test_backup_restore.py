@@ -52,7 +52,7 @@ async def _under_load(settings: Settings, file: Path) -> tuple[int, int]:
     stop = asyncio.Event()
     load = asyncio.create_task(_load(settings, stop))
     async with Store(settings.database_url) as store:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while await store.head() < 400:
                 await asyncio.sleep(0.01)
         manifest = await make_backup(settings, file, PASSPHRASE, datetime.now(UTC))

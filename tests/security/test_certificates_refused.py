@@ -82,7 +82,7 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Broker]:
         process = await asyncio.create_subprocess_exec(BINARY, "-c", str(conf), stderr=log)
     following = asyncio.create_task(follow(settings, folder, process.pid, every_s=0.2))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while not (await listens(plain) and await listens(settings.broker_tls_port)):
                 await asyncio.sleep(0.02)
         yield Broker(settings, settings.broker_tls_port, Papers(authority, tmp_path, "plant", "other"), secrets)
@@ -173,7 +173,7 @@ async def test_after_a_rotation_old_and_new_certificates_are_let_in_by_a_broker_
             broker.papers.authority.rotate(datetime.now(UTC))
             new = broker.papers.issued("after")
             other = broker.papers.issued("other", "other")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(40):
                 while not await admitted(broker.tls_port, broker.ca, other, "other", broker.secrets["other"]):
                     await asyncio.sleep(0.1)
             live.writer.write(bytes((0xC0, 0)))

@@ -174,8 +174,8 @@ async def test_a_subscriber_that_stops_reading_is_cut_and_memory_stays_bounded(p
         for n in range(600):  # 36 MB for one that does not read
             media.publish(f"{ROOT}/a1.media/up/camera/c1/media", bytes(60_000), mid=n + 1)
             await media.writer.drain()
-        async with asyncio.timeout(10):
-            while await stalled.read(10) is not None:
+        async with asyncio.timeout(60):
+            while await stalled.read(60) is not None:
                 pass
         hub.publish(f"{ROOT}/a1.media/down/command", b"x")
         assert await hub.is_open()

@@ -68,7 +68,7 @@ class HubChild:
             await self.wait_ready()
             self.ready_s.append(time.monotonic() - began)
 
-    async def wait_ready(self, within_s: float = 40.0) -> None:
+    async def wait_ready(self, within_s: float = 90.0) -> None:
         """Wait until `/readyz` says yes."""
         async with asyncio.timeout(within_s), aiohttp.ClientSession() as client:
             while True:

@@ -61,7 +61,7 @@ class Mosquitto:
             self._process = await asyncio.create_subprocess_exec(BINARY, "-c", str(config), stdout=log, stderr=log)
         await self._wait_until_it_answers()
 
-    async def _wait_until_it_answers(self, within_s: float = 10.0) -> None:
+    async def _wait_until_it_answers(self, within_s: float = 30.0) -> None:
         """Every listener: they are opened one after the other."""
         async with asyncio.timeout(within_s):
             for port in (self.port, *(int(line.split()[1]) for line in self._lines if line.startswith("listener "))):

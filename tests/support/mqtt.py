@@ -48,7 +48,7 @@ class Raw:
         answer = await self.read()
         return answer[1][1] if answer else None
 
-    async def read(self, within_s: float = 5.0) -> tuple[int, bytes] | None:
+    async def read(self, within_s: float = 20.0) -> tuple[int, bytes] | None:
         """The next packet (first byte, body), or None at the end of the stream."""
         try:
             async with asyncio.timeout(within_s):
@@ -77,7 +77,7 @@ class Raw:
         body = text(topic) + (struct.pack(">H", mid) if qos else b"") + payload
         self.writer.write(packet(0x30 | qos << 1 | retain, body))
 
-    async def message(self, within_s: float = 5.0) -> tuple[str, bytes]:
+    async def message(self, within_s: float = 20.0) -> tuple[str, bytes]:
         """The next message: topic and payload; acknowledged where it asks for it."""
         while True:
             answer = await self.read(within_s)
@@ -96,7 +96,7 @@ class Raw:
         self.writer.write(b"\xc0\x00")
         while True:
             try:
-                answer = await self.read(3)
+                answer = await self.read()
             except TimeoutError:
                 return False
             if answer is None:

@@ -23,7 +23,7 @@ CALL_JS = """async ([method, path, body]) => {
 }"""
 
 
-def eventually(holds: Callable[[], Any], deadline_s: float = 10.0) -> Any:
+def eventually(holds: Callable[[], Any], deadline_s: float = 30.0) -> Any:
     """Wait until `holds()` is true and give what it said; fails after the deadline."""
     until = time.monotonic() + deadline_s
     while True:

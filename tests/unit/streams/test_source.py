@@ -28,7 +28,7 @@ from tests.support.rtsp_server import RtspServer
 QUICK = SourceOptions(timeout_s=0.7, first_pause_s=0.05, longest_pause_s=0.2)
 
 
-def collect(source: Source, enough: Callable[[list[Event]], object], within_s: float = 15) -> list[Event]:
+def collect(source: Source, enough: Callable[[list[Event]], object], within_s: float = 40) -> list[Event]:
     stop, events, ends = threading.Event(), [], time.monotonic() + within_s
     timer = threading.Timer(within_s, stop.set)
     timer.start()
