@@ -85,6 +85,15 @@ def test_the_fields_of_a_draft_are_the_contract() -> None:
         ("事故造成3名男子受伤，一名70岁老人死亡", {"dead": 1, "injured": 3}),
         ("一家四口在家中煤气中毒身亡", {"dead": 4}),
         ("3人重伤、13人轻伤", {"seriously_injured": 3, "injured": 16}),
+        ("井下片帮，造成李某某死亡，王某、赵某受伤", {"dead": 1, "injured": 2}),
+        ("32学生疑似食物中毒", {"poisoned": 32}),
+        ("四名被困矿工的遗体全部找到", {"dead": 4}),
+        ("渔船沉没，8人失联。潜水员在舱内找到8名失踪船员的遗体", {"dead": 8, "missing": 0}),
+        ("昨晚通报失踪9人。截至今日15时，6人遇难，仍有5人失踪", {"dead": 6, "missing": 5}),
+        ("两人获救后死亡，九人下落不明", {"dead": 2, "missing": 9}),
+        ("地震造成4名学生死亡100多人受伤", {"dead": 4, "injured": 100}),
+        ("8月5日，客车翻车，3人死亡。2013年8月9日，该路段曾有车祸，20人死亡", {"dead": 3}),
+        ("列车出轨，无人受伤。这是今年第二次出轨事故。今年1月，另一列车出轨，造成32人受伤", {"injured": 0}),
     ],
 )
 def test_casualties_are_counted_as_a_careful_reader_counts(text: str, expected: dict[str, int | None]) -> None:
@@ -116,10 +125,31 @@ def test_casualties_are_counted_as_a_careful_reader_counts(text: str, expected: 
         ("今年以来安全形势严峻。一辆货车侧翻，2人受伤。去年全市发生多起较大事故", "一般"),
         ("男子持刀行凶致5人死亡", None),
         ("自杀式炸弹袭击造成61人死亡", None),
+        ("车祸造成数十人死亡", "重大"),
+        ("车祸造成多人受伤", "一般"),
+        ("小学生饭后呕吐，食物中毒，100人就医", "一般"),
+        ("小学生饭后呕吐，食物中毒，100余人就医", "较大"),
     ],
 )
 def test_the_grade_follows_the_stated_figures(text: str, grade: str | None) -> None:
     assert triage(text, NOW).grade == grade
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ("停车场起火，旁边就是加油站，火已扑灭", "fire"),
+        ("雷击引燃原料堆，纸箱厂起火，10人死亡", "fire"),
+        ("两车追尾，当场1死7伤", "road_traffic"),
+        ("路面突然塌陷，一辆轿车掉进坑里", "geological"),
+        ("一中学多名学生呕吐腹泻，疾控检出诺如病毒，系传染病疫情", "infectious_disease"),
+        ("一中学多名学生呕吐腹泻，疾控怀疑食物中毒", "food_poisoning"),
+        ("巴格達一處集市爆炸，17死40傷", "terror_attack"),
+        ("2014-03-22 19:40:00\n钢厂高炉检修时煤气泄漏，两人送医", "hazmat_facility"),
+    ],
+)
+def test_the_family_is_that_of_the_main_event(text: str, family: str) -> None:
+    assert triage(text, NOW).family == family
 
 
 def test_the_reason_names_the_criterion_and_the_source() -> None:
