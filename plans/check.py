@@ -125,6 +125,18 @@ def check(plans: Sequence[Plan], district: District) -> tuple[Finding, ...]:
     return tuple(sorted(set(found), key=lambda f: (order.index(f.severity), f.code, f.plan or "", f.field, f.en)))
 
 
+def check_one(plan: Plan, others: Iterable[Plan], district: District) -> tuple[Finding, ...]:
+    """Look through one plan as if it were in force beside `others` (its own other versions left out); findings of this plan alone.
+
+    What belongs to the library as a whole (coverage, rosters, stock, contacts) is left to `check`.
+    """
+    alone = msgspec.structs.replace(plan, status=PlanStatus.IN_FORCE)
+    beside = [other for other in others if other.id != plan.id and in_force(other, district.today)]
+    found = (*_logic(alone, district), *_validity([alone], district.today), *_between([*beside, alone]))
+    order = list(Severity)
+    return tuple(sorted({f for f in found if f.plan == plan.id}, key=lambda f: (order.index(f.severity), f.field, f.code)))
+
+
 # -- conditions that can never hold --------------------------------------------------------------
 
 _Literal = tuple[str, Leaf, bool]  # path, leaf, negated

@@ -24,8 +24,9 @@ from hub.errors import Rejected
 from plans import load
 from plans.activate import Bindings, activate
 from plans.backtest import BacktestReport, Case, backtest
-from plans.check import District, EventType, Severity, Town, check, worst_level
+from plans.check import District, Severity, check, worst_level
 from plans.compare import compare
+from plans.district import district_of_data
 from plans.facts import IncidentFacts, facts_of_report
 from plans.match import Library, MatchResult, explain, match
 from plans.model import Level, Plan, in_force, json_schema
@@ -213,14 +214,6 @@ def check_command(
         Console().print(f"{len(plans)} 个预案，{len(findings)} 条发现 / {len(plans)} plans, {len(findings)} findings")
     if worst_level(findings) is Severity.ERROR:
         raise typer.Exit(1)
-
-
-def district_of_data(today: date) -> District:
-    """What the shipped data files say of the district: towns and event types; rosters, stock and contacts stay unknown."""
-    table = yaml.safe_load((Path(__file__).parent.parent / "hub" / "data" / "event_types.yaml").read_text("utf-8"))
-    types = tuple(EventType(str(code), v["zh"], v["en"]) for code, v in table["types"].items())
-    towns = tuple(Town(d.adcode, d.zh, d.id) for d in load.departments().values() if d.adcode)
-    return District(today, event_types=types, towns=towns)
 
 
 @app.command("backtest")

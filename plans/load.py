@@ -35,6 +35,7 @@ MAX_DEPTH = 40
 MAX_NODES = 60_000
 LOCAL_TOWN = "local-town"
 CATALOGUE = Path(__file__).parent / "catalogue"
+SKELETON = Path(__file__).parent / "data" / "skeleton.yaml"
 
 _Path = tuple[str | int, ...]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -422,8 +423,42 @@ def _meaning(plan: Plan) -> list[_Found]:
 # -- the doors -------------------------------------------------------------------------------------
 
 
-def _decode(text: str, file: str) -> tuple[Plan | None, list[Fault]]:
+class Reading(msgspec.Struct, frozen=True):
+    """What an editor is told of a text: the plan (None where its shape is wrong), its faults, and where each field stands.
+
+    `spans` gives the first and last character (offsets, the last exclusive) of the value of every plain field, by its dotted name.
+    """
+
+    plan: Plan | None
+    faults: tuple[Fault, ...]
+    lines: Mapping[_Path, int]
+    spans: Mapping[str, tuple[int, int]]
+
+    def line_of(self, field: str) -> int:
+        """The line of a field, or of the nearest part around it."""
+        return _line_of(self.lines, _path_of(field))
+
+
+def read_text(text: str, *, file: str = "<text>") -> Reading:
+    """Read one plan for an editor; never raises for what is wrong in the text."""
     lines: dict[_Path, int] = {}
+    spans: dict[str, tuple[int, int]] = {}
+    plan, faults = _decode(text, file, lines, spans)
+    return Reading(plan, tuple(faults), lines, spans)
+
+
+def _spans(node: yaml.Node, path: _Path, found: dict[str, tuple[int, int]]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _spans(value, (*path, str(key.value)), found)
+    elif isinstance(node, yaml.ScalarNode):
+        found[_dotted(path)] = (node.start_mark.index, node.end_mark.index)
+
+
+def _decode(
+    text: str, file: str, lines: dict[_Path, int] | None = None, spans: dict[str, tuple[int, int]] | None = None,
+) -> tuple[Plan | None, list[Fault]]:
+    lines = {} if lines is None else lines
     try:
         if len(text.encode("utf-8", "surrogatepass")) > MAX_FILE_BYTES:
             raise _Broken(1, "$", "yaml_too_large", f"文件超过 {MAX_FILE_BYTES} 字节", f"the file is larger than {MAX_FILE_BYTES} bytes")
@@ -431,6 +466,8 @@ def _decode(text: str, file: str) -> tuple[Plan | None, list[Fault]]:
         node = yaml.compose(text, Loader=_LOADER)
         if not isinstance(node, yaml.MappingNode):
             raise _Broken(1, "$", "yaml_shape", "预案文件应是一个映射", "a plan file must be a mapping")
+        if spans is not None:
+            _spans(node, (), spans)
         raw = _plain(node, (), lines)
         plan = msgspec.convert(raw, Plan)
     except _Broken as broken:

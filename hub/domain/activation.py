@@ -29,7 +29,10 @@ from plans.model import STAGE_ORDER, STATUS_STEPS, Level, PlanKind, PlanStatus, 
 
 
 class PlanHead(Struct, frozen=True, kw_only=True):
-    """One version of one plan, as lists show it; `sha256` is of its document."""
+    """One version of one plan, as lists show it; `sha256` is of its document.
+
+    `saved_by` wrote what stands in it, `reviewed_by` and `approved_by` took it on; whoever wrote it does not approve it.
+    """
 
     id: str
     version: int
@@ -44,6 +47,20 @@ class PlanHead(Struct, frozen=True, kw_only=True):
     changed_at: str
     changed_by: str
     reason: str = ""
+    saved_by: str = ""
+    reviewed_by: str | None = None
+    approved_by: str | None = None
+
+
+class PlanStep(Struct, frozen=True, kw_only=True):
+    """One step in the life of a plan's version: `what` is `saved` or the status it took."""
+
+    version: int
+    what: str
+    at: str
+    by: str
+    reason: str
+    sha256: str
 
 
 @change("plan.saved", zh="预案入库", en="a version of a plan was stored")
@@ -65,6 +82,13 @@ def check_step(before: PlanStatus, after: PlanStatus) -> None:
     """Raise Rejected `wrong_state` unless a version may go from `before` to `after`."""
     if after not in STATUS_STEPS[before]:
         raise Rejected("wrong_state", f"预案不能由 {before} 变为 {after}", f"a plan that is {before} cannot become {after}", field="status")
+
+
+def check_approver(head: PlanHead, by: str) -> None:
+    """Raise Rejected `own_plan` where somebody would put in force what they wrote themselves (四眼原则: four eyes)."""
+    if head.saved_by == by and not by.startswith("system:"):
+        raise Rejected("own_plan", "编写人不能批准自己的预案，请由他人批准", "whoever wrote a version does not approve it; somebody else has to",
+                       field="status")
 
 
 # ── what is known of an incident, as plans ask for it ───────────────────────────────────────────────────────────────────────────────

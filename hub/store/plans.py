@@ -21,8 +21,10 @@ from hub.domain.activation import (
     PlanSaved,
     PlansMatched,
     PlanStatusChanged,
+    PlanStep,
     SubstanceFacts,
     Surroundings,
+    check_approver,
     check_fact,
     check_step,
     facts_of,
@@ -30,7 +32,7 @@ from hub.domain.activation import (
 from hub.domain.incident import IncidentView
 from hub.errors import Rejected
 from hub.store.rows import insert_many
-from hub.store.schema_plan import plan_match, plan_version, stated_fact
+from hub.store.schema_plan import plan_match, plan_step, plan_version, stated_fact
 from hub.store.writer import Store, Transaction
 from plans.compare import with_status
 from plans.facts import IncidentFacts
@@ -39,16 +41,37 @@ from plans.model import Plan, PlanStatus, in_force
 # ── versions ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _head(plan: Plan, document: bytes, tx: Transaction, by: str, reason: str) -> PlanHead:
+def _head(plan: Plan, document: bytes, tx: Transaction, by: str, reason: str, held: PlanHead | None = None) -> PlanHead:
+    """The head of a version; `held` is the one before where only its status changes."""
+    reviewed, approved = plan.status is PlanStatus.REVIEWED, plan.status is PlanStatus.IN_FORCE
     return PlanHead(
         id=plan.id, version=plan.version, status=plan.status, kind=plan.kind, title=plan.title, source=plan.source,
         valid_from=plan.valid_from.isoformat(), valid_until=plan.valid_until.isoformat() if plan.valid_until else None, tasks=len(plan.tasks),
-        sha256=hashlib.sha256(document).hexdigest(), changed_at=tx.at, changed_by=by, reason=reason)
+        sha256=hashlib.sha256(document).hexdigest(), changed_at=tx.at, changed_by=by, reason=reason, saved_by=held.saved_by if held else by,
+        reviewed_by=by if reviewed else held.reviewed_by if held and plan.status is not PlanStatus.DRAFT else None,
+        approved_by=by if approved else held.approved_by if held else None)
 
 
-async def save_plan(tx: Transaction, plan: Plan, *, by: str, reason: str = "") -> PlanHead:
-    """Store a version of a plan. A draft may be saved over; any other version is fixed: raises Rejected `version_exists`."""
+async def _note_step(tx: Transaction, head: PlanHead, what: str) -> None:
+    n = (await tx.conn.execute(select(func.count()).select_from(plan_step).where(plan_step.c.id == head.id))).scalar_one()
+    step = PlanStep(version=head.version, what=what, at=tx.at, by=head.changed_by, reason=head.reason, sha256=head.sha256)
+    await tx.conn.execute(insert(plan_step).values(id=head.id, n=n + 1, view=msgspec.json.encode(step).decode()))
+
+
+async def history_of(conn: AsyncConnection, id: str, *, limit: int = 200) -> list[PlanStep]:
+    """The last steps in the life of a plan's versions, the newest first."""
+    query = select(plan_step.c.view).where(plan_step.c.id == id).order_by(plan_step.c.n.desc()).limit(limit)
+    return [msgspec.json.decode(text, type=PlanStep) for text in (await conn.execute(query)).scalars()]
+
+
+async def save_plan(tx: Transaction, plan: Plan, *, by: str, reason: str = "", expects: str | None = None) -> PlanHead:
+    """Store a version of a plan. A draft may be saved over; any other version is fixed: raises Rejected `version_exists`.
+
+    `expects` is the SHA-256 of the draft that the writer began from: raises Rejected `changed_meanwhile` where it is another one now.
+    """
     held = await get_plan(tx.conn, plan.id, plan.version)
+    if held is not None and expects is not None and hashlib.sha256(msgspec.json.encode(held)).hexdigest() != expects and held != plan:
+        raise Rejected("changed_meanwhile", "该草案已被他人修改，请比较后再保存", "somebody saved this draft meanwhile; compare, then save again", field="version")
     document = msgspec.json.encode(plan)
     head = _head(plan, document, tx, by, reason)
     if held is None:
@@ -63,6 +86,7 @@ async def save_plan(tx: Transaction, plan: Plan, *, by: str, reason: str = "") -
     else:
         await tx.conn.execute(update(plan_version).where(plan_version.c.id == plan.id, plan_version.c.version == plan.version)
                               .values(**_columns(head, document)))
+    await _note_step(tx, head, "saved")
     tx.record(PlanSaved(plan=head), actor=by, subject=f"plan:{plan.id}")
     return head
 
@@ -82,6 +106,9 @@ async def step_plan(tx: Transaction, id: str, version: int, to: PlanStatus, *, b
         return found
     check_step(held.status, to)
     if to is PlanStatus.IN_FORCE:
+        standing = await get_head(tx.conn, id, version)
+        assert standing is not None
+        check_approver(standing, by)
         for other in await list_heads(tx.conn, id=id):
             if other.status is PlanStatus.IN_FORCE:
                 await _set_status(tx, id, other.version, PlanStatus.SUPERSEDED, by, f"由第 {version} 版替代 / superseded by version {version}")
@@ -93,11 +120,12 @@ async def _set_status(tx: Transaction, id: str, version: int, to: PlanStatus, by
     assert held is not None
     plan = with_status(held, to)
     document = msgspec.json.encode(plan)
-    head = _head(plan, document, tx, by, reason)
+    head = _head(plan, document, tx, by, reason, await get_head(tx.conn, id, version))
     done = await tx.conn.execute(update(plan_version).where(
         plan_version.c.id == id, plan_version.c.version == version, plan_version.c.status == held.status.value).values(**_columns(head, document)))
     if done.rowcount != 1:
         raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+    await _note_step(tx, head, to.value)
     tx.record(PlanStatusChanged(plan=head, before=held.status), actor=by, subject=f"plan:{id}")
     return head
 

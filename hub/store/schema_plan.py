@@ -15,6 +15,12 @@ plan_version = Table(
     Column("document", Text, nullable=False),
     Index("ix_plan_version_status", "status"),
 )
+plan_step = Table(
+    "plan_step", metadata,
+    Column("id", Text, primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("view", Text, nullable=False),
+)
 plan_match = Table(
     "plan_match", metadata,
     Column("incident_id", Text, primary_key=True),

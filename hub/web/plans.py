@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.access import HUB, Action
-from hub.domain.activation import MatchView, PlanHead
+from hub.domain.activation import MatchView, PlanHead, PlanStep
 from hub.domain.incident import IncidentView
+from hub.store.organisation import appointments_of, get_post
 from hub.store.plans import (
     facts_from,
     get_head,
     get_match,
     get_plan,
+    history_of,
     list_heads,
     plans_in_force,
     save_plan,
@@ -26,13 +31,16 @@ from hub.store.plans import (
     step_plan,
 )
 from hub.web.incidents import find
-from hub.web.route import Answer, Ask, NotFound, Route
+from hub.web.route import Answer, Ask, Message, NotFound, Route
+from plans.check import Finding, Severity, check_one
 from plans.compare import Change, compare
+from plans.district import district_of_data
 from plans.facts import IncidentFacts
-from plans.load import MAX_FILE_BYTES, PlanRejected, export_text, load_text
+from plans.load import MAX_FILE_BYTES, SKELETON, PlanRejected, Reading, export_text, load_text, read_text
 from plans.match import Library, MatchResult, match, suggest_level
 from plans.match.result import LevelSuggestion
-from plans.model import Plan, PlanKind, PlanStatus
+from plans.match.words import OutlineLine, outline
+from plans.model import Plan, PlanKind, PlanStatus, conditions
 
 LISTED = 20
 
@@ -45,11 +53,16 @@ class PlanList(Struct, frozen=True, kw_only=True):
 
 
 class PlanWhole(Struct, frozen=True, kw_only=True):
-    """One version with its document, and its plan's other versions."""
+    """One version with its document, and its plan's other versions.
+
+    `conditions` puts every condition into words, by the field it stands in; `people` names the posts of those who wrote, reviewed and approved.
+    """
 
     head: PlanHead
     plan: Plan
     versions: list[PlanHead]
+    conditions: dict[str, tuple[OutlineLine, ...]]
+    people: dict[str, Message]
 
 
 class VersionQuery(Struct, frozen=True, kw_only=True):
@@ -86,6 +99,55 @@ class FaultView(Struct, frozen=True, kw_only=True):
     code: str
     zh: str
     en: str
+
+
+class FindingView(Struct, frozen=True, kw_only=True):
+    """What the linter found: `severity` error, warning or note."""
+
+    severity: Severity
+    line: int
+    field: str
+    code: str
+    zh: str
+    en: str
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """What the linter says of a text, nothing stored: faults (with one it cannot be saved) and findings.
+
+    `spans` gives first and last character of each plain field's value, for a form beside the text. `status` is that of the stored version
+    of this number (null: none), `sha256` of its document, `next` the first free version.
+    """
+
+    faults: list[FaultView]
+    findings: list[FindingView]
+    spans: dict[str, tuple[int, int]]
+    id: str | None
+    version: int | None
+    status: PlanStatus | None
+    sha256: str | None
+    next: int | None
+
+
+class SaveQuery(Struct, frozen=True, kw_only=True):
+    """`expects`: the SHA-256 of the draft that the writer began from; another one by now is refused."""
+
+    expects: Annotated[str, Meta(max_length=64)] | None = None
+    reason: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class YamlQuery(Struct, frozen=True, kw_only=True):
+    """Which version (none: the one in force, else the newest); `next`: as a draft of the first free version."""
+
+    version: Annotated[int, Meta(ge=1)] | None = None
+    next: bool = False
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """The steps in the life of a plan's versions, the newest first; `people` names the posts of those who took them."""
+
+    items: list[PlanStep]
+    people: dict[str, Message]
 
 
 class Imported(Struct, frozen=True, kw_only=True):
@@ -139,8 +201,20 @@ async def one(ask: Ask) -> PlanWhole:
             raise NotFound
         head = await get_head(conn, plan.id, plan.version)
         versions = await list_heads(conn, id=plan.id)
+        people = await _posts_of(conn, [by for h in versions for by in (h.saved_by, h.reviewed_by, h.approved_by)])
     assert head is not None
-    return PlanWhole(head=head, plan=plan, versions=versions)
+    return PlanWhole(head=head, plan=plan, versions=versions, people=people, conditions={field: outline(one) for field, one in conditions(plan)})
+
+
+async def _posts_of(conn: AsyncConnection, actors: Iterable[str | None]) -> dict[str, Message]:
+    """The posts of people by how the chain names them; their names are personal data and stay out."""
+    found: dict[str, Message] = {}
+    for actor in sorted({one for one in actors if one and one.startswith("person:")}):
+        appointed = await appointments_of(conn, person_id=actor.removeprefix("person:"))
+        held = [post for one in appointed if (post := await get_post(conn, one.post_id)) is not None]
+        if held:
+            found[actor] = Message("、".join(one.zh for one in held), ", ".join(one.en for one in held))
+    return found
 
 
 async def export(ask: Ask) -> web.Response:
@@ -148,8 +222,11 @@ async def export(ask: Ask) -> web.Response:
     ask.require(Action.PLAN_READ, HUB)
     async with ask.store.read() as conn:
         plan = await get_plan(conn, ask.path["plan"], ask.query.version)
+        versions = await list_heads(conn, id=plan.id) if plan else []
     if plan is None:
         raise NotFound
+    if ask.query.next:
+        plan = msgspec.structs.replace(plan, version=max(h.version for h in versions) + 1, status=PlanStatus.DRAFT)
     return web.Response(text=export_text(plan), content_type="application/yaml", charset="utf-8",
                         headers={"Content-Disposition": f'attachment; filename="{plan.id}-{plan.version}.yaml"'})
 
@@ -163,6 +240,50 @@ async def compared(ask: Ask) -> Compared:
     if before is None or after is None:
         raise NotFound
     return Compared(items=list(compare(before, after)))
+
+
+async def skeleton(ask: Ask) -> web.Response:
+    """A plan to begin from, with a remark on each part."""
+    ask.require(Action.PLAN_EDIT, HUB)
+    return web.Response(text=await asyncio.to_thread(SKELETON.read_text, "utf-8"), content_type="application/yaml", charset="utf-8")
+
+
+async def history(ask: Ask) -> History:
+    """Who saved, reviewed and approved which version, and when."""
+    ask.require(Action.PLAN_READ, HUB)
+    async with ask.store.read() as conn:
+        found = await history_of(conn, ask.path["plan"])
+        people = await _posts_of(conn, [step.by for step in found])
+    if not found:
+        raise NotFound
+    return History(items=found, people=people)
+
+
+async def checked(ask: Ask) -> Checked:
+    """What the linter says of a text; nothing is stored."""
+    ask.require(Action.PLAN_EDIT, HUB)
+    today = ask.now.astimezone(zone_of(ask)).date()
+    async with ask.store.read() as conn:
+        beside = await plans_in_force(conn, today)
+    reading, findings = await asyncio.to_thread(_check, ask.body.decode("utf-8", "replace"), beside, today)
+    plan = reading.plan
+    heads: list[PlanHead] = []
+    if plan is not None:
+        async with ask.store.read() as conn:
+            heads = await list_heads(conn, id=plan.id)
+    held = next((h for h in heads if plan is not None and h.version == plan.version), None)
+    return Checked(
+        faults=[FaultView(line=f.line, field=f.field, code=f.code, zh=f.zh, en=f.en) for f in reading.faults],
+        findings=[FindingView(severity=f.severity, line=reading.line_of(f.field), field=f.field, code=f.code, zh=f.zh, en=f.en) for f in findings],
+        spans=dict(reading.spans), id=plan.id if plan else None, version=plan.version if plan else None, status=held.status if held else None,
+        sha256=held.sha256 if held else None, next=max((h.version for h in heads), default=0) + 1 if plan else None)
+
+
+def _check(text: str, beside: tuple[Plan, ...], today: date) -> tuple[Reading, tuple[Finding, ...]]:
+    reading = read_text(text, file="plan")
+    if reading.plan is None or reading.faults:
+        return reading, ()
+    return reading, check_one(reading.plan, beside, district_of_data(today))
 
 
 async def import_yaml(ask: Ask) -> Answer:
@@ -179,7 +300,7 @@ async def import_yaml(ask: Ask) -> Answer:
         if held is not None and msgspec.structs.replace(held, status=PlanStatus.DRAFT) == draft:
             head = await get_head(tx.conn, draft.id, draft.version)
         else:
-            head = await save_plan(tx, draft, by=ask.who)
+            head = await save_plan(tx, draft, by=ask.who, reason=ask.query.reason, expects=ask.query.expects)
     return Answer(Imported(plan=head, faults=[]), status=201)
 
 
@@ -254,10 +375,13 @@ _PLAN = "/api/v1/plans/{plan}"
 _INCIDENT = "/api/v1/incidents/{id}"
 ROUTES = [
     Route("GET", "/api/v1/plans", listing, Action.PLAN_READ, returns=PlanList, zh="预案库", en="the library of plans"),
-    Route("POST", "/api/v1/plans", import_yaml, Action.PLAN_EDIT, body=bytes, returns=Imported, status=201, limit_bytes=MAX_FILE_BYTES, own_refusal=True,
+    Route("POST", "/api/v1/plans/check", checked, Action.PLAN_EDIT, body=bytes, returns=Checked, limit_bytes=MAX_FILE_BYTES, zh="检查预案文本", en="lint a plan's text"),
+    Route("GET", "/api/v1/plans/skeleton", skeleton, Action.PLAN_EDIT, zh="预案模板（YAML）", en="a plan to begin from (YAML)"),
+    Route("POST", "/api/v1/plans", import_yaml, Action.PLAN_EDIT, body=bytes, query=SaveQuery, returns=Imported, status=201, limit_bytes=MAX_FILE_BYTES, own_refusal=True,
           zh="导入预案（YAML）", en="import a plan (YAML)"),
     Route("GET", _PLAN, one, Action.PLAN_READ, query=VersionQuery, returns=PlanWhole, zh="预案", en="one plan"),
-    Route("GET", _PLAN + "/yaml", export, Action.PLAN_READ, query=VersionQuery, zh="导出预案（YAML）", en="export a plan (YAML)"),
+    Route("GET", _PLAN + "/yaml", export, Action.PLAN_READ, query=YamlQuery, zh="导出预案（YAML）", en="export a plan (YAML)"),
+    Route("GET", _PLAN + "/history", history, Action.PLAN_READ, returns=History, zh="预案沿革", en="a plan's history"),
     Route("GET", _PLAN + "/compare", compared, Action.PLAN_READ, query=CompareQuery, returns=Compared, zh="比较版本", en="compare versions"),
     Route("POST", _PLAN + "/versions/{version:[0-9]+}/status", step, Action.PLAN_EDIT, also=(Action.PLAN_APPROVE,), body=StepBody, returns=PlanHead,
           zh="审核、批准预案", en="review or approve a version"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -26,9 +26,20 @@ from plans.model import (
 
 _SATISFIED_BASE, _APPLIES_POINTS, _SUPPORT_POINTS, _UNKNOWN_CAP, _GENERAL_SCORE = 100.0, 10.0, 5.0, 99.0, 1.0
 
-# A compiled condition: (op, …); leaves are numbers into the library's table of distinct tests.
 _ALWAYS, _ALL, _ANY, _NOT, _LEAF = range(5)
-Node = tuple[int, tuple["Node", ...], int, float]  # op, children, leaf number, weight
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """A compiled condition. Equal ones are one node, so that each is evaluated once per incident whatever number of plans hold it.
+
+    `number` is the node's own, `leaf` that of the distinct test (-1: none).
+    """
+
+    op: int
+    children: tuple[Node, ...]
+    leaf: int
+    weight: float
+    number: int
 
 
 class LeafPlace(msgspec.Struct, frozen=True):
@@ -49,6 +60,7 @@ class Entry(msgspec.Struct, frozen=True):
     supports: tuple[Node, ...]
     places: tuple[LeafPlace, ...]
     order: int  # among plans of the same score
+    is_general: bool
 
 
 class Library:
@@ -60,6 +72,7 @@ class Library:
         self.tests: list[Test] = []
         self.words: list[tuple[str, str]] = []
         self.entries: list[Entry] = []
+        self._nodes: dict[tuple[int, tuple[int, ...], int, float], Node] = {}
         for plan in sorted(plans, key=_among_equals):
             self._add(plan)
         self.groups = self._grouped()
@@ -68,39 +81,51 @@ class Library:
     def __len__(self) -> int:
         return len(self.entries)
 
+    @property
+    def nodes(self) -> int:
+        """How many distinct conditions there are."""
+        return len(self._nodes)
+
+    def _node(self, op: int, children: tuple[Node, ...] = (), leaf: int = -1, weight: float = 0.0) -> Node:
+        key = (op, tuple(child.number for child in children), leaf, weight)
+        found = self._nodes.get(key)
+        if found is None:
+            found = self._nodes[key] = Node(op, children, leaf, weight, len(self._nodes))
+        return found
+
     def _add(self, plan: Plan) -> None:
         places: list[LeafPlace] = []
         applies = self._compile(plan.applies, "applies", places, False, False, False)
         supports = tuple(self._compile(c, f"supports[{i}]", places, False, False, True) for i, c in enumerate(plan.supports))
-        self.entries.append(Entry(plan, applies, supports, tuple(places), len(self.entries)))
+        self.entries.append(Entry(plan, applies, supports, tuple(places), len(self.entries), plan.kind is PlanKind.GENERAL))
 
-    def _grouped(self) -> dict[int | None, list[tuple[tuple[int, ...], Entry]]]:
+    def _grouped(self) -> list[tuple[Node, list[tuple[tuple[Node, ...], Entry]]]]:
         """Plans by the one necessary condition they share with most others: where it fails, the whole group is passed over."""
         gates = [_gates(entry.applies) for entry in self.entries]
-        shared = Counter(number for numbers in gates for number in numbers)
-        groups: dict[int | None, list[tuple[tuple[int, ...], Entry]]] = {}
-        for entry, numbers in zip(self.entries, gates, strict=True):
-            first = max(numbers, key=lambda n: (shared[n], -n), default=None)
-            groups.setdefault(first, []).append((tuple(sorted(n for n in numbers if n != first)), entry))
-        return groups
+        shared = Counter(node.number for nodes in gates for node in nodes)
+        groups: dict[int, tuple[Node, list[tuple[tuple[Node, ...], Entry]]]] = {}
+        for entry, nodes in zip(self.entries, gates, strict=True):
+            first = max(nodes, key=lambda n: (shared[n.number], -n.number))
+            groups.setdefault(first.number, (first, []))[1].append((tuple(n for n in nodes if n is not first), entry))
+        return list(groups.values())
 
     def _compile(self, condition: Condition, path: str, places: list[LeafPlace], negated: bool, alternative: bool, support: bool) -> Node:
         match condition:
             case Always():
-                return (_ALWAYS, (), -1, 0.0)
+                return self._node(_ALWAYS)
             case AllOf() | AnyOf():
                 many = isinstance(condition, AnyOf) and len(condition.of) > 1
                 children = tuple(
                     self._compile(child, f"{path}.of[{i}]", places, negated, alternative or many, support)
                     for i, child in enumerate(condition.of)
                 )
-                return (_ALL if isinstance(condition, AllOf) else _ANY, children, -1, 0.0)
+                return self._node(_ALL if isinstance(condition, AllOf) else _ANY, children)
             case Not():
-                return (_NOT, (self._compile(condition.of, f"{path}.of", places, not negated, alternative, support),), -1, 0.0)
+                return self._node(_NOT, (self._compile(condition.of, f"{path}.of", places, not negated, alternative, support),))
             case _:
                 number = self._number(condition)
                 places.append(LeafPlace(number, path, negated, alternative, support))
-                return (_LEAF, (), number, default_weight(condition) if condition.weight is None else condition.weight)
+                return self._node(_LEAF, (), number, default_weight(condition) if condition.weight is None else condition.weight)
 
     def _number(self, leaf: Leaf) -> int:
         number = self._numbers.get(leaf)
@@ -112,11 +137,31 @@ class Library:
         return number
 
 
-def _gates(node: Node) -> set[int]:
-    op, children, number, _ = node
+def _gates(node: Node) -> tuple[Node, ...]:
+    """The conditions that must all hold: a plan is ruled out as soon as one of them is."""
+    if node.op != _ALL:
+        return (node,)
+    return tuple({gate.number: gate for child in node.children for gate in _gates(child)}.values())
+
+
+def _worked_out(node: Node, value: Callable[[Node], tuple[int, float]], state: Callable[[int], int]) -> tuple[int, float]:
+    op = node.op
     if op == _LEAF:
-        return {number}
-    return set().union(*(_gates(child) for child in children)) if op == _ALL else set()
+        found = state(node.leaf)
+        return (1, node.weight) if found > 0 else (found, 0.0)
+    if op == _ALL:
+        lowest, total = 1, 0.0
+        for child in node.children:
+            found, part = value(child)
+            if found < lowest:
+                lowest = found
+            total += part
+        return lowest, total
+    if op == _ANY:
+        return max((value(child) for child in node.children), default=(-1, 0.0))
+    if op == _NOT:
+        return -value(node.children[0])[0], 0.0
+    return 1, 0.0
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):  # never part of a cycle; spares the collector
@@ -134,12 +179,13 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):  # never part of a cycle
 
 
 class Run:
-    """One incident against one library: tests each distinct leaf at most once."""
+    """One incident against one library: tests each distinct leaf, and works out each distinct condition, at most once."""
 
     def __init__(self, library: Library, facts: IncidentFacts) -> None:
         self.library = library
         self.facts = facts
         self.states: list[int | None] = [None] * len(library.leaves)
+        self.values: list[tuple[int, float] | None] = [None] * library.nodes
 
     def state(self, number: int) -> int:
         state = self.states[number]
@@ -147,69 +193,51 @@ class Run:
             state = self.states[number] = self.library.tests[number](self.facts)
         return state
 
-    def evaluate(self, node: Node) -> tuple[int, float]:
+    def value(self, node: Node) -> tuple[int, float]:
         """State, and the weight of what is satisfied: the sum over `all`, the best branch of `any`, nothing for `not`."""
-        op, children, number, weight = node
-        if op == _LEAF:
-            state = self.states[number]
-            if state is None:
-                state = self.state(number)
-            return (1, weight) if state > 0 else (state, 0.0)
-        if op == _ALL:
-            lowest, total = 1, 0.0
-            for child in children:
-                state, part = self.evaluate(child)
-                if state < lowest:
-                    lowest = state
-                total += part
-            return lowest, total
-        if op == _ANY:
-            best = (-1, 0.0)
-            for child in children:
-                found = self.evaluate(child)
-                if found > best:
-                    best = found
-            return best
-        if op == _NOT:
-            return -self.evaluate(children[0])[0], 0.0
-        return 1, 0.0
+        found = self.values[node.number]
+        if found is None:
+            found = self.values[node.number] = _worked_out(node, self.value, self.state)
+        return found
 
-    def score(self, entry: Entry) -> tuple[int, float, float]:
+    def supposed(self, node: Node) -> tuple[int, float]:
+        """The same by the states as they are supposed at the moment; nothing is kept."""
+        return _worked_out(node, self.supposed, self.state)
+
+    def score(self, entry: Entry, value: Callable[[Node], tuple[int, float]] | None = None) -> tuple[int, float, float]:
         """State, score and the satisfied weight that speaks for the plan."""
-        state, weight = self.evaluate(entry.applies)
+        value = value or self.value
+        state, weight = value(entry.applies)
         if state < 0:
             return state, 0.0, 0.0
-        if entry.plan.kind is PlanKind.GENERAL:
+        if entry.is_general:
             return state, _GENERAL_SCORE, weight
-        extra = 0.0
+        points = _APPLIES_POINTS * weight
         for support in entry.supports:
-            extra += self.evaluate(support)[1]
-        points = _APPLIES_POINTS * weight + _SUPPORT_POINTS * extra
+            points += _SUPPORT_POINTS * value(support)[1]
         return state, _SATISFIED_BASE + points if state > 0 else min(_UNKNOWN_CAP, points), weight
 
     def candidates(self) -> list[Candidate]:
-        """Every plan that is not ruled out, best first; groups whose necessary conditions fail are passed over whole."""
+        """Every plan that is not ruled out, best first; groups whose necessary condition fails are passed over whole."""
         found: list[tuple[float, int, Candidate]] = []  # ordered by the first two, which no two plans share
-        for first, members in self.library.groups.items():
-            if first is not None and self.state(first) < 0:
+        for first, members in self.library.groups:
+            if self.value(first)[0] < 0:
                 continue
             for gates, entry in members:
                 if gates and not self._may_pass(gates):
                     continue
                 state, score, weight = self.score(entry)
                 if state >= 0:
-                    place = math.inf if entry.plan.kind is PlanKind.GENERAL else -score
+                    place = math.inf if entry.is_general else -score
                     found.append((place, entry.order, Candidate(entry, state, score, weight)))
         found.sort()
         return [candidate for _, _, candidate in found]
 
-    def _may_pass(self, gates: tuple[int, ...]) -> bool:
-        states = self.states
+    def _may_pass(self, gates: tuple[Node, ...]) -> bool:
+        values = self.values
         for gate in gates:
-            state = states[gate]
-            if state is None:
-                state = self.state(gate)
-            if state < 0:
+            known = values[gate.number]
+            if (known if known is not None else self.value(gate))[0] < 0:
                 return False
         return True
 

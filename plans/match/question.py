@@ -65,7 +65,7 @@ def _unknown_fields(run: Run, entry: Entry) -> dict[str, list[int]]:
 def _shift(run: Run, c: Candidate, numbers: Sequence[int], supposed: int, scores: Sequence[float]) -> float:
     for number in numbers:
         run.states[number] = supposed
-    state, then, _ = run.score(c.entry)
+    state, then, _ = run.score(c.entry, run.supposed)
     for number in numbers:
         run.states[number] = 0
     if state == c.state and then == c.score:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from plans.facts import (
     FIELDS,
     VALUE_ZH,
@@ -12,8 +14,12 @@ from plans.facts import (
 )
 from plans.match.result import ConditionState, State
 from plans.model import (
+    AllOf,
+    Always,
+    AnyOf,
     AtLeast,
     AtMost,
+    Condition,
     Flag,
     GradeAtLeast,
     Hours,
@@ -21,6 +27,7 @@ from plans.model import (
     Leaf,
     Months,
     Near,
+    Not,
     OneOf,
     Plan,
     PlanKind,
@@ -67,6 +74,35 @@ def describe(leaf: Leaf) -> tuple[str, str]:
         case Warned():
             kinds = "、".join(VALUE_ZH.get(k, k) for k in leaf.kinds) or "任一"
             return f"{kinds}预警达到{VALUE_ZH[leaf.colour]}", f"{', '.join(leaf.kinds) or 'any'} warning of {leaf.colour} or graver"
+
+
+class OutlineLine(msgspec.Struct, frozen=True):
+    """One line of a condition in words; `depth` says how far it is set in, `op` whether it is a leaf or joins those below it."""
+
+    depth: int
+    op: str
+    zh: str
+    en: str
+
+
+_JOINTS = {"always": ("任何事件", "any incident"), "all": ("以下各项同时满足", "all of these"), "any": ("以下任一项满足", "any of these"), "not": ("不是", "not")}
+
+
+def outline(condition: Condition, depth: int = 0) -> tuple[OutlineLine, ...]:
+    """A condition as lines for reading."""
+    match condition:
+        case Always():
+            return (OutlineLine(depth, "always", *_JOINTS["always"]),)
+        case AllOf() | AnyOf() if len(condition.of) == 1:
+            return outline(condition.of[0], depth)
+        case AllOf() | AnyOf():
+            op = "all" if isinstance(condition, AllOf) else "any"
+            below = (line for child in condition.of for line in outline(child, depth + 1))
+            return (OutlineLine(depth, op, *_JOINTS[op]), *below)
+        case Not():
+            return (OutlineLine(depth, "not", *_JOINTS["not"]), *outline(condition.of, depth + 1))
+        case _:
+            return (OutlineLine(depth, "leaf", *describe(condition)),)
 
 
 def shown(leaf: Leaf, facts: IncidentFacts) -> str | None:

@@ -85,6 +85,44 @@ def test_the_zones_are_drawn_and_follow_a_wind_that_is_typed_in(new_screen: Scre
     expect(page.locator("[data-test=zones] [role=alert]")).to_contain_text("360")
 
 
+def test_a_plan_is_revised_with_the_linters_help_compared_and_reviewed(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open("/plans")
+    library_is_there(screen)
+    page.reload()
+    page.get_by_role("link", name="火灾事故应急预案").click()
+    expect(page.locator("[data-test=plan-tasks]")).to_contain_text("分钟")
+    page.click("[data-test=edit]")
+    editor = page.locator(".cm-content")
+    expect(page.locator("[data-test=checked]")).to_contain_text("可以保存")
+    expect(page.locator("[data-test=save]")).to_be_disabled()
+    editor.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("\nno_such_field: 1\n")
+    expect(page.locator("[data-test=notes] .error")).to_contain_text("no_such_field")
+    expect(page.locator(".cm-lint-marker-error")).to_be_visible()
+    expect(page.locator("[data-test=save]")).to_be_disabled()
+    page.keyboard.press("Control+z")
+    expect(page.locator("[data-test=notes] .error")).to_have_count(0)
+    title = page.locator("[data-test=head-form] input").first
+    title.fill("火灾事故应急预案（修订）")
+    title.press("Tab")
+    expect(editor).to_contain_text("火灾事故应急预案（修订）")
+    page.click("[data-test=tab-diff]")
+    expect(page.locator("[data-test=diff-view]")).to_contain_text("修订")
+    page.fill("[data-test=save-reason]", "名称规范")
+    expect(page.locator("[data-test=save]")).to_be_enabled()
+    page.click("[data-test=save]")
+    expect(page.locator("[data-test=status]")).to_contain_text("草案")
+    expect(page.locator("[data-test=history]")).to_contain_text("名称规范")
+    page.click("[data-test=compare]")
+    expect(page.locator("[data-test=fields]")).to_contain_text("title.zh")
+    page.click("[data-test=step-reviewed]")
+    page.click("[data-test=step-confirm]")
+    expect(page.locator("[data-test=status]")).to_contain_text("已审核")
+    assert screen.errors == []
+
+
 def test_the_library_speaks_both_languages_and_fits_a_phone(new_screen: Screens) -> None:
     for locale, word in (("zh", "预案库"), ("en", "Library of plans")):
         screen = new_screen(width=390, height=844, locale=locale)

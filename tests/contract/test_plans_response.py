@@ -34,7 +34,7 @@ from hub.store.activations import (
 )
 from hub.store.obligations import get_obligation
 from hub.store.organisation import list_departments, seed_departments
-from hub.store.plans import facts_from, get_match, import_catalogue, list_heads, save_plan, state_fact, step_plan
+from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
 from hub.store.reports import insert_incidents, update_incident
 from hub.store.resources import load_demo, move_request, requests_of
 from hub.store.roster import make_standard_posts
@@ -112,9 +112,27 @@ async def test_a_new_version_in_force_supersedes_the_one_that_was(store: Store) 
         with pytest.raises(Rejected, match="draft"):
             await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY)
         await step_plan(tx, "fire", draft.version, PlanStatus.REVIEWED, by=BY)
-        await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY)
+        with pytest.raises(Rejected) as refused:
+            await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY)
+        await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by="person:leader")
         heads = await list_heads(tx.conn, id="fire")
+        steps = await history_of(tx.conn, "fire")
+    assert refused.value.code == "own_plan", "four eyes: nobody approves what they wrote"
+    assert [(s.version, s.what, s.by) for s in reversed(steps)] == [
+        (plan.version, "saved", BY), (draft.version, "saved", BY), (draft.version, "reviewed", BY),
+        (plan.version, "superseded", "person:leader"), (draft.version, "in_force", "person:leader")]
+    assert (heads[1].saved_by, heads[1].reviewed_by, heads[1].approved_by) == (BY, BY, "person:leader")
     assert [(h.version, h.status) for h in heads] == [(plan.version, PlanStatus.SUPERSEDED), (draft.version, PlanStatus.IN_FORCE)]
+
+
+async def test_a_draft_that_somebody_else_saved_meanwhile_is_not_overwritten(store: Store) -> None:
+    plan = msgspec.structs.replace(next(p for p in CATALOGUE if p.id == "fire"), status=PlanStatus.DRAFT)
+    async with store.transaction() as tx:
+        begun = await save_plan(tx, plan, by=BY)
+        await save_plan(tx, msgspec.structs.replace(plan, tasks=plan.tasks[:-1]), by="person:other", expects=begun.sha256)
+        with pytest.raises(Rejected) as refused:
+            await save_plan(tx, msgspec.structs.replace(plan, supports=()), by=BY, expects=begun.sha256)
+    assert refused.value.code == "changed_meanwhile"
 
 
 async def test_a_version_that_left_the_draft_cannot_be_altered(store: Store) -> None:

@@ -181,9 +181,47 @@ async def test_plans_travel_as_yaml_and_faults_are_named_with_their_line(hub: Ru
     assert await desk.ask("GET", f"/api/v1/plans/fire/compare?before={plan.version}&after={plan.version + 1}") == 200
     assert {c["field"] for c in desk.body["items"]} == {"version", "status"}
     assert await desk.ask("POST", f"/api/v1/plans/fire/versions/{plan.version + 1}/status", {"status": "reviewed"}) == 200
-    assert await desk.ask("POST", f"/api/v1/plans/fire/versions/{plan.version + 1}/status", {"status": "in_force"}) == 403, "a leader approves"
+    one = f"/api/v1/plans/fire/versions/{plan.version + 1}/status"
+    assert await desk.ask("POST", one, {"status": "in_force"}) == 403, "a leader approves"
+    async with Visitor(hub.web_url) as leader:
+        _, token = await cookie_for(hub.services.store, Role.LEADER, department="district-office")
+        leader.hold(token)
+        later = newer.replace(f"version: {plan.version + 1}", f"version: {plan.version + 2}", 1)
+        assert await leader.ask("POST", "/api/v1/plans", raw=later.encode()) == 201
+        own = f"/api/v1/plans/fire/versions/{plan.version + 2}/status"
+        assert await leader.ask("POST", own, {"status": "reviewed"}) == 200
+        assert await leader.ask("POST", own, {"status": "in_force"}) == 422 and leader.body["code"] == "own_plan"
+        assert await leader.ask("POST", one, {"status": "in_force"}) == 200, leader.body
+        assert await leader.ask("GET", "/api/v1/plans/fire") == 200
+        assert leader.body["head"]["version"] == plan.version + 1 and leader.body["people"] and leader.body["conditions"]["applies"]
     assert await desk.ask("POST", "/api/v1/plans", raw=newer.replace("role: ", "role: no-such-", 1).encode()) == 422
     assert desk.body["faults"][0]["line"] > 1 and desk.body["plan"] is None
+
+
+async def test_the_linter_answers_an_editor_with_lines_spans_and_the_next_version_and_stores_nothing(hub: Running, desk: Visitor) -> None:
+    assert await desk.ask("GET", "/api/v1/plans/skeleton") == 200
+    text: str = desk.body
+    assert await desk.ask("POST", "/api/v1/plans/check", raw=text.encode()) == 200
+    assert desk.body["faults"] == [] and (desk.body["id"], desk.body["next"], desk.body["status"]) == ("new-plan", 1, None)
+    first, last = desk.body["spans"]["title.zh"]
+    assert text[first:last] == "某类事件专项预案"
+
+    line = next(n for n, row in enumerate(text.splitlines(), 1) if "role: local-town" in row)
+    assert await desk.ask("POST", "/api/v1/plans/check", raw=text.replace("  role: local-town", "  role: nobody").encode()) == 200
+    assert [(f["line"], f["code"]) for f in desk.body["faults"]] == [(line, "unknown_role")]
+    assert await desk.ask("POST", "/api/v1/plans/check", raw=text.replace("codes: [12H]", "codes: [12H, 19Z]").encode()) == 200
+    assert desk.body["faults"] == [] and any(f["code"] == "unknown_event_type" and f["line"] > 1 for f in desk.body["findings"]), desk.body["findings"]
+    assert await desk.ask("POST", "/api/v1/plans/check", raw=b"tasks: [1,") == 200 and desk.body["faults"][0]["code"] == "yaml_syntax"
+
+    assert await desk.ask("GET", "/api/v1/plans") == 200
+    assert "new-plan" not in {p["id"] for p in desk.body["items"]}
+    assert await desk.ask("GET", "/api/v1/plans/fire/yaml?next=true") == 200
+    assert "status: draft" in desk.body and "version: 2" in desk.body
+    assert await desk.ask("POST", "/api/v1/plans?reason=修订时限", raw=desk.body.encode()) == 201
+    assert await desk.ask("GET", "/api/v1/plans/fire/history") == 200
+    newest = desk.body["items"][0]
+    assert (newest["version"], newest["what"], newest["reason"]) == (2, "saved", "修订时限")
+    assert await desk.ask("GET", "/api/v1/plans/no-such/history") == 404
 
 
 async def test_hazmat_is_searched_and_the_bundle_is_fetched_once(hub: Running, desk: Visitor) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from plans.activate import Post
 from plans.check import Contact, District, EventType, Finding, Severity, StockLine, Town, check, worst_level
-from plans.cli import district_of_data
+from plans.district import district_of_data
 from plans.load import load_folder
 from plans.model import Plan
 from tests.support.plan_library import plan, task, text

@@ -26,7 +26,7 @@ export function onSignedOut(then: () => void): void {
 
 export type Query = Record<string, string | number | boolean | null | undefined>
 
-function address(path: string, query?: Query): string {
+export function address(path: string, query?: Query): string {
   const pairs = Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== null && value !== '')
   const text = new URLSearchParams(pairs.map(([key, value]) => [key, String(value)])).toString()
   return text ? `${path}?${text}` : path
@@ -81,3 +81,24 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
 
 export const get = <T>(path: string, query?: Query): Promise<T> => ask<T>('GET', path, { query })
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => ask<T>('POST', path, { body })
+
+/** Read something that is no JSON (a plan as YAML). */
+export async function text(path: string, query?: Query): Promise<string> {
+  let answer: Response
+  try {
+    answer = await fetch(address(path, query), { credentials: 'same-origin', signal: AbortSignal.timeout(TIMEOUT_MS) })
+  } catch {
+    throw new Unreachable('no answer')
+  }
+  const body = await answer.text().catch(() => '')
+  if (answer.ok) return body
+  if ([502, 503, 504].includes(answer.status)) throw new Unreachable('later')
+  if (answer.status === 401) signedOut()
+  let payload: unknown = null
+  try {
+    payload = JSON.parse(body)
+  } catch {
+    payload = null
+  }
+  throw refusal(answer.status, payload)
+}

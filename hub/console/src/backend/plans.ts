@@ -1,5 +1,5 @@
 // Questions about plans, responses, tasks, zones, resources; and the file that hazmat support needs where there is no signal.
-import { get, post, refusal, Unreachable, type Query } from './http'
+import { address, get, post, refusal, text, Unreachable, type Query } from './http'
 import type { Bilingual } from './types'
 
 export type Truth = 'satisfied' | 'unsatisfied' | 'unknown'
@@ -57,7 +57,31 @@ export interface ZonesView {
   warnings: Bilingual[]; limits: Bilingual[]; entered: (Bilingual & { id: string })[]; left: (Bilingual & { id: string })[]; version: number
 }
 export interface IncidentZones { zones: ZonesView | null; ticks: { receptor_id: string; done: boolean; by: string; at: string }[] }
-export interface PlanHead { id: string; version: number; status: string; kind: string; title: Bilingual; source: { document: string; edition: string }; valid_from: string; valid_until: string | null; tasks: number; changed_at: string; changed_by: string }
+export interface PlanHead {
+  id: string; version: number; status: PlanStatus; kind: string; title: Bilingual; source: { document: string; edition: string; issuing_body: string; clauses?: string[] }
+  valid_from: string; valid_until: string | null; tasks: number; sha256: string; changed_at: string; changed_by: string; reason?: string; saved_by?: string; reviewed_by?: string | null; approved_by?: string | null
+}
+export type PlanStatus = 'draft' | 'reviewed' | 'in_force' | 'superseded'
+export interface OutlineLine extends Bilingual { depth: number; op: string }
+export interface PlanDocument {
+  assumptions?: Bilingual[]
+  levels?: { level: Level; text: Bilingual; activated_by: Bilingual }[]
+  roles?: { id: string; department: string; duty: Bilingual }[]
+  tasks?: { id: string; role: string; due_min: number; stage: Stage; text: Bilingual; after?: string[]; evidence?: Bilingual; from_level?: Level; starts?: string }[]
+  notices?: { id: string; to: string[]; within_min: number; text: Bilingual; public?: boolean; from_level?: Level }[]
+  resources?: { id: string; quantity: number; unit: string; role: string; within_min: number; text: Bilingual; from_level?: Level }[]
+  zones?: { id: string; text: Bilingual; radius_m?: number; computed?: boolean; source?: string }[]
+  on_scene?: { stage: Stage; goal: Bilingual; exit: { id: string; text: Bilingual }[] }[]
+  groups?: { id: string; title: Bilingual; lead: string; members?: string[]; from_level?: Level }[]
+  grants?: Partial<Record<'lead' | 'assist' | 'informed' | 'video', string[]>>
+  automatic?: { text: Bilingual; level: Level; revocable_min?: number }
+  termination?: { id: string; text: Bilingual }[]
+}
+export interface PlanWhole { head: PlanHead; plan: PlanDocument; versions: PlanHead[]; conditions: Record<string, OutlineLine[]>; people: Record<string, Bilingual> }
+export interface PlanStep { version: number; what: 'saved' | PlanStatus; at: string; by: string; reason: string }
+export interface LineNote extends Bilingual { line: number; field: string; code: string; severity?: 'error' | 'warning' | 'note' }
+/** What the linter says of a text; `spans` gives where the value of each plain field stands, in code points. */
+export interface CheckedPlan { faults: LineNote[]; findings: LineNote[]; spans: Record<string, [number, number]>; id: string | null; version: number | null; status: PlanStatus | null; sha256: string | null; next: number | null }
 export interface Resource { id: string; kind: string; name_zh: string; name_en?: string; department_id: string; capability: string; quantity: number; unit: string; place?: string; expires_on?: string | null; low_below?: number | null; contact?: string; phone?: string; out?: number; demo?: boolean }
 
 const of = (incident: string): string => `/api/v1/incidents/${encodeURIComponent(incident)}`
@@ -67,6 +91,10 @@ export const plans = {
   list: () => get<{ items: PlanHead[] }>('/api/v1/plans'),
   step: (id: string, version: number, status: string, reason = '') => post<PlanHead>(`/api/v1/plans/${encodeURIComponent(id)}/versions/${version}/status`, { status, reason }),
   compare: (id: string, before: number, after: number) => get<{ items: { field: string; before: unknown; after: unknown }[] }>(`/api/v1/plans/${encodeURIComponent(id)}/compare`, { before, after }),
+  whole: (id: string, version: number | null = null) => get<PlanWhole>(`/api/v1/plans/${encodeURIComponent(id)}`, { version }),
+  history: (id: string) => get<{ items: PlanStep[]; people: Record<string, Bilingual> }>(`/api/v1/plans/${encodeURIComponent(id)}/history`),
+  yaml: (id: string, query: { version?: number | null; next?: boolean } = {}) => text(`/api/v1/plans/${encodeURIComponent(id)}/yaml`, query),
+  skeleton: () => text('/api/v1/plans/skeleton'),
   of: (incident: string) => get<IncidentPlans>(`${of(incident)}/plans`),
   fact: (incident: string, field: string, value: unknown) => post<{ changed: boolean }>(`${of(incident)}/facts`, { field, value }),
   preview: (incident: string, chosen: string[], level: Level | null) => post<Activation>(`${of(incident)}/activations/preview`, { plans: chosen, level }),
@@ -101,7 +129,7 @@ export const resources = {
 export const hazmatBundle = <T>(): Promise<T> => get<T>('/api/v1/hazmat/bundle')
 
 export interface ImportedTable { lines: number; altered: number; errors: (Bilingual & { line: number; column: string })[] }
-export interface ImportedPlan { plan: PlanHead | null; faults: (Bilingual & { line: number; field: string; code: string })[] }
+export interface ImportedPlan { plan: PlanHead | null; faults: LineNote[] }
 
 /** Send a file as it is; an answer that names the file's faults comes back like any other. */
 async function sendFile<T>(path: string, file: Blob, named: (body: unknown) => body is T): Promise<T> {
@@ -118,8 +146,12 @@ async function sendFile<T>(path: string, file: Blob, named: (body: unknown) => b
 }
 export const importResources = (file: Blob): Promise<ImportedTable> =>
   sendFile('/api/v1/resources/import', file, (body): body is ImportedTable => Array.isArray((body as ImportedTable | null)?.errors))
-export const importPlan = (file: Blob): Promise<ImportedPlan> =>
-  sendFile('/api/v1/plans', file, (body): body is ImportedPlan => Array.isArray((body as ImportedPlan | null)?.faults))
+/** Store a plan's text as a draft. `expects` names the draft that it began from, so that nobody's work is written over unseen. */
+export const importPlan = (file: Blob, query: { expects?: string | null; reason?: string } = {}): Promise<ImportedPlan> =>
+  sendFile(address('/api/v1/plans', query), file, (body): body is ImportedPlan => Array.isArray((body as ImportedPlan | null)?.faults))
+
+export const checkPlan = (source: string): Promise<CheckedPlan> =>
+  sendFile('/api/v1/plans/check', new Blob([source]), (body): body is CheckedPlan => Array.isArray((body as CheckedPlan | null)?.findings))
 
 /** Send something that was kept on the phone; it may have been sent before. */
 export const send = (path: string, body: unknown): Promise<unknown> => post(path, body)

@@ -19,5 +19,13 @@ export const useEventTypes = defineStore('event-types', () => {
     return byCode.value.get(code)?.[locale] ?? code
   }
 
-  return { items, load, name }
+  /** Codes in a sentence are followed by their names: `12D00` alone says nothing at night. */
+  function inWords(sentence: string, locale: Locale): string {
+    return sentence.replace(/(?<![0-9A-Za-z])1[0-9][A-Z][0-9]{0,2}(?![0-9A-Za-z])/g, (code) => {
+      const found = byCode.value.get(code) ?? byCode.value.get(code.padEnd(5, '0'))
+      return found ? `${found[locale]} (${code})` : code
+    })
+  }
+
+  return { items, load, name, inWords }
 })

@@ -1,0 +1,24 @@
+"""What the shipped data files say of the district, for the linter. Reads files; holds no rule."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from plans import load
+from plans.check import District, EventType, Town
+
+
+@cache
+def _event_types() -> tuple[EventType, ...]:
+    table = yaml.safe_load((Path(__file__).parent.parent / "hub" / "data" / "event_types.yaml").read_text("utf-8"))
+    return tuple(EventType(str(code), v["zh"], v["en"]) for code, v in table["types"].items())
+
+
+def district_of_data(today: date) -> District:
+    """Towns and event types as the data files name them; rosters, stock and contacts stay unknown."""
+    towns = tuple(Town(d.adcode, d.zh, d.id) for d in load.departments().values() if d.adcode)
+    return District(today, event_types=_event_types(), towns=towns)
