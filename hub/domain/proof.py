@@ -23,6 +23,15 @@ class AuditExported(ChangeBody, frozen=True, kw_only=True):
     bodies: bool
 
 
+@change("bundle.exported", zh="导出事件档案", en="an incident's archive was exported")
+class BundleExported(ChangeBody, frozen=True, kw_only=True):
+    """The archive's SHA-256, how many changes it holds, and why it was asked for."""
+
+    sha256: str
+    changes: int
+    reason: str
+
+
 @change("audit.read", zh="查阅审计记录", en="the audit trail was read")
 class AuditRead(ChangeBody, frozen=True, kw_only=True):
     """With which filter, and which stretch of the chain was shown."""

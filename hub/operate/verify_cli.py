@@ -13,6 +13,7 @@ from hub import wire
 from hub.domain.change import body_hash, link_hash
 from hub.domain.signature import decode_heads, head_holds, key_id, receipt_text, report_text, signature_holds
 from hub.errors import Rejected
+from hub.operate import bundle
 from hub.operate.chain import ExportHeader, ExportLine, verify_file
 from hub.operate.keys import read_keys
 from hub.web.proof import ReceiptProof
@@ -35,16 +36,16 @@ class Finding(Struct, frozen=True):
 
 
 def _read(path: Path) -> tuple[wire.Report | None, ReceiptProof | None]:
-    """A report, a proof, or a bundle of both. Raises Rejected."""
+    """A report, a proof, or both in one. Raises Rejected."""
     raw = path.read_bytes()
     try:
         keys = msgspec.json.decode(raw, type=dict[str, Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Rejected("wrong_file", f"{path} 不是 JSON", f"{path} is not JSON: {error}") from None
     if "report" in keys or "proof" in keys:
-        bundle = msgspec.json.decode(raw, type=Bundle)
-        report = wire.decode_report(bytes(bundle.report)) if bundle.report is not None else None
-        return report, _proof(bytes(bundle.proof), path) if bundle.proof is not None else None
+        both = msgspec.json.decode(raw, type=Bundle)
+        report = wire.decode_report(bytes(both.report)) if both.report is not None else None
+        return report, _proof(bytes(both.proof), path) if both.proof is not None else None
     if "receipt" in keys:
         return None, _proof(raw, path)
     return wire.decode_report(raw), None
@@ -119,8 +120,22 @@ def _in_export(export: Path, header: ExportHeader, proof: ReceiptProof) -> bool:
     return False
 
 
+def _verify_archive(file: Path, keys: dict[str, str] | None) -> None:
+    manifest, flaws = bundle.check(file, keys)
+    typer.echo(f"事件档案 {manifest.no}，{len(manifest.files)} 个文件，{manifest.changes} 条变更 / archive of {manifest.no}: {len(manifest.files)} files, "
+               f"{manifest.changes} changes")
+    for flaw in flaws:
+        typer.echo(f"✗ {flaw.file}: {flaw.zh} / {flaw.en}")
+    if not flaws:
+        typer.echo("✓ 签名、文件和变更均成立 / signature, files and changes hold")
+    if keys is None:
+        typer.echo(f"· 公钥取自档案本身，请与中心公布的核对 / the key is the archive's own; compare it: {manifest.public_key}")
+    if flaws:
+        raise typer.Exit(1)
+
+
 def verify(
-    file: Annotated[Path, typer.Argument(help="报告、签名回执，或二者合一 / a report, a signed receipt, or both in one", exists=True)],
+    file: Annotated[Path, typer.Argument(help="报告、签名回执、二者合一，或事件档案 / a report, a signed receipt, both in one, or an incident's archive", exists=True)],
     receipt: Annotated[Path | None, typer.Option(help="签名回执 / the signed receipt (GET /api/v1/reports/ID/receipt)", exists=True)] = None,
     chain: Annotated[Path | None, typer.Option(help="审计导出 / an export of the chain", exists=True)] = None,
     key: Annotated[list[Path] | None, typer.Option(help="中心公钥文件 / files with the hub's public keys", exists=True)] = None,
@@ -128,6 +143,9 @@ def verify(
     head: Annotated[Path | None, typer.Option(help="另存的签名链头 / signed heads kept elsewhere", exists=True)] = None,
 ) -> None:
     """离线核验报告与回执（退出码 1：不成立）/ check a report and its receipt offline (exit status 1: it does not hold)."""
+    if bundle.is_archive(file):
+        _verify_archive(file, read_keys(*key) if key else None)
+        return
     report, proof = _read(file)
     if receipt is not None:
         proof = _read(receipt)[1]

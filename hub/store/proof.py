@@ -46,6 +46,12 @@ async def links(conn: AsyncConnection, *, after: int | None = None, upto: int | 
             return
 
 
+async def links_of_incident(conn: AsyncConnection, incident_id: str) -> list[Link]:
+    """Every row of the chain about one incident, oldest first."""
+    query = select(*_LINK).select_from(_FROM).where(change.c.incident_id == incident_id).order_by(change.c.seq)
+    return [_link(row) for row in (await conn.execute(query)).all()]
+
+
 async def stray_bodies(conn: AsyncConnection) -> list[int]:
     """The numbers of bodies that belong to no change (there are none unless somebody has been at the database)."""
     query = (select(change_body.c.seq).select_from(change_body.outerjoin(change, change.c.seq == change_body.c.seq))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from typing import Annotated, Any
 
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from hub.clock import utc_text
 from hub.domain.access import HUB, Action, Tier
+from hub.domain.proof import BundleExported
 from hub.domain.signature import Head, Signer
+from hub.operate import bundle as archive
 from hub.operate.chain import ExportLine, export_line
-from hub.store.access import incident_things
+from hub.store.access import incident_thing, incident_things
 from hub.store.proof import head_after, public_keys, report_link
 from hub.store.reports import get_incident, get_report
 from hub.store.retention import hold
@@ -95,6 +99,31 @@ async def ca_pem(ask: Ask) -> web.Response:
                         headers={"Content-Disposition": 'attachment; filename="tocsin-ca.pem"', "Cache-Control": "no-cache"})
 
 
+class BundleBody(Struct, frozen=True, kw_only=True):
+    """Why the archive is asked for."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+async def bundle(ask: Ask) -> web.Response:
+    """The signed archive of an incident as ZIP; `tocsin verify` checks it offline. That it was exported is a change."""
+    id = ask.path["id"]
+    async with ask.store.read() as conn:
+        thing = await incident_thing(conn, id)
+        if thing is None:
+            ask.require(Action.INCIDENT_LIST, HUB)
+            raise NotFound
+        ask.require(Action.INCIDENT_READ, thing, hidden=True)
+        ask.require(Action.EVIDENCE_EXPORT, thing)
+        packed, manifest = await archive.build(conn, id, _signer(ask), hub_id=ask.hub.settings.hub_id, at=utc_text(ask.now), by=ask.who)
+    digest = hashlib.sha256(packed).hexdigest()
+    async with ask.store.transaction() as tx:
+        tx.record(BundleExported(sha256=digest, changes=manifest.changes, reason=ask.body.reason), actor=ask.who, subject=f"incident:{id}",
+                  incident_id=id, department_id=thing.department_id, drill=thing.drill)
+    return web.Response(body=packed, content_type="application/zip",
+                        headers={"Content-Disposition": f'attachment; filename="incident-{manifest.no}.zip"', "X-Content-SHA256": digest})
+
+
 class HoldBody(Struct, frozen=True, kw_only=True):
     """Hold an incident's personal data back from destruction (or, `held` False, let it go), and why."""
 
@@ -138,6 +167,7 @@ async def ca_page(ask: Ask) -> web.Response:
 
 
 ROUTES = [
+    Route("POST", "/api/v1/incidents/{id}/bundle", bundle, Action.EVIDENCE_EXPORT, body=BundleBody, zh="导出事件档案", en="export an incident's archive"),
     Route("GET", "/api/v1/reports/{id}/receipt", receipt, Action.REPORT_FILE, also=(Action.REPORT_READ,), returns=ReceiptProof, zh="签名回执",
           en="the signed receipt"),
     Route("POST", "/api/v1/incidents/{id}/hold", holding, Action.ADMIN_RETENTION, body=HoldBody, returns=Done, zh="暂缓销毁个人信息",

@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 import time
+import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -129,3 +130,18 @@ async def test_the_rollover_from_the_first_report_to_the_end_of_the_response(tmp
         kinds = [c["kind"] for c in desk.body["items"]]
         assert all(c["drill"] for c in desk.body["items"]), "a drill is marked in every change"
         assert kinds.count("activation.started") == 1
+
+        assert await desk.ask("POST", f"{one}/bundle", {}) == 422, "an archive is asked for with a reason"
+        async with desk.client.post(f"{desk.base}{one}/bundle", json={"reason": "复盘评估"}, headers=desk.headers) as answer:
+            assert answer.status == 200, await answer.text()
+            archive = tmp_path / "archive.zip"
+            archive.write_bytes(await answer.read())
+        assert "✓" in await command("verify", str(archive), "--key", str(data / "secrets" / "hub-signing-key.pub"))
+        with zipfile.ZipFile(archive) as packed:
+            parts = {name: packed.read(name) for name in packed.namelist()}
+        assert len(json.loads(parts["reports.json"])) > 1
+        (response_kept,) = json.loads(parts["responses.json"])["responses"]
+        assert {t["id"] for t in response_kept["tasks"]} == {t["id"] for t in after["tasks"]}
+        assert {json.loads(line)["kind"] for line in parts["timeline.jsonl"].splitlines()} >= {"activation.started", "activation.ended", "zone.drawn"}
+        assert {f["properties"]["kind"] for f in json.loads(parts["zones.geojson"])["features"]} >= {"isolation", "protective"}
+        assert b"<polygon" in parts["map.svg"] and isinstance(json.loads(parts["clips.json"]), list) and isinstance(json.loads(parts["watched.json"]), list)

@@ -102,3 +102,17 @@ export async function text(path: string, query?: Query): Promise<string> {
   }
   throw refusal(answer.status, payload)
 }
+
+/** Ask for a file that the hub makes. */
+export async function file(path: string, body: unknown): Promise<Blob> {
+  let answer: Response
+  try {
+    answer = await fetch(path, { method: 'POST', credentials: 'same-origin', headers: { 'x-tocsin': 'console', 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  } catch {
+    throw new Unreachable('no answer')
+  }
+  if (answer.ok) return answer.blob()
+  if ([502, 503, 504].includes(answer.status)) throw new Unreachable('later')
+  if (answer.status === 401) signedOut()
+  throw refusal(answer.status, await answer.json().catch(() => null))
+}

@@ -1,5 +1,5 @@
 // Questions about plans, responses, tasks, zones, resources; and the file that hazmat support needs where there is no signal.
-import { address, get, post, refusal, text, Unreachable, type Query } from './http'
+import { address, file, get, post, refusal, text, Unreachable, type Query } from './http'
 import type { Bilingual } from './types'
 
 export type Truth = 'satisfied' | 'unsatisfied' | 'unknown'
@@ -103,6 +103,7 @@ export const plans = {
   level: (id: string, level: Level, reason: string) => post<IncidentResponse>(`${one(id)}/level`, { level, reason }),
   stage: (id: string, stage: Stage, met: string[], reason: string | null) => post<IncidentResponse>(`${one(id)}/stage`, { stage, met, reason }),
   terminate: (id: string, met: string[], reason: string | null) => post<IncidentResponse>(`${one(id)}/terminate`, { met, reason }),
+  bundle: (incident: string, reason: string) => file(`${of(incident)}/bundle`, { reason }),
   revoke: (id: string, reason: string) => post<IncidentResponse>(`${one(id)}/revoke`, { reason }),
 }
 
