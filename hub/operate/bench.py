@@ -27,6 +27,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "isolation": ("hub.operate.bench_isolation:run", "坏视频流不影响报告 / bad video against reports"),
     "video": ("hub.operate.bench_video:run", "视频延迟与占用 / video latency and cost"),
     "linkage": ("hub.operate.bench_linkage:run", "报告到首帧 / report to the first frame"),
+    "suggestion": ("hub.operate.bench_suggestion:run", "报告到屏幕上的建议预案 / report to the suggested plan on the screen"),
     "duties": ("hub.operate.bench_duties:run", "日报送义务 / the daily duty"),
     "match": ("plans.bench:run", "预案匹配 / plan matching"),
     "triage": ("plans.triage.bench:run", "文本研判准确率 / triage accuracy"),

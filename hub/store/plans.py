@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.activation import (
@@ -29,9 +29,10 @@ from hub.domain.activation import (
     check_step,
     facts_of,
 )
-from hub.domain.incident import IncidentView
+from hub.domain.incident import OPEN_STATES, IncidentView
 from hub.errors import Rejected
 from hub.store.rows import insert_many
+from hub.store.schema import incident as incident_table
 from hub.store.schema_plan import plan_match, plan_step, plan_version, stated_fact
 from hub.store.writer import Store, Transaction
 from plans.compare import with_status
@@ -235,6 +236,13 @@ async def get_match(conn: AsyncConnection, incident_id: str) -> tuple[MatchView,
     if row is None:
         return None
     return msgspec.json.decode(row.view, type=MatchView), msgspec.json.decode(row.facts, type=IncidentFacts)
+
+
+async def list_matches(conn: AsyncConnection, where: ColumnElement[bool], *, limit: int) -> list[MatchView]:
+    """The last matchings of open incidents that meet `where` (a condition on `incident`), the newest incidents first."""
+    query = (select(plan_match.c.view).join(incident_table, incident_table.c.id == plan_match.c.incident_id)
+             .where(incident_table.c.state.in_([str(s) for s in OPEN_STATES]), where).order_by(incident_table.c.number.desc()).limit(limit))
+    return [msgspec.json.decode(text, type=MatchView) for text in (await conn.execute(query)).scalars()]
 
 
 def facts_text(facts: IncidentFacts) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.domain.access import HUB, Action
 from hub.domain.activation import MatchView, PlanHead, PlanStep
 from hub.domain.incident import IncidentView
+from hub.store.access import visible_incidents
 from hub.store.organisation import appointments_of, get_post
 from hub.store.plans import (
     facts_from,
@@ -24,6 +25,7 @@ from hub.store.plans import (
     get_plan,
     history_of,
     list_heads,
+    list_matches,
     plans_in_force,
     save_plan,
     state_fact,
@@ -38,11 +40,12 @@ from plans.district import district_of_data
 from plans.facts import IncidentFacts
 from plans.load import MAX_FILE_BYTES, SKELETON, PlanRejected, Reading, export_text, load_text, read_text
 from plans.match import Library, MatchResult, match, suggest_level
-from plans.match.result import LevelSuggestion
+from plans.match.result import LevelSuggestion, State
 from plans.match.words import OutlineLine, outline
-from plans.model import Plan, PlanKind, PlanStatus, conditions
+from plans.model import Plan, PlanKind, PlanStatus, Text, conditions
 
 LISTED = 20
+SUGGESTED = 300
 
 
 class PlanList(Struct, frozen=True, kw_only=True):
@@ -168,6 +171,24 @@ class IncidentPlans(Struct, frozen=True, kw_only=True):
     levels: dict[str, LevelSuggestion]
     facts: IncidentFacts
     stated: dict[str, Any]
+    seq: int
+
+
+class Suggested(Struct, frozen=True, kw_only=True):
+    """The plan that stands first for an incident, and how many stand beside it."""
+
+    incident_id: str
+    version: int
+    plan_id: str
+    title: Text
+    state: State
+    others: int
+
+
+class SuggestedList(Struct, frozen=True, kw_only=True):
+    """The first plan for each open incident that the reader may see; `seq` is the feed's head before reading."""
+
+    items: list[Suggested]
     seq: int
 
 
@@ -364,6 +385,17 @@ async def of_incident(ask: Ask) -> IncidentPlans:
     return IncidentPlans(result=result, matching=held[0] if held else None, levels=levels, facts=facts, stated=stated, seq=seq)
 
 
+async def suggested(ask: Ask) -> SuggestedList:
+    """The plan that stands first for each open incident, for lists."""
+    ask.require(Action.INCIDENT_LIST, HUB)
+    seq = await ask.store.head()
+    async with ask.store.read() as conn:
+        found = await list_matches(conn, visible_incidents(ask.actor, ask.now, Action.PLAN_MATCH), limit=SUGGESTED)
+    return SuggestedList(seq=seq, items=[
+        Suggested(incident_id=m.incident_id, version=m.version, plan_id=m.plans[0].plan_id, title=m.plans[0].title, state=m.plans[0].state,
+                  others=m.applicable - 1) for m in found if m.plans])
+
+
 async def answer_fact(ask: Ask) -> Stated:
     """Answer the question asked; the incident is matched again."""
     found = await find(ask, Action.INCIDENT_NOTE)
@@ -386,5 +418,6 @@ ROUTES = [
     Route("POST", _PLAN + "/versions/{version:[0-9]+}/status", step, Action.PLAN_EDIT, also=(Action.PLAN_APPROVE,), body=StepBody, returns=PlanHead,
           zh="审核、批准预案", en="review or approve a version"),
     Route("GET", _INCIDENT + "/plans", of_incident, Action.PLAN_MATCH, returns=IncidentPlans, zh="匹配的预案", en="the plans for an incident"),
+    Route("GET", "/api/v1/suggested-plans", suggested, Action.INCIDENT_LIST, returns=SuggestedList, zh="各事件首选预案", en="the first plan for each open incident"),
     Route("POST", _INCIDENT + "/facts", answer_fact, Action.INCIDENT_NOTE, body=FactBody, returns=Stated, zh="补充事实", en="answer the missing fact"),
 ]

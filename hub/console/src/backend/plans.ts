@@ -10,6 +10,8 @@ export type Stage = (typeof STAGES)[number]
 
 export interface ConditionState { path: string; state: Truth; zh: string; en: string; value: string | null; derived: boolean; support: boolean }
 export interface PlanMatch { plan_id: string; version: number; title: Bilingual; kind: string; state: Truth; score: number; conditions: ConditionState[]; zh: string; en: string; source: { document: string; edition: string } }
+export interface Suggested { incident_id: string; version: number; plan_id: string; title: Bilingual; state: Truth; others: number }
+export interface MatchView { incident_id: string; version: number; applicable: number; plans: { plan_id: string; title: Bilingual; state: Truth }[] }
 export interface MissingFact { field: string; zh: string; en: string; plans: string[] }
 export interface LevelSuggestion { level: Level; met: boolean; zh: string; en: string }
 export interface IncidentPlans {
@@ -91,6 +93,7 @@ export const plans = {
   list: () => get<{ items: PlanHead[] }>('/api/v1/plans'),
   step: (id: string, version: number, status: string, reason = '') => post<PlanHead>(`/api/v1/plans/${encodeURIComponent(id)}/versions/${version}/status`, { status, reason }),
   compare: (id: string, before: number, after: number) => get<{ items: { field: string; before: unknown; after: unknown }[] }>(`/api/v1/plans/${encodeURIComponent(id)}/compare`, { before, after }),
+  suggested: () => get<{ items: Suggested[]; seq: number }>('/api/v1/suggested-plans'),
   whole: (id: string, version: number | null = null) => get<PlanWhole>(`/api/v1/plans/${encodeURIComponent(id)}`, { version }),
   history: (id: string) => get<{ items: PlanStep[]; people: Record<string, Bilingual> }>(`/api/v1/plans/${encodeURIComponent(id)}/history`),
   yaml: (id: string, query: { version?: number | null; next?: boolean } = {}) => text(`/api/v1/plans/${encodeURIComponent(id)}/yaml`, query),

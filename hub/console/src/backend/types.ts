@@ -1,6 +1,6 @@
 // The shapes that the hub's API sends and takes, as docs/openapi.json describes them. Types only, no code.
 
-import type { ZonesView } from './plans'
+import type { MatchView, ZonesView } from './plans'
 
 export type Locale = 'zh' | 'en'
 export type Bilingual = Record<Locale, string>
@@ -206,6 +206,7 @@ export interface ChangeBody {
   agent?: AgentView
   proposal?: MergeProposal
   zones?: ZonesView
+  match?: MatchView
   text?: string | null
   reason?: string | null
   [other: string]: unknown
