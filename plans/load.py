@@ -342,10 +342,21 @@ def _leaf(where: str, leaf: Leaf) -> Iterable[_Found]:
                         f"“{value}”不在取值范围内",
                         f"{value!r} is none of {', '.join(spec.values)}",
                     )
+    if isinstance(leaf, OneOf) and leaf.field == "hazmat.un":
+        for j, value in enumerate(leaf.values):
+            if value not in _known_un():
+                yield _Found(f"{where}.values[{j}]", "unknown_un", f"没有 UN 编号“{value}”", f"there is no UN number {value!r}")
     if isinstance(leaf, RoadSection) and leaf.from_km is not None and leaf.to_km is not None and leaf.from_km > leaf.to_km:
         yield _Found(f"{where}.from_km", "range", "起点桩号大于终点桩号", "from_km is beyond to_km")
     if isinstance(leaf, Inside):
         yield from _polygon(f"{where}.polygon", leaf.polygon)
+
+
+@cache
+def _known_un() -> frozenset[str]:
+    from plans.hazmat import lookup
+
+    return frozenset(lookup.substances())
 
 
 def _polygon(where: str, ring: Sequence[tuple[float, float]]) -> Iterable[_Found]:
@@ -489,7 +500,34 @@ def _type_fault(message: str, lines: Mapping[_Path, int], file: str) -> Fault:
     unknown = re.search(r"unknown field `([^`]+)`", what)
     if unknown:
         path = (*path, unknown.group(1))
-    return Fault(file, _line_of(lines, path), _dotted(path), "schema", f"与预案格式不符：{what}", f"does not fit the schema: {what}")
+    return Fault(file, _line_of(lines, path), _dotted(path), "schema", f"与预案格式不符：{_in_chinese(what)}", f"does not fit the schema: {what}")
+
+
+_TYPES_ZH = {
+    "object": "字段组", "array": "列表", "str": "文字", "int": "整数", "float": "数", "bool": "true 或 false", "null": "空", "date": "日期（2026-01-01）",
+}
+_SAYINGS: Sequence[tuple[re.Pattern[str], str]] = (
+    (re.compile(r"Object contains unknown field `([^`]+)`"), "没有字段“{0}”"),
+    (re.compile(r"Object missing required field `([^`]+)`"), "缺少字段“{0}”"),
+    (re.compile(r"Invalid enum value '([^']*)'"), "“{0}”不在取值范围内"),
+    (re.compile(r"Invalid value '([^']*)'"), "“{0}”不在取值范围内"),
+    (re.compile(r"Expected `([^`]+)`, got `([^`]+)`"), "应为{0}，却是{1}"),
+    (re.compile(r"Expected `(?:float|int)` >= (\S+)"), "不得小于 {0}"),
+    (re.compile(r"Expected `(?:float|int)` <= (\S+)"), "不得大于 {0}"),
+    (re.compile(r"Expected `(?:float|int)` > (\S+)"), "必须大于 {0}"),
+    (re.compile(r"Expected `(?:str|array)` of length >= (\d+)"), "长度不得少于 {0}"),
+    (re.compile(r"Expected `(?:str|array)` of length <= (\d+)"), "长度不得超过 {0}"),
+    (re.compile(r"Expected `str` matching regex .*"), "只能用规定的字符（编号：小写字母、数字、连字符；事件代码：如 12D00）"),
+)
+
+
+def _in_chinese(what: str) -> str:
+    """The decoder's sentence in Chinese; one that is not known here stays as it is."""
+    for pattern, saying in _SAYINGS:
+        found = pattern.match(what)
+        if found:
+            return saying.format(*("或".join(_TYPES_ZH.get(part.strip(), part.strip()) for part in word.split("|")) for word in found.groups()))
+    return what
 
 
 def load_text(text: str, *, file: str = "<text>") -> Plan:

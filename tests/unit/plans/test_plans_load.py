@@ -10,6 +10,7 @@ import yaml
 
 from plans.load import (
     MAX_FILE_BYTES,
+    SKELETON,
     Fault,
     PlanRejected,
     condition_from,
@@ -19,6 +20,7 @@ from plans.load import (
     load_files,
     load_folder,
     load_text,
+    read_text,
     self_crossing,
     towns_by_adcode,
 )
@@ -265,3 +267,24 @@ def test_the_directory_names_fifteen_towns_and_two_zones() -> None:
 def test_plan_is_a_value(tmp_path: Path) -> None:
     assert isinstance(load_text(written()), Plan)
     assert hash(load_text(written())) == hash(plan())
+
+
+def test_a_un_number_that_does_not_exist_is_named_with_its_line_and_field() -> None:
+    text = SKELETON.read_text("utf-8").replace("{is: flag, field: hazmat_present, value: false}", "{is: one_of, field: hazmat.un, values: ['1005', '9999']}")
+    reading = read_text(text, file="plan.yaml")
+    line = next(n for n, row in enumerate(text.splitlines(), 1) if "9999" in row)
+    assert [(f.file, f.line, f.field, f.code) for f in reading.faults] == [("plan.yaml", line, "applies.of[1].values[1]", "unknown_un")]
+
+
+@pytest.mark.parametrize(("before", "after", "zh"), [
+    ("value: false", "vlaue: false", "没有字段“vlaue”"),
+    ("version: 1", "version: one", "应为整数，却是文字"),
+    ("due_min: 5 ", "due_min: -5 ", "不得小于 0"),
+    ("status: draft", "status: drft", "“drft”不在取值范围内"),
+    ("kind: special ", "# kind: special ", "缺少字段“kind”"),
+])
+def test_a_fault_of_shape_is_told_in_chinese_too(before: str, after: str, zh: str) -> None:
+    text = SKELETON.read_text("utf-8")
+    assert before in text
+    (fault,) = read_text(text.replace(before, after, 1)).faults
+    assert zh in fault.zh and fault.line > 1, fault
