@@ -59,6 +59,11 @@ def test_the_field_page_fits_a_phone_in_both_languages(new_screen: Screens) -> N
         page = new_screen(width=360, height=740, locale=locale).page
         page.goto("/field/#hazmat")
         expect(page.locator("[data-test=field]")).to_contain_text(word)
+        page.click("[data-test=by-placard]")
+        page.click("[data-test=placards] [data-class='2.3']")
+        expect(page.locator("[data-test=hazmat]")).to_contain_text("123")
+        page.fill("[data-test=hazmat-query]", "X423")
+        expect(page.locator("[data-test=hin]")).to_contain_text("423")
         page.fill("[data-test=hazmat-query]", "1017")
         page.click("[data-test=hazmat-found]")
         expect(page.locator("[data-test=zone-map]")).to_be_visible()

@@ -34,6 +34,7 @@ export interface Book {
   actions: Map<string, Row[]>
   phrases: Map<string, Row>
   hin: Map<string, Row>
+  placards: Row[]
   winds: Row[]
   beaufort: Row[]
   containers: Map<string, string>
@@ -65,6 +66,7 @@ export function openBook(raw: RawBundle): Book {
     actions: grouped(table('guide_actions'), 'guide'),
     phrases: by(table('guide_phrases'), 'phrase'),
     hin: by(table('hin'), 'hin'),
+    placards: table('placards'),
     winds: table('winds').sort((a, b) => b.name!.length - a.name!.length),
     beaufort: table('beaufort'),
     containers: new Map(table('containers').map((row) => [row.word!, row.container!])),

@@ -1,7 +1,7 @@
 // Which distances hold for a load: spill size, guide, Tables 1 and 3; as plans/hazmat/distances.py, checked against the same cases.
 import type { Book, Row } from './bundle'
 
-export interface Facts { un: string | null; leak: boolean | null; fire: boolean | null; container: string; spill: 'small' | 'large' | null; in_water: boolean | null; quantity_kg?: number | null }
+export interface Facts { un: string | null; leak: boolean | null; fire: boolean | null; container: string; spill: 'small' | 'large' | null; in_water: boolean | null; quantity_kg?: number | null; placard_class?: string | null }
 export interface Distance { value: number; plus: boolean; source: string }
 export interface Distances { spill: 'small' | 'large'; guide: string; isolation: Distance; protective: Distance | null; direction: string; fire: Distance | null; conditional: boolean }
 type Daylight = 'day' | 'night'
@@ -13,7 +13,11 @@ export function spillSize(book: Book, facts: Facts): 'small' | 'large' {
   return book.rules.containers.small.includes(facts.container) ? 'small' : 'large'
 }
 
-const guideOf = (book: Book, facts: Facts): string => (facts.un ? book.substances.get(facts.un)?.guides[0]?.replace(/P$/, '') : undefined) ?? book.rules.unknown_material.guide
+/** The guide to follow: by UN number, else by the diamond, else the one for the unknown. */
+function guideOf(book: Book, facts: Facts): string {
+  const named = facts.un ? book.substances.get(facts.un)?.guides[0]?.replace(/P$/, '') : undefined
+  return named ?? book.placards.find((row) => row.class === facts.placard_class)?.guide ?? book.rules.unknown_material.guide
+}
 
 function distance(text: string | undefined, plus: boolean, source: string): Distance | null {
   return text ? { value: Number(text), plus, source } : null

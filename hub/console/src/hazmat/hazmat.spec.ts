@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { openBook, type RawBundle } from './bundle'
 import { distancesFor, type Facts } from './distances'
 import { daylight, destination, zonesOf, type Lonlat } from './geometry'
-import { guideOf, search } from './lookup'
+import { guideOf, hinOf, search } from './lookup'
 import { NoWind, parseWind, windClass } from './wind'
 
 interface Vector {
@@ -50,6 +50,16 @@ describe('looking a substance up with no signal', () => {
   it('opens guide 111 for what nobody knows', () => {
     expect(distancesFor(book, { un: '9999', leak: true, fire: null, container: 'unknown', spill: null, in_water: null }, 'day', 'low').guide).toBe('111')
     expect(guideOf(book, '111').sections.length).toBeGreaterThan(3)
+  })
+  it('goes by the diamond where nothing else is known', () => {
+    const by = (placard_class: string | null) => distancesFor(book, { un: null, leak: true, fire: null, container: 'unknown', spill: null, in_water: null, placard_class }, 'day', 'low').guide
+    expect([by('2.3'), by('3'), by(null), by('99')]).toEqual(['123', '127', '111', '111'])
+    expect(book.placards.length).toBeGreaterThan(15)
+  })
+  it('reads the upper half of an orange plate, which may forbid water', () => {
+    expect(hinOf(book, '268/1005')?.zh).toContain('毒')
+    expect(hinOf(book, 'x423')?.no_water).toBe(true)
+    expect(hinOf(book, '液氨')).toBeNull()
   })
   it('refuses a wind of 999°', () => expect(() => parseWind(book, '999°', 0)).toThrow(NoWind))
   it('goes round the ellipsoid: 1000 m north and 1000 m east', () => {

@@ -8,6 +8,14 @@ const PLATE = /^(X?\d{2,4})\s*[/\-—\s|]\s*(?:UN|NA)?\s*(\d{4})$/i
 const UN = /^(?:UN|NA|ID|联合国编号|危规号)\s*(?:NO\.?|[#:：])?\s*(\d{4})$|^(\d{4})$/i
 const CAS = /^(?:CAS)?\s*(?:NO\.?)?\s*[:：]?\s*(\d{2,7}-\d{2}-\d)$/i
 
+/** What the upper half of an orange plate says, alone or before its UN number; null where nothing such was typed. */
+export function hinOf(book: Book, text: string): { hin: string; zh: string; en: string; no_water: boolean } | null {
+  const said = text.normalize('NFKC').trim().toUpperCase()
+  const hin = PLATE.exec(said)?.[1] ?? /^X?\d{2,3}$/.exec(said)?.[0]
+  const row = hin ? book.hin.get(hin) : undefined
+  return row ? { hin: row.hin!, zh: row.zh!, en: row.en!, no_water: row.hin!.startsWith('X') } : null
+}
+
 export interface Found { substance: Substance; score: number; hin: string | null }
 
 function score(query: string, name: string, formula: boolean): number {
