@@ -22,6 +22,7 @@ beforeEach(async () => {
 })
 afterEach(() => {
   useLive().stop()
+  useIncidents().clear()
   vi.unstubAllGlobals()
 })
 
@@ -36,35 +37,40 @@ it('stands there as soon as a report comes in, and goes when somebody takes it',
   const alarm = await bar()
   expect(alarm.find('[data-test=alarm]').exists()).toBe(false)
   hub.open('液氨泄漏')
-  await flushPromises()
-  expect(alarm.get('[data-test=alarm]').text()).toContain('液氨泄漏')
+  await vi.waitFor(() => expect(alarm.get('[data-test=alarm]').text()).toContain('液氨泄漏'))
   await alarm.get('[data-test=take-first]').trigger('click')
-  await flushPromises()
-  expect(alarm.find('[data-test=alarm]').exists()).toBe(false)
+  await vi.waitFor(() => expect(alarm.find('[data-test=alarm]').exists()).toBe(false))
 })
 
 it('goes as well when somebody takes it at another screen', async () => {
   const alarm = await bar()
   const id = hub.open('液氨泄漏')
-  await flushPromises()
+  await vi.waitFor(() => expect(alarm.find('[data-test=alarm]').exists()).toBe(true))
   hub.take(id)
-  await flushPromises()
-  expect(alarm.find('[data-test=alarm]').exists()).toBe(false)
+  await vi.waitFor(() => expect(alarm.find('[data-test=alarm]').exists()).toBe(false))
 })
 
 it('stays and says why when taking fails', async () => {
   const alarm = await bar()
   const id = hub.open('液氨泄漏')
-  await flushPromises()
+  await vi.waitFor(() => expect(alarm.find('[data-test=alarm]').exists()).toBe(true))
   hub.answerNext('POST', `/api/v1/incidents/${id}/acknowledge`, 403, { code: 'role', message: { zh: '无权签收', en: 'not yours' } })
   await alarm.get('[data-test=take-first]').trigger('click')
   await flushPromises()
   expect(alarm.get('[data-test=alarm]').text()).toContain('无权签收')
 })
 
+it('shows whoever has waited longest, and a real report before a drill', async () => {
+  const alarm = await bar()
+  hub.open('演习', { drill: true, urgent: true })
+  hub.open('先到')
+  hub.open('后到')
+  await vi.waitFor(() => expect(alarm.get('[data-test=alarm] .count b').text()).toBe('3'))
+  expect(alarm.get('[data-test=alarm] a').text()).toBe('先到')
+})
+
 it('marks a drill', async () => {
   const alarm = await bar()
   hub.open('液氨泄漏', { drill: true })
-  await flushPromises()
-  expect(alarm.text()).toContain('【演练】')
+  await vi.waitFor(() => expect(alarm.text()).toContain('【演练】'))
 })

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { PretendHub } from '../../tests/hub'
-import { awaits, belongs, byUrgency } from './incidents'
+import { awaits, belongs, byUrgency, longestWaiting } from './incidents'
 
 describe("the desk's order", () => {
-  it('puts those that wait on top: real before drill, urgent first, then the longest waiting; the rest newest first', () => {
+  it('puts those that wait on top: real before drill, urgent first; in each group the newest stands on top', () => {
     const hub = new PretendHub()
     const old = hub.open('旧')
     const first = hub.open('先等')
@@ -14,7 +14,19 @@ describe("the desk's order", () => {
     hub.take(old)
     hub.take(newest)
     const order = hub.list().sort(byUrgency).map((incident) => incident.id)
-    expect(order).toEqual([urgent, first, second, drill, newest, old])
+    expect(order).toEqual([urgent, second, first, drill, newest, old])
+  })
+
+  it('gives the turn to whoever has waited longest among the urgent and real ones', () => {
+    const hub = new PretendHub()
+    hub.open('演练', { drill: true, urgent: true })
+    const first = hub.open('先等')
+    hub.open('后等')
+    expect(longestWaiting(hub.list())?.id).toBe(first)
+    const urgent = hub.open('紧急', { urgent: true })
+    hub.open('又一起紧急', { urgent: true })
+    expect(longestWaiting(hub.list())?.id).toBe(urgent)
+    expect(longestWaiting([])).toBeNull()
   })
 
   it('no longer counts an incident as waiting once it is taken, merged, closed or called false', () => {

@@ -1,10 +1,11 @@
 // Incidents as the hub has them: entities by id, the order of the desk's list, and who still waits for an answer.
 import { defineStore } from 'pinia'
-import { computed, ref } from 'vue'
+import { computed, ref, shallowRef, toRaw, triggerRef } from 'vue'
 import { incidents as backend } from '@/backend'
 import type { Change, IncidentView } from '@/backend/types'
 import { Mirror } from './mirror'
 import { useLive } from './live'
+import { paced } from './pace'
 
 export type IncidentMap = Record<string, IncidentView>
 
@@ -26,14 +27,25 @@ export function awaits(incident: IncidentView): boolean {
   return incident.acknowledged_at === null && (incident.state === 'unverified' || incident.state === 'verified')
 }
 
-/** The desk's order: those that wait first (urgent, then longest waiting), then newest first. */
+/** The desk's order: those that wait first (real before drill, urgent before the rest), in each group the newest on top, where the eye is. */
 export function byUrgency(a: IncidentView, b: IncidentView): number {
   const waiting = Number(awaits(b)) - Number(awaits(a))
   if (waiting) return waiting
-  if (awaits(a)) {
-    return Number(a.drill) - Number(b.drill) || Number(b.urgent) - Number(a.urgent) || a.number - b.number
-  }
-  return b.number - a.number
+  return (awaits(a) ? rank(a, b) : 0) || b.number - a.number
+}
+
+/** The order of taking: as above, but whoever has waited longest comes first. */
+export function byWait(a: IncidentView, b: IncidentView): number {
+  return rank(a, b) || a.number - b.number
+}
+
+function rank(a: IncidentView, b: IncidentView): number {
+  return Number(a.drill) - Number(b.drill) || Number(b.urgent) - Number(a.urgent)
+}
+
+/** The incident whose turn it is to be taken, or null. */
+export function longestWaiting(waiting: IncidentView[]): IncidentView | null {
+  return waiting.reduce<IncidentView | null>((first, one) => (first && byWait(first, one) <= 0 ? first : one), null)
 }
 
 export type Shown = 'open' | 'waiting' | 'unverified' | 'verified' | 'ended' | 'all'
@@ -58,13 +70,16 @@ export function belongs(incident: IncidentView, shown: Shown): boolean {
 
 export const useIncidents = defineStore('incidents', () => {
   const live = useLive()
-  const all = ref<IncidentMap>({})
+  /** Changed in place and told of at a pace: views of incidents are only ever replaced, never changed, so nothing in them is watched. */
+  const all = shallowRef<IncidentMap>({})
+  const pace = paced(() => triggerRef(all))
   const next = ref<number | null>(null)
   const loaded = ref(false)
   const loading_more = ref(false)
 
   const sorted = computed(() => Object.values(all.value).sort(byUrgency))
   const waiting = computed(() => sorted.value.filter(awaits))
+  const first = computed(() => longestWaiting(waiting.value))
   const open = computed(() => sorted.value.filter((incident) => belongs(incident, 'open')))
 
   /** The newest page, and besides it every incident that waits however old it is. The smaller sequence counts: replaying a change is harmless. */
@@ -79,10 +94,15 @@ export const useIncidents = defineStore('incidents', () => {
     place: (page) => {
       all.value = {}
       page.items.forEach((incident) => placeIncident(all.value, incident))
+      pace.now()
       next.value = page.next
       loaded.value = true
     },
-    apply: (change) => applyIncident(all.value, change),
+    apply: (change) => {
+      if (!change.body?.incident) return
+      applyIncident(all.value, change)
+      pace.soon()
+    },
   })
   live.follow(mirror)
 
@@ -92,7 +112,8 @@ export const useIncidents = defineStore('incidents', () => {
     loading_more.value = true
     try {
       const page = await backend.list({ limit: PAGE, before: next.value })
-      page.items.forEach(place)
+      page.items.forEach((incident) => placeIncident(all.value, incident))
+      pace.now()
       next.value = page.next
     } finally {
       loading_more.value = false
@@ -101,21 +122,24 @@ export const useIncidents = defineStore('incidents', () => {
 
   /** Take in an incident read on its own. */
   function place(incident: IncidentView): void {
-    placeIncident(all.value, incident)
+    placeIncident(all.value, toRaw(incident))
+    pace.now()
   }
 
   async function search(q: string): Promise<string[]> {
     const page = await backend.list({ q, limit: PAGE })
-    page.items.forEach(place)
+    page.items.forEach((incident) => placeIncident(all.value, incident))
+    pace.now()
     return page.items.map((incident) => incident.id)
   }
 
   function clear(): void {
     all.value = {}
+    pace.now()
     next.value = null
     loaded.value = false
     mirror.seq = -1
   }
 
-  return { all, next, loaded, loading_more, sorted, waiting, open, mirror, more, place, search, clear }
+  return { all, next, loaded, loading_more, sorted, waiting, first, open, mirror, more, place, search, clear }
 })

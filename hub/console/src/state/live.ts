@@ -6,12 +6,15 @@ import type { Dial } from '@/backend/live'
 import type { Change, Frame, PartState } from '@/backend/types'
 import { useClock } from './clock'
 import type { Followed } from './mirror'
+import { paced } from './pace'
 
 /** Heartbeats come every 2 s; after two are missing, what is on the screen is called stale (within 5 s of the break). */
 export const STALE_AFTER_MS = 4_000
 /** Where the line is known to be closed nobody needs to wait for that; a reconnect within this time is not worth a word. */
 export const BROKEN_AFTER_MS = 1_500
 const RECENT = 60
+/** How often the last changes are shown anew in a flood (our own choice): they are read, not watched. */
+const RECENT_BREATH_MS = 400
 const REFILL_MS = 3_000
 /** How long a page waits for the line before it reads without it: a proxy may stop sockets and let requests through. */
 const PATIENCE_MS = 1_500
@@ -27,6 +30,8 @@ export const useLive = defineStore('live', () => {
   const parts = ref<Record<string, PartState>>({})
   const dropped = ref<string | null>(null)
   const recent = shallowRef<Change[]>([])
+  let latest: Change[] = []
+  const showRecent = paced(() => (recent.value = latest), RECENT_BREATH_MS)
   const mirrors = new Set<Followed>()
   const listeners = new Set<(change: Change) => void>()
   let close: (() => void) | null = null
@@ -40,8 +45,14 @@ export const useLive = defineStore('live', () => {
   function changed(change: Change): void {
     seq.value = Math.max(seq.value ?? 0, change.seq)
     mirrors.forEach((mirror) => mirror.offer(change))
-    recent.value = [change, ...recent.value].slice(0, RECENT)
     listeners.forEach((listener) => listener(change))
+  }
+
+  /** A stretch of the feed, oldest first. */
+  function arrived(changes: Change[]): void {
+    changes.forEach(changed)
+    latest = [...changes.slice(-RECENT).reverse(), ...latest].slice(0, RECENT)
+    showRecent.soon()
   }
 
   /** The feed has gone on, though nothing of it was for us: resume from there. */
@@ -58,7 +69,7 @@ export const useLive = defineStore('live', () => {
         greet(message.seq)
         break
       case 'changes':
-        message.items.forEach(changed)
+        arrived(message.items)
         reached(message.seq)
         break
       case 'status':
@@ -102,7 +113,8 @@ export const useLive = defineStore('live', () => {
     fresh = true
     seq.value = null
     heard_at.value = null
-    recent.value = []
+    latest = []
+    showRecent.now()
   }
 
   /** Keep a mirror in step from now on, beginning with a snapshot; call the returned function to let go. */
