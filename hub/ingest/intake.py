@@ -1,6 +1,7 @@
 """The one way in: decode → admit → decide → one transaction → acknowledge and receipt. MQTT, HTTP, the web form and the telephone note.
 
-Batched: whatever arrived while the last commit ran goes into the next. A receipt is given only after the commit.
+Batched: whatever arrived while the last commit ran goes into the next. A receipt is given only after the commit. Where a whole batch waits
+already, it is drafted while the one before it is committed: the commit runs in its own thread, and the loop has nothing better to do.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from hub import wire
 from hub.domain.change import canonical
 from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView, apply_report, changed_fields, open_incident
-from hub.domain.report import Channel, ReportReceived, judge, report_view
+from hub.domain.report import Channel, ReportReceived, ReportView, judge, report_view
 from hub.domain.signature import check_report
 from hub.errors import Rejected, Unavailable
 from hub.ingest.admit import Admission
@@ -54,8 +55,8 @@ class Source:
 class Item:
     """One message under way: what came, from whom, decoded or refused, and whom to tell."""
 
-    __slots__ = ("channel", "content", "error", "message", "message_id", "payload", "receipt", "received_at", "sender", "settle", "source",
-                 "urgent", "what")
+    __slots__ = ("channel", "content", "draft", "error", "message", "message_id", "payload", "receipt", "received_at", "sender", "settle",
+                 "source", "urgent", "what")
 
     def __init__(self, what: str, payload: bytes, sender: Source, channel: Channel, received_at: datetime,
                  settle: Callable[[Item], None] | None) -> None:
@@ -69,6 +70,7 @@ class Item:
         self.message: Any = None
         self.message_id: str | None = None
         self.content = ""
+        self.draft: Opening | None = None
         self.urgent = False
         self.error: Rejected | None = None
         self.receipt: Receipt | None = None
@@ -78,6 +80,23 @@ class Item:
         self.error = error
         self.receipt = Receipt(id=self.message_id or "", status=ReceiptStatus.REJECTED, reason=error.code, field=error.field,
                                message=error.message)
+
+
+class Opening(NamedTuple):
+    """What an initial report comes to: its view and the incident that it opens, each with its canonical JSON."""
+
+    view: ReportView
+    text: bytes
+    incident: IncidentView
+    incident_text: bytes
+
+
+class Numbers(NamedTuple):
+    """How far the running numbers of incidents and receipts have come, and for which day (`YYYYMMDD`)."""
+
+    day: str
+    incident: int
+    receipt: int
 
 
 _id_of = msgspec.json.Decoder(dict[str, Any])
@@ -105,6 +124,9 @@ class Intake:
         self.reasons: dict[str, int] = {}
         self._arrived = asyncio.Event()
         self._busy = asyncio.Lock()
+        self._numbers: Numbers | None = None
+        self._numbered = asyncio.Event()
+        self._in_hand: set[asyncio.Task[None]] = set()
 
     # ---- in
 
@@ -179,33 +201,74 @@ class Intake:
     # ---- through
 
     async def run(self) -> None:
-        """Store what arrives, batch after batch, until cancelled; the batch in hand is finished first."""
+        """Store what arrives, batch after batch, until cancelled; what was taken is finished (`drain` waits for it). At most two are in hand."""
+        before: asyncio.Task[None] | None = None
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            while items := self.admission.take(self.batch):
-                await asyncio.shield(self._process(items))
+            busy = before is not None and not before.done()
+            if before is not None and not busy:
+                before.result()  # a bug ends the process
+            if len(self.admission) < (self.batch if busy else 1):
+                continue  # what arrives while a commit runs goes into the next batch
+            batch = asyncio.create_task(self._process(self.admission.take(self.batch)), name="intake.batch")
+            self._in_hand.add(batch)
+            batch.add_done_callback(self._finished)
+            if before is not None:
+                await asyncio.wait([before])
+            before = batch
+            self._arrived.set()
+
+    def _finished(self, batch: asyncio.Task[None]) -> None:
+        self._in_hand.discard(batch)
+        self._arrived.set()
 
     async def drain(self) -> None:
-        """Store what is waiting now; for stopping."""
+        """Store what is waiting now, and wait for what is in hand; for stopping."""
         while items := self.admission.take(self.batch):
             await self._process(items)
+        if self._in_hand:
+            await asyncio.wait(set(self._in_hand))
 
     async def _process(self, items: list[Item]) -> None:
+        if self._busy.locked():
+            await self._numbered.wait()
+            self._draft(items)
         async with self._busy:
+            self._numbered.clear()
             try:
                 await self._store(items)
             except Unavailable as error:
                 for item in items:
                     item.receipt = _unavailable(item.message_id, error)
+            finally:
+                self._numbered.set()
         for item in items:
             self._settle(item)
+
+    def _draft(self, items: Sequence[Item]) -> None:
+        """Prepare the initial reports of a batch while the one before it is written. Their numbers are guessed from where that one ended; a
+        draft that does not meet the numbers given in the transaction (a duplicate, another process) is left aside and decided there."""
+        if self._numbers is None or not self.store.is_sqlite:
+            return
+        now, (day, incident, receipt) = self.store.clock.now(), self._numbers
+        for item in items:
+            if item.what != "report" or item.error is not None:
+                continue
+            receipt += 1
+            if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL:
+                incident += 1
+                item.draft = _opening(item, Numbers(day, incident, receipt), now)
+
+    def _note_numbers(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._numbered.set()
 
     async def _store(self, items: list[Item]) -> None:
         for attempt in (1, 2, 3):
             try:
                 async with self.store.transaction(urgent=True) as tx:
-                    recorded = await store_batch(tx, items, zone=self.zone, takers=self.takers)
+                    recorded = await store_batch(tx, items, zone=self.zone, takers=self.takers, numbered=self._note_numbers)
                 for item, entry in recorded:
                     assert item.receipt is not None
                     item.receipt = msgspec.structs.replace(item.receipt, seq=entry.seq)
@@ -232,10 +295,17 @@ def _unavailable(id: str | None, error: Unavailable) -> Receipt:
     return Receipt(id=id or "", status=ReceiptStatus.UNAVAILABLE, reason=error.code, message=error.message, retry_after_s=error.retry_after_s)
 
 
-async def store_batch(tx: Transaction, items: Sequence[Item], *, zone: ZoneInfo, takers: dict[str, Take] | None = None) -> list[tuple[Item, Recorded]]:
+def _unheard(_numbers: Numbers) -> None:
+    """Nobody prepares what comes next."""
+
+
+async def store_batch(
+    tx: Transaction, items: Sequence[Item], *, zone: ZoneInfo, takers: dict[str, Take] | None = None,
+    numbered: Callable[[Numbers], None] = _unheard,
+) -> list[tuple[Item, Recorded]]:
     """Decide and write a batch in one transaction; gives each item its receipt, and the change whose `seq` completes it after the commit."""
     reports = [item for item in items if item.what == "report" and item.error is None]
-    recorded = await _store_reports(tx, reports, zone) if reports else []
+    recorded = await _store_reports(tx, reports, zone, numbered) if reports else []
     for item in items:
         if item.what != "report" and item.error is None:
             await _take(tx, item, takers or {})
@@ -269,7 +339,6 @@ class _Batch:
 
     def __init__(self, tx: Transaction, incidents: dict[str, IncidentView]) -> None:
         self.tx = tx
-        self.year = 0
         self.incidents = incidents
         self.opened: dict[str, IncidentView] = {}
         self.texts: dict[str, bytes] = {}
@@ -279,7 +348,9 @@ class _Batch:
         self.fresh: dict[str, Item] = {}
 
 
-async def _store_reports(tx: Transaction, items: Sequence[Item], zone: ZoneInfo) -> list[tuple[Item, Recorded]]:
+async def _store_reports(
+    tx: Transaction, items: Sequence[Item], zone: ZoneInfo, numbered: Callable[[Numbers], None] = _unheard,
+) -> list[tuple[Item, Recorded]]:
     """Answer every report. Copies within a batch wait for the first: they fold where it was stored, and are decided where it was refused."""
     known = await known_reports(tx, {item.message.id for item in items})
     recorded: list[tuple[Item, Recorded]] = []
@@ -294,7 +365,7 @@ async def _store_reports(tx: Transaction, items: Sequence[Item], zone: ZoneInfo)
             else:
                 batch.fresh[item.message.id] = item
         if batch.fresh:
-            await _decide(batch, list(batch.fresh.values()), zone)
+            await _decide(batch, list(batch.fresh.values()), zone, numbered)
         recorded += batch.recorded
         items = [item for item in copies if not _fold_within(batch.fresh[item.message.id], item)]
     return recorded
@@ -326,21 +397,22 @@ def _conflict() -> Rejected:
                     "a report with this id and other content is stored; send a correction as a follow-up with a new id", field="id")
 
 
-async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo) -> None:
+async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo, numbered: Callable[[Numbers], None]) -> None:
     tx = batch.tx
     named = {item.message.incident_id for item in items if item.message.incident_id is not None}
     batch.incidents = await incidents_by_id(tx, named)
     opening = sum(1 for item in items if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL)
-    number = await tx.number("incident", opening) - opening if opening else 0
-    local = tx.now.astimezone(zone)
-    day, batch.year = local.strftime("%Y%m%d"), local.year
+    incident = await tx.number("incident", opening) - opening if opening else 0
+    day = tx.now.astimezone(zone).strftime("%Y%m%d")
     receipt = await tx.number(f"receipt:{day}", len(items)) - len(items)
     for item in items:
         receipt += 1
         try:
-            number = _one(batch, item, number, f"{day}-{receipt:06d}")
+            incident = _one(batch, item, Numbers(day, incident, receipt))
         except Rejected as error:
             item.reject(error)
+    if opening:
+        numbered(Numbers(day, incident, receipt))
     for id, before in batch.before.items():
         if id not in batch.opened and not await update_incident(tx, before, batch.incidents[id]):
             raise Unavailable("busy", "事件正被其他人更新", "the incident was changed meanwhile", retry_after_s=1)
@@ -349,32 +421,64 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo) -> None:
         await insert_reports(tx, batch.reports, opened)
 
 
-def _one(batch: _Batch, item: Item, number: int, receipt_no: str) -> int:
-    """Decide one new report; gives the running number of the last incident opened."""
-    tx, report, sender = batch.tx, item.message, item.sender
-    incident = _incident_of(batch, report)
-    view = report_view(
-        report, incident_id=incident.id if incident else report.id, number=incident.report_count + 1 if incident else 1,
-        receipt_no=receipt_no, received_at=item.received_at, channel=item.channel, actor=sender.actor, department_id=sender.department_id,
-        agent_id=sender.agent_id, drill=sender.drill or bool(incident and incident.drill),
-        sent_at=None if sender.skew_s is None else item.received_at + timedelta(seconds=sender.skew_s),
-    )
-    text = canonical(view)
-    entry = tx.record(ReportReceived(report=view), text=b'{"report":' + text + b"}", actor=sender.actor, subject=f"report:{view.id}",
-                      incident_id=view.incident_id, department_id=sender.department_id, drill=view.drill)
+def _one(batch: _Batch, item: Item, numbers: Numbers) -> int:
+    """Decide one new report; gives the running number of the last incident opened. `numbers.receipt` is this report's own."""
+    incident = _incident_of(batch, item.message)
     if incident is None:
-        number += 1
-        opened = open_incident(view, number=number, no=f"{batch.year}-{number:06d}", trusted=sender.trusted, now=tx.now)
-        batch.opened[opened.id] = batch.incidents[opened.id] = opened
-        batch.texts[opened.id] = json = canonical(opened)
-        tx.record(IncidentOpened(incident=opened), text=b'{"incident":' + json + b"}", actor=sender.actor,
-                  subject=f"incident:{opened.id}", incident_id=opened.id, department_id=sender.department_id, drill=opened.drill)
+        numbers = numbers._replace(incident=numbers.incident + 1)
+        view, text = _open(batch, item, numbers)
+    else:
+        view = _view(item, numbers, incident)
+        text = canonical(view)
+    entry = batch.tx.record(ReportReceived(report=view), text=b'{"report":' + text + b"}", actor=item.source, subject=f"report:{view.id}",
+                            incident_id=view.incident_id, department_id=view.department_id, drill=view.drill)
+    if incident is None:
+        _record_opened(batch, item, view.id)
     else:
         _apply(batch, item, incident, view.id, view)
     batch.reports.append(Stored(view, text, item.content))
     batch.recorded.append((item, entry))
-    item.receipt = Receipt(id=report.id, status=ReceiptStatus.STORED, receipt_no=receipt_no, stored_at=tx.at, incident_id=view.incident_id)
-    return number
+    item.receipt = Receipt(id=view.id, status=ReceiptStatus.STORED, receipt_no=view.receipt_no, stored_at=batch.tx.at,
+                           incident_id=view.incident_id)
+    return numbers.incident
+
+
+def _open(batch: _Batch, item: Item, numbers: Numbers) -> tuple[ReportView, bytes]:
+    """Open an incident by an initial report, as it was drafted or anew."""
+    drafted = item.draft
+    fits = drafted is not None and drafted.incident.number == numbers.incident and drafted.view.receipt_no == _receipt_no(numbers)
+    opening = drafted if drafted is not None and fits else _opening(item, numbers, batch.tx.now)
+    id = opening.incident.id
+    batch.opened[id] = batch.incidents[id] = opening.incident
+    batch.texts[id] = opening.incident_text
+    return opening.view, opening.text
+
+
+def _record_opened(batch: _Batch, item: Item, id: str) -> None:
+    incident = batch.opened[id]
+    batch.tx.record(IncidentOpened(incident=incident), text=b'{"incident":' + batch.texts[id] + b"}", actor=item.source,
+                    subject=f"incident:{id}", incident_id=id, department_id=incident.department_id, drill=incident.drill)
+
+
+def _opening(item: Item, numbers: Numbers, now: datetime) -> Opening:
+    """What an initial report comes to with these numbers. Pure: may be done before its transaction."""
+    view = _view(item, numbers, None)
+    incident = open_incident(view, number=numbers.incident, no=f"{numbers.day[:4]}-{numbers.incident:06d}", trusted=item.sender.trusted, now=now)
+    return Opening(view, canonical(view), incident, canonical(incident))
+
+
+def _view(item: Item, numbers: Numbers, incident: IncidentView | None) -> ReportView:
+    report, sender = item.message, item.sender
+    return report_view(
+        report, incident_id=incident.id if incident else report.id, number=incident.report_count + 1 if incident else 1,
+        receipt_no=_receipt_no(numbers), received_at=item.received_at, channel=item.channel, actor=sender.actor,
+        department_id=sender.department_id, agent_id=sender.agent_id, drill=sender.drill or bool(incident and incident.drill),
+        sent_at=None if sender.skew_s is None else item.received_at + timedelta(seconds=sender.skew_s),
+    )
+
+
+def _receipt_no(numbers: Numbers) -> str:
+    return f"{numbers.day}-{numbers.receipt:06d}"
 
 
 def _apply(batch: _Batch, item: Item, incident: IncidentView, report_id: str, view: Any) -> None:

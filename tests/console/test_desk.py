@@ -47,7 +47,7 @@ def test_the_keyboard_moves_takes_and_opens(new_screen: Screens) -> None:
     first, second = screen.report("先到的"), screen.report("后到的")
     page.wait_for_selector(row(page, second))
     expect(page.locator(".incident.selected")).to_have_attribute("data-id", first)
-    page.keyboard.press("j")
+    page.keyboard.press("k")
     expect(page.locator(".incident.selected")).to_have_attribute("data-id", second)
     page.keyboard.press("a")
     expect(page.locator(f"{row(page, second)} [data-test=take]")).to_have_count(0)
