@@ -402,9 +402,10 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo, numbered: Ca
     named = {item.message.incident_id for item in items if item.message.incident_id is not None}
     batch.incidents = await incidents_by_id(tx, named)
     opening = sum(1 for item in items if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL)
-    incident = await tx.number("incident", opening) - opening if opening else 0
     day = tx.now.astimezone(zone).strftime("%Y%m%d")
-    receipt = await tx.number(f"receipt:{day}", len(items)) - len(items)
+    wanted = {"incident": opening, f"receipt:{day}": len(items)}
+    ends = await tx.numbers({name: by for name, by in wanted.items() if by})
+    incident, receipt = (ends.get(name, 0) - by for name, by in wanted.items())
     for item in items:
         receipt += 1
         try:

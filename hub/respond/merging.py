@@ -9,7 +9,7 @@ from hub.domain.change import Change
 from hub.domain.incident import IncidentOpened, likeness
 from hub.domain.report import limits
 from hub.store import Transaction
-from hub.store.desk import propose
+from hub.store.desk import Alike, propose
 from hub.store.reports import incidents_near
 
 
@@ -27,8 +27,6 @@ class Merging:
         near = await incidents_near(tx.conn, utc_text(at - span), utc_text(at + span), lon=incident.place.lon, lat=incident.place.lat,
                                     degrees=limit["within_m"] / 80_000)  # a degree of longitude is 80 km or more as far north as 44°
         near = [other for other in near if other.id != incident.id]
-        scored = [(likeness(incident, other), other) for other in near
-                  if other.number < incident.number]
-        good = sorted((item for item in scored if item[0][0] >= limit["minimum_score"]), key=lambda item: -item[0][0])
-        for (score, reasons), other in good[:3]:
-            await propose(tx, incident, other, score, reasons)
+        scored = [Alike(*likeness(incident, other), other) for other in near if other.number < incident.number]
+        good = sorted((alike for alike in scored if alike.score >= limit["minimum_score"]), key=lambda alike: -alike.score)
+        await propose(tx, incident, good[:3])

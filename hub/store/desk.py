@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.incident import (
@@ -26,6 +27,7 @@ from hub.domain.incident import (
 )
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
+from hub.store.bulk import Rows, insert_rows
 from hub.store.reports import get_incident, update_incident
 from hub.store.schema import merge_proposal
 from hub.store.writer import Transaction
@@ -102,18 +104,27 @@ def _proposal(row: Any) -> MergeProposal:
                          reasons=msgspec.json.decode(row.reasons, type=tuple[MergeReason, ...]), decided=row.decided)
 
 
-async def propose(tx: Transaction, incident: IncidentView, other: IncidentView, score: float, reasons: tuple[MergeReason, ...]) -> None:
-    """Propose to merge `incident` into `other`; once for each pair."""
-    there = await tx.conn.execute(select(merge_proposal.c.id).where(
-        merge_proposal.c.incident_id == incident.id, merge_proposal.c.other_id == other.id))
-    if there.first() is not None:
+class Alike(NamedTuple):
+    """An incident that may be the same event, how likely, and why."""
+
+    score: float
+    reasons: tuple[MergeReason, ...]
+    other: IncidentView
+
+
+async def propose(tx: Transaction, incident: IncidentView, found: Sequence[Alike]) -> None:
+    """Propose to merge `incident` into each of the others; once for each pair."""
+    if not found:
         return
-    proposal = MergeProposal(id=new_id(), incident_id=incident.id, other_id=other.id, score=score, reasons=reasons, proposed_at=tx.at)
-    await tx.conn.execute(insert(merge_proposal).values(
-        id=proposal.id, incident_id=incident.id, other_id=other.id, score=score, reasons=msgspec.json.encode(reasons).decode(),
-        proposed_at=tx.at))
-    tx.record(MergeProposed(proposal=proposal), actor="system:merging", subject=f"incident:{incident.id}", incident_id=incident.id,
-              drill=incident.drill)
+    pairs = select(merge_proposal.c.other_id).where(merge_proposal.c.incident_id == incident.id)
+    there = set((await tx.conn.execute(pairs)).scalars())
+    proposals = [MergeProposal(id=new_id(), incident_id=incident.id, other_id=alike.other.id, score=alike.score, reasons=alike.reasons,
+                               proposed_at=tx.at) for alike in found if alike.other.id not in there]
+    await insert_rows(tx.conn, Rows(merge_proposal, [
+        (p.id, p.incident_id, p.other_id, p.score, msgspec.json.encode(p.reasons).decode(), p.proposed_at, None) for p in proposals]))
+    for proposal in proposals:
+        tx.record(MergeProposed(proposal=proposal), actor="system:merging", subject=f"incident:{incident.id}", incident_id=incident.id,
+                  drill=incident.drill)
 
 
 async def proposals_of(conn: AsyncConnection, incident_id: str) -> list[MergeProposal]:

@@ -25,8 +25,10 @@ def open_engines(url: str, *, readers: int = 4) -> Engines:
         return _sqlite(parsed.set(drivername="sqlite+aiosqlite"), readers)
     parsed = parsed.set(drivername="postgresql+asyncpg")
     write = create_async_engine(parsed, pool_size=4, max_overflow=4, pool_pre_ping=True, pool_timeout=10)
+    # readers commit nothing but numbers, which reach the disk with (and before) whatever is committed under them: the log is one
     read = create_async_engine(
-        parsed, pool_size=readers, max_overflow=4, pool_pre_ping=True, pool_timeout=10, isolation_level="AUTOCOMMIT"
+        parsed, pool_size=readers, max_overflow=4, pool_pre_ping=True, pool_timeout=10, isolation_level="AUTOCOMMIT",
+        connect_args={"server_settings": {"synchronous_commit": "off"}},
     )
     return Engines(write, read, False)
 

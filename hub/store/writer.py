@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,6 +33,7 @@ from hub.store.turns import Turns
 _CHANGE_LOCK = 7_305_411
 """The PostgreSQL advisory lock under which sequence numbers are allotted (an arbitrary number of our own)."""
 CHANNEL = "tocsin_change"
+SALT_BYTES = 16
 
 
 class Recorded:
@@ -54,7 +56,7 @@ class Transaction:
     """One unit of work. `conn` runs SQL, `now` is the time of all of it, `record` appends a change at the commit."""
 
     def __init__(
-        self, conn: AsyncConnection, now: datetime, *, sqlite: bool, apart: Callable[[str, int], Awaitable[int]] | None = None,
+        self, conn: AsyncConnection, now: datetime, *, sqlite: bool, apart: Callable[[Mapping[str, int]], Awaitable[dict[str, int]]] | None = None,
     ) -> None:
         self.conn = conn
         self._apart = apart
@@ -87,14 +89,13 @@ class Transaction:
 
     async def count(self, name: str, by: int = 1) -> int:
         """Add `by` to the named counter and give its new value; gap-free as long as the transaction commits."""
-        return await _count(self.conn, name, by)
+        return (await _count(self.conn, {name: by}))[name]
 
-    async def number(self, name: str, by: int = 1) -> int:
-        """The same without gap-freeness: on PostgreSQL in a transaction of its own, so that workers do not wait for one another's commit.
-
-        A transaction that fails leaves a gap; a number is never given twice.
+    async def numbers(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        """Add to several named counters at once, without gap-freeness: on PostgreSQL in a transaction of its own, so that workers do not wait for
+        one another's commit. Gives the new values; a transaction that fails leaves a gap, and a number is never given twice.
         """
-        return await (_count(self.conn, name, by) if self._apart is None else self._apart(name, by))
+        return await (_count(self.conn, wanted) if self._apart is None else self._apart(wanted))
 
     def changes(self) -> list[Change]:
         """What was recorded, as readers of the feed see it; once it is committed."""
@@ -102,20 +103,23 @@ class Transaction:
                        department_id=r.department_id, drill=r.drill, body=Raw(r.body)) for r in self.recorded]
 
     async def flush(self) -> None:
-        """Write the recorded changes: take the lock, read the head, chain, insert. Called once, just before the commit."""
+        """Write the recorded changes: take the lock, read the head, chain, insert. Called once, just before the commit.
+
+        What does not hang on the number (a body's salt and hash) is done before the lock, which every other writer waits for.
+        """
         if not self.recorded:
             return
+        random = os.urandom(SALT_BYTES * len(self.recorded))
+        salts = [random[at : at + SALT_BYTES] for at in range(0, len(random), SALT_BYTES)]
+        digests = [body_hash(salt, entry.body) for salt, entry in zip(salts, self.recorded, strict=True)]
         if not self.sqlite:
             await self.conn.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _CHANGE_LOCK})
         head = await fetch(self.conn, "SELECT seq, hash FROM change ORDER BY seq DESC LIMIT 1")
         seq, previous = head[0] if head else (0, GENESIS)
-        salts = os.urandom(16 * len(self.recorded))
         rows, bodies = [], []
-        for n, entry in enumerate(self.recorded):
+        for entry, salt, digest in zip(self.recorded, salts, digests, strict=True):
             seq += 1
             entry.seq = seq
-            salt = salts[16 * n : 16 * n + 16]
-            digest = body_hash(salt, entry.body)
             link = link_hash(previous, seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id,
                              entry.drill, digest)
             rows.append((seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id, entry.drill, digest,
@@ -174,7 +178,7 @@ class Store:
         """
         async with self._turn(urgent), _translated():
             async with self._engines.write.begin() as conn:
-                tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite, apart=None if self.is_sqlite else self._number)
+                tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite, apart=None if self.is_sqlite else self._numbers)
                 yield tx
                 await tx.flush()
             tx.committed()
@@ -182,9 +186,10 @@ class Store:
                 self.tail.push(tx.changes())
                 self.wake(tx.recorded[-1].seq)
 
-    async def _number(self, name: str, by: int) -> int:
+    async def _numbers(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        """On a connection that does not wait for the disk: whatever commits with these numbers later puts them there before itself."""
         async with self._engines.read.connect() as conn:
-            return await _count(conn, name, by)
+            return await _count(conn, wanted)
 
     @asynccontextmanager
     async def _turn(self, urgent: bool) -> AsyncIterator[None]:
@@ -242,10 +247,13 @@ class Store:
             await conn.invalidate()
 
 
-async def _count(conn: AsyncConnection, name: str, by: int) -> int:
-    [(value,)] = await fetch(conn, "INSERT INTO counter (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE "
-                                   "SET value = counter.value + $2 RETURNING value", name, by)
-    return int(value)
+async def _count(conn: AsyncConnection, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Counters are taken in the order of their names, so that two who want the same never wait for each other."""
+    values = list(chain.from_iterable(sorted(wanted.items())))
+    rows = ", ".join(f"(${n}, ${n + 1})" for n in range(1, len(values), 2))
+    found = await fetch(conn, f"INSERT INTO counter (name, value) VALUES {rows} ON CONFLICT (name) DO UPDATE "  # noqa: S608 places of parameters
+                              "SET value = counter.value + excluded.value RETURNING name, value", *values)
+    return {name: int(value) for name, value in found}
 
 
 @asynccontextmanager

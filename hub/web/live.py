@@ -37,6 +37,9 @@ SEND_S = 8.0
 STATUS_S = 2.0
 RECHECK_S = 2.0
 GATHER_S = 0.02
+"""How long a change waits for company in quiet hours; in a flood the next batch is sent `BREATH_S` after the last (our own choices: a console
+draws no more often, and what access asks of a batch is asked once)."""
+BREATH_S = 0.08
 _REACH_KINDS = ("session.", "account.", "appointment.", "policy.", "share.", "agreement.", "person.")
 
 
@@ -66,6 +69,8 @@ class LiveFeed:
         self.readers: set[Reader] = set()
         self.dropped = 0
         self._seq = 0
+        self._sent_at_s = 0.0
+        self._policies: Policies | None = None
 
     async def run(self) -> None:
         """Follow the feed for ever; waits out a store that is away."""
@@ -78,14 +83,13 @@ class LiveFeed:
 
     async def _once(self) -> None:
         await self.store.grown(self._seq)
-        await asyncio.sleep(GATHER_S)  # a burst goes out as one batch
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(max(GATHER_S, self._sent_at_s + BREATH_S - clock()))  # a burst goes out as one batch
         changes = await self.store.tail.after(self._seq, 1000)
         if not changes:
             return
-        batch = None
-        if self.readers:
-            async with self.store.read() as conn:
-                batch = await read_batch(conn, self.policies, changes)
+        self._sent_at_s = clock()
+        batch = await self._batch(changes) if self.readers else None
         self._seq = changes[-1].seq
         for reader in list(self.readers) if batch else ():
             try:
@@ -94,11 +98,23 @@ class LiveFeed:
                 reader.overrun = True
                 self.readers.discard(reader)
 
+    async def _batch(self, changes: list[Change]) -> Batch:
+        """The policies are asked for anew only where the stretch itself says that they changed."""
+        if any(change.kind.startswith("policy.") for change in changes):
+            self._policies = None
+        async with self.store.read() as conn:
+            if self._policies is None:
+                self._policies = await self.policies.read(conn)
+            return Batch(changes, await _things(conn, changes), self._policies)
+
+
+async def _things(conn: Any, changes: list[Change]) -> Mapping[str, Thing]:
+    return await incident_things(conn, {c.incident_id for c in changes if c.incident_id is not None})
+
 
 async def read_batch(conn: Any, policies: PolicyBook, changes: list[Change]) -> Batch:
     """What a stretch of the feed needs to be decided on."""
-    things = await incident_things(conn, {c.incident_id for c in changes if c.incident_id is not None})
-    return Batch(changes, things, await policies.read(conn))
+    return Batch(changes, await _things(conn, changes), await policies.read(conn))
 
 
 class LiveQuery(Struct, frozen=True, kw_only=True):
