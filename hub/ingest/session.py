@@ -31,7 +31,7 @@ class Session:
         self.registry = registry
         self.presences = presences
         self.under_way = 0
-        self.high_water = max(10, intake.admission.limit // 5)
+        self.high_water = max(10, intake.admission.limit * 2 // 5)  # four batches: one written, one drafted, two on their way
         prefix = f"$share/{share}/" if share else ""
         self.link = AsyncMqtt(broker, client_id, on_message=self._message, subscriptions=[
             (prefix + self.topics.all_up("report"), 1), (prefix + self.topics.all_up("daily"), 1),
@@ -73,7 +73,7 @@ class Session:
 
         def settle(item: Item) -> None:
             self.under_way -= 1
-            if self.link.paused and self.under_way < self.high_water // 2:
+            if self.link.paused and self.under_way < self.high_water * 3 // 4:
                 self.link.resume()
             assert item.receipt is not None
             self.link.ack(mid, qos, generation)

@@ -60,7 +60,7 @@ def binary(name: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def mosquitto(settings: Settings, hub_password: str, agents: dict[str, str], *, inflight: int = 1000) -> AsyncIterator[int]:
+async def mosquitto(settings: Settings, hub_password: str, agents: dict[str, str], *, inflight: int = 2000) -> AsyncIterator[int]:
     """A real Mosquitto with the product's own configuration (`tocsin broker-config mosquitto`); gives its port."""
     folder = Path(tempfile.mkdtemp(prefix="tocsin-mosquitto-"))
     port = free_port()

@@ -20,7 +20,7 @@ from hub.wire import MAX_MEDIA_BYTES, MEDIA_SUFFIX, Topics
 HUB_USERS = ("hub", "hub-media")
 
 
-def mosquitto_conf(settings: Settings, folder: Path, *, host: str = "127.0.0.1", port: int = 1883, tls_port: int = 0, inflight: int = 1000) -> str:
+def mosquitto_conf(settings: Settings, folder: Path, *, host: str = "127.0.0.1", port: int = 1883, tls_port: int = 0, inflight: int = 2000) -> str:
     """The text of mosquitto.conf; TLS where the settings name a certificate, client certificates where the hub's CA is there."""
     lines = [
         "# Written by `tocsin broker-config mosquitto`; write it again rather than edit it.",
