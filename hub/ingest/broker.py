@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hub.domain.access import Actor, Direction, may_topic, packaged_policy
 from hub.errors import Rejected
+from hub.ingest.admit import Bucket
 from hub.ingest.certificates import Certificates, follow
 from hub.wire import MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
 
@@ -35,7 +36,11 @@ STALLED_BYTES: Final = 4_194_304
 """What may wait in one connection's write buffer before it is cut (our own choice: a second of four 8 Mbit/s feeds)."""
 OFFLINE_MESSAGES: Final = 1000
 """What amqtt may keep for a session that is away (as Mosquitto's default of max_queued_messages)."""
+FLOOD_TIMES: Final = 4
+"""How many times its quota an agent's connection may publish before it is read more slowly (our own choice: an agent over its quota is told so
+by a receipt; what is far above it would cost every other agent the broker's time, so it waits in the flooder's own socket)."""
 HUB_PREFIX: Final = "hub"
+_PUBLISH: Final = 3
 _FURTHER = re.compile(r"[a-z0-9-]+\.media-[1-9][0-9]?")
 _ACCEPTED, _BAD_VERSION, _BAD_ID, _BAD_PASSWORD, _NOT_ALLOWED = 0, 1, 2, 4, 5
 _FAILURES_S: Final = 1.0
@@ -129,8 +134,10 @@ class Front:
     """The listener. `accepts(username, password)` decides who comes in, the policy what an identity may publish and subscribe."""
 
     def __init__(self, broker: Any, topics: Topics, accepts: Callable[[str, str], bool], *, connect_s: float = CONNECT_S,
-                 stalled_bytes: int = STALLED_BYTES, certificates: Certificates | None = None) -> None:
+                 stalled_bytes: int = STALLED_BYTES, certificates: Certificates | None = None,
+                 quota_per_minute: Callable[[str], int | None] = lambda name: None) -> None:
         self.certificates = certificates
+        self.quota_per_minute = quota_per_minute
         self.broker = broker
         self.topics = topics
         self.accepts = accepts
@@ -139,6 +146,7 @@ class Front:
         self.live: dict[str, _Connection] = {}
         self.refused = 0
         self.cut = 0
+        self.slowed = 0
         self.policy = packaged_policy()
         self._decided = lru_cache(maxsize=50_000)(self._decide)
         self._failures: dict[str, float] = {}
@@ -274,23 +282,37 @@ class _Connection:
         self._ready = bytearray(first)
         self._limit = (MAX_MEDIA_BYTES if identity(name).endswith(MEDIA_SUFFIX) or is_hub(name) else MAX_MESSAGE_BYTES) + 1024
         self._closed = False
+        quota = front.quota_per_minute(name)
+        self._slowed = False
+        self._pace = None if quota is None else Bucket(FLOOD_TIMES * quota, time.monotonic())
 
     async def read(self, n: int = -1) -> bytes:
         """`n` bytes of the stream of packets that have passed the limit."""
         while len(self._ready) < max(n, 1):
             try:
-                _, header, body = await read_packet(self._reader, self._limit)
+                kind, header, body = await read_packet(self._reader, self._limit)
             except _Refused as error:
                 log.warning("cut %s: %s", self.name, error)
                 self.front.cut += 1
                 self.abort()
                 raise asyncio.IncompleteReadError(b"", 1) from None  # to amqtt: the stream has ended
+            if kind == _PUBLISH and self._pace is not None:
+                await self._keep_pace(self._pace)
             self._ready += header
             self._ready += body
         size = len(self._ready) if n < 0 else n
         out = bytes(self._ready[:size])
         del self._ready[:size]
         return out
+
+    async def _keep_pace(self, pace: Bucket) -> None:
+        """Do not read on before this packet's turn has come: TCP holds the sender back."""
+        while wait_s := pace.take(time.monotonic()):
+            if not self._slowed:
+                log.warning("%s publishes at more than %d times its quota: it is read more slowly", self.name, FLOOD_TIMES)
+                self._slowed = True
+            self.front.slowed += 1
+            await asyncio.sleep(wait_s)
 
     def feed_eof(self) -> None:
         """Part of the adapter's interface."""
@@ -393,10 +415,14 @@ async def embedded(settings: Settings, registry: Registry, hub_password: str) ->
             return hmac.compare_digest(password.encode(), hub_password.encode())
         return registry.accepts(username, password)
 
+    def quota(name: str) -> int | None:
+        source = registry.source(name)  # media and the hub's own identities have none
+        return None if source is None else source.quota_per_minute or settings.quota_per_minute
+
     fronts: list[Front] = []
     broker = _make_broker(lambda: fronts[0])
     certificates = Certificates(settings) if settings.broker_tls_port else None
-    front = Front(broker, Topics(settings.hub_id), accepts, certificates=certificates)
+    front = Front(broker, Topics(settings.hub_id), accepts, certificates=certificates, quota_per_minute=quota)
     fronts.append(front)
     plain_host = "127.0.0.1" if settings.broker_tls_client_certs else settings.broker_host  # no way around the certificate from outside
     try:

@@ -39,7 +39,7 @@ RECHECK_S = 2.0
 GATHER_S = 0.02
 """How long a change waits for company in quiet hours; in a flood the next batch is sent `BREATH_S` after the last (our own choices: a console
 draws no more often, and what access asks of a batch is asked once)."""
-BREATH_S = 0.08
+BREATH_S = 0.04
 _REACH_KINDS = ("session.", "account.", "appointment.", "policy.", "share.", "agreement.", "person.")
 
 

@@ -226,3 +226,22 @@ async def test_an_absent_session_keeps_a_bounded_number_of_messages(port: int) -
                     break
                 got += 1
     assert 0 < got <= 1100
+
+
+async def test_a_flood_waits_in_its_senders_own_socket(registry: Registry, tmp_path: Path) -> None:
+    """Far above its quota a connection is read more slowly: nobody else's message waits behind its flood."""
+    flood, quota = 600, 30
+    async with (embedded(Settings(broker_port=0, data_dir=str(tmp_path), quota_per_minute=quota), registry, HUB) as port,
+                Raw(port) as hub, Raw(port) as flooder, Raw(port) as other):
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/#")
+        assert await agent(flooder, "a1") == 0
+        assert await agent(other, "b2") == 0
+        for n in range(flood):
+            flooder.publish(f"{ROOT}/a1/up/report", str(n).encode())
+        await flooder.writer.drain()
+        other.publish(f"{ROOT}/b2/up/report", b"mine")
+        before = 0
+        while (await hub.message())[1] != b"mine":
+            before += 1
+        assert before <= module.FLOOD_TIMES * quota + 5

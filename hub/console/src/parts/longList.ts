@@ -22,7 +22,7 @@ export interface LongListParts<T> {
 }
 
 /** How much is drawn beyond either edge, in views: a turn of the wheel finds rows there, and so does a burst of new ones. */
-const BEYOND_VIEWS = 0.75
+const BEYOND_VIEWS = 1.25
 
 export function useLongList<T>({ scroller, list, rows, laid, kept = () => [] }: LongListParts<T>) {
   const strip = shallowRef(new Strip())

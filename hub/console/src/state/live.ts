@@ -12,9 +12,9 @@ import { paced } from './pace'
 export const STALE_AFTER_MS = 4_000
 /** Where the line is known to be closed nobody needs to wait for that; a reconnect within this time is not worth a word. */
 export const BROKEN_AFTER_MS = 1_500
-const RECENT = 60
+const RECENT = 40
 /** How often the last changes are shown anew in a flood (our own choice): they are read, not watched. */
-const RECENT_BREATH_MS = 400
+const RECENT_BREATH_MS = 1000
 const REFILL_MS = 3_000
 /** How long a page waits for the line before it reads without it: a proxy may stop sockets and let requests through. */
 const PATIENCE_MS = 1_500

@@ -1,6 +1,6 @@
 // The pace at which the screen is told of what has come: at once in quiet hours, once a breath in a flood, never more than once for a drawn picture.
 /** How often a list may move in a flood (our own choice): nobody reads faster, and drawing more often would cost the machine what receiving needs. */
-export const BREATH_MS = 80
+export const BREATH_MS = 60
 /** A window that is covered is given no pictures to draw; its title and its bell must go on all the same. */
 const UNDRAWN_MS = 250
 
