@@ -19,6 +19,7 @@ from agents import loop
 from agents import report as filing
 from agents.credentials import load_credentials
 from agents.outbox import FINAL, Entry, State
+from agents.renewal import certificate_life
 from agents.run import open_outbox, read_status, run_agent
 from agents.running import is_running
 from agents.settings import default_folder, load_settings
@@ -106,6 +107,9 @@ def agent_status(folder: Folder = None) -> None:
         word = say("已连接", "connected") if link.connected else say("未连接", "not connected")
         table.add_row(say("连接", "link"), f"{word} ({link.since.astimezone():%m-%d %H:%M:%S}) {link.error or ''}")
         table.add_row(say("时钟偏差", "clock skew"), "—" if link.skew_ms is None else f"{link.skew_ms / 1000:+.1f} s")
+    life = certificate_life(where, settings)
+    if life is not None:
+        table.add_row(say("证书有效至", "certificate until"), f"{life.ends_at.astimezone():%Y-%m-%d %H:%M}")
     oldest = f"，{waiting.oldest_at.astimezone():%m-%d %H:%M}" if waiting.oldest_at else ""
     table.add_row(say("待回执", "without receipt"), f"{waiting.count} ({waiting.size_bytes / 1000:.0f} kB{oldest})")
     for sha256, name, state, reason in uploads:

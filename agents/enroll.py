@@ -34,6 +34,7 @@ class Enrollment(Struct, frozen=True, kw_only=True):
     department_id: str = ""
     ca_pem: str | None = None
     cert_pem: str | None = None
+    must_sign: bool = False
 
 
 class Words(Struct, frozen=True):
@@ -115,4 +116,5 @@ def write_enrollment(folder: Path, hub_url: str, enrollment: Enrollment, name: s
         "hub_url": hub_url.rstrip("/"), "mqtt_host": enrollment.mqtt.host, "mqtt_port": enrollment.mqtt.port, "tls": enrollment.mqtt.tls,
         "password_file": "password" if enrollment.password else "", "ca_file": "ca.pem" if enrollment.ca_pem else None,
         "cert_file": "cert.pem" if enrollment.cert_pem else None, "key_file": TLS_KEY if enrollment.cert_pem else None,
+        "sign": True if enrollment.must_sign else None,
     })

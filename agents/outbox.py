@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -146,11 +146,13 @@ class Outbox:
     costs a second delivery, which the hub folds by id.
     """
 
-    def __init__(self, path: Path, bounds: Bounds | None = None, clock: Clock | None = None, *, lock_wait_s: float = 10.0) -> None:
+    def __init__(self, path: Path, bounds: Bounds | None = None, clock: Clock | None = None, *, lock_wait_s: float = 10.0,
+                 sign: Callable[[wire.Report], wire.Report] | None = None) -> None:
         self.path = path
         self._lock_wait_s = lock_wait_s
         self.bounds = bounds or Bounds()
         self._clock = clock or SystemClock()
+        self._sign = sign
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._durable = self._open("FULL")
@@ -197,6 +199,8 @@ class Outbox:
         bounds and `outbox_disk` when the disk fails; in each of these cases nothing was accepted.
         """
         kind = Kind.DAILY if isinstance(message, wire.Daily) else Kind.REPORT
+        if self._sign is not None and isinstance(message, wire.Report) and message.signature is None:
+            message = self._sign(message)
         payload = wire.encode(message)
         checked: wire.Report | wire.Daily = wire.decode_daily(payload) if kind is Kind.DAILY else wire.decode_report(payload)
         wire.refuse_controls(checked)

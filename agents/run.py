@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agents.attachments import Uploader
+from agents.keys import sign_report, signing_key
 from agents.outbox import Bounds, Outbox
+from agents.renewal import Renewal
 from agents.running import sole_speaker
 from agents.session import LinkState, Measures, Session
 from agents.settings import AgentSettings, load_settings, read_password, tls_context
 from agents.sources import folder as folder_source
 from agents.sources import http as http_source
 from agents.sources import measures as measures_source
+from hub.wire import Report
 
 if TYPE_CHECKING:
     from agents.cameras import Cameras
@@ -36,7 +39,13 @@ def open_outbox(folder: Path, settings: AgentSettings) -> Outbox:
         max_reports=settings.max_reports, max_bytes=settings.max_bytes,
         urgent_reserve_reports=settings.urgent_reserve_reports, urgent_reserve_bytes=settings.urgent_reserve_bytes,
     )
-    return Outbox(folder / settings.outbox_file, bounds)
+    return Outbox(folder / settings.outbox_file, bounds, sign=_signature(folder) if settings.sign else None)
+
+
+def _signature(folder: Path) -> Callable[[Report], Report]:
+    """Signs a report with the folder's own key."""
+    key = signing_key(folder)
+    return lambda report: sign_report(report, key)
 
 
 async def run_agent(folder: Path, *, stop: asyncio.Event | None = None, on_ready: Callable[[Session, int | None], None] | None = None) -> None:
@@ -51,12 +60,16 @@ async def run_agent(folder: Path, *, stop: asyncio.Event | None = None, on_ready
         stop_on_signals(stop)
         async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
             cameras = await _cameras(stack, folder, settings, password)
+            tls = tls_context(folder, settings)
             session = Session(
-                settings, outbox, password=password, tls=tls_context(folder, settings), on_state=status_writer(folder),
+                settings, outbox, password=password, tls=tls, on_state=status_writer(folder),
                 cameras=cameras.presence if cameras is not None else None, measure=_instruments(folder, settings),
             )
             port = await _local_endpoint(stack, folder, settings, session)
-            extras = [group.create_task(Uploader(settings, outbox, password, tls=tls_context(folder, settings)).run(), name="agent-upload")]
+            extras = [group.create_task(Uploader(settings, outbox, password, tls=tls).run(), name="agent-upload")]
+            if tls is not None and settings.cert_file:
+                renewal = Renewal(folder, settings, password, contexts=(tls,), on_renewed=lambda: session.reconnect("certificate renewed"))
+                extras.append(group.create_task(renewal.run(), name="agent-renewal"))
             if settings.measures_file:
                 instruments = measures_source.watch(folder / settings.measures_file, session.send_telemetry)
                 extras.append(group.create_task(instruments, name="agent-measures"))

@@ -176,6 +176,11 @@ class Session:
                 line.fail(str(error))
                 self.connected.clear()
 
+    def reconnect(self, why: str) -> None:
+        """End this connection for a new one (a renewed certificate counts from the next one on); what is under way is sent again."""
+        if self._line is not None:
+            self._line.fail(why)
+
     def presence_changed(self) -> None:
         """Say that `cameras` has something new to tell; presence goes out again soon."""
         self._changed_presence.set()

@@ -65,6 +65,9 @@ class AgentSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     telemetry_every_s: Positive = 30.0
     presence_every_s: Positive = 60.0
 
+    sign: bool = False
+    """Sign every report with this agent's own key, whatever way it comes in (a hub may ask for it, per agent)."""
+
     outbox_file: str = "outbox.sqlite3"
     max_reports: Size = 100_000
     """Unreceipted messages the outbox holds (reliability table, row 6)."""

@@ -38,7 +38,7 @@ LARGEST_BURST: Final = 3_000_000
 class MediaLink(Struct, frozen=True, kw_only=True):
     """How to reach the broker. `send_buffer_bytes` (SO_SNDBUF) keeps the kernel from hiding a backlog: throughput is about it over the RTT.
 
-    `part` tells the processes of one agent apart: 0 connects as `{agent_id}.media`, the others append `-{part}` to the client id.
+    `part` tells the processes of one agent apart: 0 connects as `{agent_id}.media`, the others append `-{part}` to client id and user name.
     """
 
     agent_id: str
@@ -73,13 +73,14 @@ class Publisher:
         self.refused_commands = 0
         self._on_command, self._on_connected = on_command, on_connected
         self._lock = threading.Lock()
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, self.identity + (f"-{link.part}" if link.part else ""), protocol=mqtt.MQTTv311)
-        client.username_pw_set(self.identity, link.password)
-        if link.tls:
-            context = ssl.create_default_context(cafile=link.cafile)
+        name = self.identity + (f"-{link.part}" if link.part else "")  # one name for both, since brokers hold the client id to the user name
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv311)
+        client.username_pw_set(name, link.password)
+        self._context = ssl.create_default_context(cafile=link.cafile) if link.tls else None
+        if self._context is not None:
             if link.certfile:
-                context.load_cert_chain(link.certfile, link.keyfile)
-            client.tls_set_context(context)
+                self._context.load_cert_chain(link.certfile, link.keyfile)
+            client.tls_set_context(self._context)
         client.reconnect_delay_set(1, 30)
         client.on_connect, client.on_disconnect, client.on_message = self._connected, self._lost, self._message
         client.on_socket_open = self._socket_opened
@@ -149,7 +150,19 @@ class Publisher:
         with self._lock:
             self.uplink.reset()
         client.reconnect_delay_set(random.uniform(0.5, 2.0), 30)
+        self._read_papers()
         log.warning("media connection lost", extra={"agent": self.link.agent_id, "reason": str(reason)})
+
+    def _read_papers(self) -> None:
+        """Take in certificate and authority as they are on disk now: they may have been renewed while the connection lasted."""
+        if self._context is None or not self.link.certfile:
+            return
+        try:
+            if self.link.cafile:
+                self._context.load_verify_locations(self.link.cafile)
+            self._context.load_cert_chain(self.link.certfile, self.link.keyfile)
+        except (OSError, ssl.SSLError) as error:
+            log.error("the certificate cannot be read again: %s", error, extra={"agent": self.link.agent_id})
 
     def _message(self, _client: Any, _data: Any, message: Any) -> None:
         try:

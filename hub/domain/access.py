@@ -82,6 +82,7 @@ class Action(StrEnum):
     ROSTER_READ = "roster.read"
     ROSTER_EDIT = "roster.edit"
     ROSTER_SWAP = "roster.swap"
+    HANDOVER_READ = "handover.read"
     HANDOVER_SIGN = "handover.sign"
     NOTICE_READ = "notice.read"
     NOTICE_SEND = "notice.send"

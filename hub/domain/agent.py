@@ -9,7 +9,10 @@ from hub.wire import Camera, Wind
 
 
 class AgentView(Struct, frozen=True, kw_only=True):
-    """An agent: whose it is, whether it is there, and what it last said of itself. `queued` counts reports it still holds."""
+    """An agent: whose it is, whether it is there, and what it last said of itself. `queued` counts reports it still holds.
+
+    `must_sign`: its reports count only with a signature of its own key. `signs`: it has enrolled with one.
+    """
 
     id: str
     name: str
@@ -25,6 +28,8 @@ class AgentView(Struct, frozen=True, kw_only=True):
     version: str | None = None
     skew_s: float | None = None
     quota_per_minute: int | None = None
+    must_sign: bool = False
+    signs: bool = False
     cameras: tuple[Camera, ...] = ()
     wind: Wind | None = None
 
@@ -50,6 +55,14 @@ class AgentPresence(ChangeBody, frozen=True, kw_only=True):
     """The agent as it now is."""
 
     agent: AgentView
+
+
+@change("agent.changed", zh="终端设置变更", en="an agent's settings were changed")
+class AgentChanged(ChangeBody, frozen=True, kw_only=True):
+    """The agent as it now is, and why."""
+
+    agent: AgentView
+    reason: str
 
 
 @change("agent.revoked", zh="终端吊销", en="an agent was revoked")

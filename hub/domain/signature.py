@@ -77,11 +77,15 @@ def report_text(report: wire.Report) -> bytes:
     return wire.content_hash(msgspec.structs.replace(report, signature=None)).encode()
 
 
-def check_report(report: wire.Report, public_key: str | None) -> None:
+def check_report(report: wire.Report, public_key: str | None, *, must_sign: bool = False) -> None:
     """Hold a report's signature against the key its agent enrolled with; raises Rejected `bad_signature` for a wrong one.
 
     An unsigned report passes, and so does one whose agent (None) has no key here: it is stored, and `tocsin verify` says it is unproven.
+    Of an agent that must sign, neither passes (`signature_needed`).
     """
+    if must_sign and (report.signature is None or public_key is None):
+        raise Rejected("signature_needed", "该终端的报告必须用其登记的密钥签名", "reports of this agent must be signed with the key it enrolled with",
+                       field="signature")
     if report.signature is None or public_key is None:
         return
     if not signature_holds(public_key, report.signature, report_text(report)):

@@ -194,11 +194,11 @@ class Front:
 
     async def _authenticate(self, connect: Connect, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or ("?",))[0])
-        if not self.accepts(connect.username, connect.password):
+        if not self.accepts(identity(connect.username), connect.password):
             self._failures[peer] = time.monotonic()
             await asyncio.sleep(_FAILURES_S)  # a guess costs its guesser a second, and nobody else anything
             raise _Refused(_BAD_PASSWORD, f"wrong user name or password for {connect.username!r}")
-        unfit = self.certificates.refusal(writer.get_extra_info("ssl_object"), connect.username) if self.certificates else None
+        unfit = self.certificates.refusal(writer.get_extra_info("ssl_object"), identity(connect.username)) if self.certificates else None
         if unfit is not None:
             raise _Refused(_NOT_ALLOWED, unfit)
         if not is_own_id(connect.client_id, connect.username):

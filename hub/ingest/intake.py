@@ -38,11 +38,13 @@ Take = Callable[[Transaction, "Item"], Awaitable[Receipt]]
 class Source:
     """Who sends: as the intake needs to know it. `quota_per_minute` None means the hub's default."""
 
-    __slots__ = ("actor", "agent_id", "department_id", "drill", "public_key", "quota_per_minute", "skew_s", "trusted")
+    __slots__ = ("actor", "agent_id", "department_id", "drill", "must_sign", "public_key", "quota_per_minute", "skew_s", "trusted")
 
     def __init__(self, actor: str, *, agent_id: str | None = None, department_id: str | None = None, trusted: bool = False,
-                 quota_per_minute: int | None = None, skew_s: float | None = None, drill: bool = False, public_key: str | None = None) -> None:
+                 quota_per_minute: int | None = None, skew_s: float | None = None, drill: bool = False, public_key: str | None = None,
+                 must_sign: bool = False) -> None:
         self.public_key = public_key
+        self.must_sign = must_sign
         self.actor = actor
         self.agent_id = agent_id
         self.department_id = department_id
@@ -186,7 +188,7 @@ class Intake:
                 item.message = report = wire.decode_report(item.payload)
                 item.message_id, item.urgent = report.id, report.urgent
                 judge(report, item.received_at)
-                check_report(report, item.sender.public_key)
+                check_report(report, item.sender.public_key, must_sign=item.sender.must_sign)
             elif item.what == "daily":
                 item.message = wire.decode_daily(item.payload)
                 item.message_id = item.message.id

@@ -34,7 +34,9 @@ class Registry:
         before, measured = set(self._sources), {id: source.skew_s for id, source in self._sources.items()}
         self._sources = {
             a.id: Source(f"agent:{a.id}", agent_id=a.id, department_id=a.department_id, trusted=a.trusted,
-                         quota_per_minute=a.quota_per_minute, skew_s=a.skew_s if measured.get(a.id) is None else measured[a.id], public_key=keys.get(a.id))
+                         quota_per_minute=a.quota_per_minute, skew_s=a.skew_s if measured.get(a.id) is None else measured[a.id],
+                         public_key=keys.get(a.id),
+                         must_sign=a.must_sign)
             for a in agents if a.revoked_at is None
         }
         for gone in before - set(self._sources):

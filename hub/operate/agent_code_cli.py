@@ -24,6 +24,7 @@ def agent_code(
     name: Annotated[str, typer.Option(help="名称 / its name")] = "",
     kind: Annotated[str, typer.Option(help="种类 / kind")] = "field",
     trusted: Annotated[bool, typer.Option("--trusted", help="其首报即视为核实 / its first reports count as verified")] = False,
+    must_sign: Annotated[bool, typer.Option("--must-sign", help="其报告须签名，否则拒收 / its reports are refused unless it has signed them")] = False,
     settings: Annotated[Path | None, typer.Option(help="设置文件 / settings file")] = None,
     data_dir: Annotated[str | None, typer.Option(help="数据目录 / data folder")] = None,
 ) -> None:
@@ -36,6 +37,7 @@ def agent_code(
             if department not in known:
                 raise Rejected("unknown_department", f"没有部门 {department}", f"there is no department {department}", field="department")
             async with store.transaction() as tx:
-                return await make_code(tx, agent_id=agent_id, name=name or agent_id, kind=kind, department_id=department, trusted=trusted, by=BY)
+                return await make_code(tx, agent_id=agent_id, name=name or agent_id, kind=kind, department_id=department, trusted=trusted,
+                                       must_sign=must_sign, by=BY)
 
     typer.echo(asyncio.run(run()))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hub.domain.access import Direction, Role, packaged_policy
 from hub.errors import Rejected, Unavailable
 from hub.operate.secrets import own_secret
 from hub.settings import Settings, load_settings
@@ -18,10 +20,19 @@ from hub.store.agents import certificate_serials, credentials, hash_secret
 from hub.wire import MAX_MEDIA_BYTES, MEDIA_SUFFIX, Topics
 
 HUB_USERS = ("hub", "hub-media")
+FURTHER_MEDIA = 15
+"""How many further media connections of an agent with many cameras are let in, beside its first (`{agent}.media-1` …): each a process."""
+_WORDS = {Direction.PUBLISH: "write", Direction.SUBSCRIBE: "read"}
+_TIED = ("# nobody takes over another's session: the user name takes the client id's place", "use_username_as_clientid true")
 
 
-def mosquitto_conf(settings: Settings, folder: Path, *, host: str = "127.0.0.1", port: int = 1883, tls_port: int = 0, inflight: int = 2000) -> str:
-    """The text of mosquitto.conf; TLS where the settings name a certificate, client certificates where the hub's CA is there."""
+def mosquitto_conf(settings: Settings, folder: Path, *, host: str = "127.0.0.1", port: int = 1883, tls_port: int = 0, hub_port: int = 0,
+                   inflight: int = 1000) -> str:
+    """The text of mosquitto.conf; TLS where the settings name a certificate, client certificates where the hub's CA is there.
+
+    Every listener that agents use ties the client id to the user name. The hub has several connections under one name, so it keeps to
+    `hub_port`; without one (0) the plain port is the hub's, and is for this machine alone.
+    """
     lines = [
         "# Written by `tocsin broker-config mosquitto`; write it again rather than edit it.",
         "per_listener_settings false",
@@ -45,7 +56,10 @@ def mosquitto_conf(settings: Settings, folder: Path, *, host: str = "127.0.0.1",
         "log_type error",
         "log_type warning",
         f"listener {port} {host}",
+        *(_TIED if hub_port else ()),
     ]
+    if hub_port:
+        lines += ["# the hub's own listener: not for agents, do not publish it", f"listener {hub_port} {host}"]
     if tls_port:
         lines += _tls_lines(settings, folder, tls_port)
     return "\n".join(lines) + "\n"
@@ -56,7 +70,7 @@ def _tls_lines(settings: Settings, folder: Path, tls_port: int) -> list[str]:
     tls = folder / "tls"
     lines = [
         f"listener {tls_port}", f"certfile {tls / 'broker.pem'}", f"keyfile {tls / 'broker-key.pem'}",
-        "# the least version", "tls_version tlsv1.2",
+        "# the least version", "tls_version tlsv1.2", *_TIED,
     ]
     if settings.broker_tls_client_certs:
         lines += [f"cafile {tls / 'ca.pem'}", f"crlfile {tls / 'crl.pem'}", "require_certificate true"]
@@ -87,20 +101,35 @@ def copy_tls(settings: Settings, folder: Path) -> bool:
     return changed
 
 
-def acl(hub_id: str) -> str:
-    """The ACL: agents by pattern, the hub below the agents' root. Media identities match the same pattern by their own user name."""
+def acl(hub_id: str, agents: Iterable[str] = ()) -> str:
+    """The ACL, from the policy's topics: agents and their media identities by pattern on their own name, the hub below the agents' root.
+
+    A pattern holds for every name, so an agent has its media identity's topics below its own name too; the hub looks once more at what
+    comes. The further media connections of `agents` stand by name: they speak in the topics of the first.
+    """
     root = Topics(hub_id).root
-    lines = [f"pattern write {root}/%u/up/#", f"pattern read {root}/%u/down/#"]
+    rules = packaged_policy().topic_rules()
+    fenced = [rule for rule in rules if "{id}" in rule.pattern]
+    lines = list(dict.fromkeys(f"pattern {_WORDS[rule.direction]} {root}/{rule.pattern.replace('{id}', '%u')}" for rule in fenced))
+    for name in sorted(agents):
+        media = [f"topic {_WORDS[rule.direction]} {root}/{rule.pattern.replace('{id}', name + MEDIA_SUFFIX)}"
+                 for rule in fenced if rule.role is Role.AGENT_MEDIA]
+        for user in _further(name):
+            lines += ["", f"user {user}", *media]
     for user in HUB_USERS:
-        lines += ["", f"user {user}", f"topic read {root}/#", f"topic write {root}/+/down/#"]
+        lines += ["", f"user {user}", *(f"topic {_WORDS[rule.direction]} {root}/{rule.pattern}" for rule in rules if rule.role is Role.HUB)]
     return "\n".join(lines) + "\n"
+
+
+def _further(agent_id: str) -> list[str]:
+    return [f"{agent_id}{MEDIA_SUFFIX}-{n}" for n in range(1, FURTHER_MEDIA + 1)]
 
 
 def password_lines(hub_password: str, agents: dict[str, str]) -> str:
     """The password file: the hub's identities, each agent and its media identity."""
     lines = [f"{user}:{hash_secret(hub_password)}" for user in HUB_USERS]
     for agent_id, stored in sorted(agents.items()):
-        lines += [f"{agent_id}:{stored}", f"{agent_id}{MEDIA_SUFFIX}:{stored}"]
+        lines += [f"{name}:{stored}" for name in (agent_id, agent_id + MEDIA_SUFFIX, *_further(agent_id))]
     return "\n".join(lines) + "\n"
 
 
@@ -113,15 +142,14 @@ def _write(path: Path, text: str) -> None:
     scratch.replace(path)
 
 
-async def write_all(settings: Settings, folder: Path, *, port: int = 1883, tls_port: int = 0, host: str = "127.0.0.1") -> str:
+async def write_all(settings: Settings, folder: Path, *, port: int = 1883, tls_port: int = 0, host: str = "127.0.0.1", hub_port: int = 0) -> str:
     """Write mosquitto.conf, acl and passwords into `folder`; gives the hub's password, which stands in `hub-password` beside them."""
     password = own_secret(folder, "hub-password")  # makes the folder, too
     async with Store(settings.database_url) as store:
         await write_passwords(store, folder, password, settings)
     if tls_port:
         copy_tls(settings, folder)
-    _write(folder / "acl", acl(settings.hub_id))
-    _write(folder / "mosquitto.conf", mosquitto_conf(settings, folder, host=host, port=port, tls_port=tls_port))
+    _write(folder / "mosquitto.conf", mosquitto_conf(settings, folder, host=host, port=port, tls_port=tls_port, hub_port=hub_port))
     return password
 
 
@@ -140,8 +168,10 @@ async def admitted(store: Store, settings: Settings) -> dict[str, str]:
 
 
 async def write_passwords(store: Store, folder: Path, hub_password: str, settings: Settings) -> None:
-    """Write the password file anew from the store."""
-    _write(folder / "passwords", password_lines(hub_password, await admitted(store, settings)))
+    """Write the password file and the ACL anew from the store."""
+    agents = await admitted(store, settings)
+    _write(folder / "acl", acl(settings.hub_id, agents))
+    _write(folder / "passwords", password_lines(hub_password, agents))
 
 
 async def follow(settings: Settings, folder: Path, pid: int, *, every_s: float = 2.0) -> None:
@@ -195,6 +225,7 @@ def command(
     host: Annotated[str, typer.Option(help="明文端口监听的地址 / the address of the plain port")] = "127.0.0.1",
     settings: Annotated[Path | None, typer.Option(help="设置文件 / settings file")] = None,
     data_dir: Annotated[str | None, typer.Option(help="数据目录 / data folder")] = None,
+    hub_port: Annotated[int, typer.Option(help="中心专用的明文端口（0：与明文端口相同）/ a plain port for the hub alone (0: the plain port)", min=0, max=65535)] = 0,
     client_certs: Annotated[bool, typer.Option("--client-certs", help="TLS 端口要求终端证书 / the TLS port asks agents for certificates")] = False,
     follow_pid: Annotated[int, typer.Option("--follow", help="保持同步并通知此进程 / keep in step and signal this process")] = 0,
 ) -> None:
@@ -203,8 +234,8 @@ def command(
         raise Rejected("unknown_broker", f"不认识的消息服务器 {kind}，可用：mosquitto", f"unknown broker {kind}; there is: mosquitto", field="kind")
     loaded = load_settings(settings, data_dir=data_dir, broker_tls_client_certs=client_certs or None)
     folder = folder.absolute()
-    asyncio.run(write_all(loaded, folder, port=port, tls_port=tls_port, host=host))
+    asyncio.run(write_all(loaded, folder, port=port, tls_port=tls_port, host=host, hub_port=hub_port))
     typer.echo(f"{folder}/mosquitto.conf\n  mosquitto -c {folder}/mosquitto.conf\n"
-               f"  tocsin up --broker mqtt://127.0.0.1:{port}   TOCSIN_BROKER_PASSWORD_FILE={folder}/secrets/hub-password")
+               f"  tocsin up --broker mqtt://127.0.0.1:{hub_port or port}   TOCSIN_BROKER_PASSWORD_FILE={folder}/secrets/hub-password")
     if follow_pid:
         asyncio.run(follow(loaded, folder, follow_pid))

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import utc_text
-from hub.domain.agent import AgentCodeMade, AgentEnrolled, AgentPresence, AgentRevoked, AgentView, WindObserved
+from hub.domain.agent import AgentChanged, AgentCodeMade, AgentEnrolled, AgentPresence, AgentRevoked, AgentView, WindObserved
 from hub.errors import Rejected
 from hub.ids import is_slug
 from hub.store.schema import agent, enrol_code
@@ -67,7 +67,7 @@ def _view(row: Any) -> AgentView:
         id=row.id, name=row.name, kind=row.kind, department_id=row.department_id, enterprise_id=row.enterprise_id, trusted=bool(row.trusted),
         created_at=row.created_at, revoked_at=row.revoked_at, online=bool(row.online), seen_at=row.seen_at, queued=presence.queued,
         version=presence.version, skew_s=skew_ms / 1000 if skew_ms is not None else None, quota_per_minute=row.quota_per_minute,
-        cameras=presence.cameras, wind=telemetry.wind if telemetry else None,
+        cameras=presence.cameras, wind=telemetry.wind if telemetry else None, must_sign=bool(row.must_sign), signs=row.public_key is not None,
     )
 
 
@@ -105,6 +105,7 @@ async def authenticate_agent(conn: AsyncConnection, agent_id: str, secret: str) 
 
 async def make_code(
     tx: Transaction, *, agent_id: str, name: str, kind: str, department_id: str, by: str, enterprise_id: str | None = None, trusted: bool = False,
+    must_sign: bool = False,
 ) -> str:
     """A one-time code (`XXXX-XXXX-XXXX`, 60 bits) with which an agent enrols within a day; only its hash is kept. Raises Rejected."""
     if not is_slug(agent_id) or agent_id == "hub" or agent_id.startswith("hub-"):
@@ -114,7 +115,7 @@ async def make_code(
     expires_at = utc_text(tx.now + CODE_LIFE)
     await tx.conn.execute(insert(enrol_code).values(
         code_hash=_code_hash(code), agent_id=agent_id, name=name, kind=kind, department_id=department_id, enterprise_id=enterprise_id,
-        trusted=trusted, created_by=by, created_at=tx.at, expires_at=expires_at))
+        trusted=trusted, must_sign=must_sign, created_by=by, created_at=tx.at, expires_at=expires_at))
     tx.record(AgentCodeMade(agent_id=agent_id, department_id=department_id, expires_at=expires_at), actor=by, subject=f"agent:{agent_id}",
               department_id=department_id)
     return code
@@ -130,9 +131,12 @@ async def enrol(tx: Transaction, code: str, *, public_key: str | None = None) ->
         update(enrol_code).where(enrol_code.c.code_hash == row.code_hash, enrol_code.c.used_at.is_(None)).values(used_at=tx.at))
     if used.rowcount != 1:
         raise Rejected("wrong_code", "入网码已使用", "the code has been used", field="code")
+    if row.must_sign and public_key is None:
+        raise Rejected("key_needed", "此终端的报告必须签名，入网时须提供公钥", "this agent must sign its reports: it enrols with a public key", field="public_key")
     secret = new_secret()
     await put_agent(tx, agent_id=row.agent_id, name=row.name, kind=row.kind, department_id=row.department_id,
-                    enterprise_id=row.enterprise_id, trusted=row.trusted, secret=secret, public_key=public_key)
+                    enterprise_id=row.enterprise_id, trusted=row.trusted, secret=secret, public_key=public_key,
+                    must_sign=bool(row.must_sign))
     view = await get_agent(tx.conn, row.agent_id)
     assert view is not None
     tx.record(AgentEnrolled(agent=view), actor=f"agent:{view.id}", subject=f"agent:{view.id}", department_id=view.department_id)
@@ -141,16 +145,40 @@ async def enrol(tx: Transaction, code: str, *, public_key: str | None = None) ->
 
 async def put_agent(
     tx: Transaction, *, agent_id: str, name: str, kind: str, department_id: str, secret: str, enterprise_id: str | None = None,
-    trusted: bool = False, public_key: str | None = None,
+    trusted: bool = False, public_key: str | None = None, must_sign: bool = False,
 ) -> None:
     """Make the agent, or give an existing one a new credential."""
     values: dict[str, Any] = {
-        "name": name, "kind": kind, "department_id": department_id, "enterprise_id": enterprise_id, "trusted": trusted,
+        "name": name, "kind": kind, "department_id": department_id, "enterprise_id": enterprise_id, "trusted": trusted, "must_sign": must_sign,
         "secret_hash": hash_secret(secret), "public_key": public_key, "revoked_at": None,
     }
     done = await tx.conn.execute(update(agent).where(agent.c.id == agent_id).values(**values))
     if not done.rowcount:
         await tx.conn.execute(insert(agent).values(id=agent_id, created_at=tx.at, online=False, **values))
+
+
+async def change_agent(
+    tx: Transaction, agent_id: str, *, by: str, reason: str, must_sign: bool | None = None, trusted: bool | None = None,
+    quota_per_minute: int | None = None,
+) -> AgentView | None:
+    """Change how an agent's reports are taken (None leaves a setting as it is); None where there is no such active agent.
+
+    Raises Rejected `key_needed` for `must_sign` of an agent that has enrolled without a key: nothing it sends could ever be taken.
+    """
+    before = await get_agent(tx.conn, agent_id)
+    if before is None or before.revoked_at is not None:
+        return None
+    if must_sign and not before.signs:
+        raise Rejected("key_needed", "该终端没有登记签名公钥，请先重新入网", "this agent has no key to sign with; enrol it anew first", field="must_sign")
+    given = {"must_sign": must_sign, "trusted": trusted, "quota_per_minute": quota_per_minute}
+    values = {name: value for name, value in given.items() if value is not None and value != getattr(before, name)}
+    if not values:
+        return before
+    await tx.conn.execute(update(agent).where(agent.c.id == agent_id).values(**values))
+    view = await get_agent(tx.conn, agent_id)
+    assert view is not None
+    tx.record(AgentChanged(agent=view, reason=reason), actor=by, subject=f"agent:{agent_id}", department_id=view.department_id)
+    return view
 
 
 async def revoke(tx: Transaction, agent_id: str, *, by: str, reason: str) -> AgentView | None:

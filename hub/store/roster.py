@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Table, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import parse_utc, utc_text
@@ -49,6 +49,8 @@ LONGEST_SHIFT = timedelta(hours=36)
 """No shift is longer (`hub.domain.roster.check_shift`), so that one on now began within it."""
 DISTRICT_ROLES = (Whom.COMMAND_CENTRE.value, Whom.DISTRICT_LEADER.value)
 _MANY = 500
+POST_DEPARTMENT = duty_post.c.department_id
+"""The column that access to what belongs to posts is decided by."""
 
 
 class Address(NamedTuple):
@@ -463,9 +465,13 @@ async def get_handover(conn: AsyncConnection, id: str) -> Handover | None:
     return _handover(row) if row else None
 
 
-async def handovers_of(conn: AsyncConnection, *, posts: Collection[str] | None = None, limit: int = 50) -> list[Handover]:
-    """The newest handovers, of these posts or of all."""
-    query = select(handover).order_by(handover.c.id.desc()).limit(limit)
+async def handovers_of(
+    conn: AsyncConnection, *, posts: Collection[str] | None = None, limit: int = 50, where: ColumnElement[bool] | None = None,
+) -> list[Handover]:
+    """The newest handovers, of these posts or of all; `where` is the access condition on `POST_DEPARTMENT`."""
+    query = select(handover).join(duty_post, duty_post.c.id == handover.c.post_id).order_by(handover.c.id.desc()).limit(limit)
+    if where is not None:
+        query = query.where(where)
     if posts is not None:
         query = query.where(handover.c.post_id.in_(sorted(posts)))
     return [_handover(row) for row in await conn.execute(query)]

@@ -86,6 +86,7 @@ agent = Table(
     Column("public_key", Text),
     Column("certificate_serial", Text),
     Column("trusted", Boolean, nullable=False, default=False),
+    Column("must_sign", Boolean, nullable=False, default=False),
     Column("quota_per_minute", Integer),
     Column("created_at", Text, nullable=False),
     Column("revoked_at", Text),
@@ -103,6 +104,7 @@ enrol_code = Table(
     Column("department_id", Text, nullable=False),
     Column("enterprise_id", Text),
     Column("trusted", Boolean, nullable=False, default=False),
+    Column("must_sign", Boolean, nullable=False, default=False),
     Column("created_by", Text, nullable=False),
     Column("created_at", Text, nullable=False),
     Column("expires_at", Text, nullable=False),
@@ -203,6 +205,13 @@ attachment = Table(
     Column("complete_at", Text),
     Index("ix_attachment_report", "report_id"),
 )
+attachment_upload = Table(
+    "attachment_upload", metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("owner", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+)
+"""Who has sent the whole of a file: naming the hash of a file that one has never had must open nobody's file."""
 
 AREAS = ("people", "duty", "daily", "video", "plan", "group", "proof")
 """The further areas; `hub.store.schema_<area>` adds its tables to `metadata` when it is imported."""

@@ -151,8 +151,9 @@ async def grant(
         id=row.id, incident_id=view.id, incident_number=view.number, department_id=department_id, tier=tier, rank=tier.rank, origin=origin,
         origin_id=origin_id, from_at=tx.at, until_at=utc_text(until_at) if until_at else None, reason=reason, by=by,
         by_department_id=by_department_id, ended_at=None, ended_reason=""))
+    # the change carries the incident, so it is read at the tier of the share: it does not belong to the department that shares in it
     tx.record(ShareGranted(share=row, incident=view), actor=by, subject=f"incident:{view.id}", incident_id=view.id,
-              department_id=department_id, drill=view.drill)
+              department_id=view.department_id, drill=view.drill)
     return row
 
 

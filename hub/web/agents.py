@@ -11,7 +11,7 @@ from hub.domain.agent import AgentView
 from hub.errors import Rejected
 from hub.operate.certify import certify, withdraw
 from hub.store.access import within_reach
-from hub.store.agents import enrol, get_agent, list_agents, make_code, revoke
+from hub.store.agents import change_agent, enrol, get_agent, list_agents, make_code, revoke
 from hub.store.schema import agent
 from hub.web.reports import own
 from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route
@@ -36,6 +36,7 @@ class CodeBody(Struct, frozen=True, kw_only=True):
     kind: Annotated[str, Meta(max_length=40)] = "field"
     enterprise_id: Slug | None = None
     trusted: bool = False
+    must_sign: bool = False
 
 
 class Code(Struct, frozen=True, kw_only=True):
@@ -76,6 +77,7 @@ class Enrolled(Struct, frozen=True, kw_only=True):
     media_username: str
     ca_pem: str | None = None
     cert_pem: str | None = None
+    must_sign: bool = False
 
 
 class RenewBody(Struct, frozen=True, kw_only=True):
@@ -89,6 +91,15 @@ class Renewed(Struct, frozen=True, kw_only=True):
 
     cert_pem: str
     ca_pem: str
+
+
+class ChangeBody(Struct, frozen=True, kw_only=True):
+    """How its reports are taken (null leaves a setting as it is), and why: must each be signed, do its first reports count as verified."""
+
+    must_sign: bool | None = None
+    trusted: bool | None = None
+    quota_per_minute: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class RevokeBody(Struct, frozen=True, kw_only=True):
@@ -112,7 +123,7 @@ async def code(ask: Ask) -> Code:
     ask.require(Action.AGENT_ENROLL, Thing(kind=ThingKind.AGENT, id=body.agent_id, department_id=body.department_id))
     async with ask.store.transaction() as tx:
         made = await make_code(tx, agent_id=body.agent_id, name=body.name, kind=body.kind, department_id=body.department_id,
-                               enterprise_id=body.enterprise_id, trusted=body.trusted, by=ask.who)
+                               enterprise_id=body.enterprise_id, trusted=body.trusted, must_sign=body.must_sign, by=ask.who)
     base = ask.hub.settings.public_url or f"{ask.request.scheme}://{ask.request.host}"
     return Code(code=made, agent_id=body.agent_id, command=f"tocsin agent enroll --hub {base} --code {made}", expires_in_s=86_400)
 
@@ -128,7 +139,22 @@ async def enroll(ask: Ask) -> Answer:
     host, port, tls = ask.hub.mqtt_address(ask.request.host.rpartition(":")[0] or ask.request.host)
     return Answer(Enrolled(agent_id=device.id, hub_id=settings.hub_id, department_id=device.department_id,
                            mqtt=MqttAddress(host=host, port=port, tls=tls), username=device.id, password=secret,
-                           media_username=device.id + MEDIA_SUFFIX, ca_pem=ask.hub.ca_pem(), cert_pem=certificate), status=201)
+                           media_username=device.id + MEDIA_SUFFIX, ca_pem=ask.hub.ca_pem(), cert_pem=certificate, must_sign=device.must_sign), status=201)
+
+
+async def changing(ask: Ask) -> AgentView:
+    """Change how an agent's reports are taken; it counts at once."""
+    body: ChangeBody = ask.body
+    async with ask.store.read() as conn:
+        device = await get_agent(conn, ask.path["id"])
+    ask.require(Action.AGENT_EDIT, Thing(kind=ThingKind.AGENT, id=ask.path["id"], department_id=device.department_id if device else None))
+    async with ask.store.transaction() as tx:
+        view = await change_agent(tx, ask.path["id"], by=ask.who, reason=body.reason, must_sign=body.must_sign, trusted=body.trusted,
+                                  quota_per_minute=body.quota_per_minute)
+    if view is None:
+        raise NotFound
+    await ask.hub.registry.load()
+    return view
 
 
 async def revoking(ask: Ask) -> AgentView:
@@ -170,5 +196,6 @@ ROUTES = [
     Route("POST", "/api/v1/enroll", enroll, PUBLIC, body=EnrolBody, returns=Enrolled, status=201, csrf=False, zh="入网", en="enrol"),
     Route("POST", "/api/v1/agent/certificate", renewing, Action.REPORT_FILE, body=RenewBody, returns=Renewed, status=201, csrf=False,
           zh="更换终端证书", en="renew an agent's certificate"),
+    Route("PUT", "/api/v1/agents/{id}", changing, Action.AGENT_EDIT, body=ChangeBody, returns=AgentView, zh="修改终端设置", en="change an agent"),
     Route("POST", "/api/v1/agents/{id}/revoke", revoking, Action.AGENT_REVOKE, body=RevokeBody, returns=AgentView, zh="吊销", en="revoke"),
 ]

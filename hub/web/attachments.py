@@ -7,15 +7,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 from aiohttp import web
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import Clock
 from hub.domain.access import Action, Thing, ThingKind
 from hub.store.access import incident_things
 from hub.store.reports import get_report
-from hub.store.schema import attachment
+from hub.store.schema import attachment, attachment_upload
+from hub.store.writer import Transaction
 from hub.web import tus
 from hub.web.route import PUBLIC, Ask, NotFound, Route
+from hub.web.seen import chain_reading
 
 BASE = "/api/v1/attachments"
 SWEEP_S = 3600.0
@@ -38,6 +41,7 @@ def _own(ask: Ask) -> None:
 async def _reply(ask: Ask, reply: tus.Reply) -> web.Response:
     if reply.completed is not None:
         async with ask.store.transaction() as tx:
+            await note_sent(tx, reply.completed, ask.who)
             await tx.conn.execute(update(attachment).where(attachment.c.sha256 == reply.completed, attachment.c.complete_at.is_(None))
                                   .values(complete_at=tx.at))
     if reply.code is None:
@@ -49,7 +53,13 @@ async def _reply(ask: Ask, reply: tus.Reply) -> web.Response:
 async def create(ask: Ask) -> web.Response:
     """Begin an upload: Upload-Length, and Upload-Metadata with `sha256`."""
     _own(ask)
-    return await _reply(ask, await tus.create(folder(ask), ask.request.headers, owner=ask.who, base_path=BASE, now=ask.now, limits=_limits(ask)))
+
+    async def sent_before(sha256: str) -> bool:
+        async with ask.store.read() as conn:
+            return await has_sent(conn, sha256, ask.who)
+
+    return await _reply(ask, await tus.create(folder(ask), ask.request.headers, owner=ask.who, base_path=BASE, now=ask.now, limits=_limits(ask),
+                                              sent_before=sent_before))
 
 
 async def head(ask: Ask) -> web.Response:
@@ -84,17 +94,31 @@ async def read(ask: Ask) -> web.StreamResponse:
                                                            attachment.c.sha256 == ask.path["sha256"]))).first()
         report = await get_report(conn, ask.path["report"])
         things = await incident_things(conn, [report.incident_id]) if report else {}
+        sent = report is not None and await has_sent(conn, ask.path["sha256"], report.actor)
     of = things.get(report.incident_id) if report else None
-    ask.require(Action.ATTACHMENT_READ, Thing(kind=ThingKind.ATTACHMENT, id=ask.path["sha256"], incidents=(of,) if of else (),
-                                              department_id=report.department_id if report else None), hidden=True)
+    thing = Thing(kind=ThingKind.ATTACHMENT, id=ask.path["sha256"], incidents=(of,) if of else (), department_id=report.department_id if report else None)
+    decision = ask.require(Action.ATTACHMENT_READ, thing, hidden=True)
     path = tus.attachment_path(folder(ask), ask.path["sha256"])
-    if row is None or path is None:
+    if row is None or path is None or not sent:  # a report that names the hash of somebody else's file opens it to nobody
         raise NotFound
+    await chain_reading(ask, Action.ATTACHMENT_READ, [thing], decision, drill=report.drill if report else False)
     inline = row.media_type.startswith(("image/jpeg", "image/png", "image/webp", "video/mp4", "audio/"))
     return web.FileResponse(path, headers={
         "Content-Type": row.media_type if inline else "application/octet-stream",
         "Content-Disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(row.name, safe='')}",
     })
+
+
+async def note_sent(tx: Transaction, sha256: str, owner: str) -> None:
+    """Keep that `owner` (as changes name it) has sent the whole of a file."""
+    if not await has_sent(tx.conn, sha256, owner):
+        await tx.conn.execute(insert(attachment_upload).values(sha256=sha256, owner=owner, at=tx.at))
+
+
+async def has_sent(conn: AsyncConnection, sha256: str, owner: str) -> bool:
+    """Has `owner` sent the whole of this file?"""
+    return (await conn.execute(select(attachment_upload.c.at).where(
+        attachment_upload.c.sha256 == sha256, attachment_upload.c.owner == owner))).first() is not None
 
 
 async def sweep_for_ever(data: Path, clock: Clock) -> None:

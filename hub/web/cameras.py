@@ -31,7 +31,7 @@ from streams.relay import CameraKey, Relay
 
 
 class CameraRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera with what this process knows of its pictures; `incidents` are the open ones that link it."""
+    """A camera with what this process knows of its pictures; `incidents` are the open ones that link it and that the reader may see."""
 
     camera: CameraView
     preview_age_s: float | None = None
@@ -114,7 +114,8 @@ def _row(ask: Ask, camera: CameraView, thing: Thing) -> CameraRow:
     return CameraRow(
         camera=camera, preview_age_s=round(held.age_s(time.monotonic()), 1) if held is not None else None,
         viewers=relay.figures(key).viewers if relay is not None else 0,
-        incidents=tuple(incident.id for incident in thing.incidents if not incident.closed), may_watch=watch.allowed,
+        incidents=tuple(incident.id for incident in thing.incidents if not incident.closed and ask.may(Action.INCIDENT_READ, incident).allowed),
+        may_watch=watch.allowed,
         reason_needed=watch.reason_code == "reason_needed")
 
 

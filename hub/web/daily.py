@@ -202,6 +202,7 @@ async def whole(ask: Ask) -> DailyWhole:
 
 async def _evidence(ask: Ask, *, zero: bool, values: dict[str, Any]) -> EvidenceView:
     o = await find(ask, Action.DAILY_FILE)
+    ask.require(Action.DAILY_READ, thing_of(o))  # a machine files, but what its department knows is for people
     async with ask.store.read() as conn:
         policies = await ask.hub.policies.read(conn)
         template = await store.template_of(conn, o)

@@ -13,6 +13,7 @@ from hub.domain.roster import Handover, Post, Shift, Swap, SwapState, uncovered
 from hub.errors import Rejected
 from hub.ids import new_id
 from hub.store import roster as store
+from hub.store.access import within_reach
 from hub.web.obligations import At, rules_of
 from hub.web.route import Ask, NotFound, Route
 
@@ -220,11 +221,12 @@ def _deciding(to: SwapState, doc: str) -> Any:
 
 
 async def list_handovers(ask: Ask) -> HandoverList:
-    """Handovers, newest first."""
-    ask.require(Action.ROSTER_READ, HUB)
+    """Handovers of the posts within the actor's reach, newest first: they name every duty and incident that was open."""
+    ask.may(Action.HANDOVER_READ, HUB)  # the rule is asked for every post, in SQL
     query: HandoverQuery = ask.query
+    within = within_reach(ask.actor, ask.now, Action.HANDOVER_READ, department_id=store.POST_DEPARTMENT)
     async with ask.store.read() as conn:
-        return HandoverList(items=await store.handovers_of(conn, posts=[query.post] if query.post else None, limit=query.limit))
+        return HandoverList(items=await store.handovers_of(conn, posts=[query.post] if query.post else None, limit=query.limit, where=within))
 
 
 async def write_handover(ask: Ask) -> Handover:
@@ -264,7 +266,7 @@ ROUTES = [
           zh="拒绝换班", en="decline"),
     Route("POST", _BASE + "/swaps/{id}/withdraw", _deciding(SwapState.WITHDRAWN, "Withdraw one's own offer."), Action.ROSTER_SWAP,
           returns=Swap, zh="撤回换班", en="withdraw"),
-    Route("GET", _BASE + "/handovers", list_handovers, Action.ROSTER_READ, query=HandoverQuery, returns=HandoverList, zh="交接班记录", en="handovers"),
+    Route("GET", _BASE + "/handovers", list_handovers, Action.HANDOVER_READ, query=HandoverQuery, returns=HandoverList, zh="交接班记录", en="handovers"),
     Route("POST", _BASE + "/handovers", write_handover, Action.HANDOVER_SIGN, body=HandoverBody, returns=Handover, zh="交班", en="hand over"),
     Route("POST", _BASE + "/handovers/{id}/acknowledge", acknowledge_handover, Action.HANDOVER_SIGN, returns=Handover, zh="接班确认", en="take over"),
 ]

@@ -84,12 +84,14 @@ def options(limits: Limits = _LIMITS) -> Reply:
 
 
 async def create(
-    store_dir: Path, headers: Mapping[str, str], *, owner: str, base_path: str, now: datetime, limits: Limits = _LIMITS
+    store_dir: Path, headers: Mapping[str, str], *, owner: str, base_path: str, now: datetime, limits: Limits = _LIMITS,
+    sent_before: Callable[[str], Awaitable[bool]] | None = None,
 ) -> Reply:
     """Begin an upload (POST): Upload-Length and Upload-Metadata with `sha256` (hex), and where wanted `filename` and `filetype`.
 
-    The same owner beginning the same file again gets the upload that is already there, with its offset; a file that the hub has
-    already is complete at once. Location is `{base_path}/{id}`.
+    The same owner beginning the same file again gets the upload that is already there, with its offset; a file that this owner has sent
+    whole before (`sent_before` of its hash) is complete at once. Whoever only names the hash of a file sends all of it. Location is
+    `{base_path}/{id}`.
     """
     if refusal := _wrong_version(headers):
         return refusal
@@ -103,17 +105,19 @@ async def create(
         return _reply(400, code="malformed_header")
     if size > limits.max_bytes:
         return _reply(413, code="too_large", **{"Tus-Max-Size": str(limits.max_bytes)})
-    return await asyncio.to_thread(_begin, store_dir, owner, sha256, size, metadata, base_path, now, limits)
+    known = sent_before is not None and await sent_before(sha256)
+    return await asyncio.to_thread(_begin, store_dir, owner, sha256, size, metadata, base_path, now, limits, known)
 
 
 def _begin(
-    store_dir: Path, owner: str, sha256: str, size: int, metadata: dict[str, str], base_path: str, now: datetime, limits: Limits
+    store_dir: Path, owner: str, sha256: str, size: int, metadata: dict[str, str], base_path: str, now: datetime, limits: Limits, known: bool,
 ) -> Reply:
     held = attachment_path(store_dir, sha256)
     mine = [one for one in _open_uploads(store_dir) if one.owner == owner and one.expires_at > now]
     for one in mine:
         if one.sha256 == sha256 and one.size_bytes == size and (not one.complete or held):
             return _created(store_dir, one, base_path)
+    held = held if known else None
     if held is not None and held.stat().st_size != size:
         return _reply(400, code="wrong_length")
     if sum(not one.complete for one in mine) >= limits.max_open:

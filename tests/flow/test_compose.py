@@ -74,10 +74,10 @@ class Machine:
 
     def __init__(self, folder: Path, postgres_port: int) -> None:
         self.folder = folder
-        self.web, self.mqtt = free_port(), free_port()
+        self.web, self.mqtt, self.hub_mqtt = free_port(), free_port(), free_port()
         secret = folder / "postgres-password"
         secret.write_text("a-password-of-postgres-for-tests")
-        self.swaps = [("postgres:5432", f"127.0.0.1:{postgres_port}"), ("broker:1883", f"127.0.0.1:{self.mqtt}"),
+        self.swaps = [("postgres:5432", f"127.0.0.1:{postgres_port}"), ("broker:1883", f"127.0.0.1:{self.mqtt}"), ("broker:1884", f"127.0.0.1:{self.hub_mqtt}"),
                       ("/run/secrets/postgres-password", str(secret)), ("/var/lib/tocsin", str(folder / "hub")), ("/broker", str(folder / "broker")),
                       ("/agent", str(folder / "agent")),
                       ("http://web:8800", f"http://127.0.0.1:{self.web}"), ("${PORT:-8800}", str(self.web)), ("0.0.0.0", "127.0.0.1"),
@@ -89,7 +89,7 @@ class Machine:
         """A word of the file as it is on this machine."""
         for there, local in self.swaps:
             text = text.replace(there, local)
-        return str(self.mqtt) if text == "1883" else text
+        return {"1883": str(self.mqtt), "1884": str(self.hub_mqtt)}.get(text, text)
 
     def environment(self, name: str) -> dict[str, str]:
         given = {key: self.here(str(value)) for key, value in SERVICES[name].get("environment", {}).items()}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-_PATTERNS = ("fire-rescue", "general", "12D00", "320707108", "1005", "0" * 64, "11A", "abc-1", "268")
+_PATTERNS = ("fire-rescue", "general", "12D00", "320707108", "1005", "0" * 64, "11A", "abc-1", "268", "0197f000-0000-7000-8000-000000000001")
 
 
 def example(kind: Any) -> Any:

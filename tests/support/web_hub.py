@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -40,16 +41,18 @@ async def web_hub(folder: Path, clock: Clock, *, only: frozenset[str] = frozense
 class Visitor:
     """Somebody at a browser. Requests carry what the console sends; `status`, `body` are the last answer's."""
 
-    def __init__(self, base: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, base: str, *, headers: dict[str, str] | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.base = base.rstrip("/")
         self.headers = {"X-Tocsin": "console"} if headers is None else headers
         self.status = 0
         self.body: Any = None
         self.answer_headers: dict[str, str] = {}
+        self._tls = tls
         self._client: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._client = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+        self._client = aiohttp.ClientSession(
+            cookie_jar=aiohttp.CookieJar(unsafe=True), connector=aiohttp.TCPConnector(ssl=self._tls) if self._tls is not None else None)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

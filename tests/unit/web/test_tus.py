@@ -116,10 +116,21 @@ async def test_beginning_again_gives_the_upload_that_is_there(tmp_path: Path) ->
     assert id_of(again) == upload and again.headers["Upload-Offset"] == "100"
 
 
-async def test_a_file_that_the_hub_has_already_is_complete_at_once(tmp_path: Path) -> None:
+async def test_a_file_that_its_owner_has_sent_before_is_complete_at_once(tmp_path: Path) -> None:
+    async def sent_before(sha256: str) -> bool:
+        return True
+
     await send(tmp_path, id_of(await begin(tmp_path)), 0, PHOTO)
-    other = await begin(tmp_path, owner="agent:plant-2")
-    assert (other.status, other.headers["Upload-Offset"]) == (201, str(len(PHOTO)))
+    again = await begin(tmp_path, owner="agent:plant-2", sent_before=sent_before)
+    assert (again.status, again.headers["Upload-Offset"]) == (201, str(len(PHOTO)))
+
+
+async def test_whoever_only_names_the_hash_of_a_file_sends_all_of_it_and_learns_nothing(tmp_path: Path) -> None:
+    await send(tmp_path, id_of(await begin(tmp_path)), 0, PHOTO)
+    other = await begin(tmp_path, owner="agent:thief")
+    assert (other.status, other.headers["Upload-Offset"]) == (201, "0")
+    assert (await send(tmp_path, id_of(other), 0, b"?" * len(PHOTO), owner="agent:thief")).status == 460
+    assert tus.attachment_path(tmp_path, hashlib.sha256(PHOTO).hexdigest()) is not None
 
 
 async def test_another_owner_sees_nothing_of_an_upload(tmp_path: Path) -> None:
