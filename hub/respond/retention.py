@@ -9,9 +9,10 @@ import asyncio
 import hashlib
 import logging
 import os
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -23,7 +24,18 @@ from hub.domain.data import packaged
 from hub.domain.masking import HIDDEN, FieldRules, How, mask, scrub
 from hub.errors import Unavailable
 from hub.store import Store, Transaction
-from hub.store.retention import Due, changes_of, destroy, due_incidents, empty_quarantine, wipe
+from hub.store.retention import (
+    Due,
+    Mention,
+    changes_of,
+    destroy,
+    due_incidents,
+    empty_quarantine,
+    mentions,
+    people_of,
+    registered_among,
+    wipe,
+)
 
 log = logging.getLogger("hub.retention")
 EVERY_S = 3600.0
@@ -42,31 +54,57 @@ class ArchiveLine(Struct, frozen=True, kw_only=True):
     body: Raw | None
 
 
-def without_personal_data(view: Any, names: frozenset[str] = frozenset()) -> bytes:
+def without_personal_data(view: Any, words: frozenset[str] = frozenset()) -> bytes:
     """A view as JSON of which every field that the sharing policy masks is hidden, and whose texts have lost telephone and identity numbers
-    and the `names` that stand in such a field anywhere in the incident.
+    and the `words`: names and numbers that are known of the people of the incident.
     """
     masked = msgspec.json.encode(mask(view, Tier.INFORMED, _rules()))
-    return msgspec.json.encode(_nameless(msgspec.json.decode(masked), names)) if names else masked
+    return msgspec.json.encode(_nameless(msgspec.json.decode(masked), words)) if words else masked
 
 
-def _nameless(value: Any, names: frozenset[str]) -> Any:
+def _nameless(value: Any, words: frozenset[str]) -> Any:
     if isinstance(value, str):
-        return _scrubbed(value, names)
+        return _scrubbed(value, words)
     if isinstance(value, dict):
-        return {key: _nameless(item, names) for key, item in value.items()}
-    return [_nameless(item, names) for item in value] if isinstance(value, list) else value
+        return {key: _nameless(item, words) for key, item in value.items()}
+    return [_nameless(item, words) for item in value] if isinstance(value, list) else value
 
 
-def names_in(links: list[Link]) -> frozenset[str]:
-    """The names of people that stand in a field for a name, of every change of an incident."""
+def _json_without(text: str, words: frozenset[str]) -> str:
+    """Stored JSON without personal data; a text that is no JSON as a text."""
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return _scrubbed(text, words)
+    return without_personal_data(value, words).decode() if isinstance(value, dict | list) else _scrubbed(text, words)
+
+
+class Known(NamedTuple):
+    """What is known of the people of an event: their names and their telephone numbers, as they were written."""
+
+    names: frozenset[str]
+    phones: frozenset[str]
+
+    @property
+    def words(self) -> frozenset[str]:
+        """All that is to be taken out of texts."""
+        return self.names | self.phones
+
+
+def known_people(links: list[Link], registered: Iterable[tuple[str, str]] = ()) -> Known:
+    """The people that stand in a field for a name or a number in some change of an incident, and those `registered` (name, number) who acted
+    in it. A single sign and a number of fewer than five digits are no names and no numbers."""
     masked = packaged("sharing_policy")["fields"]["masked"]["informed"]
-    paths = {tuple(path.split(".")) for path, how in masked.items() if how == How.NAME}
-    found: set[str] = set()
-    for link in links:
-        if link.body is not None:
-            _collect(msgspec.json.decode(link.body), (), paths, found)
-    return frozenset(name for name in found if len(name) >= 2)
+    found: dict[How, set[str]] = {How.NAME: set(), How.PHONE: set()}
+    for how, into in found.items():
+        paths = {tuple(path.split(".")) for path, as_ in masked.items() if as_ == how}
+        for link in links:
+            if link.body is not None:
+                _collect(msgspec.json.decode(link.body), (), paths, into)
+    found[How.NAME].update(name for name, _ in registered)
+    found[How.PHONE].update(phone for _, phone in registered)
+    return Known(frozenset(name.strip() for name in found[How.NAME] if len(name.strip()) >= 2 and HIDDEN not in name and "*" not in name),
+                 frozenset(phone.strip() for phone in found[How.PHONE] if sum(sign.isdigit() for sign in phone) >= 5 and "*" not in phone))
 
 
 def _collect(value: Any, path: tuple[str, ...], paths: set[tuple[str, ...]], found: set[str]) -> None:
@@ -85,21 +123,20 @@ def _rules() -> FieldRules:
     return FieldRules(source=given["source"], masked={Tier.INFORMED: dict.fromkeys(given["masked"]["informed"], How.HIDE)})
 
 
-def _archive_bytes(due: Due, links: list[Link], at: str, names: frozenset[str]) -> bytes:
+def _archive_bytes(due: Due, links: list[Link], at: str, words: frozenset[str]) -> bytes:
     head = {"format": "tocsin-archive-1", "incident_id": due.id, "no": due.no, "archived_at": at, "changes": len(links)}
     lines = [msgspec.json.encode(head)]
     for link in links:
-        body = Raw(without_personal_data(msgspec.json.decode(link.body), names)) if link.body is not None else None
+        body = Raw(without_personal_data(msgspec.json.decode(link.body), words)) if link.body is not None else None
         lines.append(msgspec.json.encode(ArchiveLine(seq=link.seq, kind=link.kind, at=link.at, actor=link.actor, subject=link.subject, hash=link.hash,
                                                      body_sha256=link.body_sha256, body=body)))
     return b"\n".join(lines) + b"\n"
 
 
-def _scrubbed(text: str, names: frozenset[str]) -> str:
-    text = scrub(text)
-    for name in sorted(names, key=len, reverse=True):
-        text = text.replace(name, HIDDEN)
-    return text
+def _scrubbed(text: str, words: frozenset[str]) -> str:
+    for word in sorted(words, key=len, reverse=True):
+        text = text.replace(word, HIDDEN)
+    return scrub(text)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -143,8 +180,9 @@ class Retention:
             async with self.store.read() as conn:
                 batch = await due_incidents(conn, before["event-personal-data"])
             for due in batch:
+                looked = await self._look(due)
                 async with self.store.transaction() as tx:
-                    done += await self._one(tx, due)
+                    done += await self._one(tx, due, *looked)
             if not batch:
                 break
         async with self.store.transaction() as tx:
@@ -153,14 +191,25 @@ class Retention:
             await wipe(self.store)
         return done
 
-    async def _one(self, tx: Transaction, due: Due) -> bool:
+    async def _look(self, due: Due) -> tuple[Known, list[Link], list[Mention]]:
+        """Who is known of an incident, and where they are named outside of it (registered people are named everywhere, as those on duty)."""
+        async with self.store.read() as conn:
+            links = await changes_of(conn, due.id)
+            known = known_people(links)
+            staff = await people_of(conn, links)
+            registered = await registered_among(conn, known.names) | {phone for _, phone in staff}
+            found, rows = await mentions(conn, known.words - registered, int(links[0].seq) if links else 0)
+        return known_people(links, staff), found, rows
+
+    async def _one(self, tx: Transaction, due: Due, known: Known, mentioned: list[Link], rows: list[Mention]) -> bool:
         links = await changes_of(tx.conn, due.id)
-        names = names_in(links)
-        content = _archive_bytes(due, links, tx.at, names)
+        content = _archive_bytes(due, sorted([*links, *mentioned], key=lambda link: int(link.seq)), tx.at, known.words)
         path = self.folder / f"{due.no}-{due.id}.jsonl"
         try:
             await asyncio.to_thread(_write, path, content)
         except OSError as error:
             raise Unavailable("archive_unwritable", f"档案无法写入，暂不销毁：{error}", f"the archive cannot be written: {error}") from error
-        return await destroy(tx, due, masked=lambda view: without_personal_data(view, names), scrubbed=lambda text: _scrubbed(text, names), archive=path.name,
-                             archive_sha256=hashlib.sha256(content).hexdigest(), rule="event-personal-data")
+        return await destroy(
+            tx, due, masked=lambda view: without_personal_data(view, known.words), scrubbed=lambda text: _scrubbed(text, known.words),
+            nameless=lambda text: _json_without(text, known.words), mentioned=mentioned, rows=rows, archive=path.name,
+            archive_sha256=hashlib.sha256(content).hexdigest(), rule="event-personal-data")

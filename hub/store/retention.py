@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Table, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.chain import DESTROYED, Link, spans
@@ -14,10 +14,25 @@ from hub.domain.incident import decode_view as decode_incident
 from hub.domain.proof import PersonalDataDestroyed, RetentionHeld
 from hub.domain.report import decode_view as decode_report
 from hub.store.schema import change, change_body, incident, quarantine, report
-from hub.store.schema_duty import notice
+from hub.store.schema_daily import daily_draft, daily_filing, digest
+from hub.store.schema_duty import notice, obligation
+from hub.store.schema_group import group_post
+from hub.store.schema_people import person, share
+from hub.store.schema_plan import activation, evacuation_tick, plan_match, resource_request, stated_fact, zone_set
 from hub.store.schema_proof import data_destroyed, data_hold
+from hub.store.schema_video import camera_link
 from hub.store.writer import Store, Transaction
 
+FREE_TEXT = ("group.", "digest.", "daily.", "notice.", "obligation.", "message.")
+"""Kinds of change in which people write about events without naming the incident."""
+JSON_OF_INCIDENT = ((plan_match, ("facts", "view")), (activation, ("head", "document")), (zone_set, ("typed", "view")), (resource_request, ("view",)),
+                    (camera_link, ("view",)), (obligation, ("evidence",)))
+TEXT_OF_INCIDENT = ((obligation, ("title_zh", "title_en", "reason")), (notice, ("title", "body")), (share, ("reason", "ended_reason")),
+                    (stated_fact, ("value",)), (evacuation_tick, ("note",)))
+TEXTS = (("note", "late_reason"), ("title", "body"), ("title_zh", "title_en", "reason"))
+ELSEWHERE = ((group_post, ("document",)), (digest, ("document",)), (daily_filing, ("content",)), (daily_filing, ("note", "late_reason")),
+             (daily_draft, ("content",)), (notice, ("title", "body")), (obligation, ("title_zh", "title_en", "reason")))
+"""What belongs to no incident, where a name or number of one may have been written all the same; `TEXTS` are no JSON."""
 Mask = Callable[[Any], bytes]
 """Gives a view's JSON without personal data."""
 
@@ -47,8 +62,63 @@ async def changes_of(conn: AsyncConnection, incident_id: str) -> list[Link]:
     return [Link(*row) for row in (await conn.execute(query)).all()]
 
 
-async def destroy(tx: Transaction, due: Due, *, masked: Mask, scrubbed: Callable[[str], str], archive: str, archive_sha256: str, rule: str) -> bool:
-    """Destroy an incident's personal data: bodies deleted, report and incident masked, notices scrubbed, refused messages emptied.
+class Mention(NamedTuple):
+    """A row that belongs to no incident and in which somebody of one is named: its table, its key, its columns of text."""
+
+    table: Table
+    key: tuple[Any, ...]
+    columns: tuple[str, ...]
+
+
+async def mentions(conn: AsyncConnection, words: Collection[str], first: int) -> tuple[list[Link], list[Mention]]:
+    """Where one of `words` was written outside of any incident since the change `first`: changes, and rows of tables.
+
+    It reads through whole tables, so it has no place in a transaction that writes. What another incident holds goes with that incident.
+    """
+    if not words:
+        return [], []
+    columns = (*change.c, change_body.c.salt, change_body.c.body)
+    query = (select(*columns).select_from(change.join(change_body, change.c.seq == change_body.c.seq))
+             .where(change.c.seq > first, change.c.incident_id.is_(None), or_(*(change.c.kind.startswith(kind, autoescape=True) for kind in FREE_TEXT)),
+                    _names(change_body.c.body, words))
+             .order_by(change.c.seq))
+    found = [Link(*row) for row in (await conn.execute(query)).all()]
+    rows = []
+    for table, names in ELSEWHERE:
+        where = [or_(*(_names(table.c[name], words) for name in names))]
+        where += [table.c.incident_id.is_(None)] if "incident_id" in table.c else []
+        rows += [Mention(table, tuple(row), names) for row in (await conn.execute(select(*table.primary_key.columns).where(*where))).all()]
+    return found, rows
+
+
+def _names(column: Any, words: Collection[str]) -> ColumnElement[bool]:
+    return or_(*(column.contains(word, autoescape=True) for word in sorted(words)))
+
+
+async def registered_among(conn: AsyncConnection, names: Collection[str]) -> frozenset[str]:
+    """Which of these are names of registered people: they are named everywhere in the course of their work."""
+    ordered, found = sorted(names), set[str]()
+    for start in range(0, len(ordered), 500):
+        found.update((await conn.execute(select(person.c.name).where(person.c.name.in_(ordered[start : start + 500])))).scalars())
+    return frozenset(found)
+
+
+async def people_of(conn: AsyncConnection, links: Iterable[Link]) -> list[tuple[str, str]]:
+    """(name, telephone) of the registered people who acted in an event: the actors of its changes."""
+    ids = sorted({str(link.actor).partition(":")[2] for link in links if str(link.actor).startswith("person:")})
+    found: list[tuple[str, str]] = []
+    for start in range(0, len(ids), 500):
+        rows = await conn.execute(select(person.c.name, person.c.phone).where(person.c.id.in_(ids[start : start + 500])))
+        found += [(row.name, row.phone or "") for row in rows.all()]
+    return found
+
+
+async def destroy(
+    tx: Transaction, due: Due, *, masked: Mask, scrubbed: Callable[[str], str], nameless: Callable[[str], str],
+    mentioned: Sequence[Link], rows: Sequence[Mention], archive: str, archive_sha256: str, rule: str,
+) -> bool:
+    """Destroy an incident's personal data: its bodies and those `mentioned` deleted, every view and text of it and of `rows` masked by
+    `masked` (reports and the incident), `nameless` (other JSON) and `scrubbed` (texts).
 
     False where another process has done it. The change that records it names every body that is gone.
     """
@@ -60,10 +130,17 @@ async def destroy(tx: Transaction, due: Due, *, masked: Mask, scrubbed: Callable
     seqs = list((await tx.conn.execute(
         select(change.c.seq).join(change_body, change_body.c.seq == change.c.seq)
         .where(change.c.incident_id == due.id, change.c.kind != DESTROYED).order_by(change.c.seq))).scalars())
+    seqs = sorted({*seqs, *(link.seq for link in mentioned)})
     for start in range(0, len(seqs), 500):
         await tx.conn.execute(delete(change_body).where(change_body.c.seq.in_(seqs[start : start + 500])))
     reports = await _mask_views(tx, due.id, masked)
-    await _scrub_notices(tx, due.id, scrubbed)
+    for table, columns in JSON_OF_INCIDENT:
+        await _rewrite(tx, table, columns, nameless, table.c.incident_id == due.id)
+    for table, columns in TEXT_OF_INCIDENT:
+        await _rewrite(tx, table, columns, scrubbed, table.c.incident_id == due.id)
+    for table, key, columns in rows:
+        where = [column == value for column, value in zip(table.primary_key.columns, key, strict=True)]
+        await _rewrite(tx, table, columns, scrubbed if columns in TEXTS else nameless, *where)
     tx.record(PersonalDataDestroyed(incident=due.id, spans=tuple((s.first, s.last) for s in spans(seqs)), reports=reports, quarantined=0,
                                     archive=archive, archive_sha256=archive_sha256, rule=rule),
               actor="system:retention", subject=f"incident:{due.id}")
@@ -80,7 +157,7 @@ async def wipe(store: Store) -> None:
     """Take what was deleted out of the files as well: SQLite's log is emptied, PostgreSQL's dead rows are vacuumed."""
     async with store.read() as conn:
         if not store.is_sqlite:
-            await conn.exec_driver_sql("VACUUM change_body, report, incident, notice, quarantine")
+            await conn.exec_driver_sql("VACUUM change_body, report, incident, notice, quarantine, obligation, activation, plan_match, group_post, digest, daily_filing")
             return
         await conn.exec_driver_sql("PRAGMA query_only=OFF")
         try:
@@ -100,10 +177,17 @@ async def _mask_views(tx: Transaction, incident_id: str, masked: Mask) -> int:
     return len(rows)
 
 
-async def _scrub_notices(tx: Transaction, incident_id: str, scrubbed: Callable[[str], str]) -> None:
-    rows = (await tx.conn.execute(select(notice.c.id, notice.c.title, notice.c.body).where(notice.c.incident_id == incident_id))).all()
+async def _rewrite(tx: Transaction, table: Table, names: Sequence[str], rewritten: Callable[[str], str],
+                   *where: ColumnElement[bool]) -> None:
+    """Put `rewritten(text)` in place of each text that it alters, in the rows of `where`."""
+    key = list(table.primary_key.columns)
+    rows = (await tx.conn.execute(select(*key, *(table.c[name] for name in names)).where(*where))).all()
     for row in rows:
-        await tx.conn.execute(update(notice).where(notice.c.id == row.id).values(title=scrubbed(row.title), body=scrubbed(row.body)))
+        held = dict(zip(names, row[len(key):], strict=True))
+        after = {name: rewritten(text) for name, text in held.items() if isinstance(text, str) and text}
+        altered = {name: text for name, text in after.items() if text != held[name]}
+        if altered:
+            await tx.conn.execute(update(table).where(*(column == value for column, value in zip(key, row, strict=False))).values(**altered))
 
 
 async def empty_quarantine(tx: Transaction, before: str) -> int:

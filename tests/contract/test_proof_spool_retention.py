@@ -7,14 +7,19 @@ import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Text, or_, select, text
 
 from hub.clock import ManualClock
 from hub.domain.agent import AgentCodeMade
+from hub.domain.duty_rules import packaged_rules
+from hub.domain.group import Group
 from hub.domain.incident import IncidentState
+from hub.domain.obligation import Owed
 from hub.errors import Unavailable
 from hub.ingest.intake import Intake
 from hub.operate.chain import reading, verify_store
@@ -23,8 +28,14 @@ from hub.operate.keys import known_keys, signer
 from hub.respond.retention import Retention
 from hub.settings import Settings
 from hub.store import Store, changes_after
+from hub.store.desk import note
+from hub.store.groups import posts_of, save_group, write
+from hub.store.notices import draft, queue
+from hub.store.obligations import make
+from hub.store.organisation import add_person, seed_departments
 from hub.store.reports import get_incident, get_report, update_incident
 from hub.store.retention import hold
+from hub.store.schema import all_tables, change, change_body
 from hub.store.spool import Spool
 from tests.support.district import NOW
 from tests.support.postgres import Postgres
@@ -91,8 +102,6 @@ async def _closed_incident(store: Store) -> str:
     async with store.transaction() as tx:
         view = await get_incident(tx.conn, first.incident_id)
         assert view is not None
-        import msgspec
-
         assert await update_incident(tx, view, msgspec.structs.replace(view, state=IncidentState.CLOSED, updated_at=tx.at, version=view.version + 1))
     return first.incident_id
 
@@ -156,6 +165,63 @@ async def _report_names(store: Store) -> str:
             assert report is not None
             assert report.reporter is None or report.reporter.name in (None, "＊＊＊")
         return "\n".join(json.dumps(json.loads(row.view).get("reporter"), ensure_ascii=False) for row in rows)
+
+
+async def test_names_and_numbers_in_free_text_go_with_the_event_wherever_they_were_written(store: Store, store_url: str, tmp_path: Path,
+                                                                                          clock: ManualClock) -> None:
+    """A note, a duty, a post in a group, a notice: each names the reporter; another open incident that names him keeps its own."""
+    rules = packaged_rules()
+    incident_id = await _closed_incident(store)
+    other = await file(Intake(store), raw(text="另一事件，现场联系人张三丰", reporter={"name": "张三丰", "phone": "0518-8601 2345"}))
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+        officer = await add_person(tx, "王值守", by="system:test", phone="13911112222")
+        await note(tx, incident_id, "张三丰称阀门已关，可联系；王值守已核", by=f"person:{officer.id}")
+        await make(tx, rules, [Owed(key="free:1", kind="plan_task", department_id="fire-rescue", post_id="fire-rescue.duty", subject="thing:1",
+                                    title_zh="回访张三丰", title_en="call 张三丰", due_at=tx.now, incident_id=incident_id)], actor="system:test")
+        await save_group(tx, Group(id="g", zh="群", en="g", departments=("fire-rescue",)), by="system:test")
+        await write(tx, rules, "g", "报告人张三丰，联系电话 13812345678", by="person:x", name="甲", department_id="fire-rescue")
+        kept = await write(tx, rules, "g", "王值守今晚值班", by="person:x", name="甲", department_id="fire-rescue")
+        await queue(tx, [draft(rules, dedupe="d", channel="console", address="post:x", template="message", now=tx.now, max_age=timedelta(days=1),
+                               fields={"title": "转告张三丰", "text": "请联系张三丰", "drill": ""})], actor="system:test")
+    clock.advance(timedelta(days=181))
+    assert await Retention(store, tmp_path / "archive").sweep() == 1
+
+    left = await _texts(store, other.incident_id)
+    assert "张三丰" not in left
+    assert "13812345678" not in left
+    assert "王值守" not in await _texts(store, None, only=incident_id), "who acted in the event is taken out of what was written about it"
+    async with store.read() as conn:
+        assert (await posts_of(conn, "g"))[0].text == "王值守今晚值班", "and stays where it is about something else"
+        assert kept.id == (await posts_of(conn, "g"))[0].id
+        held = await get_incident(conn, str(other.incident_id))
+        assert held is not None
+        assert "张三丰" in str(msgspec.json.encode(await get_report(conn, str(other.id))), "utf-8"), "another event goes by its own time"
+    async with reading(store_url) as conn:
+        verdict = await verify_store(conn, heads_on_disk(tmp_path), known_keys(tmp_path))
+    assert verdict.ok, verdict
+    (archive,) = (tmp_path / "archive").iterdir()
+    assert "张三丰" not in archive.read_text()
+
+
+async def _texts(store: Store, but: str | None, *, only: str | None = None) -> str:
+    """Every text and JSON of every table, but what belongs to the incident `but` (or of the incident `only` alone)."""
+    out = []
+    async with store.read() as conn:
+        for table in all_tables().sorted_tables:
+            columns = [column for column in table.c if isinstance(column.type, Text)]
+            query = select(*columns) if columns else None
+            if table.name == "change_body":
+                query = select(change_body.c.body).join(change, change.c.seq == change_body.c.seq)
+                source: Any = change.c.incident_id
+            else:
+                source = table.c.id if table.name == "incident" else table.c.incident_id if "incident_id" in table.c else None
+            if query is None or table.name in ("person", "policy_version", "setting") or (only is not None and source is None):
+                continue
+            if source is not None and (but is not None or only is not None):
+                query = query.where(source == only) if only is not None else query.where(or_(source.is_(None), source != but))
+            out += [str(value) for row in (await conn.execute(query)).all() for value in row]
+    return "\n".join(out)
 
 
 async def test_an_incident_held_for_an_investigation_is_left_alone_until_it_is_let_go(store: Store, tmp_path: Path, clock: ManualClock) -> None:
