@@ -99,7 +99,7 @@ class Renewal:
         """Renew the certificate where it is time; gives whether it was. Raises Unavailable, or Rejected with the hub's sentence."""
         life = self.life()
         now = self._now()
-        if life is None or not life.due(now):
+        if life is None or not (life.due(now) or await self._authority_changed()):
             return False
         log.warning("the certificate ends at %s and is renewed now", life.ends_at.isoformat(), extra={"agent": self.settings.agent_id})
         if self.settings.key_file != TLS_KEY:
@@ -117,6 +117,20 @@ class Renewal:
     def life(self) -> Life | None:
         """How long the certificate is good; None for an agent without one."""
         return certificate_life(self.folder, self.settings)
+
+    async def _authority_changed(self) -> bool:
+        """Does the hub trust other authorities than this agent knows (its CA was rotated)? Only a hub that has shown who it is is believed."""
+        if not self.settings.ca_file or not self.settings.hub_url.startswith("https://"):
+            return False
+        try:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http, http.get(
+                self.settings.hub_url.rstrip("/") + "/ca.pem", ssl=self._contexts[0] if self._contexts else True, allow_redirects=False,
+            ) as response:
+                told = await response.text() if response.status == 200 else ""
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+        known = (self.folder / self.settings.ca_file).read_text(encoding="utf-8")
+        return "BEGIN CERTIFICATE" in told and told.split() != known.split()
 
     async def _ask(self, csr: str) -> Renewed:
         url = self.settings.hub_url.rstrip("/") + "/api/v1/agent/certificate"

@@ -34,7 +34,7 @@ def _bytes(book: Any) -> bytes:
 
 def _safe(value: Any) -> Any:
     """A text that a spreadsheet program does not take for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else value
 
 
 def _shown(value: Any) -> Any:

@@ -33,10 +33,12 @@ from hub.domain.access import (
     parse_policy,
 )
 from hub.domain.change import Change
+from hub.domain.incident import OPEN_STATES
 from hub.domain.sharing import PolicyChanged, SharingDocument, packaged_sharing, parse_sharing
 from hub.errors import Rejected
 from hub.store.schema import incident, report
 from hub.store.schema_people import audience_department, department, incident_audience, policy_version, share
+from hub.store.schema_video import camera, camera_link
 from hub.store.writer import Transaction
 
 TIER_OF_RANK: Mapping[int, Tier] = {tier.rank: tier for tier in Tier}
@@ -231,6 +233,24 @@ def visible_of_incident(
 def visible_reports(actor: Actor, now: datetime) -> ColumnElement[bool]:
     """The condition on `report` for `report.read`."""
     return visible_of_incident(actor, now, Action.REPORT_READ, incident_id=report.c.incident_id, department_id=report.c.department_id)
+
+
+def visible_cameras(actor: Actor, now: datetime, action: Action = Action.CAMERA_LIST) -> ColumnElement[bool]:
+    """The condition on `camera` that holds for exactly the cameras that `may` permits `action` (of the rule `camera`) on without a reason:
+    one's own, those that a verified and open incident links which is shared with one at the tier needed, and all for the whole district.
+    """
+    reached = reach(actor, action, now)
+    if reached.whole:
+        return true()
+    ways: list[ColumnElement[bool]] = []
+    if reached.departments:
+        ways.append(and_(camera.c.enterprise_id.is_(None), camera.c.department_id.in_(sorted(reached.departments))))
+    if reached.enterprises:
+        ways.append(camera.c.enterprise_id.in_(sorted(reached.enterprises)))
+    ways.append(exists().where(
+        camera_link.c.camera_id == camera.c.id, camera_link.c.ended_at.is_(None), incident.c.id == camera_link.c.incident_id,
+        incident.c.verified.is_(True), incident.c.state.in_(sorted(OPEN_STATES)), _incident_condition(reached, camera_link.c.incident_id, now)))
+    return or_(false(), *ways)
 
 
 def within_reach(

@@ -41,6 +41,7 @@ from hub.store.schema_duty import obligation
 from hub.web.incidents import find
 from hub.web.plans import facts_now
 from hub.web.route import Ask, NotFound, Route
+from hub.web.seen import masked
 from plans.activate import Activation
 from plans.model import Level, Stage
 
@@ -144,7 +145,7 @@ async def of_incident(ask: Ask) -> IncidentResponse:
     """The response of an incident with its tasks."""
     seq = await ask.store.head()
     found = await find(ask, Action.TASK_READ)
-    return await _whole(ask, found.incident, seq)
+    return masked(found.policies, await _whole(ask, found.incident, seq), found.decision.tier)
 
 
 async def _whole(ask: Ask, incident: IncidentView, seq: int) -> IncidentResponse:

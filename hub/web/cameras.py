@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.domain.access import HUB, Action, Thing, ThingKind
 from hub.domain.camera import CameraPlace, CameraView, EnterpriseView, LinkedCamera, SlugText
 from hub.domain.linkage import packaged_linkage
-from hub.store.access import incident_thing
+from hub.store.access import incident_thing, visible_cameras
 from hub.store.cameras import (
     OnlineRate,
     camera_things,
@@ -130,7 +130,7 @@ async def listing(ask: Ask) -> CameraList:
     ask.may(Action.CAMERA_LIST, HUB)  # the rule is asked for every camera; a reader of none gets an empty list
     seq = await ask.store.head()
     async with ask.store.read() as conn:
-        items = await rows_of(ask, conn, await list_cameras(conn))
+        items = await rows_of(ask, conn, await list_cameras(conn, where=visible_cameras(ask.actor, ask.now)))
         enterprises = await list_enterprises(conn) if ask.may(Action.ENTERPRISE_READ, HUB).allowed else []
     return CameraList(items=items, enterprises=enterprises, seq=seq)
 

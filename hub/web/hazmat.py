@@ -19,6 +19,7 @@ from hub.store.zones import draw, drawn_zones, get_zones, ticks_of
 from hub.store.zones import tick as tick_off
 from hub.web.incidents import find
 from hub.web.route import Ask, Route
+from hub.web.seen import masked
 from plans.hazmat.model import Container, HazmatCard, HazmatFacts, MatchKind, Placard, Point, Substance
 
 MAPPED = 200
@@ -184,7 +185,7 @@ async def of_incident(ask: Ask) -> IncidentZones:
     """The zones of an incident and its evacuation list."""
     seq = await ask.store.head()
     found = await find(ask, Action.INCIDENT_READ)
-    return await _whole(ask, found.incident.id, seq)
+    return masked(found.policies, await _whole(ask, found.incident.id, seq), found.decision.tier)
 
 
 async def _whole(ask: Ask, incident_id: str, seq: int) -> IncidentZones:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Decision, Thing, Tier
@@ -16,7 +17,7 @@ from hub.store.desk import act_on, decide_proposals, grade, note, proposals_of, 
 from hub.store.reports import get_incident, reports_of
 from hub.store.visible import Filters, list_visible_incidents
 from hub.web.route import Ask, Done, NotFound, Route
-from hub.web.seen import chain_reading, changes_seen, incidents_seen, masked, report_thing
+from hub.web.seen import chain_changes, chain_reading, changes_seen, incidents_seen, masked, report_thing
 
 Reason = Annotated[str, Meta(max_length=2000)]
 
@@ -126,6 +127,8 @@ async def listing(ask: Ask) -> IncidentPage:
         policies = await ask.hub.policies.read(conn)
         items = await list_visible_incidents(conn, ask.actor, ask.now, before=query.before, limit=query.limit, filters=filters)
     shown = [masked(policies, view, tier) for view, tier in items]
+    if query.q:  # SQL has looked into the whole view: what is masked for this reader must not answer a search either
+        shown = [view for view, (whole, _) in zip(shown, items, strict=True) if view is whole or query.q in msgspec.json.encode(view).decode()]
     return IncidentPage(items=shown, next=items[-1].view.number if len(items) == query.limit else None, seq=seq)
 
 
@@ -166,6 +169,7 @@ async def timeline(ask: Ask) -> Timeline:
     async with ask.store.read() as conn:
         items = await changes_of_incident(conn, incident.id, before=query.before, limit=query.limit)
     shown = changes_seen(policies, ask.actor, items, {incident.id: thing}, ask.now)
+    await chain_changes(ask, shown, {incident.id: thing})
     return Timeline(items=shown, next=items[-1].seq if len(items) == query.limit else None)
 
 

@@ -24,7 +24,7 @@ from hub.errors import Unavailable
 from hub.store import Store, changes_after
 from hub.store.access import Policies, PolicyBook, incident_things
 from hub.web.route import Ask, NotSignedIn, Route
-from hub.web.seen import changes_seen
+from hub.web.seen import chain_changes, changes_seen
 
 if TYPE_CHECKING:
     from hub.web.services import Services
@@ -146,6 +146,7 @@ async def changes(ask: Ask) -> Changes:
         items = await changes_after(conn, ask.query.after, limit=ask.query.limit)
         batch = await read_batch(conn, ask.hub.policies, items)
     shown = changes_seen(batch.policies, ask.actor, items, batch.things, ask.now)
+    await chain_changes(ask, shown, batch.things)
     return Changes(items=shown, next=items[-1].seq if items else ask.query.after, head=head)
 
 

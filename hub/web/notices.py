@@ -16,7 +16,7 @@ from hub.notify.channels import Message
 from hub.notify.outbox import try_out
 from hub.notify.push import Push
 from hub.store import notices as store
-from hub.store.access import within_reach
+from hub.store.access import reach, within_reach
 from hub.store.roster import get_post, list_posts, load_reach
 from hub.web.obligations import rules_of
 from hub.web.route import Ask, Done, NotFound, Route
@@ -142,7 +142,8 @@ async def list_contacts(ask: Ask) -> ContactList:
     """The contacts of the posts within the actor's reach, their addresses masked."""
     ask.require(Action.ROSTER_READ, HUB)
     async with ask.store.read() as conn:
-        posts = [p for p in await list_posts(conn) if ask.may(Action.NOTICE_TEST, _thing(p.department_id)).allowed]
+        near = reach(ask.actor, Action.NOTICE_TEST, ask.now)
+        posts = await list_posts(conn, departments=None if near.whole else near.departments)
         return ContactList(items=await store.list_contacts(conn, posts=[p.id for p in posts]))
 
 

@@ -48,6 +48,8 @@ from hub.web.seen import chain_reading, masked
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Reason = Annotated[str, Meta(max_length=2000)]
 MAX_TABLE_BYTES = 5 * 2**20
+MAX_UNPACKED_BYTES = 6 * MAX_TABLE_BYTES
+"""What openpyxl has unpacked takes some thirty times as much memory, so no more than this."""
 MAX_LINES = 20_000
 
 
@@ -322,7 +324,7 @@ def _cells(raw: bytes) -> list[list[Any]]:
 
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > 20 * MAX_TABLE_BYTES:
+            if sum(entry.file_size for entry in packed.infolist()) > MAX_UNPACKED_BYTES:
                 raise Rejected("table_large", "表格解压后过大", "the table is too large when unpacked")
         sheet = load_workbook(io.BytesIO(raw), data_only=True).worksheets[0]
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError, TypeError, AttributeError, SyntaxError) as error:

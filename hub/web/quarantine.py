@@ -11,6 +11,7 @@ from hub.domain.report import Channel
 from hub.ingest.intake import Source
 from hub.store.quarantine import Quarantined, get_quarantined, list_quarantine, release, waiting_count
 from hub.web.route import Answer, Ask, Done, NotFound, Route
+from hub.web.seen import chain_reading
 from hub.wire import Receipt, ReceiptStatus
 
 _THING = Thing(kind=ThingKind.QUARANTINE)
@@ -41,12 +42,14 @@ class ReplayBody(Struct, frozen=True, kw_only=True):
 
 async def listing(ask: Ask) -> QuarantinePage:
     """Refused messages with their reasons."""
-    ask.require(Action.QUARANTINE_READ, _THING)
+    decision = ask.require(Action.QUARANTINE_READ, _THING)
     query: ListQuery = ask.query
     seq = await ask.store.head()
     async with ask.store.read() as conn:
         items = await list_quarantine(conn, state=None if query.state == "all" else query.state, before=query.before, limit=query.limit)
         waiting = await waiting_count(conn)
+    # a refused message is shown as it came, with all that it says of people
+    await chain_reading(ask, Action.QUARANTINE_READ, [Thing(kind=ThingKind.QUARANTINE, id=item.id) for item in items], decision)
     next = f"{items[-1].received_at}|{items[-1].id}" if len(items) == query.limit else None
     return QuarantinePage(items=items, next=next, waiting=waiting, seq=seq)
 

@@ -8,9 +8,10 @@ import zipfile
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
-from hub.domain.access import HUB, Action, Thing, ThingKind
+from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.resource import LineError, Request, RequestState, Resource, ResourceKind, Suggestion, parse_table
 from hub.errors import Rejected
 from hub.ids import new_id
@@ -30,6 +31,7 @@ from hub.store.resources import (
 )
 from hub.web.incidents import find
 from hub.web.route import Answer, Ask, NotFound, Route
+from hub.web.seen import chain_reading, masked
 from plans.model import Text
 
 MAX_TABLE_BYTES = 5 * 2**20
@@ -110,8 +112,17 @@ async def listing(ask: Ask) -> Resources:
     ask.require(Action.RESOURCE_READ, HUB)
     seq = await ask.store.head()
     async with ask.store.read() as conn:
+        policies = await ask.hub.policies.read(conn)
         items = await list_resources(conn, capability=ask.query.capability, kind=ask.query.kind, department_id=ask.query.department_id)
-    return Resources(items=items, seq=seq)
+    whole = [row for row in items if (row.contact or row.phone) and _tier(ask, row) is Tier.LEAD]
+    decision = msgspec.structs.replace(ask.may(Action.RESOURCE_READ, HUB), tier=Tier.LEAD)
+    await chain_reading(ask, Action.RESOURCE_READ, [_thing(row) for row in whole], decision)
+    return Resources(items=[masked(policies, row, _tier(ask, row)) for row in items], seq=seq)
+
+
+def _tier(ask: Ask, resource: Resource) -> Tier:
+    """Who answers for a resource is known whole to its department and to the command centre; others see it masked."""
+    return Tier.LEAD if ask.actor.whole or resource.department_id in ask.actor.reach else Tier.INFORMED
 
 
 async def save(ask: Ask) -> Resource:
@@ -138,7 +149,7 @@ def _rows(table: bytes) -> list[list[Any]]:
         book = load_workbook(io.BytesIO(table), read_only=True, data_only=True)
         sheet = book.worksheets[0]
         rows = [list(row) for _, row in zip(range(MAX_LINES + 2), sheet.iter_rows(values_only=True), strict=False)]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError, TypeError, AttributeError, SyntaxError) as error:  # as openpyxl raises
         raise Rejected("not_a_table", "不是可读的 Excel（xlsx）文件", "not a readable Excel (xlsx) file") from error
     if len(rows) > MAX_LINES + 1:
         raise Rejected("too_large", f"不超过 {MAX_LINES} 行", f"no more than {MAX_LINES} lines")
@@ -175,7 +186,8 @@ async def asked(ask: Ask) -> Requests:
     seq = await ask.store.head()
     found = await find(ask, Action.INCIDENT_READ)
     async with ask.store.read() as conn:
-        return Requests(items=await requests_of(conn, found.incident.id), seq=seq)
+        items = await requests_of(conn, found.incident.id)
+    return Requests(items=[masked(found.policies, item, found.decision.tier) for item in items], seq=seq)
 
 
 async def request(ask: Ask) -> Request:

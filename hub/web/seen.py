@@ -58,6 +58,23 @@ async def chain_reading(ask: Ask, action: Action, things: Iterable[Thing], decis
             record_view(tx, ask.actor, action, read, decision, reason=reason, drill=drill)
 
 
+async def chain_changes(ask: Ask, shown: Iterable[Change], incidents: Mapping[str, Thing]) -> None:
+    """Chain which reports a stretch of the feed showed unmasked, before it is shown: one change a request, with the ids."""
+    read: list[Thing] = []
+    decision: Decision | None = None
+    for change in shown:
+        if change.kind != "report.received":
+            continue
+        of = incidents.get(change.incident_id or "")
+        thing = Thing(kind=ThingKind.REPORT, id=change.subject.partition(":")[2], department_id=change.department_id, incidents=(of,) if of else ())
+        found = ask.may(Action.REPORT_READ, thing)
+        if found.tier in (Tier.LEAD, Tier.ASSIST):
+            read.append(thing)
+            decision = decision or found
+    if decision is not None:
+        await chain_reading(ask, Action.REPORT_READ, read, decision)
+
+
 def report_thing(report: ReportView, incidents: Mapping[str, Thing]) -> Thing:
     """A report as `may` takes it."""
     of = incidents.get(report.incident_id)

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from hub.domain.access import HUB, Action, Decision, Thing, ThingKind, Tier
 from hub.domain.sharing import Agreement, Badge, Origin, Receipt, ShareRow, badge
 from hub.errors import Rejected
-from hub.store.access import change_policy, incident_thing
+from hub.store.access import change_policy, incident_thing, reach
 from hub.store.organisation import list_departments
 from hub.store.sharing import (
     activate_agreement,
@@ -186,10 +186,10 @@ async def seen(ask: Ask) -> Done:
 
 async def agreements(ask: Ask) -> Agreements:
     """Agreements in which a department of the actor's takes part."""
+    ask.may(Action.AGREEMENT_READ, HUB)  # the rule is asked for both parties, in SQL
+    near = reach(ask.actor, Action.AGREEMENT_READ, ask.now)
     async with ask.store.read() as conn:
-        items = await list_agreements(conn)
-    ask.may(Action.AGREEMENT_READ, HUB)
-    return Agreements(items=[row for row in items if _party(ask, row, Action.AGREEMENT_READ) is not None])
+        return Agreements(items=await list_agreements(conn, None if near.whole else near.departments))
 
 
 def _party(ask: Ask, row: Agreement, action: Action) -> str | None:

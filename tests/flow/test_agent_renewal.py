@@ -127,6 +127,19 @@ async def test_an_agent_renews_its_certificate_while_it_files_and_no_report_is_l
         assert await kinds(plant, "certificate.issued") == 2
 
 
+async def test_after_a_rotation_of_the_authority_an_agent_fetches_a_certificate_of_the_new_one_by_itself(tmp_path: Path) -> None:
+    async with enrolled(tmp_path) as plant, talking(plant) as (session, renewal):
+        assert await renewal.look() is False
+        plant.authority.rotate(datetime.now(UTC))
+        assert await renewal.look() is True
+        assert await renewal.look() is False
+        assert (plant.folder / "ca.pem").read_text().count("BEGIN CERTIFICATE") == 2
+        await until(lambda: session.counts["connections"] >= 2)
+        report = fresh()
+        await session.file(report)
+        assert (await session.receipt(report.id, 20)).status is ReceiptStatus.STORED
+
+
 async def test_an_agent_whose_hub_is_away_keeps_its_certificate_and_asks_again(tmp_path: Path) -> None:
     async with enrolled(tmp_path) as plant:
         ending, _ = plant.authority.issue_agent(certificate_request(plant.folder, "plant"), "plant", datetime.now(UTC) - ALMOST_A_LIFE)

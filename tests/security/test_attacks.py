@@ -1,0 +1,205 @@
+"""What somebody with an ordinary account, or with none, tries against the web: other people's files and fields, paths, bodies, tables."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hub.app import Running
+from hub.clock import ManualClock
+from hub.documents.sheets import statistics_sheet
+from hub.domain.access import Action, Role, Scope, may
+from hub.ids import new_id
+from hub.store import changes_after
+from hub.store.access import visible_cameras
+from hub.store.accounts import actor_of_session
+from hub.store.cameras import camera_things, list_cameras
+from hub.wire import Place, Report, ReportKind, encode
+from tests.support.district import HOUR, NOW, POLICY
+from tests.support.nouns import Nouns, furnish
+from tests.support.web_hub import Visitor, cookie_for, web_hub
+
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+@dataclass
+class World:
+    """The hub and what stands in it."""
+
+    hub: Running
+    nouns: Nouns
+
+    async def visitor(self, visitor: Visitor, role: Role, department: str = "fire-rescue", **given: Any) -> None:
+        _, token = await cookie_for(self.hub.services.store, role, department=department, **given)
+        visitor.hold(token)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with web_hub(tmp_path, ManualClock(NOW), only=frozenset({"ingest", "web"})) as hub:
+        yield World(hub, await furnish(hub.services.store, tmp_path))
+
+
+def report(**given: Any) -> bytes:
+    return encode(Report(id=new_id(), kind=ReportKind.INITIAL, occurred_at=NOW, title="车辆起火", place=Place(text="G204"), **given))
+
+
+async def send(visitor: Visitor, data: bytes) -> str:
+    """Upload a file; gives its hash."""
+    sha = hashlib.sha256(data).hexdigest()
+    begin = {**TUS, "Upload-Length": str(len(data)), "Upload-Metadata": "sha256 " + base64.b64encode(sha.encode()).decode()}
+    assert await visitor.ask("POST", "/api/v1/attachments", headers=begin) == 201
+    where, offset = visitor.answer_headers["Location"], int(visitor.answer_headers["Upload-Offset"])
+    if offset < len(data):
+        sent = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
+        assert await visitor.ask("PATCH", where, raw=data[offset:], headers=sent) == 204
+    return sha
+
+
+async def test_naming_the_hash_of_anothers_file_opens_it_to_nobody_until_one_has_sent_it_oneself(world: World) -> None:
+    photo = b"\xff\xd8 somebody's photograph"
+    async with Visitor(world.hub.web_url) as owner, Visitor(world.hub.web_url) as thief:
+        await world.visitor(owner, Role.RESPONDER, "water-bureau")
+        await world.visitor(thief, Role.RESPONDER, "fire-rescue")
+        sha = await send(owner, photo)
+        named = {"attachments": [{"sha256": sha, "name": "a.jpg", "media_type": "image/jpeg", "size_bytes": len(photo)}]}
+        for visitor, status in ((owner, 200), (thief, 404)):
+            sent = msgspec.json.decode(report())
+            assert await visitor.ask("POST", "/api/v1/reports", raw=msgspec.json.encode({**sent, **named})) == 201
+            assert await visitor.ask("GET", f"/api/v1/reports/{sent['id']}/attachments/{sha}") == status
+        begin = {**TUS, "Upload-Length": str(len(photo)), "Upload-Metadata": "sha256 " + base64.b64encode(sha.encode()).decode()}
+        assert await thief.ask("POST", "/api/v1/attachments", headers=begin) == 201
+        assert thief.answer_headers["Upload-Offset"] == "0", "whether the hub has the file is not told"
+    async with world.hub.services.store.read() as conn:
+        kinds = [change.kind for change in await changes_after(conn, 0, limit=5000)]
+    assert "access.viewed" in kinds, "reading a file is in the chain"
+
+
+@pytest.mark.parametrize("path", [
+    "/api/v1/reports/..%2f..%2fsecrets/attachments/" + "0" * 64, "/assets/..%2f..%2f..%2f..%2fetc%2fpasswd", "/..%2f..%2ftocsin.db",
+    "/api/v1/attachments/..%2f..%2fsecrets", "/assets/%00", "/%2e%2e/%2e%2e/secrets/hub-signing-key.pem", "/api/v1/feed-links/../../secrets",
+])
+async def test_no_path_leads_out_of_the_folders(world: World, path: str) -> None:
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        assert await visitor.ask("GET", path) in (200, 400, 401, 404, 503)
+        said = str(visitor.body)
+        assert "PRIVATE KEY" not in said
+        assert "root:" not in said
+        assert "SQLite format" not in said
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"id":' * 50_000, b'"' + b"x" * 2_000_000 + b'"', b'{"a":"\xff"}', b"\x00" * 1000, b"1e400"])
+async def test_no_body_does_more_than_be_refused(world: World, body: bytes) -> None:
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        incident = world.nouns.incidents["mine"].id
+        for path in ("/api/v1/reports", f"/api/v1/incidents/{incident}/note", "/api/v1/triage", "/api/v1/classified", "/api/v1/daily"):
+            assert 400 <= await visitor.ask("POST", path, raw=body) < 500, path
+
+
+def table(*members: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members:
+            packed.writestr(name, content)
+    return out.getvalue()
+
+
+TABLES = {
+    "no zip": b"PK\x03\x04 no zip at all", "empty": b"", "no workbook": table(("x.xml", b"<a/>")),
+    "broken xml": table(("[Content_Types].xml", b"<Types"), ("xl/workbook.xml", b"<workbook")),
+    "a bomb": table(("xl/worksheets/sheet1.xml", b"\x00" * 200_000_000)),
+    "entities": table(("[Content_Types].xml", b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><Types>&b;</Types>')),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+async def test_no_table_does_more_than_be_refused(world: World, name: str) -> None:
+    daily = world.nouns.one("daily", "mine").path["duty"]
+    async with Visitor(world.hub.web_url) as desk, Visitor(world.hub.web_url) as admin:
+        await world.visitor(desk, Role.DUTY_OFFICER, "fire-rescue")
+        await world.visitor(admin, Role.SECURITY_ADMIN, "district-office")
+        for visitor, path in ((desk, "/api/v1/resources/import"), (desk, f"/api/v1/daily/{daily}/sheet?id={new_id()}"), (admin, "/api/v1/organisation/import")):
+            assert await visitor.ask("POST", path, raw=TABLES[name]) == 422, (path, visitor.body)
+
+
+async def test_a_search_does_not_answer_what_is_masked_for_its_reader(world: World) -> None:
+    from hub.store.reports import update_incident
+
+    told = world.nouns.incidents["told"]
+    after = msgspec.structs.replace(told, title="来电13712345678报称起火", version=told.version + 1)
+    async with world.hub.services.store.transaction() as tx:
+        assert await update_incident(tx, told, after)
+    async with Visitor(world.hub.web_url) as visitor:
+        for department, role, found in (("fire-rescue", Role.RESPONDER, False), ("water-bureau", Role.RESPONDER, True)):
+            await world.visitor(visitor, role, department)
+            assert await visitor.ask("GET", "/api/v1/incidents?q=13712345678") == 200
+            assert bool(visitor.body["items"]) is found
+            assert await visitor.ask("GET", "/api/v1/incidents?q=起火") == 200
+            assert [row["id"] for row in visitor.body["items"]] == [told.id], "what is shown is found"
+
+
+async def test_below_assist_no_answer_about_an_incident_has_a_telephone_number_or_an_officers_name(world: World) -> None:
+    told = world.nouns.incidents["told"].id
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.RESPONDER)
+        for part in ("", "/timeline", "/activations", "/requests", "/zones", "/shares", "/cameras"):
+            assert await visitor.ask("GET", f"/api/v1/incidents/{told}{part}") == 200, part
+            assert "13812345678" not in str(visitor.body), part
+            assert "张三丰" not in str(visitor.body), part
+        assert await visitor.ask("GET", "/api/v1/changes?after=0&limit=1000") == 200
+        mine = [item for item in visitor.body["items"] if item["incident_id"] == told]
+        assert mine
+        assert "13812345678" not in str(mine)
+
+
+async def test_who_answers_for_a_resource_is_known_whole_to_its_department_and_the_centre_and_the_reading_is_chained(world: World) -> None:
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.RESPONDER)
+        assert await visitor.ask("GET", "/api/v1/resources") == 200
+        by_id = {row["id"]: row for row in visitor.body["items"]}
+    assert by_id["resource-mine"]["phone"] == "13987654321"
+    assert by_id["resource-other"]["phone"] == "139****4321"
+    assert by_id["resource-other"]["contact"] == "李**"
+    async with world.hub.services.store.read() as conn:
+        read = [msgspec.json.decode(bytes(c.body)) for c in await changes_after(conn, 0, limit=5000) if c.kind == "access.viewed"]
+    assert {"resource:resource-mine"} == set(read[-1]["things"])
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+def test_a_text_in_an_exported_table_is_never_a_formula(text: str) -> None:
+    from datetime import date
+
+    from openpyxl import load_workbook
+
+    book = load_workbook(io.BytesIO(statistics_sheet(date(2026, 11, 1), date(2026, 11, 2), [[text, text]])))
+    cells = [cell for row in book.worksheets[0].iter_rows() for cell in row if text.strip() in str(cell.value)]
+    assert cells
+    assert all(cell.data_type == "s" and str(cell.value).startswith("'") for cell in cells)
+
+
+@pytest.mark.parametrize(("role", "scope"), [(Role.OPERATOR, Scope.ALL), (Role.RESPONDER, Scope.OWN), (Role.DUTY_OFFICER, Scope.DOWNSTREAM),
+                                             (Role.ENTERPRISE_CONTACT, Scope.OWN), (Role.LEADER, Scope.OWN), (Role.AUDITOR, Scope.ALL)])
+async def test_the_list_of_cameras_is_filtered_in_sql_to_exactly_what_may_permits(world: World, role: Role, scope: Scope) -> None:
+    store = world.hub.services.store
+    enterprise = "e1" if role is Role.ENTERPRISE_CONTACT else None
+    _, token = await cookie_for(store, role, scope=scope, enterprise=enterprise)
+    async with store.read() as conn:
+        actor = await actor_of_session(conn, POLICY, NOW, idle=HOUR, token=token)
+        assert actor is not None
+        every = await list_cameras(conn)
+        things = await camera_things(conn, every)
+        listed = {camera.id for camera in await list_cameras(conn, where=visible_cameras(actor, NOW))}
+    permitted = {camera.id for camera in every if may(actor, Action.CAMERA_LIST, things[camera.id], NOW).allowed}
+    assert listed == permitted
+    assert permitted
