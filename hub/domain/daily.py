@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, TypeVar, assert_never
 import msgspec
 from msgspec import Meta, Struct
 
-from hub.domain.calendar import Calendar, DeadlineRule, Window, windows
+from hub.domain.calendar import Calendar, DeadlineRule, Window, at_local, windows
 from hub.domain.change import ChangeBody, change
 from hub.domain.contradiction import Contradiction, Measure
 from hub.domain.obligation import Obligation, Owed, State
@@ -270,6 +270,23 @@ def period_of(book: Book, calendar: Calendar, key: KeyParts, otherwise: datetime
         if earlier:
             return Period(max(earlier), last)
     return Period(last - timedelta(days=1), last)
+
+
+class Periods:
+    """The periods of many reports, each worked out once."""
+
+    def __init__(self, book: Book, calendar: Calendar) -> None:
+        self._book, self._calendar = book, calendar
+        self._known: dict[tuple[str, str, int, tuple[str, ...]], Period] = {}
+
+    def of(self, key: KeyParts) -> Period:
+        """What this report covers; a day up to its midnight where no schedule knows it."""
+        by = tuple(s.id for s in self._book.schedules if s.template == key.template and _same(s, key.department))
+        place = (key.template, key.day, key.slot, by)
+        if place not in self._known:
+            end = at_local(self._calendar, date.fromisoformat(key.day), "24:00")
+            self._known[place] = period_of(self._book, self._calendar, key, end)
+        return self._known[place]
 
 
 def _deadlines(book: Book, calendar: Calendar, key: KeyParts, day: date) -> list[Window]:

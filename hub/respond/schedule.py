@@ -30,15 +30,13 @@ async def tick(store: Store, rules: DutyRules, *, batch: int = BATCH) -> Ticked:
     async with store.read() as conn:
         if not await is_due(conn, store.clock.now()):
             return NOTHING
-    async with store.transaction() as tx:
-        await note_tick(tx, rules)
-    total = NOTHING
+    total, first = NOTHING, True
     while True:
         async with store.transaction() as tx:
+            if first:
+                await note_tick(tx, rules)
             done = await tick_batch(tx, rules, limit=batch)
-        if done.looked == 0:
-            return total
-        total = Ticked(*(a + b for a, b in zip(total, done, strict=True)))
+        total, first = Ticked(*(a + b for a, b in zip(total, done, strict=True))), False
         if done.looked < batch:
             return total
 

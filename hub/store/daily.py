@@ -9,18 +9,17 @@ import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.clock import parse_utc, utc_text
-from hub.domain.access import Action, ActorKind, Policy, Post, Role, Scope, may
+from hub.domain.access import Policy
 from hub.domain.calendar import local_day
-from hub.domain.contradiction import Asked, Contradiction, Fact, Source, split, suggested
+from hub.domain.contradiction import Asked, Contradiction, Fact, split, suggested
 from hub.domain.daily import (
     KIND,
     Book,
@@ -33,6 +32,8 @@ from hub.domain.daily import (
     FilingState,
     Flag,
     KeyParts,
+    Period,
+    Periods,
     Reporter,
     Schedule,
     ScheduleSaved,
@@ -50,23 +51,19 @@ from hub.domain.daily import (
 )
 from hub.domain.data import packaged
 from hub.domain.duty_rules import DutyRules
-from hub.domain.incident import decode_view
 from hub.domain.obligation import Evidence, Obligation, State
 from hub.errors import Rejected
 from hub.ids import is_id
 from hub.store import obligations as ledger
-from hub.store.access import incident_things
+from hub.store.bulk import Rows, fetch, insert_rows
+from hub.store.known import departments_concerned, facts_of
 from hub.store.organisation import list_departments
-from hub.store.schema import incident, report
 from hub.store.schema_daily import daily_document, daily_draft, daily_filing, daily_flag, daily_made
 from hub.store.schema_duty import obligation as duty_table
-from hub.store.schema_people import audience_department, incident_audience, share
 from hub.store.writer import Store, Transaction
 from hub.wire import Receipt, ReceiptStatus
 
 ACTOR: Final = "system:daily"
-_TIERS: Final = 2
-"""The rank from which an incident is in a department's remit: assist."""
 _contradictions = msgspec.json.Decoder(tuple[Contradiction, ...])
 _values = msgspec.json.Decoder(dict[str, Any])
 
@@ -83,12 +80,17 @@ def packaged_book() -> Book:
 async def load_book(conn: AsyncConnection) -> Book:
     """Templates and schedules: those shipped and those that the district saved."""
     book = packaged_book()
-    rows = (await conn.execute(select(daily_document).order_by(daily_document.c.id, daily_document.c.version))).all()
-    if not rows:
-        return book
+    rows = await fetch(conn, "SELECT what, document FROM daily_document ORDER BY id, version")
+    return _with_saved(tuple(rows)) if rows else book
+
+
+@lru_cache(maxsize=4)
+def _with_saved(rows: tuple[tuple[str, str], ...]) -> Book:
+    """The shipped book with the district's own documents; they are decoded once for as long as they stay as they are."""
+    book = packaged_book()
     return msgspec.structs.replace(
-        book, templates=book.templates + tuple(msgspec.json.decode(r.document, type=Template) for r in rows if r.what == "template"),
-        schedules=book.schedules + tuple(msgspec.json.decode(r.document, type=Schedule) for r in rows if r.what == "schedule"))
+        book, templates=book.templates + tuple(msgspec.json.decode(text, type=Template) for what, text in rows if what == "template"),
+        schedules=book.schedules + tuple(msgspec.json.decode(text, type=Schedule) for what, text in rows if what == "schedule"))
 
 
 async def save_template(tx: Transaction, rules: DutyRules, template: Template, *, by: str) -> Template:
@@ -233,21 +235,21 @@ async def file(
     """
     if not is_id(id):
         raise Rejected("wrong_id", "id 必须是小写 UUID", "id must be a UUID in lower case", field="id")
-    await tx.conn.execute(select(duty_table.c.id).where(duty_table.c.id == duty_id).with_for_update())  # two at once: the second waits here
-    o = await ledger.get_obligation(tx.conn, duty_id)
-    key = parts_of(o) if o is not None else None
-    if o is None or key is None:
+    o = await ledger.hold(tx, duty_id)  # two at once: the second waits here
+    key = parts_of(o)
+    if key is None:
         raise Rejected("unknown_obligation", "没有这个应办事项", "there is no such duty", field="duty")
     if by.department_id is not None and by.department_id != o.department_id:
         raise Rejected("wrong_department", "只能为本部门报送", "one files for one's own department only", field="department")
-    template = await template_of(tx.conn, o)
+    book = await load_book(tx.conn)
+    template = _template(book, o)
     values, faults = read_content(template, content)
     said = hash_of(o.id, content.zero, values, content.note)
-    there = await _stored(tx.conn, id)
+    there, held = await _there(tx.conn, id, o.id)
     if there is not None:
         return _again(there, said)
     refuse_faults(faults)
-    return await _file(tx, rules, policy, o, key, template, content, values, said, by, id, based_on)
+    return await _file(tx, rules, policy, book, o, key, template, content, values, said, by, id, held, based_on)
 
 
 def _again(there: tuple[Filing, str], said: str) -> tuple[Filing, Receipt]:
@@ -257,10 +259,9 @@ def _again(there: tuple[Filing, str], said: str) -> tuple[Filing, Receipt]:
 
 
 async def _file(
-    tx: Transaction, rules: DutyRules, policy: Policy, o: Obligation, key: KeyParts, template: Template, content: Content, values: dict[str, Any],
-    said: str, by: By, id: str, based_on: int | None,
+    tx: Transaction, rules: DutyRules, policy: Policy, book: Book, o: Obligation, key: KeyParts, template: Template, content: Content,
+    values: dict[str, Any], said: str, by: By, id: str, held: Filing | None, based_on: int | None,
 ) -> tuple[Filing, Receipt]:
-    held = await current_filing(tx.conn, o.id)
     if not o.is_owed:
         _check_correction(o, held, based_on)
         if held is not None and based_on is None:
@@ -269,7 +270,7 @@ async def _file(
         raise Rejected("not_open_yet", f"该日报尚未开始报送（{o.opens_at:%Y-%m-%d %H:%M}Z 开始）", f"it opens at {o.opens_at:%Y-%m-%d %H:%M}Z", field="day")
     correcting = not o.is_owed
     reason = None if correcting else need_late_reason(o, content, tx.now, made_at=_made_at(id) if by.at_agent else None)
-    own, hidden = await weigh(tx.conn, rules, policy, o, template, zero=content.zero, values=values)
+    own, hidden = await weigh(tx.conn, rules, policy, o, template, zero=content.zero, values=values, book=book)
     day = tx.now.astimezone(ZoneInfo(rules.calendar.zone)).strftime("%Y%m%d")
     number = await tx.count(f"receipt:{day}")
     filing = Filing(
@@ -279,13 +280,15 @@ async def _file(
         receipt_no=f"{day}-{number:06d}", drill=o.drill, contradictions=tuple(own), explanation=content.explanation)
     if held is not None:
         await tx.conn.execute(update(daily_filing).where(daily_filing.c.id == held.id).values(current=False, state=FilingState.REPLACED.value))
-    await tx.conn.execute(insert(daily_filing).values(**_row(filing), content_hash=said))
+    row = _row(filing) | {"content_hash": said}
+    await insert_rows(tx.conn, Rows(daily_filing, [tuple(row[column.name] for column in daily_filing.c)]))
     if not correcting:
         proof = Evidence(ref=f"daily:{filing.id}", zh=f"日报回执 {filing.receipt_no}", en=f"daily report, receipt {filing.receipt_no}", at=tx.now)
-        await ledger.meet(tx, rules, o.id, by=by.actor, evidence=proof, reason=reason)
+        await ledger.meet(tx, rules, o.id, by=by.actor, evidence=proof, reason=reason, held=o)
     tx.record(DailyFiled(filing=filing), actor=by.actor, subject=f"daily:{o.id}", department_id=o.department_id, drill=o.drill)
-    await _raise_flag(tx, filing, own, hidden)
-    await tx.conn.execute(delete(daily_draft).where(daily_draft.c.duty_id == o.id))
+    if own or hidden or held is not None:
+        await _raise_flag(tx, filing, own, hidden)
+    await fetch(tx.conn, "DELETE FROM daily_draft WHERE duty_id = $1 RETURNING person", o.id)
     return filing, receipt_of(filing)
 
 
@@ -316,8 +319,12 @@ def _made_at(id: str) -> datetime | None:
 
 async def template_of(conn: AsyncConnection, o: Obligation) -> Template:
     """The template of a daily duty, in the version of its day."""
+    return _template(await load_book(conn), o)
+
+
+def _template(book: Book, o: Obligation) -> Template:
     key = parts_of(o)
-    template = (await load_book(conn)).template(key.template, date.fromisoformat(key.day)) if key else None
+    template = book.template(key.template, date.fromisoformat(key.day)) if key else None
     if template is None:
         raise Rejected("unknown_template", "没有这个日报模板", "there is no such daily template", field="template")
     return template
@@ -392,6 +399,13 @@ async def _stored(conn: AsyncConnection, id: str) -> tuple[Filing, str] | None:
     return (_filing(row), row.content_hash) if row else None
 
 
+async def _there(conn: AsyncConnection, id: str, duty_id: str) -> tuple[tuple[Filing, str] | None, Filing | None]:
+    """The filing of this id with its hash, and the version in force of the duty; most often there is neither."""
+    if not await fetch(conn, "SELECT id FROM daily_filing WHERE id = $1 UNION ALL SELECT id FROM daily_filing WHERE duty_id = $2", id, duty_id):
+        return None, None
+    return await _stored(conn, id), await current_filing(conn, duty_id)
+
+
 async def current_filing(conn: AsyncConnection, duty_id: str) -> Filing | None:
     """The version in force of one report, or None."""
     row = (await conn.execute(select(daily_filing).where(daily_filing.c.duty_id == duty_id, daily_filing.c.current))).first()
@@ -436,69 +450,20 @@ def asked_by(template: Template) -> tuple[Asked, ...]:
     return tuple(Asked(field.id, field.measure) for field in template.fields if field.measure is not None)
 
 
-async def known_facts(conn: AsyncConnection, rules: DutyRules, policy: Policy, o: Obligation) -> list[Fact]:
+async def known_facts(conn: AsyncConnection, rules: DutyRules, policy: Policy, o: Obligation, book: Book | None = None) -> list[Fact]:
     """What the hub knows for the period of a report in the department's remit; each says whether the department may see it."""
     key = parts_of(o)
     if key is None or o.drill:
         return []
-    period = period_of(await load_book(conn), rules.calendar, key, o.due_at)
-    first, last = utc_text(period.first), utc_text(period.last)
-    facts = await _incident_facts(conn, policy, o.department_id, first, last, parse_utc(last))
-    facts += await _duty_facts(conn, o.department_id, first, last)
-    return sorted(facts, key=lambda fact: (fact.at, fact.id))
-
-
-async def _incident_facts(conn: AsyncConnection, policy: Policy, department: str, first: str, last: str, now: datetime) -> list[Fact]:
-    remit = or_(
-        incident.c.department_id == department,
-        incident.c.id.in_(select(incident_audience.c.incident_id).join(
-            audience_department, audience_department.c.audience_id == incident_audience.c.audience_id).where(
-            audience_department.c.department_id == department, audience_department.c.rank >= _TIERS)),
-        incident.c.id.in_(select(share.c.incident_id).where(share.c.department_id == department, share.c.rank >= _TIERS)))
-    real = (incident.c.drill.is_(False), incident.c.state.not_in(("false_alarm", "merged")), remit)
-    rows = (await conn.execute(select(incident.c.id, incident.c.view).where(
-        incident.c.occurred_at >= first, incident.c.occurred_at < last, *real))).all()
-    further = (await conn.execute(
-        select(report.c.id, report.c.incident_id, report.c.receipt_no, report.c.kind, report.c.received_at)
-        .join(incident, incident.c.id == report.c.incident_id)
-        .where(report.c.received_at >= first, report.c.received_at < last, report.c.kind != "initial", report.c.drill.is_(False),
-               incident.c.occurred_at < first, *real))).all()
-    seen = await _visible_to(conn, policy, department, [r.id for r in rows] + [r.incident_id for r in further], now)
-    facts = [_incident_fact(decode_view(row.view), row.id in seen) for row in rows]
-    return facts + [Fact(source=Source.FOLLOW_UP, id=r.id, zh=f"续报 {r.receipt_no}", en=f"follow-up {r.receipt_no}", at=r.received_at,
-                         visible=r.incident_id in seen) for r in further]
-
-
-def _incident_fact(view: Any, visible: bool) -> Fact:
-    c = view.casualties
-    hurt = [n for n in (c.seriously_injured, c.injured) if n is not None]
-    return Fact(source=Source.INCIDENT, id=view.id, zh=f"{view.no} {view.title}", en=f"{view.no} {view.title}", at=view.occurred_at, visible=visible,
-                drill=view.drill, dead=c.dead, missing=c.missing, injured=sum(hurt) if hurt else None, evacuated=c.evacuated)
-
-
-async def _visible_to(conn: AsyncConnection, policy: Policy, department: str, ids: Iterable[str], now: datetime) -> set[str]:
-    """Which of these incidents a reporter of the department may read: decided by `may`, as for a person of that post."""
-    reporter = policy.actor(ActorKind.PERSON, "", (Post(id="reporter", role=Role.DEPARTMENT_REPORTER, scope=Scope.OWN, department_id=department,
-                                                        reach=frozenset({department})),))
-    things = await incident_things(conn, ids)
-    return {id for id, thing in things.items() if may(reporter, Action.INCIDENT_READ, thing, now).allowed}
-
-
-async def _duty_facts(conn: AsyncConnection, department: str, first: str, last: str) -> list[Fact]:
-    """Cameras that were away and tasks of plans that the department was given: both stand on the ledger."""
-    c = duty_table.c
-    rows = await conn.execute(select(c.id, c.kind, c.title_zh, c.title_en, c.opens_at).where(
-        c.department_id == department, c.kind.in_(("camera_online", "plan_task")), c.drill.is_(False), c.opens_at >= first, c.opens_at < last,
-        c.state != State.EXCUSED.value))
-    kinds = {"camera_online": Source.CAMERA, "plan_task": Source.TASK}
-    return [Fact(source=kinds[r.kind], id=r.id, zh=r.title_zh, en=r.title_en, at=r.opens_at, visible=True) for r in rows]
+    return await facts_of(conn, policy, o.department_id, period_of(book or await load_book(conn), rules.calendar, key, o.due_at))
 
 
 async def weigh(
     conn: AsyncConnection, rules: DutyRules, policy: Policy, o: Obligation, template: Template, *, zero: bool, values: dict[str, Any],
+    book: Book | None = None,
 ) -> tuple[list[Contradiction], list[Contradiction]]:
     """What contradicts this report: for the department's eyes, and what further is for the duty officer alone."""
-    return split(asked_by(template), zero=zero, values=values, facts=await known_facts(conn, rules, policy, o))
+    return split(asked_by(template), zero=zero, values=values, facts=await known_facts(conn, rules, policy, o, book))
 
 
 class Weighed(NamedTuple):
@@ -551,18 +516,23 @@ async def flags_of_day(conn: AsyncConnection, day: str, *, where: ColumnElement[
     return {row.duty_id: msgspec.json.decode(row.flag, type=Flag) for row in rows}
 
 
+class Found(NamedTuple):
+    """A filed report and what now contradicts it: for the department's eyes, and for the duty officer alone."""
+
+    filing: Filing
+    own: list[Contradiction]
+    hidden: list[Contradiction]
+
+
 async def recheck(store: Store, rules: DutyRules, policy: Policy) -> int:
-    """Compare the reports of yesterday and today with what has become known since they were filed; gives how many flags changed."""
+    """Compare the reports of yesterday and today with what has become known since they were filed; gives how many flags changed.
+
+    Only departments of which anything is known (or whose report is flagged) are looked at one by one.
+    """
     today = local_day(rules.calendar, store.clock.now())
-    changed: list[tuple[Filing, list[Contradiction], list[Contradiction]]] = []
     async with store.read() as conn:
-        for day in (today - timedelta(days=1), today):
-            filings, flags = await filings_of_day(conn, day.isoformat()), await flags_of_day(conn, day.isoformat())
-            duties = {o.id: o for o in await ledger.get_many(conn, filings)}
-            for duty_id, filing in filings.items():
-                found = await _differs(conn, rules, policy, duties[duty_id], filing, flags.get(duty_id))
-                if found is not None:
-                    changed.append((filing, *found))
+        book = await load_book(conn)
+        changed = [found for day in (today - timedelta(days=1), today) for found in await _changed_of_day(conn, rules, policy, book, day.isoformat())]
     for filing, own, hidden in changed:
         async with store.transaction() as tx:
             held = await current_filing(tx.conn, filing.duty_id)
@@ -574,12 +544,27 @@ async def recheck(store: Store, rules: DutyRules, policy: Policy) -> int:
     return len(changed)
 
 
+async def _changed_of_day(conn: AsyncConnection, rules: DutyRules, policy: Policy, book: Book, day: str) -> list[Found]:
+    filings, flags = await filings_of_day(conn, day), await flags_of_day(conn, day)
+    periods, concerned = Periods(book, rules.calendar), dict[Period, set[str]]()
+    near: list[Filing] = []
+    for filing in filings.values():
+        period = periods.of(KeyParts(filing.department_id, filing.template, filing.day, filing.slot))
+        if period not in concerned:
+            concerned[period] = await departments_concerned(conn, period, day)
+        if filing.duty_id in flags or filing.department_id in concerned[period]:
+            near.append(filing)
+    duties = {o.id: o for o in await ledger.get_many(conn, [filing.duty_id for filing in near])}
+    found = [await _differs(conn, rules, policy, book, duties[f.duty_id], f, flags.get(f.duty_id)) for f in near]
+    return [one for one in found if one is not None]
+
+
 async def _differs(
-    conn: AsyncConnection, rules: DutyRules, policy: Policy, o: Obligation, filing: Filing, flag: Flag | None,
-) -> tuple[list[Contradiction], list[Contradiction]] | None:
-    template = (await load_book(conn)).template_version(filing.template, filing.template_version)
+    conn: AsyncConnection, rules: DutyRules, policy: Policy, book: Book, o: Obligation, filing: Filing, flag: Flag | None,
+) -> Found | None:
+    template = book.template_version(filing.template, filing.template_version)
     if template is None or filing.state is not FilingState.FILED:
         return None
-    own, hidden = await weigh(conn, rules, policy, o, template, zero=filing.zero, values=filing.values)
+    own, hidden = await weigh(conn, rules, policy, o, template, zero=filing.zero, values=filing.values, book=book)
     held = (flag.contradictions, flag.hidden) if flag else ((), ())
-    return None if (tuple(own), tuple(hidden)) == held else (own, hidden)
+    return None if (tuple(own), tuple(hidden)) == held else Found(filing, own, hidden)

@@ -31,6 +31,7 @@ from hub.domain.notice import (
 from hub.domain.obligation import Obligation, whole_ms
 from hub.errors import Rejected
 from hub.ids import new_id
+from hub.store.bulk import fetch
 from hub.store.roster import Address, Target
 from hub.store.rows import insert_many, parse_utc, update_many, utc_text
 from hub.store.schema_duty import contact as contact_table
@@ -44,6 +45,7 @@ MAX_ATTEMPTS = 6
 CHANGES_PER_RECORD = 200
 
 
+_WAITING = "SELECT 1 FROM notice WHERE obligation_id = $1 AND state = 'queued' AND next_try_at IS NOT NULL LIMIT 1"
 DEPARTMENT = table.c.department_id
 """The column that access to notices is decided by."""
 
@@ -319,6 +321,8 @@ async def drop_queued(tx: Transaction, obligation_ids: Collection[str], *, actor
     """Drop what still waits for these duties: met, excused or acknowledged. Nothing queued goes out after this commit."""
     ended: list[Notice] = []
     ids = sorted(obligation_ids)
+    if len(ids) == 1 and not await fetch(tx.conn, _WAITING, ids[0]):
+        return 0
     for start in range(0, len(ids), 500):
         rows = await tx.conn.execute(
             select(table).where(table.c.obligation_id.in_(ids[start : start + 500]), table.c.state == NoticeState.QUEUED.value,

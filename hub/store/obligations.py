@@ -35,6 +35,7 @@ from hub.domain.obligation import (
 )
 from hub.errors import Rejected
 from hub.ids import new_id
+from hub.store.bulk import fetch
 from hub.store.notices import Draft, draft, drafts_for, drop_queued, insert_drafts, queue
 from hub.store.roster import Reach, load_reach
 from hub.store.rows import insert_many, parse_utc, update_many, utc_text
@@ -47,6 +48,10 @@ _MOVING = ("state", "step", "wait_until", "ack_until", "ack_by", "updated_at", "
 _TIMES = tuple(sorted({"opens_at", "due_at", "late_at", "lock_at", "wait_until", "ack_until", "met_at", "created_at", "updated_at"}))
 _FIELDS = Obligation.__struct_fields__
 _COLUMNS = tuple(table.c[name] for name in _FIELDS)
+_MAY_CHANGE = tuple(name for name in _FIELDS if name not in ("id", "key"))
+_HOLD = f"SELECT {', '.join(_FIELDS)} FROM obligation WHERE id = $1"  # noqa: S608 names of our own
+_SET = (f"UPDATE obligation SET {', '.join(f'{name} = ${n}' for n, name in enumerate((*_MAY_CHANGE, 'next_at'), 3))} "  # noqa: S608 likewise
+        "WHERE id = $1 AND version = $2 RETURNING id")
 DEPARTMENT = table.c.department_id
 """The column that access to duties is decided by."""
 _evidence = msgspec.json.Decoder(Evidence)
@@ -209,19 +214,18 @@ def _record_made(tx: Transaction, made: Sequence[Obligation], actor: str) -> Non
 
 # --- acts --------------------------------------------------------------------------------------------------------------------------------
 
-async def _held(tx: Transaction, id: str) -> Obligation:
-    row = (await tx.conn.execute(select(*_COLUMNS).where(table.c.id == id).with_for_update())).first()
-    if row is None:
+async def hold(tx: Transaction, id: str) -> Obligation:
+    """A duty under a lock until the end of the transaction: whoever comes second waits here. Raises Rejected for an unknown one."""
+    rows = await fetch(tx.conn, _HOLD if tx.sqlite else f"{_HOLD} FOR UPDATE", id)
+    if not rows:
         raise Rejected("unknown_obligation", "没有这个应办事项", "there is no such duty", field="id")
-    return to_obligation(row)
+    return to_obligation(rows[0])
 
 
 async def _store(tx: Transaction, rules: DutyRules, before: Obligation, now_is: Obligation, body: ChangeBody, actor: str) -> Obligation:
     """Compare and set, then record. Raises Rejected where somebody else was faster."""
     row = _row(now_is, rungs.next_look(now_is, rules.ladder(now_is.ladder)))
-    del row["id"], row["key"]
-    done = await tx.conn.execute(update(table).where(table.c.id == before.id, table.c.version == before.version).values(**row))
-    if done.rowcount != 1:
+    if not await fetch(tx.conn, _SET, before.id, before.version, *(row[name] for name in _MAY_CHANGE), row["next_at"]):
         raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
     _record(tx, now_is, body, actor)
     return now_is
@@ -233,7 +237,7 @@ def _record(tx: Transaction, o: Obligation, body: ChangeBody, actor: str) -> Non
 
 async def acknowledge(tx: Transaction, rules: DutyRules, id: str, *, by: str, for_min: float | None = None) -> Obligation:
     """Take a duty on: what waits in the outbox is dropped, and nothing is sent until the acknowledgement expires."""
-    held = await _held(tx, id)
+    held = await hold(tx, id)
     acked = ledger.acknowledge(held, rules.kind(held.kind), now=tx.now, by=by, for_min=for_min)
     await _store(tx, rules, held, acked, ObligationAcknowledged(obligation=acked), by)
     await drop_queued(tx, [id], actor=by, why="已确认 / acknowledged")
@@ -242,9 +246,13 @@ async def acknowledge(tx: Transaction, rules: DutyRules, id: str, *, by: str, fo
 
 async def meet(
     tx: Transaction, rules: DutyRules, id: str, *, by: str, evidence: Evidence | None = None, reason: str | None = None,
+    held: Obligation | None = None,
 ) -> Obligation:
-    """Meet a duty; everything of its ladder ends in this transaction. Raises Rejected `obligation_locked` or `obligation_state`."""
-    held = await _held(tx, id)
+    """Meet a duty; everything of its ladder ends in this transaction. Raises Rejected `obligation_locked` or `obligation_state`.
+
+    `held`: the duty as this transaction holds it already (`hold`).
+    """
+    held = held or await hold(tx, id)
     met = ledger.meet(held, now=tx.now, by=by, evidence=evidence, reason=reason)
     await _store(tx, rules, held, met, ObligationMet(obligation=met), by)
     await drop_queued(tx, [id], actor=by, why="已办结 / met")
@@ -253,7 +261,7 @@ async def meet(
 
 async def give_back(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason: str, due_at: datetime | None = None) -> Obligation:
     """Return what was filed, for correction; its post is told at once, and the ladder starts anew from the new due time."""
-    held = await _held(tx, id)
+    held = await hold(tx, id)
     returned = ledger.give_back(held, rules.kind(held.kind), now=tx.now, by=by, reason=reason, due_at=due_at)
     await _store(tx, rules, held, returned, ObligationReturned(obligation=returned), by)
     await _tell_post(tx, rules, returned, template="returned")
@@ -262,7 +270,7 @@ async def give_back(tx: Transaction, rules: DutyRules, id: str, *, by: str, reas
 
 async def excuse(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason: str) -> Obligation:
     """Excuse a duty (a leader's act, or the system's where what it was about has ceased); its ladder ends."""
-    held = await _held(tx, id)
+    held = await hold(tx, id)
     excused = ledger.excuse(held, now=tx.now, by=by, reason=reason)
     await _store(tx, rules, held, excused, ObligationExcused(obligation=excused), by)
     await drop_queued(tx, [id], actor=by, why="已免办 / excused")
@@ -271,7 +279,7 @@ async def excuse(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason:
 
 async def unlock(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason: str, due_at: datetime | None = None) -> Obligation:
     """Reopen a missed or excused duty: a leader's act; the ladder starts anew from the new due time."""
-    held = await _held(tx, id)
+    held = await hold(tx, id)
     unlocked = ledger.unlock(held, rules.kind(held.kind), now=tx.now, by=by, reason=reason, due_at=due_at)
     return await _store(tx, rules, held, unlocked, ObligationUnlocked(obligation=unlocked), by)
 
@@ -480,10 +488,9 @@ def _escalation_row(e: Escalation) -> dict[str, Any]:
 
 async def is_due(conn: AsyncConnection, now: datetime, *, name: str = "duties", within: timedelta = timedelta(minutes=1)) -> bool:
     """Is there anything for a tick to do: a duty whose time has come, or a note of the tick itself that is older than `within`?"""
-    last = (await conn.execute(select(duty_tick.c.at).where(duty_tick.c.name == name))).scalar()
-    if last is None or abs(now - parse_utc(last)) >= within:
-        return True
-    return (await conn.execute(select(table.c.id).where(table.c.next_at <= utc_text(now)).limit(1))).first() is not None
+    [(last, due)] = await fetch(conn, "SELECT (SELECT at FROM duty_tick WHERE name = $1), (SELECT next_at FROM obligation WHERE next_at <= $2 LIMIT 1)",
+                                name, utc_text(now))
+    return last is None or due is not None or abs(now - parse_utc(last)) >= within
 
 
 async def note_tick(tx: Transaction, rules: DutyRules, *, name: str = "duties", back: timedelta = timedelta(minutes=1)) -> datetime | None:
