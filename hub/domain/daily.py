@@ -512,6 +512,18 @@ def _read_attachments(field: Field, raw: Any) -> tuple[Any, list[Fault]]:
     return msgspec.to_builtins(files), []
 
 
+def files_in(values: Mapping[str, Any]) -> list[Attached]:
+    """The files named in values, whatever else stands in them (a draft is unchecked)."""
+    found = []
+    for value in values.values():
+        for one in value if isinstance(value, list | tuple) else ():
+            try:
+                found.append(msgspec.convert(one, Attached))
+            except msgspec.ValidationError:
+                continue
+    return found
+
+
 def refuse_faults(faults: Sequence[Fault]) -> None:
     """Raise Rejected `daily_values` for the first fault, naming all of them."""
     if faults:

@@ -81,7 +81,7 @@ async def write(
     attachments: tuple[Attached, ...] = (), digest_day: str | None = None, pin: bool = False,
 ) -> GroupPost:
     """Write in a group: mentioned departments owe an answer, the mirror gets it by the outbox. The same id twice is one post."""
-    there = await _post(tx.conn, id) if id else None
+    there = await get_post(tx.conn, id) if id else None
     if there is not None:
         return there
     group = await get_group(tx.conn, group_id)
@@ -129,7 +129,7 @@ async def _mirror(tx: Transaction, rules: DutyRules, group: Group, post: GroupPo
 async def pin_post(tx: Transaction, group_id: str, post_id: str | None, *, by: str) -> Group:
     """Pin a post of the group (None: take the pin away)."""
     group = await get_group(tx.conn, group_id)
-    post = await _post(tx.conn, post_id) if post_id else None
+    post = await get_post(tx.conn, post_id) if post_id else None
     if group is None or (post_id is not None and (post is None or post.group_id != group_id)):
         raise Rejected("unknown_post", "没有这条发言", "there is no such post", field="post")
     pinned = msgspec.structs.replace(group, pinned=post_id, version=group.version + 1)
@@ -138,7 +138,8 @@ async def pin_post(tx: Transaction, group_id: str, post_id: str | None, *, by: s
     return pinned
 
 
-async def _post(conn: AsyncConnection, id: str) -> GroupPost | None:
+async def get_post(conn: AsyncConnection, id: str) -> GroupPost | None:
+    """One post, or None."""
     text = (await conn.execute(select(group_post.c.document).where(group_post.c.id == id))).scalar()
     return msgspec.json.decode(text, type=GroupPost) if text else None
 
@@ -153,7 +154,7 @@ async def posts_of(conn: AsyncConnection, group_id: str, *, before: int | None =
 
 async def pinned_of(conn: AsyncConnection, group: Group) -> GroupPost | None:
     """The pinned post of a group."""
-    return await _post(conn, group.pinned) if group.pinned else None
+    return await get_post(conn, group.pinned) if group.pinned else None
 
 
 async def last_number(conn: AsyncConnection, group_id: str) -> int:

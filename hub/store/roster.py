@@ -42,6 +42,7 @@ from hub.store import schema
 from hub.store.schema_duty import contact as contact_table
 from hub.store.schema_duty import duty_post, handover, shift, shift_swap
 from hub.store.schema_people import appointment
+from hub.store.schema_people import person as person_table
 from hub.store.schema_people import post as access_post
 from hub.store.writer import Transaction
 
@@ -336,6 +337,28 @@ async def who_is_on_now(conn: AsyncConnection, posts: Sequence[Post], at: dateti
 
 
 # --- swaps ---------------------------------------------------------------------------------------------------------------------------
+
+class Named(NamedTuple):
+    """A person by name; nothing else of them."""
+
+    id: str
+    name: str
+
+
+async def names_of(conn: AsyncConnection, persons: Collection[str]) -> dict[str, str]:
+    """The names of people on the roster, by id."""
+    if not persons:
+        return {}
+    rows = await conn.execute(select(person_table.c.id, person_table.c.name).where(person_table.c.id.in_(sorted(persons))))
+    return {row.id: row.name for row in rows}
+
+
+async def people_for(conn: AsyncConnection, department_id: str) -> list[Named]:
+    """Who may stand on a department's posts: the people who work there, by name."""
+    rows = await conn.execute(select(person_table.c.id, person_table.c.name).where(
+        person_table.c.department_id == department_id, person_table.c.left_at.is_(None)).order_by(person_table.c.name, person_table.c.id))
+    return [Named(row.id, row.name) for row in rows]
+
 
 async def propose_swap(
     tx: Transaction, *, shift_id: str, from_person: str, to_person: str, by: str, return_shift_id: str | None = None, note: str = "",

@@ -98,14 +98,22 @@ async def read(ask: Ask) -> web.StreamResponse:
     of = things.get(report.incident_id) if report else None
     thing = Thing(kind=ThingKind.ATTACHMENT, id=ask.path["sha256"], incidents=(of,) if of else (), department_id=report.department_id if report else None)
     decision = ask.require(Action.ATTACHMENT_READ, thing, hidden=True)
-    path = tus.attachment_path(folder(ask), ask.path["sha256"])
-    if row is None or path is None or not sent:  # a report that names the hash of somebody else's file opens it to nobody
+    if row is None or not sent:  # a report that names the hash of somebody else's file opens it to nobody
         raise NotFound
+    answer = serve(ask, row.sha256, name=row.name, media_type=row.media_type)
     await chain_reading(ask, Action.ATTACHMENT_READ, [thing], decision, drill=report.drill if report else False)
-    inline = row.media_type.startswith(("image/jpeg", "image/png", "image/webp", "video/mp4", "audio/"))
+    return answer
+
+
+def serve(ask: Ask, sha256: str, *, name: str, media_type: str) -> web.FileResponse:
+    """A file that the caller may read, as a download where a browser could run it; raises NotFound where it has not arrived whole."""
+    path = tus.attachment_path(folder(ask), sha256)
+    if path is None:
+        raise NotFound
+    inline = media_type.startswith(("image/jpeg", "image/png", "image/webp", "video/mp4", "audio/"))
     return web.FileResponse(path, headers={
-        "Content-Type": row.media_type if inline else "application/octet-stream",
-        "Content-Disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(row.name, safe='')}",
+        "Content-Type": media_type if inline else "application/octet-stream",
+        "Content-Disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(name, safe='')}",
     })
 
 

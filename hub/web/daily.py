@@ -15,7 +15,7 @@ from hub import wire
 from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind
 from hub.domain.calendar import local_day
 from hub.domain.contradiction import Contradiction, Fact
-from hub.domain.daily import KIND, Content, Filing, Flag, Schedule, Template, read_content
+from hub.domain.daily import KIND, Content, Filing, Flag, Schedule, Template, files_in, read_content
 from hub.domain.obligation import Obligation
 from hub.domain.report import Channel
 from hub.errors import Rejected
@@ -27,6 +27,7 @@ from hub.store import obligations as ledger
 from hub.store.access import within_reach
 from hub.store.board import BoardRow, row_of
 from hub.store.organisation import list_departments
+from hub.web.attachments import serve
 from hub.web.obligations import rules_of
 from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route
 from hub.wire import Receipt, ReceiptStatus
@@ -312,6 +313,18 @@ async def save_schedule(ask: Ask) -> Schedule:
         return await store.save_schedule(tx, rules_of(ask), ask.body, by=ask.who)
 
 
+async def attachment(ask: Ask) -> web.StreamResponse:
+    """A file of a report: of any filed version, or of one's own draft."""
+    o = await find(ask, Action.DAILY_READ)
+    async with ask.store.read() as conn:
+        versions, draft = await store.versions_of(conn, o.id), await store.get_draft(conn, o.id, ask.who)
+    filled = [filing.values for filing in versions] + ([draft[0].get("values") or {}] if draft else [])
+    file = next((file for values in filled for file in files_in(values) if file.sha256 == ask.path["sha256"]), None)
+    if file is None:
+        raise NotFound
+    return serve(ask, file.sha256, name=file.name, media_type=file.media_type)
+
+
 # ── sheets ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -478,6 +491,7 @@ ROUTES = [
     Route("POST", _ONE + "/correct", correct, Action.DAILY_CORRECT, body=FileBody, returns=Receipt, status=201, zh="更正", en="correct"),
     Route("POST", _ONE + "/return", give_back, Action.DAILY_RETURN, body=ReasonBody, returns=Filing, zh="退回", en="return"),
     Route("POST", _ONE + "/accept", accept, Action.DAILY_ACCEPT, body=ReasonBody, returns=Filing, zh="接收", en="accept"),
+    Route("GET", _ONE + "/attachments/{sha256}", attachment, Action.DAILY_READ, zh="日报附件", en="a file of a daily report"),
     Route("GET", _ONE + "/sheet", sheet, Action.DAILY_READ, zh="Excel 表", en="the Excel sheet"),
     Route("POST", _ONE + "/sheet", file_sheet, Action.DAILY_FILE, body=bytes, query=SheetQuery, returns=Receipt, status=201, limit_bytes=SHEET_BYTES,
           zh="Excel 报送", en="file an Excel sheet"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
@@ -11,6 +12,7 @@ from hub.domain.daily import Attached
 from hub.domain.group import Group, GroupPost, Read
 from hub.store import groups as store
 from hub.store.access import reach
+from hub.web.attachments import serve
 from hub.web.obligations import rules_of
 from hub.web.route import Ask, Denied, NotFound, Route
 
@@ -139,6 +141,17 @@ async def write(ask: Ask) -> GroupPost:
                                  department_id=_own(ask, group) or ask.actor.department_id, attachments=body.attachments)
 
 
+async def attachment(ask: Ask) -> web.StreamResponse:
+    """A file of a post."""
+    group = await _find(ask, Action.GROUP_READ)
+    async with ask.store.read() as conn:
+        post = await store.get_post(conn, ask.path["post"])
+    file = next((f for f in post.attachments if f.sha256 == ask.path["sha256"]), None) if post and post.group_id == group.id else None
+    if file is None:
+        raise NotFound
+    return serve(ask, file.sha256, name=file.name, media_type=file.media_type)
+
+
 async def read(ask: Ask) -> Read:
     """Note that one's department has read."""
     group = await _find(ask, Action.GROUP_READ)
@@ -162,6 +175,7 @@ ROUTES = [
     Route("POST", "/api/v1/groups", save, Action.GROUP_EDIT, body=Group, returns=Group, zh="保存共享群", en="save a group"),
     Route("GET", _ONE, whole, Action.GROUP_READ, query=PageQuery, returns=GroupWhole, zh="一个共享群", en="one group"),
     Route("POST", _ONE + "/posts", write, Action.GROUP_WRITE, body=PostBody, returns=GroupPost, status=201, zh="发言", en="write"),
+    Route("GET", _ONE + "/posts/{post}/attachments/{sha256}", attachment, Action.GROUP_READ, zh="共享群附件", en="a file of a post"),
     Route("POST", _ONE + "/read", read, Action.GROUP_READ, body=ReadBody, returns=Read, zh="已读", en="read"),
     Route("POST", _ONE + "/pin", pin, Action.GROUP_EDIT, body=PinBody, returns=Group, zh="置顶", en="pin"),
 ]

@@ -14,12 +14,15 @@ from hub.errors import Rejected
 from hub.ids import new_id
 from hub.store import roster as store
 from hub.store.access import within_reach
+from hub.store.obligations import get_many
 from hub.web.obligations import At, rules_of
 from hub.web.route import Ask, NotFound, Route
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=4000)]
 HORIZON = timedelta(days=100)
+SHOWN = 100
+"""How many of a handover's open duties are named in the list."""
 
 
 class OnDuty(Struct, frozen=True, kw_only=True):
@@ -32,9 +35,10 @@ class OnDuty(Struct, frozen=True, kw_only=True):
 
 
 class OnDutyList(Struct, frozen=True, kw_only=True):
-    """Every post with who is on it."""
+    """Every post with who is on it; `names` of the persons by id."""
 
     items: list[OnDuty]
+    names: dict[str, str]
     seq: int
 
 
@@ -64,11 +68,20 @@ class Gap(Struct, frozen=True, kw_only=True):
     last: datetime
 
 
+class Somebody(Struct, frozen=True, kw_only=True):
+    """A person by name."""
+
+    id: str
+    name: str
+
+
 class ShiftList(Struct, frozen=True, kw_only=True):
-    """Shifts by their start, and the gaps between them."""
+    """Shifts by their start, the gaps between them, and who may be put on the post."""
 
     items: list[Shift]
     gaps: list[Gap]
+    people: list[Somebody]
+    names: dict[str, str]
 
 
 class ShiftBody(Struct, frozen=True, kw_only=True):
@@ -94,9 +107,11 @@ class SwapBody(Struct, frozen=True, kw_only=True):
 
 
 class SwapList(Struct, frozen=True, kw_only=True):
-    """Swaps, newest first."""
+    """Swaps, newest first, with the shifts that they are about; `names` of the persons by id."""
 
     items: list[Swap]
+    shifts: list[Shift]
+    names: dict[str, str]
 
 
 class HandoverBody(Struct, frozen=True, kw_only=True):
@@ -115,9 +130,11 @@ class HandoverQuery(Struct, frozen=True, kw_only=True):
 
 
 class HandoverList(Struct, frozen=True, kw_only=True):
-    """Handovers, newest first."""
+    """Handovers, newest first; `names` of the persons by id, `duties` of what was open by id (its title in both languages)."""
 
     items: list[Handover]
+    names: dict[str, str]
+    duties: dict[str, list[str]]
 
 
 def _thing(department_id: str | None, id: str = "", person_id: str | None = None) -> Thing:
@@ -131,7 +148,8 @@ async def now_on(ask: Ask) -> OnDutyList:
     async with ask.store.read() as conn:
         posts = await store.list_posts(conn)
         on = await store.who_is_on_now(conn, posts, ask.now)
-    return OnDutyList(items=[OnDuty(post=p, persons=list(on[p.id].persons), via=on[p.id].via, until=on[p.id].until) for p in posts], seq=seq)
+        names = await store.names_of(conn, {person for each in on.values() for person in each.persons})
+    return OnDutyList(items=[OnDuty(post=p, persons=list(on[p.id].persons), via=on[p.id].via, until=on[p.id].until) for p in posts], names=names, seq=seq)
 
 
 async def save_post(ask: Ask) -> Post:
@@ -165,8 +183,11 @@ async def list_shifts(ask: Ask) -> ShiftList:
     post = await _post(ask, query.post)
     async with ask.store.read() as conn:
         items = await store.shifts_of(conn, posts=[query.post], first=query.first, last=query.last)
+        people = await store.people_for(conn, post.department_id)
+        names = await store.names_of(conn, {id for s in items for id in (s.person_id, s.substitute_id) if id})
     gaps = uncovered(post, items, query.first, query.last)
-    return ShiftList(items=items, gaps=[Gap(first=first, last=last) for first, last in gaps])
+    return ShiftList(items=items, gaps=[Gap(first=first, last=last) for first, last in gaps],
+                     people=[Somebody(id=one.id, name=one.name) for one in people], names=names)
 
 
 async def save_shift(ask: Ask) -> Shift:
@@ -184,7 +205,11 @@ async def list_swaps(ask: Ask) -> SwapList:
     """The swaps that one is part of."""
     ask.require(Action.ROSTER_READ, HUB)
     async with ask.store.read() as conn:
-        return SwapList(items=await store.swaps_of(conn, person=ask.actor.id))
+        items = await store.swaps_of(conn, person=ask.actor.id)
+        wanted = {id for swap in items for id in (swap.shift_id, swap.return_shift_id) if id}
+        shifts = [shift for id in sorted(wanted) if (shift := await store.get_shift(conn, id)) is not None]
+        names = await store.names_of(conn, {id for swap in items for id in (swap.from_person, swap.to_person)})
+    return SwapList(items=items, shifts=shifts, names=names)
 
 
 async def propose_swap(ask: Ask) -> Swap:
@@ -226,7 +251,12 @@ async def list_handovers(ask: Ask) -> HandoverList:
     query: HandoverQuery = ask.query
     within = within_reach(ask.actor, ask.now, Action.HANDOVER_READ, department_id=store.POST_DEPARTMENT)
     async with ask.store.read() as conn:
-        return HandoverList(items=await store.handovers_of(conn, posts=[query.post] if query.post else None, limit=query.limit, where=within))
+        items = await store.handovers_of(conn, posts=[query.post] if query.post else None, limit=query.limit, where=within)
+        names = await store.names_of(conn, {id for one in items for id in (one.from_person, one.to_person)})
+        open_then = await get_many(conn, {id for one in items for id in one.open_obligations[:SHOWN]})
+    seen = {o.id: [o.title_zh, o.title_en] for o in open_then
+            if ask.may(Action.OBLIGATION_READ, Thing(kind=ThingKind.OBLIGATION, id=o.id, department_id=o.department_id)).allowed}
+    return HandoverList(items=items, names=names, duties=seen)
 
 
 async def write_handover(ask: Ask) -> Handover:

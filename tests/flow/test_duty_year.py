@@ -38,7 +38,8 @@ WORKING_DAYS = tuple(f"d{n:02d}" for n in range(30, 60))
 DEPARTMENTS = EVERY_DAY + WORKING_DAYS
 REPORTERS = [Reporter(d, d, d) for d in DEPARTMENTS]
 MINUTE = timedelta(minutes=1)
-LOCK_MIN, RETURN_AFTER, FILE_AGAIN, UNLOCK_MIN = 1_440, 20, 50, 1_500
+LOCK_MIN, UNLOCK_MIN = 1_440, 1_500
+RETURNED_AT, FILED_AGAIN_AT, RETURN_DUE = -150, -30, 300
 DRILL_SLOT = 8
 
 
@@ -61,13 +62,12 @@ SENSITIVE = days("02-15..02-23 10-01..10-07")
 """The shipped sensitive periods: every department, at 09:00 and 17:00, 15 minutes of grace instead of 30."""
 TOLD = {
     (30, None): (-60, -15, 30, 45, 75, 240), (15, None): (-60, -15, 15, 45, 75, 240),
-    (30, 80): (-60, -15, 30, 45, 75, 240), (15, 80): (-60, -15, 15, 45, 75, 240),
-    (30, 35): (-60, -15, 30, 95, 110, 240), (15, 35): (-60, -15, 15, 95, 110, 240),
-    (30, -40): (-60, 20, 30, 45, 75, 240), (15, -40): (-60, 20, 45, 75, 240),
+    (30, -45): (-60, 15, 30, 45, 75, 240), (15, -45): (-60, 15, 45, 75, 240),
+    (30, 45): (-60, -15, 30, 45, 105, 240), (15, 45): (-60, -15, 15, 45, 105, 240),
 }
 """When the ladder `daily` speaks (minutes from the deadline) while nobody files: by grace, and by when somebody acknowledged for an hour."""
-STEPS = {(15, -40): (1, 3, 4, 5, 6)}
-"""Which steps those are, where not simply 1 to 6: the reminder that an acknowledgement held back beyond grace is superseded."""
+STEPS = {(15, -45): (1, 3, 4, 5, 6)}
+"""Which steps those are, where not simply 1 to 6: the reminder that an acknowledgement held back until grace was over is superseded."""
 POSTS_TOLD = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2}
 LOOKS = sorted({at for times in TOLD.values() for at in times} | {LOCK_MIN})
 
@@ -96,11 +96,11 @@ class Known(NamedTuple):
 def behave(dice: random.Random) -> Behaviour:
     """Six in ten in good time, most others late, some never; a quarter say that they are on it."""
     kind = dice.random()
-    file = dice.choice((-300, -150, -70, -30, -5)) if kind < 0.6 else dice.choice((10, 25, 60, 100, 150, 600, 1_200)) if kind < 0.88 else None
-    ack = dice.choice((-40, 35, 80)) if dice.random() < 0.25 else None
+    file = dice.choice((-300, -150, -30)) if kind < 0.6 else dice.choice((20, 60, 150, 1_290, 1_380)) if kind < 0.88 else None
+    ack = dice.choice((-45, 45)) if dice.random() < 0.25 else None
     fate = dice.random()
     return Behaviour(file, ack if ack is not None and (file is None or ack < file) else None, dice.random() < 0.7, excused=file is None and fate < 0.3,
-                     returned=file is not None and file < -100 and fate < 0.1, unlocked=file is None and fate > 0.9)
+                     returned=file == -300 and fate < 0.2, unlocked=file is None and fate > 0.9)
 
 
 def acts_of(known: Known) -> list[tuple[int, str]]:
@@ -110,11 +110,11 @@ def acts_of(known: Known) -> list[tuple[int, str]]:
     if b.ack is not None:
         acts.append((b.ack, "ack"))
     if b.excused:
-        acts.append((300, "excuse"))
-    if b.returned and b.file is not None:
-        acts += [(b.file + RETURN_AFTER, "return"), (b.file + FILE_AGAIN, "file")]
+        acts.append((240, "excuse"))
+    if b.returned:
+        acts += [(RETURNED_AT, "return"), (FILED_AGAIN_AT, "file")]
     if b.unlocked:
-        acts += [(UNLOCK_MIN, "unlock"), (UNLOCK_MIN + 30, "file")]
+        acts += [(UNLOCK_MIN, "unlock"), (UNLOCK_MIN + 15, "file")]
     return acts
 
 
@@ -177,7 +177,7 @@ class Year:
             case "ack":
                 await ledger.acknowledge(tx, RULES, id, by="person:p")
             case "return":
-                await daily_store.give_back(tx, RULES, id, by="person:officer", reason="核实")
+                await daily_store.give_back(tx, RULES, id, by="person:officer", reason="核实", due_at=self.known[id].due + RETURN_DUE * MINUTE)
             case "excuse":
                 await ledger.excuse(tx, RULES, id, by="person:leader", reason="停电")
             case "unlock":

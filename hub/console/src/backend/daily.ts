@@ -1,12 +1,31 @@
 // The daily duty: reports, board, digest, sharing groups.
 import { ask, get, post, type Query } from './http'
 import type { Bilingual, Obligation, Receipt } from './types'
+import type { Attached } from './upload'
 
 export type Standing = 'waiting' | 'filed' | 'zero' | 'late' | 'missing' | 'returned' | 'excused'
 export type FieldKind = 'count' | 'yes_no' | 'text' | 'table' | 'attachments'
 export interface Column { id: string; kind: 'count' | 'yes_no' | 'text'; zh: string; en: string; required: boolean }
-export interface TemplateField { id: string; kind: FieldKind; zh: string; en: string; required: boolean; measure: string | null; max_rows: number; columns: Column[]; unit_zh: string; unit_en: string }
-export interface Template { id: string; version: number; zh: string; en: string; fields: TemplateField[]; zero: boolean }
+export interface TemplateField {
+  id: string; kind: FieldKind; zh: string; en: string; required: boolean; measure: string | null; max: number; max_length: number; max_rows: number; columns: Column[]
+  unit_zh: string; unit_en: string
+}
+export interface Template {
+  id: string; version: number; zh: string; en: string; fields: TemplateField[]; zero: boolean; departments: string[]; valid_from: string; valid_to: string | null
+  source: string; edition: string
+}
+export interface DeadlineRule { times: string[]; days: 'every' | 'working' | 'rest'; sensitive_times: string[]; day_offset: number; open_before_min: number; grace_min: number }
+export interface Schedule {
+  id: string; version: number; template: string; zh: string; en: string; rule: DeadlineRule; valid_from: string; valid_to: string | null; departments: string[]
+  except_departments: string[]; lock_min: number; source: string; edition: string
+}
+/** The district's own days and sensitive periods, as the hub keeps them (further keys are left as they are). */
+export interface CalendarDocument {
+  complete_years: number[]
+  days: { day: string; kind: 'workday' | 'makeup' | 'weekend' | 'holiday'; zh?: string; en?: string; source?: string }[]
+  periods: { id: string; first: string; last: string; zh: string; en: string; times?: string[]; grace_min?: number | null; source?: string }[]
+}
+export interface CalendarDay { day: string; kind: 'workday' | 'makeup' | 'weekend' | 'holiday'; basis: 'override' | 'table' | 'weekday'; zh: string; en: string; period: string | null }
 export interface Fact { source: string; id: string; zh: string; en: string; at: string }
 export interface Contradiction { measure: string; field: string | null; said: number; known: number; facts: Fact[] }
 export interface Evidence { facts: Fact[]; contradictions: Contradiction[]; suggested: Record<string, unknown> }
@@ -38,7 +57,7 @@ export interface Digest {
 export interface Group { id: string; zh: string; en: string; purpose: string; departments: string[]; mirror_contact: string | null; pinned: string | null; active: boolean; version: number }
 export interface GroupPost {
   id: string; group_id: string; number: number; department_id: string | null; author_name: string; at: string; text: string; mentions: string[]
-  attachments: { sha256: string; name: string }[]; digest_day: string | null
+  attachments: Attached[]; digest_day: string | null
 }
 export interface GroupWhole { group: Group; posts: GroupPost[]; pinned: GroupPost | null; reads: { department_id: string; number: number; at: string }[]; next: number | null; may: string[] }
 /** What a sheet was refused for, line by line. */
@@ -55,6 +74,7 @@ export const daily = {
   correct: (id: string, body: { id: string; based_on: number } & Partial<DraftContent>) => post<Receipt>(`${one(id)}/correct`, body),
   decide: (id: string, act: 'return' | 'accept', reason: string) => post<Filing>(`${one(id)}/${act}`, { reason }),
   sheet: (id: string): string => `${one(id)}/sheet`,
+  attachment: (id: string, sha256: string): string => `${one(id)}/attachments/${sha256}`,
   upload: async (id: string, message: string, file: File, late_reason: string): Promise<Receipt | SheetRefusal> => {
     const query = new URLSearchParams({ id: message, ...(late_reason ? { late_reason } : {}) })
     const answer = await fetch(`${one(id)}/sheet?${query}`, { method: 'POST', headers: { 'x-tocsin': 'console' }, body: file, signal: AbortSignal.timeout(60_000) })
@@ -63,6 +83,15 @@ export const daily = {
   board: (day?: string) => get<BoardView>('/api/v1/board', { day }),
   statistics: (first: string, last: string) => get<Statistics>('/api/v1/board/statistics', { first, last }),
   statisticsSheet: (first: string, last: string): string => `/api/v1/board/statistics.xlsx?first=${first}&last=${last}`,
+}
+
+export const dailySettings = {
+  whole: () => get<{ templates: Template[]; schedules: Schedule[] }>('/api/v1/daily/templates'),
+  saveTemplate: (template: Template) => post<Template>('/api/v1/daily/templates', template),
+  saveSchedule: (schedule: Schedule) => post<Schedule>('/api/v1/daily/schedules', schedule),
+  calendar: (first: string, days: number) => get<{ days: CalendarDay[]; needs_table: number | null }>('/api/v1/duty/calendar', { first, days }),
+  calendarDocument: () => get<{ name: string; document: CalendarDocument }>('/api/v1/duty/data/calendar_overrides'),
+  saveCalendar: (document: CalendarDocument, reason: string) => ask<unknown>('PUT', '/api/v1/duty/data/calendar_overrides', { body: { document, reason } }),
 }
 
 export const digests = {
@@ -77,7 +106,8 @@ export const groups = {
   list: () => get<{ items: { group: Group; last_number: number; unread: number }[]; seq: number }>('/api/v1/groups'),
   save: (group: Partial<Group>) => post<Group>('/api/v1/groups', group),
   page: (id: string, query: Query = {}) => get<GroupWhole>(`/api/v1/groups/${encodeURIComponent(id)}`, query),
-  write: (id: string, body: { id: string; text: string }) => post<GroupPost>(`/api/v1/groups/${encodeURIComponent(id)}/posts`, body),
+  write: (id: string, body: { id: string; text: string; attachments?: Attached[] }) => post<GroupPost>(`/api/v1/groups/${encodeURIComponent(id)}/posts`, body),
   read: (id: string, number: number) => post<unknown>(`/api/v1/groups/${encodeURIComponent(id)}/read`, { number }),
+  file: (id: string, postId: string, sha256: string): string => `/api/v1/groups/${encodeURIComponent(id)}/posts/${postId}/attachments/${sha256}`,
   pin: (id: string, postId: string | null) => post<Group>(`/api/v1/groups/${encodeURIComponent(id)}/pin`, { post: postId }),
 }

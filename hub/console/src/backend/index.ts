@@ -1,7 +1,7 @@
 // Every question the console can put to the hub, by noun. The only folder with fetch and WebSocket.
 import { ask, get, post, type Query } from './http'
 import type {
-  Account, AgentView, Appointment, Change, ClassifiedHit, Department, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, ObligationPage, OnDuty, OpenSession, Page, PersonRow, Post, Quarantined, Readiness, Receipt, Report,
+  Account, AgentView, Appointment, Change, ClassifiedHit, Department, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, ObligationPage, OpenSession, Page, PersonRow, Post, Quarantined, Readiness, Receipt, Report,
   ReportView, Session, ShareRow, Shares, Tier, Verdict,
 } from './types'
 
@@ -58,10 +58,6 @@ export const obligations = {
   list: (query: Query = {}) => get<Page<Obligation>>('/api/v1/obligations', query),
   page: (id: string) => get<ObligationPage>(`/api/v1/obligations/${encodeURIComponent(id)}`),
   act: (id: string, act: DutyAct, body: Record<string, unknown>) => post<Obligation>(`/api/v1/obligations/${encodeURIComponent(id)}/${act}`, body),
-}
-
-export const roster = {
-  now: () => get<{ items: OnDuty[]; seq: number }>('/api/v1/roster/now'),
 }
 
 export const organisation = {
