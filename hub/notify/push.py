@@ -1,4 +1,5 @@
-"""The channel `push`: mail, WeCom, DingTalk, Feishu, SMS gateways, webhooks and a hundred more, by Apprise.
+"""The channel `push`: mail, SMS gateways, webhooks and a hundred more by Apprise; WeCom, DingTalk and Feishu robots by `robots`, which reads
+their answers.
 
 Apprise blocks, so that it runs in threads of its own, each with a time limit; a gateway that hangs keeps at most its own threads.
 """
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from hub.notify import robots
 from hub.notify.channels import Message, SendFailed
 
 TIMEOUT_S = 20.0
@@ -96,6 +98,9 @@ class Push:
 
 def deliver(message: Message, timeout_s: float) -> None:
     """Send one message with Apprise, in the calling thread; raises SendFailed. The notice's id goes along as a header where HTTP carries it."""
+    if robots.is_robot(message.address):
+        robots.deliver(message, timeout_s)
+        return
     import apprise
 
     asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, secure_logging=True)
