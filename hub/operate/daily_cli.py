@@ -6,9 +6,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +28,7 @@ from hub.store.board import board as read_board
 from hub.store.board import statistics as read_statistics
 from hub.store.digest import draft, get_digest
 from hub.store.duty_data import load_rules
+from hub.store.obligations import list_obligations
 from hub.store.organisation import list_departments
 from hub.wire import Receipt
 
@@ -148,28 +150,47 @@ async def _from_sheet(store: Store, rules: DutyRules, department: str, template:
 
 @app.command("status")
 def status(department: str, day: Day = None, config: Config = None, data: Data = None) -> None:
-    """一个部门当日的报送状态 / where a department stands."""
-    asyncio.run(_rows(config, data, day, department))
+    """一个部门的报送状态：已报、已接收、还欠什么、几时到期 / where a department stands, and what it still owes by when."""
+    asyncio.run(_status(config, data, day, department))
+
+
+async def _status(config: Path | None, data: str | None, day: str | None, department: str) -> None:
+    async with _opened(config, data) as (store, rules), store.read() as conn:
+        on, now = _day(rules, store, day), store.clock.now()
+        if department not in await _names(conn):
+            raise Rejected("unknown_department", f"没有部门 {department}", f"there is no department {department}", field="department")
+        found = await read_board(conn, on.isoformat(), now, whole=True, reach=frozenset())
+        owed = [o for o in await list_obligations(conn, owed_only=True, departments=[department], drills=False) if o.opens_at <= now]
+
+    def local(at: datetime) -> str:
+        return at.astimezone(ZoneInfo(rules.calendar.zone)).strftime("%m-%d %H:%M")
+
+    for row in found.rows:
+        if row.department_id == department:
+            accepted = "\t已接收 accepted" if row.accepted else ""
+            odd = "\t与已知情况不符 contradicted" if row.contradicted else ""
+            typer.echo(f"{on}\t{row.template}\t{WORDS[row.standing]}\t{row.receipt_no or local(row.due_at)}{accepted}{odd}")
+    for o in owed:
+        late = "\t已逾期 overdue" if now > o.late_at else ""
+        typer.echo(f"应办 owed\t{local(o.due_at)}\t{o.title_zh} / {o.title_en}{late}")
 
 
 @app.command("board")
 def board(day: Day = None, month: Annotated[bool, typer.Option("--month", help="本月统计 / this month's statistics")] = False,
           config: Config = None, data: Data = None) -> None:
     """当日看板，或本月统计 / the board of a day, or the month's statistics."""
-    asyncio.run(_month(config, data, day) if month else _rows(config, data, day, None))
+    asyncio.run(_month(config, data, day) if month else _rows(config, data, day))
 
 
-async def _rows(config: Path | None, data: str | None, day: str | None, department: str | None) -> None:
+async def _rows(config: Path | None, data: str | None, day: str | None) -> None:
     async with _opened(config, data) as (store, rules), store.read() as conn:
         on = _day(rules, store, day)
         names = await _names(conn)
         found = await read_board(conn, on.isoformat(), store.clock.now(), whole=True, reach=frozenset())
     for row in found.rows:
-        if department in (None, row.department_id):
-            odd = "\t与已知情况不符 contradicted" if row.contradicted else ""
-            typer.echo(f"{names.get(row.department_id, row.department_id)}\t{row.template}\t{WORDS[row.standing]}\t{row.receipt_no or ''}{odd}".rstrip())
-    if department is None:
-        typer.echo("\t".join(f"{WORDS[Standing(name)]} {count}" for name, count in found.totals.items() if count))
+        odd = "\t与已知情况不符 contradicted" if row.contradicted else ""
+        typer.echo(f"{names.get(row.department_id, row.department_id)}\t{row.template}\t{WORDS[row.standing]}\t{row.receipt_no or ''}{odd}".rstrip())
+    typer.echo("\t".join(f"{WORDS[Standing(name)]} {count}" for name, count in found.totals.items() if count))
 
 
 async def _names(conn: AsyncConnection) -> dict[str, str]:

@@ -269,7 +269,8 @@ async def save_data(ask: Ask) -> Done:
 
 async def show_calendar(ask: Ask) -> CalendarView:
     """Working days, holidays and sensitive periods; and whether next year's table is asked for."""
-    ask.require(Action.OBLIGATION_LIST, HUB)
+    if not ask.may(Action.OBLIGATION_LIST, HUB).allowed:
+        ask.require(Action.ADMIN_DATA, HUB)
     calendar = rules_of(ask).calendar
     query: CalendarQuery = ask.query
     first = query.first or local_day(calendar, ask.now)
@@ -291,5 +292,5 @@ ROUTES = [
     Route("GET", "/api/v1/duty/rules", show_rules, Action.OBLIGATION_LIST, returns=RulesView, zh="值班规则", en="the rules of duty"),
     Route("GET", "/api/v1/duty/data/{name}", show_data, Action.ADMIN_DATA, returns=DataView, zh="值班数据", en="a document of duty data"),
     Route("PUT", "/api/v1/duty/data/{name}", save_data, Action.ADMIN_DATA, body=DataBody, returns=Done, zh="修改值班数据", en="change duty data"),
-    Route("GET", "/api/v1/duty/calendar", show_calendar, Action.OBLIGATION_LIST, query=CalendarQuery, returns=CalendarView, zh="工作日历", en="calendar"),
+    Route("GET", "/api/v1/duty/calendar", show_calendar, Action.OBLIGATION_LIST, also=(Action.ADMIN_DATA,), query=CalendarQuery, returns=CalendarView, zh="工作日历", en="calendar"),
 ]
