@@ -11,6 +11,7 @@ import pytest
 from hub.clock import ManualClock
 from hub.domain.daily import Content
 from hub.domain.duty_rules import packaged_rules
+from hub.domain.obligation import Owed
 from hub.domain.report import Channel
 from hub.errors import Rejected
 from hub.ids import new_id
@@ -66,11 +67,24 @@ async def test_rows_of_a_day_are_made_once_by_two_hubs(store: Store, store_url: 
     assert len(keys) == len(set(keys)) == 3 * 40
 
 
+async def test_what_becomes_known_after_filing_flags_the_report_of_the_department_concerned_and_no_other(store: Store) -> None:
+    await prepared(store)
+    async with store.transaction() as tx:
+        for department in ("water-bureau", "health-commission", "fire-rescue"):
+            o = await ledger.by_key(tx.conn, f"daily:{department}:daily:{DAY}:1")
+            assert o is not None
+            await daily_store.file(tx, RULES, POLICY, o.id, Content(zero=True), daily_store.By("person:p", "web"), id=new_id())
+    assert await daily_store.recheck(store, RULES, POLICY) == 0
+    async with store.transaction() as tx:
+        await ledger.make(tx, RULES, [Owed(key="camera:c1:1", kind="camera_online", department_id="water-bureau", post_id="water-bureau.duty", subject="camera:c1",
+                                           title_zh="一号闸摄像头中断", title_en="camera of gate 1 away", due_at=tx.now + timedelta(hours=1))], actor="system:test")
+    assert [await daily_store.recheck(store, RULES, POLICY) for _ in range(2)] == [1, 0], "flagged once, and not again while nothing new is known"
+    async with store.read() as conn:
+        flags = await daily_store.flags_of_day(conn, DAY.isoformat())
+    assert [(f.department_id, f.is_raised, [c.facts[0].zh for c in f.contradictions]) for f in flags.values()] == [("water-bureau", True, ["一号闸摄像头中断"])]
+
+
 async def test_a_department_that_is_no_more_owes_nothing(store: Store) -> None:
-
-
-
-
     duty_id = await prepared(store)
     async with store.transaction() as tx:
         (water,) = [d for d in await list_departments(tx.conn) if d.id == "water-bureau"]
