@@ -21,7 +21,8 @@ from streams.recorder import Recorder, RecorderOptions
 from streams.relay import RelayLimits
 from streams.strip import read_strip
 from tests.flow.test_video_live import entry, hub, rig
-from tests.support.rtsp_server import RtspServer
+from hub.operate.bench_camera import RtspServer
+from tests.support.ports import free_port
 from tests.support.until import until
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[RtspServer]:
-    with RtspServer() as server:
+    with RtspServer(port=free_port()) as server:
         yield server
 
 

@@ -23,7 +23,8 @@ from streams.publisher import MediaLink
 from streams.relay import CameraKey, Chunk, FeedState, Relay, RelayLimits
 from streams.strip import read_strip
 from tests.support.mosquitto import Mosquitto
-from tests.support.rtsp_server import RtspServer
+from tests.support.ports import free_port
+from hub.operate.bench_camera import RtspServer
 from tests.support.until import until
 
 KEY = CameraKey("plant-1", "cam")
@@ -31,7 +32,7 @@ KEY = CameraKey("plant-1", "cam")
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[RtspServer]:
-    with RtspServer() as server:
+    with RtspServer(port=free_port()) as server:
         yield server
 
 
@@ -201,7 +202,7 @@ async def test_fragments_of_a_quarter_second_carry_the_same_pictures_in_fewer_me
 
 
 async def test_the_camera_going_away_is_named_and_its_return_plays_on(tmp_path: Path) -> None:
-    with RtspServer() as server:
+    with RtspServer(port=free_port()) as server:
         async with rig(tmp_path, entry(server.url("/h264"), timeout_s=1)) as r:
             await r.warm()
             async with r.relay.watch(KEY) as viewer:

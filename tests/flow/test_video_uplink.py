@@ -18,13 +18,14 @@ from streams.uplink import Level, UplinkLimits
 from tests.flow.test_video_live import KEY, entry, hub
 from tests.support.faulty_link import FaultyLink
 from tests.support.narrow_road import NarrowRoad
-from tests.support.rtsp_server import RtspServer
+from tests.support.ports import free_port
+from hub.operate.bench_camera import RtspServer
 from tests.support.until import until
 
 
 @pytest.fixture(scope="module")
 def camera() -> Iterator[RtspServer]:
-    with RtspServer() as server:
+    with RtspServer(port=free_port()) as server:
         yield server
 
 

@@ -23,7 +23,8 @@ from streams.fragment import Track, Unit, fragment, init_segment
 from streams.source import Event, Packet, Source, SourceOptions, Tracks, Transport, Trouble, _Flood, _Joiner, pause_s
 from streams.strip import read_strip
 from tests.support.chunks import units
-from tests.support.rtsp_server import RtspServer
+from tests.support.ports import free_port
+from hub.operate.bench_camera import RtspServer
 
 QUICK = SourceOptions(timeout_s=0.7, first_pause_s=0.05, longest_pause_s=0.2)
 
@@ -96,7 +97,7 @@ def test_a_camera_that_sends_garbage_is_named(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_camera_that_refuses_and_a_wrong_password_and_a_missing_stream_are_told_apart() -> None:
-    with RtspServer("admin:right") as camera:
+    with RtspServer("admin:right", port=free_port()) as camera:
         def first(url: str) -> str:
             return troubles(collect(Source(Address(url), QUICK), troubles))[0]
 
@@ -110,7 +111,7 @@ def test_a_camera_that_refuses_and_a_wrong_password_and_a_missing_stream_are_tol
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 def test_rtsp_over_tcp_and_udp_gives_the_first_key_frame_first(transport: str) -> None:
-    with RtspServer() as camera:
+    with RtspServer(port=free_port()) as camera:
         options = SourceOptions(transport=Transport(transport))
         events = collect(Source(Address(camera.url("/h264")), options), lambda events: sum(isinstance(e, Unit) for e in events) > 30, 25)
     assert isinstance(events[0], Tracks)

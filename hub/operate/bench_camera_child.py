@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """A real RTSP server with known pictures; run by the system's Python, which has gi. It prints its port and serves until its input closes.
 
 Every stream carries the burnt-in clock of `streams/strip.py` (48 cells). Mounts: see MOUNTS.
@@ -7,7 +8,7 @@ import struct
 import sys
 import time
 
-import gi
+import gi  # of the system, not of our environment
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
@@ -36,6 +37,7 @@ MOUNTS = {
     "/aac": (h264() + " " + TONE + "audio/x-raw,rate=48000,channels=1 ! voaacenc bitrate=64000 ! aacparse ! rtpmp4gpay name=pay1 pt=97", 640, 360),
     "/g711": (h264() + " " + TONE + "audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8", 640, 360),
     "/hd": (h264(kbps=2000), 1280, 720),
+    "/small": (h264(kbps=400), 640, 360),
     "/sps": (RAW + "videoscale name=scale ! capsfilter name=caps caps=video/x-raw,width=640,height=360 ! "
              + X264.format(options="speed-preset=ultrafast tune=zerolatency", kbps=1000, gop=25, profile="baseline", sets=-1)
              + PAY.format(sets=-1), 640, 360),
