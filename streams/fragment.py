@@ -176,6 +176,7 @@ class _SpsFacts(Struct, frozen=True):
     chroma: int
     depth_luma: int
     depth_chroma: int
+    in_order: bool = False
 
 
 _HIGH: Final = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
@@ -236,7 +237,19 @@ def _h264_sps(sps: bytes) -> _SpsFacts:
     unit_x = 2 if chroma in (1, 2) else 1
     unit_y = (2 if chroma == 1 else 1) * (2 - frame_only)
     width, height = _size(mbs_wide * 16 - unit_x * (left + right), units_high * 16 * (2 - frame_only) - unit_y * (top + bottom))
-    return _SpsFacts(width, height, chroma, luma_bits, chroma_bits)
+    return _SpsFacts(width, height, chroma, luma_bits, chroma_bits, in_order=profile == 66 or order == 2)
+
+
+def shows_in_order(codec: Codec, sets: bytes) -> bool:
+    """Do these parameter sets (Annex B) rule out that pictures are shown in another order than they come?
+
+    The baseline profile has no B slices (ITU-T H.264, A.2.1), and order type 2 forbids another order (8.2.1.3); all else is unknown.
+    """
+    found = [nal for nal in split_annexb(sets) if codec is Codec.H264 and nal[0] & 31 == 7]
+    try:
+        return bool(found) and all(_h264_sps(nal).in_order for nal in found)
+    except Rejected:
+        return False
 
 
 def _h265_sps(sps: bytes) -> tuple[int, _SpsFacts]:

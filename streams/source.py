@@ -22,6 +22,8 @@ from hub.errors import Rejected
 from streams.address import Address, mask
 from streams.encode import Encoder
 from streams.fragment import TICKS, AudioConfig, AudioReader, Codec, Taken, Track, Unit, VideoConfig, VideoReader
+from streams.packet import Packet
+from streams.rtp import NotOurs
 from streams.timeline import Timeline
 
 log = logging.getLogger("tocsin.streams.source")
@@ -69,23 +71,16 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     longest_pause_s: float = LONGEST_PAUSE_S
 
 
-class Packet(Struct, frozen=True):
-    """One packet of a demuxer: times in ticks or None; `frame` instead of data where the camera sends pictures (Motion JPEG)."""
-
-    track: Track
-    data: bytes
-    key: bool
-    pts: int | None
-    dts: int | None
-    frame: Any = None
-
-
 Event = Tracks | Unit | Trouble
 
 
 class Supply(Protocol):
-    """An open stream. `codec` is the camera's own; `packets()` ends or raises Rejected when the connection does."""
+    """An open stream. `codec` is the camera's own; `packets()` ends or raises Rejected when the connection does.
 
+    `whole`: it never cuts a picture into pieces.
+    """
+
+    whole: bool
     codec: str
     extradata: bytes
     audio: AudioReader | None
@@ -119,6 +114,7 @@ class Source:
         self._wanted = wanted
         self._rng = random.Random(seed)
         self._began = time.monotonic()
+        self._by_libav = False
         self._lines = {Track.VIDEO: Timeline(), Track.AUDIO: Timeline(TICKS // 50)}
 
     @property
@@ -146,8 +142,21 @@ class Source:
             stop.wait(pause_s(attempt - 1, self.options, self._rng))
 
     def _connection(self, stop: threading.Event) -> Iterator[Event]:
-        """One connection from opening to its end; raises Rejected with what went wrong."""
-        with _open(self.address, self.options, stop) as supply:
+        """One connection from opening to its end; raises Rejected with what went wrong.
+
+        What our own reader of RTSP leaves to libav is opened anew by it, and by it alone from then on.
+        """
+        try:
+            yield from self._read(_open(self.address, self.options, stop, by_libav=self._by_libav, unknown=not self.connections), stop)
+        except NotOurs as why:
+            log.info("camera read by libav", extra={"address": self.address.masked, "why": str(why)})
+            self._by_libav = True
+            for line in self._lines.values():
+                line.restart()
+            yield from self._read(_open(self.address, self.options, stop, by_libav=True), stop)
+
+    def _read(self, opening: AbstractContextManager[Supply], stop: threading.Event) -> Iterator[Event]:
+        with opening as supply:
             self.connections += 1
             if supply.codec in _PASSED:
                 yield from self._pass_on(supply, stop)
@@ -159,7 +168,7 @@ class Source:
 
     def _pass_on(self, supply: Supply, stop: threading.Event) -> Iterator[Event]:
         video, audio = VideoReader(_PASSED[supply.codec], supply.extradata), supply.audio
-        flood, joiner = _Flood(self.options.max_mbps), _Joiner()
+        flood, joiner = _Flood(self.options.max_mbps), _Joiner(whole=supply.whole)
         announced: Tracks | None = None
         waiting = True
         key_due = time.monotonic() + NO_KEY_FRAME_S
@@ -238,12 +247,13 @@ def packet_wall_ms(frame: Any) -> int:
 class _Joiner:
     """Puts pictures together that the demuxer cut up at repeated parameter sets; only key frames are cut so, only they are ever held back.
 
-    A key frame is held until the next packet while it is not known whether this camera's are cut (the first three) or when they are.
+    A key frame is held until the next packet while it is not known whether this camera's are cut (the first three) or when they are; `whole`
+    knows from the start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
         self.split = 0
-        self._whole = 0
+        self._whole = 3 if whole else 0
         self._held: tuple[bytes, bool, Packet] | None = None
 
     def take(self, taken: Taken, packet: Packet) -> list[tuple[bytes, bool, Packet]]:
@@ -286,16 +296,22 @@ class _Flood:
         return Trouble("flood", "码流超过上限，只保留关键帧", "the stream is over its limit; only key frames pass")
 
 
-def _open(address: Address, options: SourceOptions, stop: threading.Event) -> AbstractContextManager[Supply]:
+def _open(address: Address, options: SourceOptions, stop: threading.Event, *, by_libav: bool, unknown: bool = True) -> AbstractContextManager[Supply]:
     if address.scheme == "synthetic":
         from streams.synthetic import SyntheticSupply
 
         return SyntheticSupply(dict(parse_qsl(address.secret_url().partition("?")[2])), stop)
+    if address.scheme == "rtsp" and options.transport is Transport.TCP and not by_libav:
+        from streams.rtsp import RtspSupply
+
+        return RtspSupply(address, options.timeout_s, stop, unknown=unknown)
     return PyavSupply(address, options, stop)
 
 
 class PyavSupply:
     """A stream opened by libav: a context manager; `packets()` blocks at most `timeout_s` and raises Rejected at the end of a connection."""
+
+    whole = False
 
     def __init__(self, address: Address, options: SourceOptions, stop: threading.Event) -> None:
         self._address, self._options, self._stop = address, options, stop

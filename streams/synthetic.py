@@ -18,7 +18,7 @@ from streams.strip import draw_strip
 if TYPE_CHECKING:
     import numpy as np
 
-    from streams.source import Packet
+    from streams.packet import Packet
 
     Picture = np.ndarray[Any, Any]
 
@@ -106,6 +106,7 @@ def _spoil(picture: Picture, fault: str | None) -> Picture:
 class SyntheticSupply:
     """The synthetic camera as a supply of pictures at the real pace; encoded by the source like Motion JPEG."""
 
+    whole = True
     codec = "synthetic"
     extradata = b""
     audio: AudioReader | None = None
@@ -137,7 +138,7 @@ class SyntheticSupply:
         """A picture each 1/rate seconds, its clock burnt in just before it is handed over."""
         import av
 
-        from streams.source import Packet
+        from streams.packet import Packet
 
         began, tick = time.monotonic(), 0
         while not self._stop.is_set():

@@ -16,12 +16,12 @@ import av
 import msgspec
 import pytest
 
+from hub.operate.bench_camera import RtspServer
 from streams.evidence import Entry, Lost, RecordingHeader, Segment, export, segments_of, verify
 from streams.recorder import Recorder, RecorderOptions
 from streams.relay import RelayLimits
 from streams.strip import read_strip
 from tests.flow.test_video_live import entry, hub, rig
-from hub.operate.bench_camera import RtspServer
 from tests.support.ports import free_port
 from tests.support.until import until
 

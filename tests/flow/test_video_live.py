@@ -17,6 +17,7 @@ import pytest
 from agents.cameras import Cameras
 from hub.ingest.link import Broker
 from hub.ingest.media import MediaSession
+from hub.operate.bench_camera import RtspServer
 from hub.wire import MediaKind
 from streams.fragment import Sample, Track, parse_fragment, parse_init
 from streams.publisher import MediaLink
@@ -24,7 +25,6 @@ from streams.relay import CameraKey, Chunk, FeedState, Relay, RelayLimits
 from streams.strip import read_strip
 from tests.support.mosquitto import Mosquitto
 from tests.support.ports import free_port
-from hub.operate.bench_camera import RtspServer
 from tests.support.until import until
 
 KEY = CameraKey("plant-1", "cam")

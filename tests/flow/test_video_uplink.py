@@ -11,6 +11,7 @@ import aiomqtt
 import pytest
 
 from agents.cameras import Cameras
+from hub.operate.bench_camera import RtspServer
 from hub.wire import MediaKind
 from streams.publisher import MediaLink
 from streams.relay import Chunk, RelayLimits
@@ -19,7 +20,6 @@ from tests.flow.test_video_live import KEY, entry, hub
 from tests.support.faulty_link import FaultyLink
 from tests.support.narrow_road import NarrowRoad
 from tests.support.ports import free_port
-from hub.operate.bench_camera import RtspServer
 from tests.support.until import until
 
 

@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 import pytest
 
+from hub.operate.bench_camera import RtspServer
 from streams.address import Address
 from streams.fragment import Track, Unit, fragment, init_segment
 from streams.source import Event, Packet, Source, SourceOptions, Tracks, Transport, Trouble, _Flood, _Joiner, pause_s
 from streams.strip import read_strip
 from tests.support.chunks import units
 from tests.support.ports import free_port
-from hub.operate.bench_camera import RtspServer
 
 QUICK = SourceOptions(timeout_s=0.7, first_pause_s=0.05, longest_pause_s=0.2)
 
