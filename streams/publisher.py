@@ -33,10 +33,18 @@ LONGEST_TTL_S: Final = 600.0
 MOST_STARTS: Final = 64
 """Most askers (hub replicas, recorders) of one camera at a time; the oldest gives way."""
 LARGEST_BURST: Final = 3_000_000
+TICK_S: Final = 0.5
+UNSENT_BYTES: Final = 32_768
+"""What the kernel may hold that it has not sent yet (TCP_NOTSENT_LOWAT): a backlog shows at once, however much is under way.
+
+A small SO_SNDBUF alone stalls: on loopback it is less than a segment and waits for delayed acknowledgements (ten 2 Mbit/s cameras did not pass).
+"""
 
 
 class MediaLink(Struct, frozen=True, kw_only=True):
-    """How to reach the broker. `send_buffer_bytes` (SO_SNDBUF) keeps the kernel from hiding a backlog: throughput is about it over the RTT.
+    """How to reach the broker. `send_buffer_bytes` (SO_SNDBUF) keeps the kernel from hiding a backlog while the uplink is too slow, when
+    throughput is about it over the RTT; otherwise there is room for `wide_buffer_bytes` under way (41 Mbit/s at an RTT of 100 ms), of which
+    little may be unsent.
 
     `part` tells the processes of one agent apart: 0 connects as `{agent_id}.media`, the others append `-{part}` to client id and user name.
     """
@@ -51,6 +59,7 @@ class MediaLink(Struct, frozen=True, kw_only=True):
     certfile: str | None = None
     keyfile: str | None = None
     send_buffer_bytes: int = 32_768
+    wide_buffer_bytes: int = 524_288
     keepalive_s: int = 20
     part: int = 0
 
@@ -73,6 +82,8 @@ class Publisher:
         self.refused_commands = 0
         self._on_command, self._on_connected = on_command, on_connected
         self._lock = threading.Lock()
+        self._narrow: bool | None = None
+        self._ticked_at = float("-inf")
         name = self.identity + (f"-{link.part}" if link.part else "")  # one name for both, since brokers hold the client id to the user name
         client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv311)
         client.username_pw_set(name, link.password)
@@ -107,6 +118,7 @@ class Publisher:
         with self._lock:
             if not must and not self.uplink.has_room(len(payload), now):
                 self.uplink.drop(now)
+                self._fit(self._client.socket(), True)
                 return False
             info = self._client.publish(self.topics.media(self.link.agent_id, camera_id, kind), payload, qos=0)
             if info.rc != 0:
@@ -125,14 +137,29 @@ class Publisher:
             return self.connected.is_set() and self.uplink.is_idle()
 
     def level(self) -> Level:
-        """What the uplink bears now."""
-        with self._lock:
-            self.uplink.tick(time.monotonic())
-            return self.uplink.level
+        """What the uplink bears now. Asked for every picture of every camera, so the lock is taken twice a second only."""
+        now = time.monotonic()
+        if now - self._ticked_at >= TICK_S:
+            with self._lock:
+                self._ticked_at = now
+                self.uplink.tick(now)
+                if self._narrow and not self.uplink.is_strained(now):
+                    self._fit(self._client.socket(), False)
+        return self.uplink.level
 
     def _socket_opened(self, _client: Any, _data: Any, sock: Any) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.link.send_buffer_bytes)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        with self._lock:
+            self._narrow = None
+            self._fit(sock, self.uplink.is_strained(time.monotonic()))
+
+    def _fit(self, sock: Any, narrow: bool) -> None:
+        """Give the kernel little room while the uplink is too slow (held under the lock)."""
+        if narrow != self._narrow and sock is not None:
+            self._narrow = narrow
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.link.send_buffer_bytes if narrow else self.link.wide_buffer_bytes)
 
     def _connected(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:

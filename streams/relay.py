@@ -141,10 +141,12 @@ class Line(Protocol):
 class Viewer:
     """One viewer's queue: iterate over it for chunks; the iteration ends when it is cut, and `ended` says why.
 
-    Never holds more than the limit (or init and one picture, where that is more): on overflow everything waiting is dropped (counted) and it goes on at the next key frame.
+    Never holds more than the limit (or init and one picture, where that is more): on overflow everything waiting is dropped (counted) and it
+    goes on at the next key frame. `direct`, where set, is offered each message while nothing waits, and says whether it took it: a viewer on
+    a good line costs no task switch (measured at 50 streams × 50 viewers).
     """
 
-    def __init__(self, name: str, quality: str, pre_event_s: float, fragment_s: float, limit_bytes: int) -> None:
+    def __init__(self, name: str, quality: str, pre_event_s: float, fragment_s: float, limit_bytes: int, limit_s: float | None = None) -> None:
         self.name = name
         self.quality = quality
         self.fragment_s = fragment_s
@@ -152,7 +154,8 @@ class Viewer:
         self.dropped = 0
         self.sent_bytes = 0
         self.ended: str | None = None
-        self._limit = limit_bytes
+        self.direct: Callable[[bytes], bool] | None = None
+        self._limit, self._limit_ms = limit_bytes, None if limit_s is None else limit_s * 1000
         self._queue: deque[Chunk] = deque()
         self._size = 0
         self._skipping = True
@@ -178,11 +181,25 @@ class Viewer:
             return
         else:
             self._skipping = False
+        if self._limit_ms is not None and self._queue and self._is_late(chunk, self._limit_ms):
+            self._overflow()
+            if not chunk.key:
+                self.dropped += 1
+                return
+            self._skipping = False
+        if self.direct is not None and not self._queue and self.direct(chunk.message):
+            self.sent_bytes += len(chunk.message)
+            return
         self._queue.append(chunk)
         self._size += len(chunk.message)
         if self._size > self._limit and len(self._queue) > 2:
             self._overflow()
         self._wake.set()
+
+    def _is_late(self, chunk: Chunk, limit_ms: float) -> bool:
+        """Has something live waited too long already? A picture of ten seconds ago helps nobody."""
+        oldest = self._queue[0]
+        return chunk.kind is MediaKind.MEDIA and oldest.kind is MediaKind.MEDIA and not oldest.cached and chunk.wall_ms - oldest.wall_ms > limit_ms
 
     def _overflow(self) -> None:
         init = next((chunk for chunk in reversed(self._queue) if chunk.kind is MediaKind.INIT), None)
@@ -304,7 +321,8 @@ class Relay:
         except Rejected as error:
             self.garbage += 1
             feed.refused += 1
-            log.warning("media refused", extra={"agent": agent_id, "camera": camera_id, "reason": error.code})
+            if str(feed.refused).strip("0") == "1":  # the 1st, the 10th, the 100th: a flood of garbage is no flood of the log
+                log.warning("media refused", extra={"agent": agent_id, "camera": camera_id, "reason": error.code, "refused": feed.refused})
 
     def _take_preview(self, feed: _Feed, header: MediaHeader, payload: bytes) -> None:
         jpeg = payload[MEDIA_HEADER_BYTES:]
@@ -395,26 +413,27 @@ class Relay:
 
     @asynccontextmanager
     async def watch(self, key: CameraKey, *, name: str = "", quality: str = "main", pre_event_s: float = 0.0,
-                    fragment_s: float = 0.0, queue_bytes: int | None = None) -> AsyncIterator[Viewer]:
+                    fragment_s: float = 0.0, queue_bytes: int | None = None, queue_s: float | None = None) -> AsyncIterator[Viewer]:
         """Watch a camera: `async with relay.watch(key, name=…) as viewer: async for chunk in viewer: …`.
 
         The first chunk is the init segment, then the cached group of pictures (flag `cached`), then live. `quality`: `main`, `sub` or `h264`.
         `pre_event_s` asks the agent for the seconds before as well (chunks with `pre_event`, in between the live ones). `fragment_s`: 0 a
-        fragment a picture, 0.25 for walls; the shortest asked for serves all. Raises Unavailable where too many watch.
+        fragment a picture, 0.25 for walls; the shortest asked for serves all. `queue_s`: what waits longer is dropped. Raises Unavailable where too many watch.
         """
-        viewer = self.attach(key, name=name, quality=quality, pre_event_s=pre_event_s, fragment_s=fragment_s, queue_bytes=queue_bytes)
+        viewer = self.attach(key, name=name, quality=quality, pre_event_s=pre_event_s, fragment_s=fragment_s, queue_bytes=queue_bytes,
+                             queue_s=queue_s)
         try:
             yield viewer
         finally:
             self.detach(key, viewer)
 
     def attach(self, key: CameraKey, *, name: str = "", quality: str = "main", pre_event_s: float = 0.0,
-               fragment_s: float = 0.0, queue_bytes: int | None = None) -> Viewer:
+               fragment_s: float = 0.0, queue_bytes: int | None = None, queue_s: float | None = None) -> Viewer:
         """Add a viewer (see `watch`)."""
         if sum(len(feed.viewers) for feed in self._feeds.values()) >= self.limits.most_viewers:
             raise Unavailable("too_many_viewers", "同时观看的人数已达上限", "too many viewers at once")
         feed = self._feeds.setdefault(key, _Feed())
-        viewer = Viewer(name, quality, pre_event_s, fragment_s, queue_bytes or self.limits.queue_bytes)
+        viewer = Viewer(name, quality, pre_event_s, fragment_s, queue_bytes or self.limits.queue_bytes, queue_s)
         if feed.init is not None and feed.started_at is not None:
             viewer.put(feed.init)
             for chunk in feed.cache:

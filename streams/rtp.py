@@ -62,6 +62,11 @@ class VideoPackets:
         self._closed: int | None = None
         self._marks_slices = False
 
+    @property
+    def is_open(self) -> bool:
+        """Has a picture begun that has not ended?"""
+        return bool(self._parts)
+
     def take(self, packet: bytes) -> list[Picture]:
         """The pictures that are complete with this packet, in their order; raises NotOurs, and Rejected for one without end."""
         start, end = _payload(packet)
@@ -72,13 +77,15 @@ class VideoPackets:
         missing = 0 if self._seq is None else (seq - self._seq - 1) & 0xFFFF
         self._seq = seq
         done: list[Picture] = []
+        if missing:  # of the picture that is open, else of the one that begins
+            self.lost += missing if missing < 0x8000 else 0
+            self._spoilt, self._in_unit = True, False
         if timestamp != self._timestamp:
             if self._has_picture:
                 done += self._close()
+            elif self._timestamp != self._closed:
+                self._parts, self._size, self._spoilt = [], 0, bool(missing)
             self._timestamp = timestamp
-        if missing:
-            self.lost += missing if missing < 0x8000 else 0
-            self._spoilt, self._in_unit = True, False
         self._read(packet, start, end)
         if packet[1] & 0x80 and self._has_picture and not self._marks_slices:
             done += self._close()

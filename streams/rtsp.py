@@ -34,6 +34,8 @@ KEEP_ALIVE_S: Final = 20.0
 """How often the session is kept alive; cameras let go of one after 60 s where they say nothing else (RFC 2326, 12.37)."""
 HELD: Final = 4
 """Pictures that tell the order: encoders put one to three B-frames between the others."""
+GATHER_S: Final = 0.0015
+"""Within a picture its packets are given so long to gather: a wake-up for each of them is most of what a camera costs."""
 _AGENT: Final = "tocsin"
 
 
@@ -322,6 +324,8 @@ class RtspSupply:
             if piece is not None:
                 yield piece
                 continue
+            if self._video is not None and self._video.is_open:
+                time.sleep(GATHER_S)
             self._sock.settimeout(max(0.001, patience_s()))
             more = self._sock.recv(262_144)
             if not more:

@@ -70,6 +70,10 @@ class Uplink:
         self._settle()
         return not self._pending
 
+    def is_strained(self, now: float) -> bool:
+        """Has it been too slow of late? It stays so until it has borne everything for as long as a step up takes."""
+        return self.level > Level.FULL or now - self._last_drop < self._patience_s
+
     def sent(self, sending: Sending, size: int, now: float) -> None:
         """A message was handed over."""
         self._pending.append((sending, size, now))

@@ -23,6 +23,7 @@ from hub.domain.access import Actor, Direction, may_topic, packaged_policy
 from hub.errors import Rejected
 from hub.ingest.admit import Bucket
 from hub.ingest.certificates import Certificates, follow
+from hub.ingest.media_guard import MediaGuard
 from hub.wire import MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ by a receipt; what is far above it would cost every other agent the broker's tim
 HUB_PREFIX: Final = "hub"
 _PUBLISH: Final = 3
 _FURTHER = re.compile(r"[a-z0-9-]+\.media-[1-9][0-9]?")
-_ACCEPTED, _BAD_VERSION, _BAD_ID, _BAD_PASSWORD, _NOT_ALLOWED = 0, 1, 2, 4, 5
+_ACCEPTED, _BAD_VERSION, _BAD_ID, _UNAVAILABLE, _BAD_PASSWORD, _NOT_ALLOWED = 0, 1, 2, 3, 4, 5
 _FAILURES_S: Final = 1.0
 
 
@@ -147,6 +148,7 @@ class Front:
         self.refused = 0
         self.cut = 0
         self.slowed = 0
+        self.media = MediaGuard()
         self.policy = packaged_policy()
         self._decided = lru_cache(maxsize=50_000)(self._decide)
         self._failures: dict[str, float] = {}
@@ -194,6 +196,9 @@ class Front:
 
     async def _authenticate(self, connect: Connect, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or ("?",))[0])
+        if is_media(connect.client_id) and (why := self.media.refusal(connect.client_id, time.monotonic())) is not None:
+            await asyncio.sleep(_FAILURES_S)
+            raise _Refused(_UNAVAILABLE, f"{connect.client_id}: {why}")
         if not self.accepts(identity(connect.username), connect.password):
             self._failures[peer] = time.monotonic()
             await asyncio.sleep(_FAILURES_S)  # a guess costs its guesser a second, and nobody else anything
@@ -270,6 +275,11 @@ def is_hub(name: str) -> bool:
     return name == HUB_PREFIX or name.startswith(HUB_PREFIX + "-")
 
 
+def is_media(client_id: str) -> bool:
+    """Is this a media connection of an agent?"""
+    return identity(client_id).endswith(MEDIA_SUFFIX)
+
+
 class _Connection:
     """A stream as amqtt reads and writes it: whole packets within the limit in, a bounded buffer out. Reader and writer adapter in one."""
 
@@ -280,6 +290,7 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._ready = bytearray(first)
+        self._media = front.media if is_media(name) else None
         self._limit = (MAX_MEDIA_BYTES if identity(name).endswith(MEDIA_SUFFIX) or is_hub(name) else MAX_MESSAGE_BYTES) + 1024
         self._closed = False
         quota = front.quota_per_minute(name)
@@ -291,6 +302,8 @@ class _Connection:
         while len(self._ready) < max(n, 1):
             try:
                 kind, header, body = await read_packet(self._reader, self._limit)
+                if self._media is not None and not await self._let_in(self._media, kind, header[0], body):
+                    continue
             except _Refused as error:
                 log.warning("cut %s: %s", self.name, error)
                 self.front.cut += 1
@@ -313,6 +326,17 @@ class _Connection:
                 self._slowed = True
             self.front.slowed += 1
             await asyncio.sleep(wait_s)
+
+    async def _let_in(self, media: MediaGuard, kind: int, first: int, body: bytes) -> bool:
+        """Is this media, and within the budget? Waits where it is too much, raises _Refused for one that has sent too much garbage."""
+        now = time.monotonic()
+        if (wait_s := media.wait_s(self.name, len(body), now)) > 0:
+            await asyncio.sleep(min(wait_s, 1.0))
+        if kind != _PUBLISH or media.is_media(self.name, first, body, now):
+            return True
+        if media.must_go(self.name, now):
+            raise _Refused(None, "it sends what is no media")
+        return False
 
     def feed_eof(self) -> None:
         """Part of the adapter's interface."""

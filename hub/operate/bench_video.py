@@ -167,7 +167,7 @@ class _Rig:
     async def open(cls, folder: Path, camera: RtspServer) -> AsyncIterator[_Rig]:
         """Mosquitto with the product's configuration, and `tocsin up` on it."""
         settings = Settings(data_dir=str(folder))
-        secrets = {name: new_secret() for name in ("glass", "first", *(f"load-{streams}" for streams in {s for s, _ in LOADS}))}
+        secrets = {name: new_secret() for name in ("glass", "first", "many", *(f"load-{streams}" for streams in {s for s, _ in LOADS}))}
         async with Store(settings.database_url) as store:
             async with store.transaction() as tx:
                 for id, secret in secrets.items():

@@ -24,6 +24,7 @@ class Linkage:
     """A reactor. The registry is held in memory until it changes."""
 
     name = "linkage"
+    gather_s = 0.002
     kinds = frozenset({
         "incident.opened", "incident.updated", "incident.state_changed", "camera.saved", "camera.health_changed", "enterprise.saved",
     })

@@ -54,6 +54,13 @@ class Preparing(Protocol):
         ...
 
 
+@runtime_checkable
+class Prompt(Reactor, Protocol):
+    """A reactor that somebody waits for: it gathers for a shorter while, and so is first at the writer."""
+
+    gather_s: float
+
+
 class Runner:
     """Runs one reactor until cancelled. `from_start` False begins a new reactor at the present head instead of the first change."""
 
@@ -61,6 +68,7 @@ class Runner:
         self.store = store
         self.reactor = reactor
         self.owner = owner or ("local" if store.is_sqlite else new_id())  # one file has one hub: a restart must not wait for its own lease
+        self.gather_s = reactor.gather_s if isinstance(reactor, Prompt) else GATHER_S
         self.cursor = 0
         self._stored = 0
         self._renew_at: datetime | None = None
@@ -71,7 +79,7 @@ class Runner:
             try:
                 if not await self.step():
                     await self.store.grown(self.cursor, within_s=1.0)
-                    await asyncio.sleep(GATHER_S)
+                    await asyncio.sleep(self.gather_s)
             except Unavailable:
                 await asyncio.sleep(1)
 

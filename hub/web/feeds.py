@@ -10,8 +10,10 @@ import contextlib
 import hashlib
 import hmac
 import logging
+import socket as socketlib
+import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("hub.feeds")
 SEND_S: Final = 8.0
 """How long one send may take before the viewer counts as stalled (its queue in the relay is bounded meanwhile)."""
+WAIT_S: Final = 2.0
+"""How old a picture may get in a viewer's queue (a line of 200 kbit/s under 2 Mbit/s): then everything goes, and the next key frame comes."""
+UNSENT_BYTES: Final = 65_536
 RECHECK_S: Final = 0.5
 """How often every open view is asked about anew, besides at each change that can end a grant."""
 SIGNED_S: Final = 5.0
@@ -113,7 +118,7 @@ class Views:
             await spool.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
                                department_id=one.actor.department_id)
             return
-        async with self.store.transaction() as tx:
+        async with self.store.transaction(urgent=isinstance(body, ViewStarted)) as tx:  # somebody looks at a black tile until it is chained
             tx.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
                       department_id=one.actor.department_id)
 
@@ -260,13 +265,14 @@ async def stream(ask: Ask) -> web.StreamResponse:
     views = views_of(ask.hub)
     socket = web.WebSocketResponse(heartbeat=20, max_msg_size=4096, compress=False)
     # the camera is asked to start before the view is chained; nothing is sent to anybody until it is
-    async with relay.watch(key, name=f"view:{ask.actor.id}", quality=query.quality, fragment_s=query.fragment_s) as viewer, \
+    async with relay.watch(key, name=f"view:{ask.actor.id}", quality=query.quality, fragment_s=query.fragment_s, queue_s=WAIT_S) as viewer, \
             views.watching(ask, camera, thing, decision, "stream") as one:
         one.viewer = viewer
         await socket.prepare(ask.request)
+        _keep_little(ask.request.transport)
         hello = {"type": "hello", "camera": camera, "view": one.view.id, "incident_id": one.view.incident_id, "now": utc_text(ask.hub.clock.now())}
         await socket.send_str(msgspec.json.encode(hello).decode())
-        await _pump(socket, viewer, one)
+        await _pump(ask.request.transport, socket, viewer, one)
         if not one.why:
             one.why = viewer.ended or "left"
     if not socket.closed:
@@ -278,7 +284,8 @@ async def stream(ask: Ask) -> web.StreamResponse:
     return socket
 
 
-async def _pump(socket: web.WebSocketResponse, viewer: Viewer, one: Watching) -> None:
+async def _pump(transport: asyncio.WriteTransport | None, socket: web.WebSocketResponse, viewer: Viewer, one: Watching) -> None:
+    viewer.direct = _direct(transport)
     sending = asyncio.create_task(_send(socket, viewer), name="feed.send")
     closing = asyncio.create_task(_closed(socket), name="feed.closed")
     cutting = asyncio.create_task(one.cut.wait(), name="feed.cut")
@@ -287,9 +294,32 @@ async def _pump(socket: web.WebSocketResponse, viewer: Viewer, one: Watching) ->
         if sending in done and (error := sending.exception()) is not None and not one.why:
             one.why = "too_slow" if isinstance(error, TimeoutError) else "left"
     finally:
+        viewer.direct = None
         for task in (sending, closing, cutting):
             task.cancel()
         await asyncio.gather(sending, closing, cutting, return_exceptions=True)
+
+
+def _keep_little(transport: asyncio.WriteTransport | None) -> None:
+    """On a slow line old pictures must not wait in the kernel, where nothing can drop them any more."""
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is not None and hasattr(socketlib, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socketlib.IPPROTO_TCP, socketlib.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+
+def _direct(transport: asyncio.WriteTransport | None) -> Callable[[bytes], bool]:
+    """Writes a message to the socket as one binary frame (RFC 6455, 5.2), without a task, while everything before has left."""
+
+    def write(message: bytes) -> bool:
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size():
+            return False
+        size = len(message)
+        head = struct.pack(">BBH", 0x82, 126, size) if 126 <= size < 65_536 else (
+            struct.pack(">BBQ", 0x82, 127, size) if size >= 65_536 else bytes((0x82, size)))
+        transport.write(head + message)
+        return True
+
+    return write
 
 
 async def _send(socket: web.WebSocketResponse, viewer: Viewer) -> None:

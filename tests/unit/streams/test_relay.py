@@ -329,3 +329,41 @@ def test_too_many_viewers_are_refused_with_try_again_later() -> None:
     with pytest.raises(Unavailable) as caught:
         rig.relay.attach(KEY)
     assert caught.value.code == "too_many_viewers"
+
+
+def test_a_viewer_on_a_slow_line_gets_the_next_key_frame_and_not_what_is_long_past() -> None:
+    viewer = Viewer("slow", "main", 0.0, 0.0, 10_000_000, limit_s=2.0)
+
+    def picture(seq: int, *, key: bool = False, cached: bool = False) -> Chunk:
+        return Chunk(MediaKind.MEDIA, key, cached, False, seq, 1_000_000 + seq * 40, b"x" * 100)
+
+    viewer.put(picture(0, key=True, cached=True))
+    for seq in range(1, 100):
+        viewer.put(picture(seq, key=seq % 25 == 0))
+    assert [chunk.seq for chunk in viewer.drain()] == list(range(100)), "the group that it began with has no age"
+    for seq in range(100, 260):
+        viewer.put(picture(seq, key=seq % 25 == 0))
+        assert viewer.waiting_bytes <= 52 * 100
+    kept = viewer.drain()
+    assert kept[0].key and kept[-1].seq == 259
+    assert viewer.dropped == 160 - len(kept)
+
+
+def test_a_message_goes_straight_out_while_nothing_waits_and_keeps_its_order_otherwise() -> None:
+    viewer, out, open_ = Viewer("v", "main", 0.0, 0.0, 10_000), [], [True]
+
+    def write(message: bytes) -> bool:
+        if open_[0]:
+            out.append(message)
+        return open_[0]
+
+    viewer.direct = write
+    messages = [b"%d" % n for n in range(6)]
+    for n, message in enumerate(messages):
+        open_[0] = n not in (2, 3)
+        viewer.put(Chunk(MediaKind.MEDIA, n == 0, False, False, n, n, message))
+    assert out == messages[:2]
+    assert [chunk.message for chunk in viewer.drain()] == messages[2:], "what comes after something that waits, waits too"
+    viewer.cut("closed")
+    viewer.put(Chunk(MediaKind.MEDIA, True, False, False, 9, 9, b"9"))
+    assert out == messages[:2]

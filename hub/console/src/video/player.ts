@@ -7,13 +7,18 @@ export interface Told { state: PlayerState; reason: string; latency_ms: number |
 export interface Sink { init(init: Init, segment: Uint8Array<ArrayBuffer>): boolean; fragment(message: ArrayBuffer): void; close(): void }
 export interface PlayOptions { id: string; reason?: string; fragment_s?: number; lowLatency?: boolean; now?: () => number }
 
-/** How far behind the newest picture playback aims to be, and from where it hurries (seconds; measured for pictures that come one by one). */
-export const TARGET_S = 0.1
+/** How far behind the newest picture playback aims to be at first, and at most after it ran dry (seconds; pictures come one by one). */
+export const TARGET_S = 0.05
+export const MOST_TARGET_S = 0.5
 export const SEEK_S = 1.5
 export const STALLED_MS = 3_000
 const KEPT_S = 30
 /** Reasons after which asking again would be refused again. */
 const FINAL = new Set(['not_linked', 'closed', 'not_shared', 'share_ended', 'signed_out', 'unverified', 'reason_needed', 'tier_too_low', 'no_role', 'unknown_camera'])
+
+/** The target after playback ran dry, and after a while (10 s) in which it did not. */
+export const later = (target_s: number): number => Math.min(MOST_TARGET_S, target_s * 1.5 + 0.02)
+export const sooner = (target_s: number): number => Math.max(TARGET_S, target_s * 0.8)
 
 /** The speed at which to play when the newest picture is `lag_s` ahead; null asks for a jump. */
 export function speed(lag_s: number, target_s = TARGET_S): number | null {
@@ -28,11 +33,15 @@ class MseSink implements Sink {
   private queue: Uint8Array<ArrayBuffer>[] = []
   private url = ''
   private began = false
+  private caughtUp = false
+  private target_s = TARGET_S
+  private steady_ms = 0
   private times: { time_s: number; wall_ms: number }[] = []
   private timer: ReturnType<typeof setInterval>
 
   constructor(private readonly video: HTMLVideoElement, private readonly shown: (wall_ms: number) => void, private readonly broken: (why: string) => void) {
     this.timer = setInterval(() => this.keepUp(), 100)
+    this.video.addEventListener('waiting', this.dry)
     this.frame()
   }
 
@@ -43,7 +52,7 @@ class MseSink implements Sink {
     this.queue = [segment]
     this.times = []
     this.buffer = null
-    this.began = false
+    this.began = this.caughtUp = false
     const source = (this.source = new MediaSource())
     this.url = URL.createObjectURL(source)
     this.video.src = this.url
@@ -93,27 +102,49 @@ class MseSink implements Sink {
     return all
   }
 
-  /** Jump to the newest picture once there is one. */
+  /** Show the first picture there is at once: to decode the whole group before it would cost more than the eye forgives. */
   private begin(ahead: TimeRanges): void {
     if (this.began) return
     this.began = true
-    this.video.currentTime = Math.max(ahead.start(ahead.length - 1), ahead.end(ahead.length - 1) - TARGET_S)
+    this.video.currentTime = ahead.start(ahead.length - 1)
     this.video.play().catch(() => undefined)
+  }
+
+  /** The network was late: stay further behind, so that it does not stutter on. */
+  private readonly dry = (): void => {
+    if (!this.caughtUp) return
+    this.target_s = later(this.target_s)
+    this.steady_ms = performance.now()
   }
 
   private keepUp(): void {
     const ahead = this.buffer?.buffered
     if (!this.began || !ahead?.length) return
+    if (performance.now() - this.steady_ms > 10_000) {
+      this.target_s = sooner(this.target_s)
+      this.steady_ms = performance.now()
+    }
     const end = ahead.end(ahead.length - 1)
     const lag = end - this.video.currentTime
-    const rate = lag < 0 || this.video.currentTime < ahead.start(ahead.length - 1) ? null : speed(lag)
-    if (rate === null) this.video.currentTime = Math.max(ahead.start(ahead.length - 1), end - TARGET_S)
+    const rate = lag < 0 || this.video.currentTime < ahead.start(ahead.length - 1) ? null : speed(lag, this.target_s)
+    if (rate === null) this.video.currentTime = Math.max(ahead.start(ahead.length - 1), end - this.target_s)
     else if (this.video.playbackRate !== rate) this.video.playbackRate = rate
     if (this.video.paused) this.video.play().catch(() => undefined)
   }
 
+  /** After the first picture: jump to the newest. */
+  private catchUp(): void {
+    const ahead = this.buffer?.buffered
+    if (this.caughtUp || !ahead?.length) return
+    this.caughtUp = true
+    this.steady_ms = performance.now()
+    const end = ahead.end(ahead.length - 1)
+    if (end - this.video.currentTime > this.target_s + 0.1) this.video.currentTime = Math.max(ahead.start(ahead.length - 1), end - this.target_s)
+  }
+
   private frame(): void {
     this.video.requestVideoFrameCallback((_now, metadata) => {
+      this.catchUp()
       const at = metadata.mediaTime + 0.002
       for (let n = this.times.length - 1; n >= 0; n--) {
         if (this.times[n]!.time_s <= at) {
@@ -127,6 +158,7 @@ class MseSink implements Sink {
 
   close(): void {
     clearInterval(this.timer)
+    this.video.removeEventListener('waiting', this.dry)
     this.source = null
     this.video.removeAttribute('src')
     this.video.load()

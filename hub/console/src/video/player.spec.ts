@@ -1,0 +1,63 @@
+// How a player keeps up: it hurries, jumps, stays further behind where the network is late; what opens by itself never displaces a pinned tile.
+import { describe, expect, it } from 'vitest'
+import type { LinkedCamera } from '@/backend/video'
+import { opening } from './linked'
+import { header, init, samples } from './message'
+import { later, MOST_TARGET_S, sooner, speed, TARGET_S } from './player'
+
+const camera = (id: string, plays = true): LinkedCamera => ({ agent_id: 'plant', camera_id: id, name: id, score: 1, reasons: [], plays })
+
+describe('keeping up', () => {
+  it('plays at its own pace near the target, hurries behind it, jumps far behind it', () => {
+    expect(speed(TARGET_S)).toBe(1)
+    expect(speed(TARGET_S + 0.06)).toBe(1.1)
+    expect(speed(TARGET_S + 0.3)).toBe(1.3)
+    expect(speed(TARGET_S + 2)).toBeNull()
+    expect(speed(0.4, 0.4)).toBe(1)
+  })
+
+  it('stays further behind each time it runs dry, within a limit, and comes back by steps', () => {
+    let target = TARGET_S
+    for (let n = 0; n < 20; n++) {
+      const next = later(target)
+      expect(next).toBeGreaterThanOrEqual(target)
+      target = next
+    }
+    expect(target).toBe(MOST_TARGET_S)
+    for (let n = 0; n < 20; n++) target = sooner(target)
+    expect(target).toBe(TARGET_S)
+  })
+})
+
+describe('what opens by itself', () => {
+  it('is the most telling that have a picture, up to the cap', () => {
+    expect(opening([camera('a'), camera('dead', false), camera('b'), camera('c')], 2)).toEqual(['plant/a', 'plant/b'])
+  })
+
+  it('never displaces what is pinned, however many are pinned', () => {
+    const pinned = ['plant/x', 'plant/y', 'plant/z']
+    expect(opening([camera('a'), camera('b')], 2, pinned)).toEqual(pinned)
+    expect(opening([camera('a'), camera('x')], 3, ['plant/x'])).toEqual(['plant/x', 'plant/a'])
+  })
+})
+
+describe('messages', () => {
+  it('are read as the agent writes them', () => {
+    const words = new TextEncoder().encode('{"codec":"avc1.42c01f","w":640,"h":360}\0moov')
+    const bytes = new Uint8Array(14 + words.length)
+    const view = new DataView(bytes.buffer)
+    view.setUint8(0, 2)
+    view.setUint8(1, 3)
+    view.setUint32(2, 7)
+    view.setBigUint64(6, 1795826346913n)
+    bytes.set(words, 14)
+    expect(header(bytes.buffer)).toEqual({ kind: 2, key: true, cached: true, preEvent: false, seq: 7, wall_ms: 1795826346913 })
+    const read = init(bytes.buffer)
+    expect(read.init.w).toBe(640)
+    expect(new TextDecoder().decode(read.segment)).toBe('moov')
+  })
+
+  it('that are cut short or garbage give no samples and never hang', () => {
+    for (let size = 14; size < 80; size++) expect(samples(new Uint8Array(size).fill(255).buffer)).toEqual([])
+  })
+})

@@ -1,0 +1,156 @@
+"""Pictures in a real Chromium: an RTSP camera's burnt-in clock read back from a canvas, the wall's tiles, and a picture that has become old."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from hub.operate.bench_camera import RtspServer
+from hub.operate.bench_video import CODECS_JS, MSE_JS
+from hub.settings import Settings
+from hub.store import Store
+from hub.store.agents import new_secret, put_agent
+from tests.support.screens import RunningHub, Screen, eventually
+
+Screens = Callable[..., Screen]
+AGENT = "wall-plant"
+COUNT = 17
+
+
+class Plant:
+    """An enrolled agent (`tocsin agent run`) with one RTSP camera and sixteen drawn ones."""
+
+    def __init__(self, hub: RunningHub, camera: RtspServer, folder: Path) -> None:
+        self.camera, self._folder = camera, folder
+        secret = new_secret()
+        asyncio.run(_enrol(hub.folder / "var", secret))
+        (folder / "agent.toml").write_text(f'agent_id = "{AGENT}"\nmqtt_port = {hub.broker_port}\nhub_url = "{hub.address}"\n'
+                                           'cameras_file = "cameras.yaml"\n')
+        lines = [f"  - {{id: a-rtsp, url: '{camera.url('/h264')}', preview_s: 1, timeout_s: 1, longest_pause_s: 0.5}}"]
+        lines += [f"  - {{id: s{n:02d}, url: 'synthetic:?size=320x180&rate=5&seed={n}', preview_s: 2}}" for n in range(COUNT - 1)]
+        (folder / "cameras.yaml").write_text("cameras:\n" + "\n".join(lines) + "\n")
+        (folder / "password").write_text(secret)
+        (folder / "password").chmod(0o600)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run the agent."""
+        with (self._folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([sys.executable, "-m", "hub", "agent", "run", "--folder", str(self._folder)], stdout=log, stderr=log)
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+async def _enrol(folder: Path, secret: str) -> None:
+    async with Store(Settings(data_dir=str(folder)).database_url) as store, store.transaction() as tx:
+        await put_agent(tx, agent_id=AGENT, name=AGENT, kind="field", department_id="emergency-bureau", secret=secret)
+
+
+@pytest.fixture(scope="module")
+def plant(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    with RtspServer() as camera:
+        running = Plant(hub, camera, tmp_path_factory.mktemp("plant"))
+        running.start()
+        yield running
+        running.stop()
+
+
+def wall(screen: Screen, size: int = 4) -> Page:
+    page = screen.open("/wall")
+    page.click(f".tabs button:text-is('{size}')")
+    return page
+
+
+def tile(page: Page, id: str = "a-rtsp") -> Any:
+    return page.locator(f'[data-test=tile][data-camera="{AGENT}/{id}"]')
+
+
+def online(screen: Screen) -> int:
+    rows = screen.call("GET", "/api/v1/cameras")["body"]["items"]
+    return sum(row["camera"]["agent_id"] == AGENT and row["camera"].get("health") == "online" for row in rows)
+
+
+def play(page: Page) -> None:
+    """Open the RTSP camera, saying why."""
+    tile(page).locator("[data-test=open]").click()
+    if tile(page).locator("form.reason").count():
+        tile(page).locator("form.reason input").fill("演练查看")
+        tile(page).locator("form.reason button").click()
+    expect(tile(page)).to_have_attribute("data-state", "live", timeout=20_000)
+
+
+def test_the_clock_of_an_rtsp_camera_is_read_back_from_the_browser_by_both_players(plant: Plant, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = wall(screen)
+    eventually(lambda: online(screen) == COUNT, 40)
+    page.fill(".search", "a-rtsp")
+    play(page)
+    for script in (MSE_JS, CODECS_JS):
+        ages = page.evaluate(script, {"id": f"{AGENT}/a-rtsp", "seconds": 3})
+        assert len(ages) > 20, "the clock could not be read from the pictures"
+        assert all(age >= 0 for age in ages), "a picture from the future"
+        assert sorted(ages)[len(ages) // 2] < 5_000
+        if script is MSE_JS:
+            tile(page).locator(".tools button").nth(1).click()
+            expect(tile(page)).to_have_attribute("data-state", "live", timeout=20_000)
+            expect(tile(page).locator("canvas")).to_be_visible()
+    assert int(tile(page).get_attribute("data-latency") or -1) >= 0
+
+
+@pytest.mark.parametrize("size", [1, 4, 9, 16])
+def test_the_wall_shows_so_many_previews_and_opens_none_by_itself(plant: Plant, new_screen: Screens, size: int) -> None:
+    screen = new_screen(width=1920, height=1080)
+    page = wall(screen, size)
+    eventually(lambda: online(screen) == COUNT, 40)
+    page.fill(".search", AGENT)
+    expect(page.locator("[data-test=tile]")).to_have_count(size)
+    assert {one.get_attribute("data-state") for one in page.locator("[data-test=tile]").all()} == {"preview"}
+    eventually(lambda: all(page.evaluate("() => [...document.querySelectorAll('[data-test=tile] img')].map((i) => i.naturalWidth > 0)")), 20)
+    boxes = [one.bounding_box() for one in page.locator("[data-test=tile]").all()]
+    assert all(box and box["y"] + box["height"] <= 1081 and box["width"] > 100 for box in boxes), "the wall does not fit on the wall"
+
+
+def test_a_pinned_tile_stays_first_and_the_choice_outlives_a_reload(plant: Plant, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = wall(screen, 4)
+    eventually(lambda: online(screen) == COUNT, 40)
+    page.fill(".search", "s15")
+    tile(page, "s15").locator("[data-test=pin]").click()
+    page.fill(".search", "")
+    page.reload()
+    page.wait_for_selector("[data-test=tile]")
+    eventually(lambda: page.locator("[data-test=tile]").first.get_attribute("data-camera") == f"{AGENT}/s15", 10)
+    expect(page.locator("[data-test=tile]")).to_have_count(4)
+
+
+def test_a_picture_that_stopped_is_visibly_old_and_says_how_old(plant: Plant, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = wall(screen)
+    eventually(lambda: online(screen) == COUNT, 40)
+    page.fill(".search", "a-rtsp")
+    play(page)
+    assert "stale" not in (tile(page).get_attribute("class") or "")
+    plant.camera.kill()
+    try:
+        eventually(lambda: "stale" in (tile(page).get_attribute("class") or ""), 15)
+        expect(tile(page).locator(".old")).to_contain_text("秒")
+        assert page.evaluate("(id) => getComputedStyle(document.querySelector(`[data-camera='${id}'] video`)).filter", f"{AGENT}/a-rtsp") != "none"
+        expect(tile(page).locator(".words")).not_to_be_empty()
+    finally:
+        plant.camera.start()
+    eventually(lambda: "stale" not in (tile(page).get_attribute("class") or ""), 40)
