@@ -136,11 +136,11 @@ async def destroy(
     reports = await _mask_views(tx, due.id, masked)
     for table, columns in JSON_OF_INCIDENT:
         await _rewrite(tx, table, columns, nameless, table.c.incident_id == due.id)
-    for table, columns in TEXT_OF_INCIDENT:
-        await _rewrite(tx, table, columns, scrubbed, table.c.incident_id == due.id)
-    for table, key, columns in rows:
+    for table, texts in TEXT_OF_INCIDENT:
+        await _rewrite(tx, table, texts, scrubbed, table.c.incident_id == due.id)
+    for table, key, named in rows:
         where = [column == value for column, value in zip(table.primary_key.columns, key, strict=True)]
-        await _rewrite(tx, table, columns, scrubbed if columns in TEXTS else nameless, *where)
+        await _rewrite(tx, table, named, scrubbed if named in TEXTS else nameless, *where)
     tx.record(PersonalDataDestroyed(incident=due.id, spans=tuple((s.first, s.last) for s in spans(seqs)), reports=reports, quarantined=0,
                                     archive=archive, archive_sha256=archive_sha256, rule=rule),
               actor="system:retention", subject=f"incident:{due.id}")
