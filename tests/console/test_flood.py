@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.support.screens import Screen, eventually
 
 Screens = Callable[..., Screen]
-MANY = 60
+MANY = 40
 PLACE_JS = "(id) => document.querySelector(`[data-id='${id}']`)?.getBoundingClientRect().top"
 IN_SIGHT_JS = """(id) => {
   const row = document.querySelector(`[data-id='${id}']`)?.getBoundingClientRect()
@@ -47,7 +47,7 @@ def test_what_somebody_reads_stays_where_it_is_and_new_ones_are_counted(new_scre
     page = screen.open()
     ids = [screen.report(f"第 {n} 起") for n in range(MANY)]
     expect(page.locator("[data-test=incident]").first).to_have_attribute("data-id", ids[-1])
-    scroll(page, 1500)
+    scroll(page, 1000)
     read = eventually(lambda: next((id for id in mounted(page) if page.evaluate(IN_SIGHT_JS, id)), None), 5)
     eventually(lambda: page.evaluate(PLACE_JS, read) == page.evaluate(PLACE_JS, read), 5)
     before = page.evaluate(PLACE_JS, read)
