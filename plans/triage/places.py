@@ -31,6 +31,9 @@ _POST = r"(?:[Kk]\d{1,4}(?:[+.]\d{1,3})?|\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米
 _KM = re.compile(
     rf"(?:[GSXY]\d{{1,4}}[^，。；\d]{{0,16}}|\d{{3}}(?:国道|省道|县道)[^，。；\d]{{0,16}}|[一-龥]{{2,10}}高速(?:公路)?[^，。；\d]{{0,16}}){_POST}"
 )
+_ROAD_ALONE = re.compile(
+    r"(?P<place>(?:[GSXY]\d{1,4}(?:国道|省道|县道|高速)?|\d{3}(?:国道|省道|县道)|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼连沈长大二包兰杭福泉南荣乌成济广汕盐徐日阜滁淮绕][一-龥]高速(?:公路)?)(?:[一-龥]{1,8}段)?)"
+)
 _AT = re.compile(
     r"(?:位于|发生在|在)(?P<place>[一-龥A-Za-z0-9+.]{3,30}?)(?=发生|突发|起火|爆炸|，|。|遭|与|附近|因|内|发现|泄漏|侧翻|的|一(?:辆|艘|名|家|栋|处)|相撞|出现|$)"
 )
@@ -96,7 +99,10 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
         found = pattern.search(text, start, end)
         if found is not None and (pattern is _CITY or _PLACE_LIKE.search(found["place"])):
             return Where(found["place"], found.start("place"), found.end("place"))
-    return Where(match[0], match.start(), match.end()) if match is not None else None
+    if match is not None:
+        return Where(match[0], match.start(), match.end())
+    alone = _ROAD_ALONE.search(text, start, end)
+    return None if alone is None else Where(alone["place"], alone.start(), alone.end())
 
 
 @lru_cache(maxsize=1)
