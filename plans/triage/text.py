@@ -179,6 +179,8 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     rules = _standing_rules()
     opening, headline = _heading(text)
     behind, recalling, headings, done = False, False, 0, []
+    if rules.looking_back.search(text, 0, 200):
+        day = None  # a report of an inquiry speaks of a year that its own date does not show
     for number, (start, end) in enumerate(_cuts(text)):
         title = opening <= start < headline
         headings += start < headline
@@ -248,6 +250,7 @@ class _StandingRules(msgspec.Struct, frozen=True):
     anchor: re.Pattern[str]
     recall: re.Pattern[str]
     dated: re.Pattern[str]
+    looking_back: re.Pattern[str]
 
 
 @lru_cache(maxsize=1)
