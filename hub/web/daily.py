@@ -27,7 +27,7 @@ from hub.store import obligations as ledger
 from hub.store.access import within_reach
 from hub.store.board import BoardRow, row_of
 from hub.store.organisation import list_departments
-from hub.web.attachments import serve
+from hub.web.attachments import has_sent, serve
 from hub.web.obligations import rules_of
 from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route
 from hub.wire import Receipt, ReceiptStatus
@@ -318,11 +318,12 @@ async def attachment(ask: Ask) -> web.StreamResponse:
     o = await find(ask, Action.DAILY_READ)
     async with ask.store.read() as conn:
         versions, draft = await store.versions_of(conn, o.id), await store.get_draft(conn, o.id, ask.who)
-    filled = [filing.values for filing in versions] + ([draft[0].get("values") or {}] if draft else [])
-    file = next((file for values in filled for file in files_in(values) if file.sha256 == ask.path["sha256"]), None)
-    if file is None:
+        named = [(filing.actor, filing.values) for filing in versions] + ([(ask.who, draft[0].get("values") or {})] if draft else [])
+        files = [(by, file) for by, values in named for file in files_in(values) if file.sha256 == ask.path["sha256"]]
+        sent = [file for by, file in files if await has_sent(conn, file.sha256, by)]
+    if not sent:  # also where it names the hash of a file that somebody else sent
         raise NotFound
-    return serve(ask, file.sha256, name=file.name, media_type=file.media_type)
+    return serve(ask, sent[0].sha256, name=sent[0].name, media_type=sent[0].media_type)
 
 
 # ── sheets ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from hub.domain.daily import Attached
 from hub.domain.group import Group, GroupPost, Read
 from hub.store import groups as store
 from hub.store.access import reach
-from hub.web.attachments import serve
+from hub.web.attachments import has_sent, serve
 from hub.web.obligations import rules_of
 from hub.web.route import Ask, Denied, NotFound, Route
 
@@ -146,8 +146,9 @@ async def attachment(ask: Ask) -> web.StreamResponse:
     group = await _find(ask, Action.GROUP_READ)
     async with ask.store.read() as conn:
         post = await store.get_post(conn, ask.path["post"])
-    file = next((f for f in post.attachments if f.sha256 == ask.path["sha256"]), None) if post and post.group_id == group.id else None
-    if file is None:
+        file = next((f for f in post.attachments if f.sha256 == ask.path["sha256"]), None) if post and post.group_id == group.id else None
+        sent = post is not None and file is not None and await has_sent(conn, file.sha256, post.author)
+    if file is None or not sent:  # a post that names the hash of somebody else's file opens it to nobody
         raise NotFound
     return serve(ask, file.sha256, name=file.name, media_type=file.media_type)
 

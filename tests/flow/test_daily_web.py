@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
@@ -333,6 +335,39 @@ async def test_a_group_is_read_and_written_by_its_members_and_shows_who_has_read
         assert await stranger.ask("POST", "/api/v1/groups/flood/posts", {"id": new_id(), "text": "x"}) == 404
         await stranger.ask("GET", "/api/v1/groups")
         assert stranger.body["items"] == []
+
+
+async def uploaded(visitor: Visitor, data: bytes) -> dict[str, Any]:
+    """A file sent to the hub; gives how it is named in a report or a post."""
+    sha256, tus = hashlib.sha256(data).hexdigest(), {"Tus-Resumable": "1.0.0"}
+    begin = {**tus, "Upload-Length": str(len(data)), "Upload-Metadata": "sha256 " + base64.b64encode(sha256.encode()).decode()}
+    assert await visitor.ask("POST", "/api/v1/attachments", headers=begin) == 201
+    sent = {**tus, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+    assert await visitor.ask("PATCH", visitor.answer_headers["Location"], raw=data, headers=sent) == 204
+    return {"sha256": sha256, "name": "现场.jpg", "media_type": "image/jpeg", "size_bytes": len(data)}
+
+
+async def test_files_of_reports_and_posts_are_read_by_whoever_reads_those_and_a_borrowed_hash_opens_nothing(
+    hub: Running, reporter: Visitor, officer: Visitor,
+) -> None:
+    o, file = await duty(hub), await uploaded(officer, b"\xff\xd8 the officer's own photograph")
+    group = {"id": "flood", "zh": "防汛群", "en": "flood group", "departments": ["district-office", "water-bureau"]}
+    assert await officer.ask("POST", "/api/v1/groups", group) == 200
+    posts = {}
+    for name, visitor in (("officer", officer), ("reporter", reporter)):
+        posts[name] = new_id()
+        assert await visitor.ask("POST", "/api/v1/groups/flood/posts", {"id": posts[name], "text": "照片", "attachments": [file]}) == 201
+    assert await reporter.ask("GET", f"/api/v1/groups/flood/posts/{posts['officer']}/attachments/{file['sha256']}") == 200
+    assert await reporter.ask("GET", f"/api/v1/groups/flood/posts/{posts['reporter']}/attachments/{file['sha256']}") == 404
+    assert await reporter.ask("POST", f"/api/v1/daily/{o.id}/file", {"id": new_id(), "values": {"incidents": 1, "files": [file]}}) == 201
+    path = f"/api/v1/daily/{o.id}/attachments/{file['sha256']}"
+    assert await reporter.ask("GET", path) == 404, "the reporter names a file that somebody else sent"
+    await uploaded(reporter, b"\xff\xd8 the officer's own photograph")
+    assert await reporter.ask("GET", path) == 200 and await officer.ask("GET", path) == 200
+    async with Visitor(hub.web_url) as stranger:
+        stranger.hold((await cookie_for(hub.services.store, Role.DEPARTMENT_REPORTER, department="fire-rescue"))[1])
+        assert await stranger.ask("GET", path) == 404
+        assert await stranger.ask("GET", f"/api/v1/groups/flood/posts/{posts['officer']}/attachments/{file['sha256']}") == 404
 
 
 async def test_a_template_saved_counts_from_tomorrow_and_what_was_filed_keeps_its_version(hub: Running, officer: Visitor, reporter: Visitor) -> None:
