@@ -21,8 +21,10 @@ from hub.errors import Rejected, Unavailable
 from hub.settings import load_settings
 from hub.store import Store, Transaction
 from hub.store.activations import Whole, active_response, change_response, list_responses, move_stage, put_in_force, tasks_of, terminate
-from hub.store.plans import facts_from, stated_facts
+from hub.store.district import district_now
+from hub.store.plans import facts_from, plans_in_force, stated_facts
 from hub.store.reports import get_incident
+from plans.check import Finding, Severity, check, worst_level
 from plans.facts import IncidentFacts
 from plans.model import Level, Stage
 
@@ -112,6 +114,27 @@ def terminate_command(
     """终止响应：条件满足，或说明理由 / end the response: its conditions hold, or a reason is given."""
     _do(incident, lambda tx, view, facts, held: terminate(tx, packaged_rules(), view, facts, _needed(held), met=met or (), reason=reason or None, by=BY),
         config, data, as_json)
+
+
+@app.command("check")
+def check_command(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """今晚能用吗：按中心的值班、物资、通讯录检查生效预案；有错误时退出码 1 / would the plans work tonight? exit status 1 where there are errors."""
+
+    async def run() -> tuple[Finding, ...]:
+        settings = load_settings(config, data_dir=data)
+        zone = ZoneInfo(settings.local_zone)
+        async with Store(settings.database_url) as store, store.read() as conn:
+            now = store.clock.now()
+            return check(await plans_in_force(conn, now.astimezone(zone).date()), await district_now(conn, now, zone, drill=settings.demo))
+
+    findings = asyncio.run(run())
+    if as_json:
+        typer.echo(msgspec.json.encode(findings).decode())
+    else:
+        for found in findings:
+            typer.echo(f"{found.severity}\t{found.code}\t{found.plan or '—'}\t{found.field}\n  {found.zh}\n  {found.en}")
+    if worst_level(findings) is Severity.ERROR:
+        raise typer.Exit(1)
 
 
 @app.command("list")

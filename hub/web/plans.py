@@ -13,10 +13,12 @@ from aiohttp import web
 from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.clock import utc_text
 from hub.domain.access import HUB, Action
 from hub.domain.activation import MatchView, PlanHead, PlanStep
 from hub.domain.incident import IncidentView
 from hub.store.access import visible_incidents
+from hub.store.district import district_now
 from hub.store.organisation import appointments_of, get_post
 from hub.store.plans import (
     facts_from,
@@ -34,7 +36,7 @@ from hub.store.plans import (
 )
 from hub.web.incidents import find
 from hub.web.route import Answer, Ask, Message, NotFound, Route
-from plans.check import Finding, Severity, check_one
+from plans.check import Finding, Severity, check, check_one
 from plans.compare import Change, compare
 from plans.district import district_of_data
 from plans.facts import IncidentFacts
@@ -151,6 +153,14 @@ class History(Struct, frozen=True, kw_only=True):
 
     items: list[PlanStep]
     people: dict[str, Message]
+
+
+class LibraryFindings(Struct, frozen=True, kw_only=True):
+    """What the linter says of the library in force with tonight's rosters, stock and contacts; gravest first."""
+
+    items: list[Finding]
+    plans: int
+    checked_at: str
 
 
 class Imported(Struct, frozen=True, kw_only=True):
@@ -300,6 +310,16 @@ async def checked(ask: Ask) -> Checked:
         sha256=held.sha256 if held else None, next=max((h.version for h in heads), default=0) + 1 if plan else None)
 
 
+async def library_checked(ask: Ask) -> LibraryFindings:
+    """Would the plans work tonight? Empty posts, missing stock, unreachable contacts, uncovered types, dead conditions, expired sources."""
+    ask.require(Action.PLAN_READ, HUB)
+    async with ask.store.read() as conn:
+        beside = await plans_in_force(conn, ask.now.astimezone(zone_of(ask)).date())
+        district = await district_now(conn, ask.now, zone_of(ask), drill=ask.hub.settings.demo)
+    findings = await asyncio.to_thread(check, beside, district)
+    return LibraryFindings(items=list(findings), plans=len(beside), checked_at=utc_text(ask.now))
+
+
 def _check(text: str, beside: tuple[Plan, ...], today: date) -> tuple[Reading, tuple[Finding, ...]]:
     reading = read_text(text, file="plan")
     if reading.plan is None or reading.faults:
@@ -408,6 +428,7 @@ _INCIDENT = "/api/v1/incidents/{id}"
 ROUTES = [
     Route("GET", "/api/v1/plans", listing, Action.PLAN_READ, returns=PlanList, zh="预案库", en="the library of plans"),
     Route("POST", "/api/v1/plans/check", checked, Action.PLAN_EDIT, body=bytes, returns=Checked, limit_bytes=MAX_FILE_BYTES, zh="检查预案文本", en="lint a plan's text"),
+    Route("GET", "/api/v1/plans/check", library_checked, Action.PLAN_READ, returns=LibraryFindings, zh="预案库体检", en="lint the library with tonight's rosters and stock"),
     Route("GET", "/api/v1/plans/skeleton", skeleton, Action.PLAN_EDIT, zh="预案模板（YAML）", en="a plan to begin from (YAML)"),
     Route("POST", "/api/v1/plans", import_yaml, Action.PLAN_EDIT, body=bytes, query=SaveQuery, returns=Imported, status=201, limit_bytes=MAX_FILE_BYTES, own_refusal=True,
           zh="导入预案（YAML）", en="import a plan (YAML)"),

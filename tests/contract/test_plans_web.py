@@ -224,6 +224,22 @@ async def test_the_linter_answers_an_editor_with_lines_spans_and_the_next_versio
     assert await desk.ask("GET", "/api/v1/plans/no-such/history") == 404
 
 
+async def test_the_library_is_checked_with_the_hubs_own_roster_and_stock(hub: Running, desk: Visitor) -> None:
+    assert await desk.ask("GET", "/api/v1/plans/check") == 200
+    codes = {f["code"] for f in desk.body["items"]}
+    undone = {f["field"] for f in desk.body["items"] if f["code"] == "not_checked"}
+    assert not undone & {"posts", "stock", "contacts", "event_types"}
+    assert {"post_empty", "stock_missing"} <= codes, "nobody is on duty and nothing is in stock"
+    assert desk.body["items"][0]["severity"] == "error" and desk.body["plans"] > 10
+
+
+async def test_the_first_plan_of_each_open_incident_is_listed(hub: Running, desk: Visitor) -> None:
+    id = await file(desk)
+    found = await until(desk, "/api/v1/suggested-plans", lambda b: any(s["incident_id"] == id for s in b["items"]))
+    first = next(s for s in found["items"] if s["incident_id"] == id)
+    assert (first["plan_id"], first["state"]) == ("hazmat-road-transport", "satisfied") and first["title"]["en"]
+
+
 async def test_hazmat_is_searched_and_the_bundle_is_fetched_once(hub: Running, desk: Visitor) -> None:
     assert await desk.ask("GET", "/api/v1/hazmat/search?q=268/1005") == 200
     assert desk.body["items"][0]["substance"]["un"] == "1005"

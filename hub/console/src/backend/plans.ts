@@ -79,6 +79,7 @@ export interface PlanDocument {
   automatic?: { text: Bilingual; level: Level; revocable_min?: number }
   termination?: { id: string; text: Bilingual }[]
 }
+export interface LibraryFinding extends Bilingual { severity: 'error' | 'warning' | 'note'; code: string; plan: string | null; field: string }
 export interface PlanWhole { head: PlanHead; plan: PlanDocument; versions: PlanHead[]; conditions: Record<string, OutlineLine[]>; people: Record<string, Bilingual> }
 export interface PlanStep { version: number; what: 'saved' | PlanStatus; at: string; by: string; reason: string }
 export interface LineNote extends Bilingual { line: number; field: string; code: string; severity?: 'error' | 'warning' | 'note' }
@@ -93,6 +94,7 @@ export const plans = {
   list: () => get<{ items: PlanHead[] }>('/api/v1/plans'),
   step: (id: string, version: number, status: string, reason = '') => post<PlanHead>(`/api/v1/plans/${encodeURIComponent(id)}/versions/${version}/status`, { status, reason }),
   compare: (id: string, before: number, after: number) => get<{ items: { field: string; before: unknown; after: unknown }[] }>(`/api/v1/plans/${encodeURIComponent(id)}/compare`, { before, after }),
+  check: () => get<{ items: LibraryFinding[]; plans: number; checked_at: string }>('/api/v1/plans/check'),
   suggested: () => get<{ items: Suggested[]; seq: number }>('/api/v1/suggested-plans'),
   whole: (id: string, version: number | null = null) => get<PlanWhole>(`/api/v1/plans/${encodeURIComponent(id)}`, { version }),
   history: (id: string) => get<{ items: PlanStep[]; people: Record<string, Bilingual> }>(`/api/v1/plans/${encodeURIComponent(id)}/history`),
