@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
+from hub.operate.bundle import check as check_archive
 from tests.support.screens import Screen, eventually
 
 Screens = Callable[..., Screen]
@@ -83,6 +86,55 @@ def test_the_zones_are_drawn_and_follow_a_wind_that_is_typed_in(new_screen: Scre
     page.fill("[data-test=zones] input.typed", "999°")
     page.keyboard.press("Enter")
     expect(page.locator("[data-test=zones] [role=alert]")).to_contain_text("360")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (390, 844)], ids=["wall", "phone"])
+def test_the_rollover_is_handled_from_the_report_to_its_archive(new_screen: Screens, tmp_path: Path, width: int, height: int) -> None:
+    desk, other = new_screen(width=width, height=height), new_screen()
+    page = desk.open("/incidents")
+    other.open()
+    library_is_there(other)
+    id = other.report(f"G204 液氨罐车侧翻 {width}", **LEAK)
+    row = page.locator(f"[data-id='{id}']")
+    expect(row.locator("[data-test=suggested]")).to_contain_text("危险", timeout=10_000)
+    row.locator("a.title").click()
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险")
+    page.locator("[data-test=plans] ol > li").first.locator("button").first.click()
+    expect(page.locator("[data-test=plans] .why .satisfied").first).to_be_visible()
+    page.click("[data-test=activate]")
+    page.click("[data-test=start]")
+    expect(page.locator("[data-test=tasks] > li").first).to_be_visible()
+    expect(page.locator("[data-test=tasks]")).to_contain_text("消防")
+
+    wedge = page.locator("[data-test=zone-map] path.protective")
+    expect(wedge).to_be_visible(timeout=10_000)
+    drawn = wedge.get_attribute("d")
+    for wind in ("东南风3级", "北风3级"):
+        page.fill("[data-test=zones] input.typed", wind)
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-test=wind]")).to_contain_text(wind)
+        before = drawn
+        eventually(lambda before=before: wedge.get_attribute("d") != before)
+        drawn = wedge.get_attribute("d")
+
+    page.click("[data-test=set-level]")
+    page.select_option("[data-test=level-choice]", "II")
+    page.click("[data-test=confirm]")
+    expect(page.locator("[data-test=level]")).to_contain_text("II 级")
+    page.click("[data-test=terminate]")
+    page.fill("[data-test=reason]", "堵漏完成，监测正常")
+    page.click("[data-test=confirm]")
+    expect(page.locator("[data-test=response]")).to_contain_text("已终止")
+    page.click("[data-test=bundle]")
+    page.fill("[data-test=reason]", "复盘评估")
+    with page.expect_download() as kept:
+        page.click("[data-test=confirm]")
+    archive = tmp_path / "archive.zip"
+    kept.value.save_as(archive)
+    manifest, flaws = check_archive(archive)
+    assert manifest.incident_id == id and flaws == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert desk.errors == []
 
 
 def test_a_plan_is_revised_with_the_linters_help_compared_and_reviewed(new_screen: Screens) -> None:
