@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ class Plant:
     def __init__(self, hub: RunningHub, camera: RtspServer, folder: Path) -> None:
         self.camera, self._folder = camera, folder
         secret = new_secret()
-        asyncio.run(_enrol(hub.folder / "var", secret))
+        with ThreadPoolExecutor(1) as apart:  # the browser's driver keeps a loop running in this thread
+            apart.submit(lambda: asyncio.run(_enrol(hub.folder / "var", secret))).result(30)
         (folder / "agent.toml").write_text(f'agent_id = "{AGENT}"\nmqtt_port = {hub.broker_port}\nhub_url = "{hub.address}"\n'
                                            'cameras_file = "cameras.yaml"\n')
         lines = [f"  - {{id: a-rtsp, url: '{camera.url('/h264')}', preview_s: 1, timeout_s: 1, longest_pause_s: 0.5}}"]
