@@ -291,6 +291,7 @@ class _Connection:
         self._writer = writer
         self._ready = bytearray(first)
         self._media = front.media if is_media(name) else None
+        self._cameras = f"/{identity(name)}/up/camera/".encode()
         self._limit = (MAX_MEDIA_BYTES if identity(name).endswith(MEDIA_SUFFIX) or is_hub(name) else MAX_MESSAGE_BYTES) + 1024
         self._closed = False
         quota = front.quota_per_minute(name)
@@ -332,7 +333,7 @@ class _Connection:
         now = time.monotonic()
         if (wait_s := media.wait_s(self.name, len(body), now)) > 0:
             await asyncio.sleep(min(wait_s, 1.0))
-        if kind != _PUBLISH or media.is_media(self.name, first, body, now):
+        if kind != _PUBLISH or media.is_media(self.name, first, body, now, own=self._cameras):
             return True
         if media.must_go(self.name, now):
             raise _Refused(None, "it sends what is no media")

@@ -64,12 +64,12 @@ class MediaGuard:
         known.connections.append(now)
         return None
 
-    def is_media(self, name: str, flags: int, body: bytes, now: float) -> bool:
-        """Does a PUBLISH (its first byte's low bits, its body) carry what its topic says? Everything but camera topics is left to the policy."""
+    def is_media(self, name: str, flags: int, body: bytes, now: float, *, own: bytes = b"/up/camera/") -> bool:
+        """Does a PUBLISH (its first byte's low bits, its body) carry what its topic says? All but its `own` camera topics is left to the policy."""
         size = int.from_bytes(body[:2], "big")
         topic, payload = body[2:2 + size], memoryview(body)[2 + size + (2 if flags & 6 else 0):]
         wanted = _KINDS.get(topic.rpartition(b"/")[2])
-        if wanted is None or b"/up/camera/" not in topic or _is(wanted, payload):
+        if wanted is None or own not in topic or _is(wanted, payload):
             return True
         self.dropped += 1
         known = self._of(name, now)

@@ -14,12 +14,13 @@ from hub.ingest.registry import Registry
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import put_agent, revoke
-from hub.wire import MAX_MESSAGE_BYTES
+from hub.wire import MAX_MESSAGE_BYTES, MediaKind, media_header
 from tests.support.mqtt import Raw, packet, text
 
 SECRETS = {"a1": "secret-of-agent-one-xx", "b2": "secret-of-agent-two-xx"}
 HUB = "secret-of-the-hub-itself"
 ROOT = "tocsin/v1/district/agents"
+FRAGMENT = media_header(MediaKind.MEDIA, key=True, seq=1, wall_ms=1) + b"\x00\x00\x00\x10moof"
 
 
 @pytest.fixture
@@ -70,10 +71,29 @@ async def test_an_agent_with_many_cameras_has_further_media_connections_behind_t
         assert await first.connect("a1.media", "a1.media", SECRETS["a1"]) == 0
         assert await second.connect("a1.media-2", "a1.media", SECRETS["a1"]) == 0
         assert await wrong.connect("b2.media-2", "a1.media", SECRETS["a1"]) == 2
-        second.publish(f"{ROOT}/b2.media/up/camera/c/media", b"forbidden")
-        second.publish(f"{ROOT}/a1.media/up/camera/c/media", b"sentinel")
-        assert (await hub.message())[1] == b"sentinel"
+        second.publish(f"{ROOT}/b2.media/up/camera/c/media", FRAGMENT + b"forbidden")
+        second.publish(f"{ROOT}/a1.media/up/camera/c/media", FRAGMENT + b"sentinel")
+        assert (await hub.message())[1] == FRAGMENT + b"sentinel"
         assert await first.is_open()
+
+
+async def test_what_is_no_media_goes_no_further_and_its_sender_is_cut_and_kept_out_for_a_while(port: int) -> None:
+    """Reports of the same agent go on meanwhile, and so does the media of another."""
+    async with Raw(port) as hub, Raw(port) as bad, Raw(port) as good, Raw(port) as reports:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/#")
+        assert await agent(bad, "a1.media") == 0
+        assert await agent(good, "b2.media") == 0
+        assert await agent(reports, "a1") == 0
+        for _ in range(3):
+            bad.publish(f"{ROOT}/a1.media/up/camera/c/media", b"\xee" * 20_000)
+        assert await bad.read() is None
+        async with Raw(port) as again:
+            assert await agent(again, "a1.media") == 3
+        good.publish(f"{ROOT}/b2.media/up/camera/c/media", FRAGMENT)
+        assert (await hub.message())[1] == FRAGMENT, "nothing of the garbage came before it"
+        reports.publish(f"{ROOT}/a1/up/report", b"{}", qos=1)
+        assert (await hub.message())[1] == b"{}"
 
 
 async def test_a_second_connect_naming_the_hub_forges_nothing(port: int) -> None:
@@ -172,7 +192,7 @@ async def test_a_subscriber_that_stops_reading_is_cut_and_memory_stays_bounded(p
         await stalled.subscribe(f"{ROOT}/+/up/camera/+/media", qos=0)
         assert await agent(media, "a1.media") == 0
         for n in range(600):  # 36 MB for one that does not read
-            media.publish(f"{ROOT}/a1.media/up/camera/c1/media", bytes(60_000), mid=n + 1)
+            media.publish(f"{ROOT}/a1.media/up/camera/c1/media", FRAGMENT + bytes(60_000), mid=n + 1)
             await media.writer.drain()
         async with asyncio.timeout(60):
             while await stalled.read(60) is not None:

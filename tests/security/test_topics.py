@@ -23,7 +23,7 @@ from hub.operate.secrets import own_secret
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import put_agent
-from hub.wire import Topics
+from hub.wire import MediaKind, Topics, media_header
 from tests.support.district import POLICY
 from tests.support.mosquitto import BINARY, free_port
 from tests.support.mqtt import Raw
@@ -45,6 +45,13 @@ PUBLISHED = (*(f"{TOPICS.root}/{place}/{rest}" for place, rest in product(PLACES
 FILTERS = (*PUBLISHED, "#", "+/#", f"{TOPICS.root}/#", f"{TOPICS.root}/+/up/#", f"{TOPICS.root}/+/down/#", f"{TOPICS.root}/+/up/report",
            *(f"{TOPICS.root}/{place}/{wild}" for place, wild in product(PLACES, ("#", "up/#", "down/#", "down/+", "+/receipt"))),
            f"$share/g/{TOPICS.root}/a1/down/#", "$SYS/#")
+
+
+def said(topic: str) -> bytes:
+    """What is published to a topic: the topic itself, behind what makes it media where only media is let in."""
+    kind = next((kind for kind in MediaKind if topic.endswith(f"/up/camera/c1/{kind}")), None)
+    looks = {MediaKind.PREVIEW: b"\xff\xd8", MediaKind.INIT: b"{", MediaKind.MEDIA: b"\x00\x00\x00\x10moof"}
+    return topic.encode() if kind is None else media_header(kind, key=True, seq=1, wall_ms=1) + looks[kind] + topic.encode()
 
 
 def permitted(name: str, direction: Direction, topic: str) -> bool:
@@ -150,7 +157,7 @@ async def test_whatever_an_identity_subscribes_to_it_receives_only_what_the_poli
                 continue
             speaker = await broker.connected(stack, other)
             for topic in PUBLISHED:
-                speaker.publish(topic, topic.encode(), retain=topic.endswith("presence"))
+                speaker.publish(topic, said(topic), retain=topic.endswith("presence"))
                 if topic.startswith(TOPICS.root + "/") and broker.lets(other, Direction.PUBLISH, topic):
                     sent.append(topic)
             assert await speaker.is_open()
@@ -172,7 +179,7 @@ async def test_what_an_agent_publishes_arrives_where_the_policy_permits_it_and_n
             assert await client.subscribe(f"{TOPICS.root}/{other}/down/#", 0) == 0
         publisher = await broker.connected(stack, name)
         for topic in PUBLISHED:
-            publisher.publish(topic, topic.encode())
+            publisher.publish(topic, said(topic))
         publisher.publish(own, b"sentinel")
         arrived = {topic async for topic in until_sentinel(watcher)}
         strays = []
