@@ -254,5 +254,5 @@ async def until_sentinel(client: Raw) -> AsyncIterator[str]:
         topic, payload = await client.message(10)
         if payload == b"sentinel":
             return
-        if payload == topic.encode() or topic.startswith("$"):
+        if payload == said(topic) or topic.startswith("$"):
             yield topic
