@@ -31,12 +31,12 @@ def tocsin(*words: str) -> None:
 def fill(data: Path) -> None:
     """What the departments file."""
     for department in ZERO:
-        tocsin("daily", "zero", department, "--explanation", "已核对，与本单位职责无关", "--data", str(data))
+        tocsin("daily", "zero", department, "--explanation", "已核对，与本单位职责无关", "--data-dir", str(data))
     with tempfile.TemporaryDirectory() as folder:
         for department, values in FILED.items():
             file = Path(folder) / f"{department}.json"
             file.write_text(json.dumps(values), encoding="utf-8")
-            tocsin("daily", "file", department, str(file), "--data", str(data))
+            tocsin("daily", "file", department, str(file), "--data-dir", str(data))
 
 
 def picture(hub: Hub, data: Path, out: Path, chromium: str) -> None:

@@ -31,7 +31,7 @@ from hub.settings import Settings
 from hub.store import Store, changes_after
 from hub.store.agents import change_agent, enrol, make_code, new_secret, put_agent
 from hub.wire import ReceiptStatus
-from tests.support.mosquitto import free_port
+from tests.support.ports import free_port
 from tests.support.until import until
 from tests.support.web_hub import Visitor, cookie_for
 

@@ -25,8 +25,9 @@ from hub.store import Store
 from hub.store.agents import put_agent
 from hub.wire import MediaKind, Topics, media_header
 from tests.support.district import POLICY
-from tests.support.mosquitto import BINARY, free_port
+from tests.support.mosquitto import BINARY
 from tests.support.mqtt import Raw
+from tests.support.ports import free_port
 from tests.support.web_hub import web_hub
 
 TOPICS = Topics()
