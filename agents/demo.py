@@ -68,9 +68,9 @@ class Weather:
 
 async def live(
     agent_id: str, department: str, credentials: Credentials, folder: Path, *, pace: Pace | None = None, stop: asyncio.Event | None = None,
-    wind: bool = False, dice: random.Random | None = None,
+    wind: bool = False, soon: bool = False, dice: random.Random | None = None,
 ) -> None:
-    """Live as one agent of the credentials' file until `stop`; its outbox stands in `folder/agent_id`.
+    """Live as one agent of the credentials' file until `stop`; its outbox stands in `folder/agent_id`. `soon`: its first incident comes at once.
 
     Raises Unavailable where that agent runs already, KeyError where the file does not have it.
     """
@@ -91,7 +91,7 @@ async def live(
         async with asyncio.TaskGroup() as group:
             talk = group.create_task(session.run(), name=f"demo-{agent_id}")
             days = group.create_task(_daily_reports(session, department, pace or Pace(), dice), name=f"demo-{agent_id}-daily")
-            events = group.create_task(_incidents(session, pace or Pace(), dice), name=f"demo-{agent_id}-incidents")
+            events = group.create_task(_incidents(session, pace or Pace(), dice, soon=soon), name=f"demo-{agent_id}-incidents")
             winds = group.create_task(watch(told, session.send_telemetry), name=f"demo-{agent_id}-wind")
             await stop.wait()
             winds.cancel()
@@ -104,21 +104,23 @@ async def live(
 async def live_all(
     credentials: Credentials, folder: Path, *, only: Sequence[str] = (), pace: Pace | None = None, stop: asyncio.Event | None = None
 ) -> None:
-    """All agents of the file (or `only` some) in this process; the first of them has the weather mast."""
+    """All agents of the file (or `only` some) in this process; the first of them has the weather mast, and something to tell within 20 s."""
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
     crew: list[Credential] = [one for one in credentials.agents if not only or one.agent_id in only]
     async with asyncio.TaskGroup() as group:
         for n, one in enumerate(crew):
             group.create_task(
-                live(one.agent_id, one.department, credentials, folder, pace=pace, stop=stop, wind=n == 0), name=f"demo-{one.agent_id}"
+                live(one.agent_id, one.department, credentials, folder, pace=pace, stop=stop, wind=n == 0, soon=n == 0), name=f"demo-{one.agent_id}"
             )
 
 
-async def _incidents(session: Session, pace: Pace, dice: random.Random) -> None:
+async def _incidents(session: Session, pace: Pace, dice: random.Random, *, soon: bool) -> None:
     """An incident now and then, each with its follow-ups and its final report."""
+    wait_s = dice.uniform(5, 20) if soon else 60 * dice.expovariate(1 / pace.report_minutes)
     while True:
-        await asyncio.sleep(60 * dice.expovariate(1 / pace.report_minutes))
+        await asyncio.sleep(wait_s)
+        wait_s = 60 * dice.expovariate(1 / pace.report_minutes)
         first = everyday_report(dice, datetime.now(UTC))
         await _file(session, first)
         receipt = await session.receipt(first.id)
