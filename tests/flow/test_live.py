@@ -112,7 +112,7 @@ async def test_consoles_that_stop_reading_are_dropped_and_the_others_see_everyth
             for _ in range(50):
                 receipt = await hub.services.intake.submit("report", raw(occurred_at=NOW, text="长" * 3000), DESK, Channel.HTTP)
                 last = receipt.seq or last
-        assert (await frames(ws, last))[-1]["seq"] >= last
+            assert (await frames(ws, last))[-1]["seq"] >= last
         async with asyncio.timeout(60):
             while hub.services.live.dropped < stalling:
                 await asyncio.sleep(0.1)
