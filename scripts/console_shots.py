@@ -54,11 +54,12 @@ class Scene(NamedTuple):
 
 
 @contextmanager
-def own_hub(deadline_s: float = 40.0) -> Iterator[Hub]:
-    """A hub in a folder of its own on free ports; ends with the block."""
+def own_hub(deadline_s: float = 40.0, *, demo: bool = False) -> Iterator[Hub]:
+    """A hub in a folder of its own on free ports, with the demo district where asked for; ends with the block."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "hub.log"
-        command = [sys.executable, "-m", "hub", "up", "--port", "0", "--broker-port", "0", "--data-dir", str(Path(folder) / "var")]
+        command = [sys.executable, "-m", "hub", "up", "--port", "0", "--broker-port", "0", "--data-dir", str(Path(folder) / "var"),
+                   *(["--demo"] if demo else [])]
         with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as process:
             try:
                 yield Hub(*_printed(process, log, deadline_s))
@@ -140,6 +141,8 @@ def scenes(ids: list[str]) -> list[Scene]:
         Scene("incidents", "/incidents", "[data-test=incident]"),
         Scene("incident", f"/incidents/{ids[3]}", "[data-test=incident-page]:has([data-test=report])"),
         Scene("map", "/map", ".pin, .mark"),
+        Scene("wall", "/wall", "[data-test=wall]"),
+        Scene("rollcall", "/rollcall", "[data-test=rollcall]"),
         Scene("report", "/reports/new", "[data-test=report-form]"),
         Scene("phone-note", "/reports/new?phone=1", "[name=heard]"),
         Scene("agents", "/agents", "main h1"),
@@ -148,6 +151,14 @@ def scenes(ids: list[str]) -> list[Scene]:
         Scene("account", "/account", "[data-test=account]"),
         Scene("duties", "/duties", "[data-test=duties]"),
         Scene("roster", "/roster", "[data-test=roster]"),
+        Scene("daily", "/daily", "main h1"),
+        Scene("board", "/board", "main h1"),
+        Scene("digest", "/digest", "main h1"),
+        Scene("groups", "/groups", "main h1"),
+        Scene("plans", "/plans", "main h1"),
+        Scene("hazmat", "/hazmat?un=1005", "main input"),
+        Scene("resources", "/resources", "[data-test=resources]"),
+        Scene("field", "/field/", "[data-test=field]"),
         Scene("organisation", "/organisation", "[data-test=organisation]"),
     ]
 
@@ -213,13 +224,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("test-results/console"), help="folder for the pictures")
     parser.add_argument("--address", help="a hub that runs already; needs --link")
     parser.add_argument("--link", help="its one-time sign-in link")
+    parser.add_argument("--demo", action="store_true", help="with the demo district, whose day fills in behind the scenes")
     parser.add_argument("--only", help="only the scenes whose name matches this expression")
     parser.add_argument("--chromium", default=os.environ.get("CHROMIUM", "/usr/bin/chromium"), help="the browser")
     said = parser.parse_args()
     if said.address:
         faults = walk(Hub(said.address.rstrip("/"), said.link), said.out, said.chromium, said.only)
     else:
-        with own_hub() as hub:
+        with own_hub(demo=said.demo) as hub:
             faults = walk(hub, said.out, said.chromium, said.only)
     for fault in faults:
         print(fault)

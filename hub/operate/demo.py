@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.domain.camera import CameraPlace, EnterpriseView
+from hub.operate.demo_day import day
 from hub.operate.secrets import own_secret
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import get_agent, put_agent
-from hub.store.cameras import save_camera, save_enterprise
+from hub.store.cameras import get_enterprise, save_camera, save_enterprise
 
 if TYPE_CHECKING:
     from hub.app import Running
@@ -43,7 +44,20 @@ PLANTS: tuple[tuple[str, str, str, str, float, float], ...] = (
     ("demo-plant-lingang", "demo-lingang", "临港储运（演示）", "Harbour Storage (demo)", 119.142, 34.897),
 )
 """Agent id, enterprise id, name zh and en, place: invented enterprises whose synthetic cameras live on agents of their own."""
-CAMERAS = (("gate", "大门", 270.0), ("tanks", "罐区", 90.0))
+CAMERAS: tuple[tuple[str, str, float, float, float, float, str], ...] = (
+    ("gate", "大门", 270.0, 80.0, -0.0012, 0.0004, ""),
+    ("tanks", "罐区", 90.0, 70.0, 0.0008, 0.0002, ""),
+    ("loading", "装卸区", 180.0, 60.0, 0.0002, -0.0009, ""),
+    ("jetty", "码头", 45.0, 50.0, 0.0017, 0.0011, "&fault=covered&after_s=120"),
+)
+"""Id, what it sees, bearing and angle of view (degrees), place from the plant's (degrees east and north), and what goes wrong with it: somebody
+hangs a cloth over the last one, so that a picture that is none can be seen on the wall."""
+QUIET_PLANTS: tuple[tuple[str, str, str, float, float, int | None, tuple[str, ...]], ...] = (
+    ("demo-qingkou-cold", "青口冷链食品（演示）", "Qingkou Cold Chain (demo)", 119.118, 34.828, 4, ("液氨",)),
+    ("demo-shiqiao", "石桥新材料（演示）", "Shiqiao New Materials (demo)", 119.178, 35.028, 3, ("甲苯", "环氧乙烷")),
+    ("demo-chengxi-fuel", "城西加油站（演示）", "Chengxi Filling Station (demo)", 119.052, 34.802, None, ("汽油", "柴油")),
+)
+"""Enterprises on the register whose cameras are not connected: the roll-call names them, and they owe it."""
 GROUPS = (("demo-emergency", "demo-traffic-police", "demo-fire", "demo-transport", "demo-weather"),
           ("demo-ecology", "demo-health", "demo-maritime", "demo-agriculture", "demo-housing"),
           ("demo-town-qingkou", "demo-town-ganma", "demo-town-zhewang"))
@@ -72,13 +86,18 @@ async def load_plants(store: Store, settings: Settings) -> None:
             continue
         async with store.transaction() as tx:
             await save_enterprise(tx, EnterpriseView(id=enterprise_id, zh=zh, en=en, department_id="emergency-bureau", lon=lon, lat=lat,
-                                                     hazard_level=2, demo=True), by="system:demo")
+                                                     hazard_level=2, substances=("液氨", "甲醇"), demo=True), by="system:demo")
             await put_agent(tx, agent_id=agent_id, name=zh, kind="demo", department_id="emergency-bureau", enterprise_id=enterprise_id,
                             secret=own_secret(settings.data_path / "demo", agent_id))
-            for camera_id, name, bearing in CAMERAS:
+            for camera_id, name, bearing, fov, east, north, _ in CAMERAS:
                 await save_camera(tx, f"{agent_id}/{camera_id}", CameraPlace(
-                    name=f"{zh}{name}", enterprise_id=enterprise_id, lon=lon + 0.0005, lat=lat, bearing_deg=bearing, fov_deg=80.0, range_m=150.0,
-                    sees=(name,)), by="system:demo")
+                    name=f"{zh}{name}", enterprise_id=enterprise_id, lon=round(lon + east, 5), lat=round(lat + north, 5), bearing_deg=bearing,
+                    fov_deg=fov, range_m=220.0, sees=(name,)), by="system:demo")
+    async with store.transaction() as tx:
+        for enterprise_id, zh, en, lon, lat, hazard, substances in QUIET_PLANTS:
+            if await get_enterprise(tx.conn, enterprise_id) is None:
+                await save_enterprise(tx, EnterpriseView(id=enterprise_id, zh=zh, en=en, department_id="emergency-bureau", lon=lon, lat=lat,
+                                                         hazard_level=hazard, substances=substances, demo=True), by="system:demo")
 
 
 def plant_folder(hub: Running, agent_id: str) -> Path:
@@ -88,8 +107,9 @@ def plant_folder(hub: Running, agent_id: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lines = [f'agent_id = "{agent_id}"', 'department = "emergency-bureau"', f'hub_id = "{settings.hub_id}"', f'hub_url = "{hub.web_url}"',
              'mqtt_host = "127.0.0.1"', f"mqtt_port = {hub.mqtt_port}", 'cameras_file = "cameras.yaml"']
-    cameras = [f"  - id: {camera_id}\n    name: {name}\n    url: 'synthetic:?size=320x180&rate=5&gop_s=2&seed={n}'\n    preview_s: 5\n"
-               for n, (camera_id, name, _) in enumerate(CAMERAS, 1)]
+    seed = 10 * next(n for n, plant in enumerate(PLANTS) if plant[0] == agent_id)
+    cameras = [f"  - id: {camera_id}\n    name: {name}\n    url: 'synthetic:?size=320x180&rate=5&gop_s=2&seed={n + seed}{fault}'\n"
+               f"    preview_s: 5\n" for n, (camera_id, name, *_, fault) in enumerate(CAMERAS, 1)]
     for name, text in (("agent.toml", "\n".join(lines) + "\n"), ("cameras.yaml", "cameras:\n" + "".join(cameras)),
                        ("password", own_secret(settings.data_path / "demo", agent_id))):
         path = folder / name
@@ -129,14 +149,15 @@ async def agents(hub: Running) -> AsyncIterator[None]:
         for group in GROUPS:
             only = [part for agent_id in group for part in ("--agent", agent_id)]
             children.append(await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "hub", "agent", "live", "--credentials", str(path), "--folder", str(folder), "--minutes", "12", *only,
+                sys.executable, "-m", "hub", "agent", "live", "--credentials", str(path), "--folder", str(folder), "--minutes", "40", *only,
                 stdout=log, stderr=log, start_new_session=True))
         for agent_id, *_ in PLANTS:
             children.append(await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "hub", "agent", "run", "--folder", str(plant_folder(hub, agent_id)), stdout=log, stderr=log,
                 start_new_session=True))
     try:
-        yield
+        async with day(hub):
+            yield
     finally:
         for child in children:
             if child.returncode is None:

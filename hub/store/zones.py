@@ -149,11 +149,11 @@ def _why(before: ZonesView | None, wind: Wind | None, source: str | None) -> Wor
 
 async def _put(tx: Transaction, incident: IncidentView, view: ZonesView, typed: Typed, kept: Kept | None, by: str) -> ZonesView:
     view = msgspec.structs.replace(view, drawn_at=tx.at)
-    values = {"live": True, "follows_wind": typed.wind is None, "due": False, "typed": msgspec.json.encode(typed).decode(),
+    values = {"follows_wind": typed.wind is None, "due": False, "typed": msgspec.json.encode(typed).decode(),
               "version": view.version, "view": msgspec.json.encode(view).decode()}
     if kept is None:
-        await tx.conn.execute(insert(table).values(incident_id=incident.id, **values))
-    else:
+        await tx.conn.execute(insert(table).values(incident_id=incident.id, live=True, **values))
+    else:  # `live` stays as it is: the incident may have ended while this was drawn
         done = await tx.conn.execute(update(table).where(table.c.incident_id == incident.id, table.c.version == kept.version).values(**values))
         if done.rowcount != 1:
             raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")

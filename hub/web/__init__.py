@@ -29,6 +29,7 @@ NOUNS = (
     "triage",
     "resources",
     "hazmat",
+    "receptors",
     "activations",
     "plans",
 )

@@ -83,12 +83,13 @@ class PersonView(Struct, frozen=True, kw_only=True):
 
 
 class HubBrief(Struct, frozen=True, kw_only=True):
-    """The hub, as the console shows it."""
+    """The hub, as the console shows it; `demo`: it runs the demo district, where everything is invented."""
 
     id: str
     name: str
     version: str
     tile_url: str
+    demo: bool = False
 
 
 class SignedIn(Struct, frozen=True, kw_only=True):
@@ -244,7 +245,8 @@ def _view(ask: Ask, actor: Actor, account: Account, policies: Policies) -> Signe
     return SignedIn(
         person=PersonView(id=actor.id, name=actor.name, account=account.login), posts=[post.id for post in actor.posts],
         roles=sorted(actor.roles), department_id=actor.department_id, enterprise_id=actor.enterprise_id, permissions=sorted(held),
-        hub=HubBrief(id=settings.hub_id, name=settings.hub_name, version=__version__, tile_url=settings.tile_url),
+        hub=HubBrief(id=settings.hub_id, name=settings.hub_name, version=__version__, tile_url=settings.tile_url,
+                     demo=settings.demo),
         must_set_password=not account.has_password and not account.external, second_factor=state, session_id=actor.session_id or "",
         now=utc_text(ask.now),
     )

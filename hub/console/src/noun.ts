@@ -9,7 +9,7 @@ export interface NavEntry {
   label: string
   /** The path data of its icon, 24 × 24, drawn with a stroke. */
   icon: string
-  /** Place in the navigation; the desk's daily work is below 100, administration from 100 on. */
+  /** Place in the navigation: watching is below 50, the daily work below 80, what one looks things up in below 100, administration from 100 on. */
   order: number
   /** Permission without which the entry is not shown. */
   needs?: string

@@ -50,7 +50,9 @@ export interface ResourceRequest {
 }
 export interface IncidentResponse { response: ResponseHead | null; document: Activation | null; tasks: TaskView[]; requests: ResourceRequest[]; history: ResponseHead[] }
 export interface Zone { kind: 'isolation' | 'protective' | 'fire'; shape: string; radius: { value: number; plus: boolean; table: string; edition: string; row: string }; polygon: { coordinates: [number, number][][] }; downwind_deg: number | null }
-export interface Affected { receptor: { id: string; kind: string; name_zh: string; name_en: string; population: number | null; demo: boolean; point: { lon: number; lat: number } | null }; distance_m: number; zones: string[] }
+/** Somebody who may be hurt or something that would be closed; `precision` says how far the place can be trusted, `demo` marks invented data. */
+export interface Receptor { id: string; kind: string; name_zh: string; name_en: string; population: number | null; demo: boolean; point: { lon: number; lat: number } | null; precision?: string; town_code?: string }
+export interface Affected { receptor: Receptor; distance_m: number; zones: string[] }
 export interface ZonesView {
   incident_id: string; drill: boolean
   drawn_at: string; why: Bilingual; title: Bilingual; zones: Zone[]; wind: { from_deg: number | null; text: string; observed_at: string | null } | null; wind_source: string | null
@@ -85,7 +87,7 @@ export interface PlanStep { version: number; what: 'saved' | PlanStatus; at: str
 export interface LineNote extends Bilingual { line: number; field: string; code: string; severity?: 'error' | 'warning' | 'note' }
 /** What the linter says of a text; `spans` gives where the value of each plain field stands, in code points. */
 export interface CheckedPlan { faults: LineNote[]; findings: LineNote[]; spans: Record<string, [number, number]>; id: string | null; version: number | null; status: PlanStatus | null; sha256: string | null; next: number | null }
-export interface Resource { id: string; kind: string; name_zh: string; name_en?: string; department_id: string; capability: string; quantity: number; unit: string; place?: string; expires_on?: string | null; low_below?: number | null; contact?: string; phone?: string; out?: number; demo?: boolean }
+export interface Resource { id: string; kind: string; name_zh: string; name_en?: string; department_id: string; capability: string; quantity: number; unit: string; place?: string; lon?: number | null; lat?: number | null; active?: boolean; expires_on?: string | null; low_below?: number | null; contact?: string; phone?: string; out?: number; demo?: boolean }
 
 const of = (incident: string): string => `/api/v1/incidents/${encodeURIComponent(incident)}`
 const one = (id: string): string => `/api/v1/activations/${encodeURIComponent(id)}`
@@ -125,8 +127,11 @@ export const zones = {
   tick: (incident: string, receptor: string, done: boolean) => post<unknown>(`${of(incident)}/evacuation/${encodeURIComponent(receptor)}`, { done }),
 }
 
+/** Read once: they change with an edition of the data. */
+export const receptors = { list: () => get<{ items: Receptor[] }>('/api/v1/receptors') }
+
 export const resources = {
-  list: (query: Query = {}) => get<{ items: Resource[] }>('/api/v1/resources', query),
+  list: (query: Query = {}) => get<{ items: Resource[]; seq: number }>('/api/v1/resources', query),
   step: (id: string, state: ResourceRequest['state'], resource_id: string | null = null, quantity: number | null = null) =>
     post<ResourceRequest>(`/api/v1/requests/${encodeURIComponent(id)}/step`, { state, resource_id, quantity }),
 }

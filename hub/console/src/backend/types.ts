@@ -1,6 +1,7 @@
 // The shapes that the hub's API sends and takes, as docs/openapi.json describes them. Types only, no code.
 
-import type { MatchView, ZonesView } from './plans'
+import type { MatchView, Resource, ZonesView } from './plans'
+import type { Camera, Enterprise } from './video'
 
 export type Locale = 'zh' | 'en'
 export type Bilingual = Record<Locale, string>
@@ -207,6 +208,9 @@ export interface ChangeBody {
   proposal?: MergeProposal
   zones?: ZonesView
   match?: MatchView
+  camera?: Camera
+  enterprise?: Enterprise
+  resource?: Resource
   text?: string | null
   reason?: string | null
   [other: string]: unknown
@@ -304,6 +308,8 @@ export interface HubInfo {
   version: string
   /** A tile address of the district's own, with {z}/{x}/{y}; empty: the bundled outline stands alone. */
   tile_url?: string | null
+  /** The hub runs the demo district: everything in it is invented. */
+  demo?: boolean
 }
 
 export interface Person {

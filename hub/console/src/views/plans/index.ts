@@ -10,7 +10,7 @@ export default {
     { path: '/plans/:id', name: 'plan', component: () => import('./PlanPage.vue'), meta: { title: 'plans.title' } },
     { path: '/plans/:id/edit', name: 'plan-edit', component: () => import('./PlanEditor.vue'), meta: { title: 'plans.title' } },
   ],
-  nav: [{ to: 'plans', label: 'plans.title', icon: 'M6 3h9l4 4v14H6zM15 3v4h4M9 12h7M9 16h7', order: 60, needs: 'plan.read' }],
+  nav: [{ to: 'plans', label: 'plans.title', icon: 'M6 3h9l4 4v14H6zM15 3v4h4M9 12h7M9 16h7', order: 80, needs: 'plan.read' }],
   incidentPanels: [
     { order: 5, side: 'main', panel: MatchPanel },
     { order: 6, side: 'main', panel: ZonesPanel },
