@@ -25,12 +25,13 @@ from hub.store.writer import Store, Transaction
 
 FREE_TEXT = ("group.", "digest.", "daily.", "notice.", "obligation.", "message.")
 """Kinds of change in which people write about events without naming the incident."""
-JSON_OF_INCIDENT = ((plan_match, ("facts", "view")), (activation, ("head", "document")), (zone_set, ("typed", "view")), (resource_request, ("view",)),
+Columns = tuple[tuple[Table, tuple[str, ...]], ...]
+JSON_OF_INCIDENT: Columns = ((plan_match, ("facts", "view")), (activation, ("head", "document")), (zone_set, ("typed", "view")), (resource_request, ("view",)),
                     (camera_link, ("view",)), (obligation, ("evidence",)))
-TEXT_OF_INCIDENT = ((obligation, ("title_zh", "title_en", "reason")), (notice, ("title", "body")), (share, ("reason", "ended_reason")),
+TEXT_OF_INCIDENT: Columns = ((obligation, ("title_zh", "title_en", "reason")), (notice, ("title", "body")), (share, ("reason", "ended_reason")),
                     (stated_fact, ("value",)), (evacuation_tick, ("note",)))
-TEXTS = (("note", "late_reason"), ("title", "body"), ("title_zh", "title_en", "reason"))
-ELSEWHERE = ((group_post, ("document",)), (digest, ("document",)), (daily_filing, ("content",)), (daily_filing, ("note", "late_reason")),
+TEXTS: tuple[tuple[str, ...], ...] = (("note", "late_reason"), ("title", "body"), ("title_zh", "title_en", "reason"))
+ELSEWHERE: Columns = ((group_post, ("document",)), (digest, ("document",)), (daily_filing, ("content",)), (daily_filing, ("note", "late_reason")),
              (daily_draft, ("content",)), (notice, ("title", "body")), (obligation, ("title_zh", "title_en", "reason")))
 """What belongs to no incident, where a name or number of one may have been written all the same; `TEXTS` are no JSON."""
 Mask = Callable[[Any], bytes]

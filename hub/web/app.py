@@ -57,13 +57,22 @@ async def _console(services: Services, request: web.Request) -> web.StreamRespon
     return await answer(lambda: _file(request))
 
 
+def _inside(root: Path, tail: str) -> Path | None:
+    """The file of that name below the folder; None where there is none, for whatever reason."""
+    try:
+        wanted = (root / tail).resolve()
+        return wanted if tail and wanted.is_relative_to(root) and wanted.is_file() else None
+    except (OSError, ValueError):  # a name that no file can have: too long, with a NUL in it
+        return None
+
+
 async def _file(request: web.Request) -> web.StreamResponse:
     tail = request.match_info["tail"]
     if tail.startswith("api/"):
         raise NotFound
     root = CONSOLE.resolve()
-    wanted = (root / tail).resolve()
-    if tail and wanted.is_relative_to(root) and wanted.is_file():
+    wanted = _inside(root, tail)
+    if wanted is not None:
         immutable = tail.startswith("assets/")
         return web.FileResponse(wanted, headers={"Cache-Control": "public, max-age=31536000, immutable" if immutable else "no-cache"})
     if Path(tail).suffix and not tail.startswith("welcome"):
