@@ -139,9 +139,19 @@ async def test_the_feed_shows_a_department_its_incidents_and_the_end_of_a_share_
         await grant(tx, other, "water-bureau", Tier.LEAD, origin=Origin.MANUAL, reason="r", by="person:x")
     gas = one(Role.RESPONDER, "gas-company")
     assert {change.subject for change in await readable(store, gas)} == {f"incident:{mine.id}"}
+    assert await tiers(store, gas) == {"share.granted": Tier.INFORMED}, "the change carries the incident: it is read as the share says"
     async with store.transaction() as tx:
         await end_shares(tx, share_id=row.id, by="person:x", reason="over")
-    assert [change.kind for change in await readable(store, gas)] == ["share.granted", "share.ended"], "what was addressed to it stays readable"
+    assert [change.kind for change in await readable(store, gas)] == ["share.ended"], "the end is addressed to it; the incident is shared no more"
+
+
+async def tiers(store: Store, actor: Actor) -> dict[str, Tier | None]:
+    """The tier at which each change that the actor may read is shown."""
+    async with store.read() as conn:
+        changes = await changes_after(conn, 0, limit=1000)
+        things = await incident_things(conn, {c.incident_id for c in changes if c.incident_id})
+    decided = {change.kind: may_read(POLICY, actor, change, things, NOW) for change in changes}
+    return {kind: decision.tier for kind, decision in decided.items() if decision.allowed}
 
 
 async def readable(store: Store, actor: Actor) -> list[Change]:
