@@ -150,8 +150,7 @@ async def tiers(store: Store, actor: Actor) -> dict[str, Tier | None]:
     async with store.read() as conn:
         changes = await changes_after(conn, 0, limit=1000)
         things = await incident_things(conn, {c.incident_id for c in changes if c.incident_id})
-    decided = {change.kind: may_read(POLICY, actor, change, things, NOW) for change in changes}
-    return {kind: decision.tier for kind, decision in decided.items() if decision.allowed}
+    return {change.kind: seen.tier for change in changes if (seen := may_read(POLICY, actor, change, things, NOW)).allowed}
 
 
 async def readable(store: Store, actor: Actor) -> list[Change]:
