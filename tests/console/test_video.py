@@ -21,6 +21,7 @@ from hub.store.agents import new_secret, put_agent
 from tests.support.screens import RunningHub, Screen, eventually
 
 Screens = Callable[..., Screen]
+pytestmark = pytest.mark.soak  # seventeen cameras, a hub and a browser: too much beside the other tests of a busy machine
 AGENT = "wall-plant"
 COUNT = 17
 
