@@ -184,7 +184,7 @@ async def test_plans_travel_as_yaml_and_faults_are_named_with_their_line(hub: Ru
     one = f"/api/v1/plans/fire/versions/{plan.version + 1}/status"
     assert await desk.ask("POST", one, {"status": "in_force"}) == 403, "a leader approves"
     async with Visitor(hub.web_url) as leader:
-        _, token = await cookie_for(hub.services.store, Role.LEADER, department="district-office")
+        _, token = await cookie_for(hub.services.store, Role.LEADER, department="district-office", scope=Scope.ALL)
         leader.hold(token)
         later = newer.replace(f"version: {plan.version + 1}", f"version: {plan.version + 2}", 1)
         assert await leader.ask("POST", "/api/v1/plans", raw=later.encode()) == 201
