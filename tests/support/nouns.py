@@ -99,7 +99,7 @@ async def furnish(store: Store, data: Path | None = None) -> Nouns:
     nouns = Nouns()
     async with store.transaction() as tx:
         await seed_departments(tx)
-        await tx.number("incident", 100)  # the numbers below are taken
+        await tx.numbers({"incident": 100})  # the numbers below are taken
         await make_standard_posts(tx, [(d.id, d.zh, d.en) for d in await list_departments(tx.conn)], centre="district-office", by=BY)
         # a plan with tasks for two departments that shares with nobody
         roles = [{"id": id, "department": id, "duty": words("d")} for id in (MINE, "ecology-bureau")]
