@@ -1,10 +1,8 @@
-"""Tables of proof: the signed heads of the chain (append-only by trigger), where they were sent, spooled acts taken in, data destroyed."""
+"""Tables of proof: the signed heads of the chain (append-only by trigger, see append_only.py), where they were sent, spooled acts taken in, data destroyed."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import DDL, Column, Integer, Table, Text, event
+from sqlalchemy import Column, Integer, Table, Text
 
 from hub.store.schema import BigInt, metadata
 
@@ -48,16 +46,3 @@ certificate_warned = Table(
     Column("serial", Text, primary_key=True),
     Column("warned_at", Text, nullable=False),
 )
-
-_ddl: Any = DDL
-for _act in ("UPDATE", "DELETE"):
-    event.listen(chain_head, "after_create", _ddl(
-        f"CREATE TRIGGER chain_head_no_{_act.lower()} BEFORE {_act} ON chain_head "
-        "BEGIN SELECT RAISE(ABORT, 'signed heads are append-only'); END").execute_if(dialect="sqlite"))
-for _statement in (
-    "CREATE OR REPLACE FUNCTION tocsin_refuse_head() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'signed heads are append-only'; END $$",
-    "CREATE TRIGGER chain_head_no_update BEFORE UPDATE OR DELETE ON chain_head FOR EACH ROW EXECUTE FUNCTION tocsin_refuse_head()",
-    "CREATE TRIGGER chain_head_no_truncate BEFORE TRUNCATE ON chain_head FOR EACH STATEMENT EXECUTE FUNCTION tocsin_refuse_head()",
-):
-    event.listen(chain_head, "after_create", _ddl(_statement).execute_if(dialect="postgresql"))
