@@ -123,7 +123,8 @@ async def test_the_rollover_from_the_first_report_to_the_end_of_the_response(tmp
         assert await desk.ask("POST", f"{response}/terminate", {}) == 422 and desk.body["code"] == "termination_needs_reason"
         assert await desk.ask("POST", f"{response}/terminate", {"reason": "堵漏完成，监测正常"}) == 200
         assert desk.body["response"]["state"] == "terminated"
-        assert {t["stage"] for t in desk.body["tasks"] if t["state"] == "open"} <= {"evaluate"}
+        ended = desk.body["tasks"]
+        assert {t["stage"] for t in ended if t["state"] == "open"} <= {"evaluate"}
         await holds(desk, f"{one}/timeline?limit=500", lambda b: {
             "plan.matched", "activation.started", "activation.changed", "activation.ended", "zone.drawn", "obligation.met",
         } <= {c["kind"] for c in b["items"]})
@@ -141,7 +142,7 @@ async def test_the_rollover_from_the_first_report_to_the_end_of_the_response(tmp
             parts = {name: packed.read(name) for name in packed.namelist()}
         assert len(json.loads(parts["reports.json"])) > 1
         (response_kept,) = json.loads(parts["responses.json"])["responses"]
-        assert {t["id"] for t in response_kept["tasks"]} == {t["id"] for t in after["tasks"]}
+        assert {t["id"] for t in response_kept["tasks"]} == {t["id"] for t in ended}
         assert {json.loads(line)["kind"] for line in parts["timeline.jsonl"].splitlines()} >= {"activation.started", "activation.ended", "zone.drawn"}
         assert {f["properties"]["kind"] for f in json.loads(parts["zones.geojson"])["features"]} >= {"isolation", "protective"}
         assert b"<polygon" in parts["map.svg"] and isinstance(json.loads(parts["clips.json"]), list) and isinstance(json.loads(parts["watched.json"]), list)
