@@ -22,7 +22,7 @@ def triage(text: str, now: datetime | None = None, *, id: str | None = None, pla
     """
     prepared = prepare(text)
     named_places = substances.mentions(prepared)
-    decision = family.decide(prepared, [(m.start, m.end) for m in named_places])
+    decision = family.decide(prepared, substances.telling(named_places))
     row = data("families.yaml")["families"][decision.family]
     people = casualties.settle(casualties.count(prepared), decision.family)
     suggestion = grade.suggest(prepared, decision.family, bool(row.get("social")), people)

@@ -15,8 +15,11 @@ from plans.triage.numbers import NUMBER, SCALE, parse
 from plans.triage.text import Prepared, Sentence, Standing
 
 _N = rf"(?<![\d零〇一二两三四五六七八九十百千])(?P<n>{NUMBER}{SCALE})"  # a number is read from its first digit, never from within
+# 死了3个, 3个人死了; not 气死了, and not of animals
+_DIED = r"(?<![气吓热急累烦困冷渴臭笑堵疼挤猪鱼鸡鸭鹅羊牛狗虾树苗禽畜])死(?=了|掉)"
+_LOST = r"(?:没了|走了|不行了|没气了|断气了?|咽气了?|死了|没了气|没救过来|没救回来|没抢救过来)(?=[，。；！、]|$)"  # as neighbours say it
 _VERBS = {
-    "dead": r"(?:抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|不治)",
+    "dead": rf"(?:{_DIED}|抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|不治)",
     "missing": r"(?:失踪|失联|没找着|没找到|还没找到|下落不明|失去联系|失去联络|生死不明)",
     "seriously_injured": r"(?:重伤|伤势严重|伤势较重|重症|危重|病危|严重受伤|伤势危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
     "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
@@ -32,7 +35,7 @@ _PERSON = (
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
 _BETWEEN = rf"(?:(?!重伤|轻伤|受伤|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
 _COUNT_WORDS = r"(?:人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
-_REACH = r"(?:可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
+_REACH = r"(?:了|可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
 
 _BETWEEN_DEAD = _BETWEEN.replace("|中毒", "")
 _BETWEEN_HURT = _BETWEEN.replace("|获救", "")
@@ -53,8 +56,9 @@ _LONE = r"(?:飞行员|副驾驶|机手|押运员|环卫工|操作工|检修工|
 _ONE = {
     "dead": re.compile(rf"一{_LONE}(?:(?!伤)[^。；：\d\n]){{0,40}}?(?:死亡|身亡|溺亡|遇难|丧生|坠亡)"),
     "injured": re.compile(
-        rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没|无|未|均)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|受皮外伤|骨折)"
+        rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没|无|未|均)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|冻伤|砸伤|压伤|摔伤|受皮外伤|骨折|手被烧)"
         rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了)"
+        r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断)"
     ),
     "seriously_injured": re.compile(
         rf"(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤势严重|生命垂危)"
@@ -90,7 +94,11 @@ _SAVED_IN_VAIN = re.compile(
 _NOT_OUT = re.compile(
     rf"{_N}(?:个|名)?人?没(?:能)?(?:再)?(?:上来|出来|跑出来|逃出来)[^。；\d]{{0,24}}?(?:死亡|溺亡|身亡|遇难|没有呼吸|没了呼吸|无生命体征)"
 )
-_GONE = re.compile(rf"(?<![\d一二两三四五六七八九十]){_N}(?:个|人)(?:人)?(?:没了|走了)(?=[，。；！]|$)")
+_GONE = re.compile(rf"{_N}(?:个|人|名|位)(?:人|工人|大人|小孩|孩子|老人)?(?:已经|已|当场|就|都|也|人)?{_LOST}")
+_FOUND = re.compile(rf"(?:遇难|死亡|死|没了)(?:的|者)(?:已经|已|现在)?(?:找到|挖出|扒出|捞出|搜出|有)了?{_N}(?:个|人|名|具)")
+_TOGETHER = re.compile(
+    rf"{_N}(?:名|位){_GAP}{{1,12}}(?:和|、|及|与|以及)(?P<more>{NUMBER})(?:名|位){_GAP}{{1,12}}(?:不幸|全部|均|当场)*(?:牺牲|遇难|死亡|身亡|丧生|殉职)"
+)
 _CAUSED = re.compile(rf"(?:致|造成|导致){_N}(?:人|名)?(?:死|亡)(?!伤)")
 _ALL_DEAD = re.compile(
     rf"{_N}(?:名|人)[^，。；\d]{{0,10}}，?(?:已|均已|全部|均|无一)(?:已经|不幸|确认|当场)?(?:遇难|身亡|死亡|罹难|丧生|生还)"
@@ -294,7 +302,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     elif field == "injured" and not done:
         done = _names(prepared, start, end, _NAMED_HURT)
     if not done and field in _FAR:
-        done = _figures(prepared, start, end, _FAR[field])
+        done = [f for f in _figures(prepared, start, end, _FAR[field]) if field != "missing" or not _rejected(prepared, field, f)]
     if not done and field in _ONE:
         done = [Figure(1, m.start(), m.end()) for m in _ONE[field].finditer(prepared.text, start, end)][:1]
     if not done and field == "dead":
@@ -302,12 +310,17 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done and not _SEVERAL.search(prepared.text, start, end):
             done = [Figure(1, m.start(), m.end()) for m in _ANYONE_DEATH.finditer(prepared.text, start, end)][:1]
+        if not done:
+            done = [Figure(1, m.start(), m.end()) for m in _SOMEBODY_LOST.finditer(prepared.text, start, end)][:1]
     return done
 
 
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
 _ANYONE_DEATH = re.compile(
     r"(?:抢救无效|送医后?|当场|不幸)(?:死亡|身亡|去世|不治)|(?:已无|没有|无)(?:呼吸心跳|呼吸|生命体征)|不治身亡|伤重不治"
+)
+_SOMEBODY_LOST = re.compile(
+    rf"(?:(?<!没有)(?<!没)(?<!无)(?<!救)人|[男女]的|老[太头汉婆]太?|娃|孩子|驾驶人|当场|{_LONE})(?:当场|已经|已|就|早就|送到?医院|到医院|后来){{0,2}}{_LOST}|(?<=没出来，)死了"
 )
 _SEVERAL = re.compile(
     r"[多数几两余]名|多人|数人|几人|均|全部|先后|双双|[0-9二两三四五六七八九十](?:余|多)?(?:名|人|具|口|个)|(?:未|没有|无)(?:造成|人员|人)"
@@ -323,6 +336,9 @@ _LONE_DEATH = re.compile(
 _TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失联|遇难|死亡|被困|获救|生还|中毒|住院|烧伤|下落不明)(?!\d|约|近|超|人数)")
 
 
+_FOUND_BODY = re.compile(r"(?:者|人员|船员|矿工|人|工人)?的?(?:遗体|尸体)")
+
+
 def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     text = prepared.text[figure.start : figure.end]
     after = prepared.text[figure.end : figure.end + 8]
@@ -331,6 +347,8 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     if field == "injured" and ("重伤" in text or "轻伤" in text or after.startswith(("致死", "死", "身亡", "后死"))):
         return True
     if field == "dead" and after.startswith(("风险", "保险", "赔偿", "率", "证明")):
+        return True
+    if field == "missing" and _FOUND_BODY.match(after):
         return True
     if field == "evacuated" and re.search(r"能力|可(?:紧急)?(?:疏散|转移)|吨|辆|立方|公里|头|只|万元", text + after):
         return True
@@ -347,7 +365,7 @@ def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -
 
 def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
     done = []
-    for pattern in (_CAUSED, _SAVED_IN_VAIN, _NOT_OUT, _GONE, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
+    for pattern in (_CAUSED, _SAVED_IN_VAIN, _NOT_OUT, _GONE, _FOUND, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
         done += _figures(prepared, start, end, pattern)
     for match in _ALL_DEAD.finditer(prepared.text, start, end):
         if "无一" in match[0] or not match[0].endswith("生还"):
@@ -360,6 +378,10 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
         men, women = parse(match["men"]), parse(match["women"])
         if men is not None and women is not None:
             done.append(Figure(men + women, match.start(), match.end()))
+    for match in _TOGETHER.finditer(prepared.text, start, end):
+        one, more = parse(match["n"]), parse(match["more"])
+        if one is not None and more is not None:
+            done.append(Figure(one + more, match.start(), match.end()))
     for match in _ONE_OF.finditer(prepared.text, start, end):
         done.append(Figure(2, match.start(), match.end()))
     done += _names(prepared, start, end, _NAMED_DEAD)

@@ -63,6 +63,8 @@ class _Context(msgspec.Struct, frozen=True):
     containers: list[tuple[Container, re.Pattern[str]]]
     solution: re.Pattern[str]
     cargo_only: frozenset[str]
+    only_where: dict[str, tuple[re.Pattern[str], frozenset[str]]]
+    sources: frozenset[str]
     merge: dict[str, str]
     exacter: frozenset[str]
     solutions: dict[str, str]
@@ -104,6 +106,8 @@ def _context() -> _Context:
         [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
         re.compile("|".join(raw["solution"])),
         frozenset(raw["cargo_only"]),
+        {name: (re.compile(row["around"]), frozenset(row.get("families", ()))) for name, row in raw["only_where"].items()},
+        frozenset(raw["sources"]),
         {str(k): str(v) for k, v in raw["merge"].items()},
         frozenset([*raw["exacter_end"], *raw["exacter_start"]]),
         {str(k): str(v) for k, v in raw["solutions"].items()},
@@ -135,6 +139,12 @@ def mentions(prepared: Prepared) -> list[Mention]:
             index += 1
     done += _numbers(text, table)
     return sorted(done, key=lambda m: m.start)
+
+
+def telling(found: list[Mention]) -> list[tuple[int, int]]:
+    """The stretches that speak for an accident with chemicals: all but mine gas, metals in water and radioactive sources."""
+    context = _context()
+    return [(m.start, m.end) for m in found if m.entry.name not in context.only_where and m.entry.name not in context.sources]
 
 
 _UN = re.compile(r"(?:UN|联合国(?:编号)?|危险货物编号|编号)(?:号|No\.?|编号)?[:：为是]?(\d{4})(?!\d)", re.IGNORECASE)
@@ -220,7 +230,7 @@ def _clause(prepared: Prepared, sentence: Sentence, mention: Mention) -> tuple[s
 
 
 def _role(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Context, family: str) -> Role | None:
-    if sentence.standing is Standing.BACKGROUND:
+    if sentence.standing is Standing.BACKGROUND or not _in_place(prepared.text, mention, context, family):
         return None
     whole = prepared.text[sentence.start : sentence.end]
     before, after = _clause(prepared, sentence, mention)
@@ -242,6 +252,15 @@ def _role(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
     if mention.entry.un in context.cargo_only and role is not Role.CARGO:
         return None
     return role
+
+
+def _in_place(text: str, mention: Mention, context: _Context, family: str) -> bool:
+    """Whether a name that stands for a substance in some surroundings only stands in them."""
+    if mention.entry.name not in context.only_where:
+        return True
+    around, families = context.only_where[mention.entry.name]
+    near = text[max(0, mention.start - 4) : mention.start] + "\u25a1" + text[mention.end : mention.end + 8]
+    return around.search(near) is not None and (not families or family in families)
 
 
 def container_of(prepared: Prepared, found: list[Named]) -> tuple[Container, int, int] | None:

@@ -1,4 +1,4 @@
-"""Prepares a Chinese text for the rules: one spelling of digits and letters, no spaces, sentences with their standing.
+"""Prepares a Chinese text for the rules: one spelling of digits and letters, spaces gone or read as commas, sentences with their standing.
 
 Pure. Every position in the prepared text leads back to a position in the original.
 """
@@ -116,11 +116,16 @@ def prepare(text: str) -> Prepared:
         )
     chars: list[str] = []
     origin: list[int] = []
-    for index, char in enumerate(text.translate(_CHARS)):
+    plain = text.translate(_CHARS)
+    pauses = {match.start() for match in _PAUSE.finditer(plain)}
+    for index, char in enumerate(plain):
         if char == "\n" or char == "\r":
             if chars and chars[-1] != "\n":
                 chars.append("\n")
                 origin.append(index)
+        elif index in pauses:
+            chars.append("，")
+            origin.append(index)
         elif not (char.isspace() or char in "\u200b\u200c\u200d\ufeff"):
             chars.append(char)
             origin.append(index)
@@ -129,6 +134,10 @@ def prepare(text: str) -> Prepared:
         raise Rejected("empty_text", "没有可读的文字", "there is no text to read", field="text")
     year, day = _dated(joined)
     return Prepared(text, joined, origin, _sentences(joined, year, day), year)
+
+
+# A note typed on a phone parts its clauses with spaces; a space within a word or before a figure (造成 3 人) parts nothing.
+_PAUSE = re.compile(r"(?<=[\u4e00-\u9fff]{2})[ \t\u3000]+(?=[\u4e00-\u9fff]{2})")
 
 
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20[0-4]\d)年")
