@@ -24,7 +24,7 @@ _UNHEARD = 0.5  # what a family of which no rule spoke is worth beside the other
 _BEATEN = 0.4  # what a family that another beats keeps of its score
 _LEANING = 0.09  # how much a unit of the n-grams' log score weighs; chosen with the three above on texts new to both
 _DEAF = 40.0  # a family is put back by no more units than this; where wording led by more than 30 units it was right in 98 % of new texts
-_CLEAR = 20.0  # where the rules are silent, wording decides alone if it leads by this much
+_CLEAR = 10.0  # where the rules are silent, wording decides alone if it leads by this much
 
 
 class Token(msgspec.Struct, frozen=True):

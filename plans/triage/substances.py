@@ -131,7 +131,10 @@ def mentions(prepared: Prepared) -> list[Mention]:
         for length in table.lengths.get(upper[index], ()):
             entry = table.words.get(upper[index : index + length]) if index + length <= size else None
             if entry is not None:
-                if entry.un and _is_substance(text, index, index + length, context):
+                if entry.un and not _is_substance(text, index, index + length, context):
+                    index += 1  # 液态氢 in 液态氢氧化钠 hides no 氢氧化钠
+                    break
+                if entry.un:
                     done.append(Mention(entry, index, index + length))
                 index += length
                 break

@@ -137,7 +137,7 @@ def prepare(text: str) -> Prepared:
 
 
 # A note typed on a phone parts its clauses with spaces; a space within a word or before a figure (造成 3 人) parts nothing.
-_PAUSE = re.compile(r"(?<=[\u4e00-\u9fff]{2})[ \t\u3000]+(?=[\u4e00-\u9fff]{2})")
+_PAUSE = re.compile(r"(?<=[\u4e00-\u9fff\d][\u4e00-\u9fff])[ \t\u3000]+(?=[\u4e00-\u9fff]{2})")
 
 
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20[0-4]\d)年")
