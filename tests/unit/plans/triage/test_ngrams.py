@@ -40,3 +40,13 @@ def test_deaths_at_the_scene_and_later_ones_add_up() -> None:
 def test_sand_and_lime_brought_against_a_leak_are_no_substance_of_it() -> None:
     draft = triage("一辆危化品运输车罐体滴漏，装的是31%盐酸，养护单位正在拉砂土和片碱。")
     assert [one.un for one in draft.substances] == ["1789"]
+
+
+def test_where_the_rules_are_silent_only_a_clear_lead_of_the_wording_counts() -> None:
+    text = prepare("甲乙丙丁")
+    grams = ngrams.features(text)
+    clear = ngrams.fit({"flood": 90, "fire": 90}, {gram: {"flood": 90} for gram in grams})
+    faint = ngrams.fit({"flood": 90, "fire": 90}, {gram: {"flood": 90, "fire": 80} for gram in grams})
+
+    assert decide(text, [], clear).family == "flood"
+    assert decide(text, [], faint).family == "other"

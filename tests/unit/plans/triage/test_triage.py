@@ -318,3 +318,68 @@ def test_two_hundred_short_texts_take_less_than_a_second() -> None:
         triage(f"{ROLLOVER}，编号{number}", NOW + timedelta(seconds=number), plans=True)
 
     assert time.process_time() - begun < 1
+
+
+def test_spaces_part_the_clauses_of_a_message_and_not_a_number_from_its_noun() -> None:
+    message = triage("农村盖楼打顶时塌了 好几个压底下 死了3个 其他在医院")
+    spaced = triage("一 厂房 火灾 造成 3 人死亡")
+
+    assert (message.casualties.dead, spaced.casualties.dead) == (3, 3)
+    assert [span.text for span in message.spans if span.field == "casualties.dead"] == ["死了3个"]
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ("黄海路DN800自来水主管爆裂，路面塌陷约10平方米，周边8个小区停水。", "utility_outage"),
+        ("路面突然塌陷，形成直径6米的深坑，坑内供水管被扯断，附近停水。", "geological"),
+        ("某水务公司出厂水苯含量超过国家限值十倍，居民抢购矿泉水，自来水停止供应。", "environment"),
+        ("某制药公司4名员工进入反应釜检修时氮气窒息，3人死亡。", "hazmat_facility"),
+        ("一辆罐车在转盘侧翻，司机说拉的是豆油，淌了一地。", "road_traffic"),
+        ("某煤业公司办公楼发生火灾，已造成5人死亡。", "fire"),
+        ("某煤业公司井下皮带发生火灾，5人被困。", "mining"),
+    ],
+)
+def test_what_failed_and_where_decide_the_family_not_what_followed(text: str, family: str) -> None:
+    assert triage(text).family == family
+
+
+@pytest.mark.parametrize(
+    ("text", "uns"),
+    [
+        ("煤矿井下发生瓦斯爆炸，3人死亡", ["1971"]),
+        ("某高瓦斯矿井顶板冒落，2人被埋", []),
+        ("探伤公司丢失一枚铱-192放射源", ["3332"]),
+        ("河水镉浓度超标80倍，停止取水", ["2570"]),
+        ("司机血液酒精含量达180毫克，撞倒行人", []),
+        ("出厂水苯含量达118微克每升", ["1114"]),
+        ("给氢气球充气时爆燃，3人烧伤", ["1049"]),
+        ("一台拉液态氢氧化钠的槽车漏了", ["1824"]),
+        ("丙烯球罐底部法兰泄漏", ["1077"]),
+    ],
+)
+def test_a_name_is_a_substance_only_where_it_stands_for_one(text: str, uns: list[str]) -> None:
+    assert _uns(text) == uns
+
+
+@pytest.mark.parametrize(
+    ("text", "dead"),
+    [
+        ("27名森林消防员和4名地方扑火人员牺牲", 31),
+        ("下午打雷，放羊的叫雷劈了，人当场没了", 1),
+        ("道口上火车撞了货车，司机没出来，死了", 1),
+        ("沟壁塌了埋2个人，扒出来一个已经没了，一个腿断", 1),
+        ("凌晨起火，遇难的已经找到12个，还有2个没联系上", 12),
+        ("列车追尾，102人骨折，无死亡", 0),
+        ("孩子吓死了，家长报警，没人受伤", None),
+        ("养猪场三天死了120头猪", None),
+    ],
+)
+def test_the_dead_are_counted_as_neighbours_tell_it(text: str, dead: int | None) -> None:
+    assert triage(text).casualties.dead == dead
+
+
+def test_the_body_of_the_last_missing_is_no_missing_person() -> None:
+    draft = triage("某村发生山体滑坡，最后一名失联人员遗体被搜救出，灾害共造成44人遇难。")
+
+    assert (draft.casualties.dead, draft.casualties.missing) == (44, None)
