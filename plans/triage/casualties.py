@@ -30,7 +30,7 @@ _VERBS = {
     "poisoned": r"(?:中毒(?!死亡|身亡|窒息死亡|致死|遇难))",
 }
 _PERSON = (
-    r"(?:名|人|位|例|个|口|员|死者|具|(?:大|中|小)?学生|(?:女|男|民|矿|职|农民)?工(?!程|业|厂|作|地|段|人民)|孩子|儿童|孩童|学童|幼儿|婴儿|游客|乘客|旅客|村民|居民|市民"
+    r"(?:名|人|位|例|个|口|员|死者|具|(?:大|中|小)?学生|(?:女|男|民|矿|职|农民)?工(?!程|业|厂|作|地|段|人民)|孩子|儿童|孩童|学童|幼儿(?!园)|婴儿|游客|乘客|旅客|村民|居民|市民"
     r"|囚犯|士兵|警察|平民|师生|老人|老妇|妇女|少女|女子|男子|船员|渔民|教徒|球迷|人质|病人|患者|职工|员工|群众|民众|官兵|警员|教师|同学|旅行者|观光客|选手|队员)"
 )
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
@@ -46,7 +46,7 @@ _FORWARD = {
 }
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
     "missing": re.compile(
@@ -337,6 +337,7 @@ _LONE_DEATH = re.compile(
 _TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失联|遇难|死亡|被困|获救|生还|中毒|住院|烧伤|下落不明)(?!\d|约|近|超|人数)")
 
 
+_DEAD_AND = re.compile(r"(?<![人名位])(?:死亡|遇难)[、和或及/]?\Z")  # 死亡失踪398人 counts both together
 _FOUND_BODY = re.compile(r"(?:者|人员|船员|矿工|人|工人)?的?(?:遗体|尸体)")
 
 
@@ -349,7 +350,7 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
         return True
     if field == "dead" and after.startswith(("风险", "保险", "赔偿", "率", "证明")):
         return True
-    if field == "missing" and _FOUND_BODY.match(after):
+    if field == "missing" and (_FOUND_BODY.match(after) or _DEAD_AND.search(prepared.text, max(0, figure.start - 6), figure.start)):
         return True
     if field == "evacuated" and re.search(r"能力|可(?:紧急)?(?:疏散|转移)|吨|辆|立方|公里|头|只|万元", text + after):
         return True
@@ -465,9 +466,16 @@ def _fold_light(found: dict[str, Figure]) -> None:
     if light is not None:
         parts = light.value + (serious.value if serious else 0)
         if injured is None or injured.value < parts:
-            found["injured"] = Figure(parts, light.start, light.end)
+            found["injured"] = Figure(parts, *_around(light, serious))
     elif injured is None and serious is not None:
         found["injured"] = serious
+
+
+def _around(light: Figure, serious: Figure | None) -> tuple[int, int]:
+    """The stretch that holds both parts of a sum where they stand side by side."""
+    if serious is None or max(light.end, serious.end) - min(light.start, serious.start) > 60:
+        return light.start, light.end
+    return min(light.start, serious.start), max(light.end, serious.end)
 
 
 def _explicit_zeros(prepared: Prepared, counted: list[Sentence], found: dict[str, Figure]) -> None:

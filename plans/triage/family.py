@@ -150,7 +150,10 @@ def decide(prepared: Prepared, substances: list[tuple[int, int]], learnt: ngrams
                 loudest[rule.family] = (worth, *hit)
     ruled, beaten = _winner(scores, seen, lexicon.beats)
     family = _weighed(ruled, beaten, scores, ngrams.leanings(prepared, learnt))
-    _, start, end = loudest.get(family, (0.0, 0, 0))
+    said = loudest[family][1:] if family in loudest else None
+    if said is None and family != "other":
+        said = ngrams.loudest(prepared, family, learnt)
+    start, end = said or (0, 0)
     return Decision(family, start, end, scores, seen)
 
 

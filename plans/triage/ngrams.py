@@ -6,6 +6,7 @@ Decides nothing alone: plans.triage.family weighs it beside the rules. data/fami
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -79,3 +80,26 @@ def leanings(prepared: Prepared, learnt: Model | None = None) -> dict[str, float
             scores[family] += worth
     top = max(scores.values())
     return {family: score - top for family, score in scores.items()}
+
+
+def loudest(prepared: Prepared, family: str, learnt: Model | None = None) -> tuple[int, int] | None:
+    """The clause of the text whose wording speaks most for this family over every other; None where no known pair does."""
+    learnt = learnt or model()
+    best: tuple[float, int, int] | None = None
+    for sentence in prepared.sentences:
+        if sentence.standing is not Standing.MAIN or sentence.start >= READ_CHARS:
+            continue
+        for clause in _CLAUSE.finditer(prepared.text, sentence.start, min(sentence.end, READ_CHARS)):
+            worth = sum(_leads(learnt.adds.get(first + second, []), family) for first, second in pairwise(clause[0]))
+            if worth > 0 and (best is None or worth > best[0]):
+                best = (worth, clause.start(), clause.end())
+    return None if best is None else best[1:]
+
+
+_CLAUSE = re.compile(r"[^，、：,]+")
+
+
+def _leads(row: list[tuple[str, float]], family: str) -> float:
+    """How far a pair speaks for the family beyond what it says for the next best; 0 where it does not."""
+    own = dict(row).get(family, 0.0)
+    return max(0.0, own - max((worth for name, worth in row if name != family), default=0.0))

@@ -50,3 +50,11 @@ def test_where_the_rules_are_silent_only_a_clear_lead_of_the_wording_counts() ->
 
     assert decide(text, [], clear).family == "flood"
     assert decide(text, [], faint).family == "other"
+
+
+def test_a_family_told_by_wording_alone_shows_the_clause_that_told_it() -> None:
+    text = prepare("戊己庚辛，甲乙丙丁")
+    learnt = ngrams.fit({"fire": 90, "flood": 90}, {gram: {"flood": 90} for gram in ("甲乙", "乙丙", "丙丁", "甲", "乙", "丙", "丁")})
+    decision = decide(text, [], learnt)
+
+    assert (decision.family, text.text[decision.start : decision.end]) == ("flood", "甲乙丙丁")

@@ -373,6 +373,7 @@ def test_a_name_is_a_substance_only_where_it_stands_for_one(text: str, uns: list
         ("列车追尾，102人骨折，无死亡", 0),
         ("孩子吓死了，家长报警，没人受伤", None),
         ("养猪场三天死了120头猪", None),
+        ("全省1478.6万人受灾，因灾死亡失踪398人，其中郑州市死亡292人", 292),
     ],
 )
 def test_the_dead_are_counted_as_neighbours_tell_it(text: str, dead: int | None) -> None:
@@ -383,3 +384,22 @@ def test_the_body_of_the_last_missing_is_no_missing_person() -> None:
     draft = triage("某村发生山体滑坡，最后一名失联人员遗体被搜救出，灾害共造成44人遇难。")
 
     assert (draft.casualties.dead, draft.casualties.missing) == (44, None)
+
+
+def test_a_kindergarten_is_no_child() -> None:
+    draft = triage("一幼儿园门口发生故意伤人案，致6人死亡、1人受伤，嫌疑人已被抓获。")
+
+    assert [span.text for span in draft.spans if span.field == "casualties.injured"] == ["1人受伤"]
+
+
+def test_dead_and_missing_counted_together_are_no_missing() -> None:
+    draft = triage("特大暴雨共造成全省1478.6万人受灾，因灾死亡失踪398人，直接经济损失1200.6亿元。")
+
+    assert (draft.casualties.dead, draft.casualties.missing, draft.grade) == (None, None, "特别重大")
+
+
+def test_a_sum_of_the_injured_shows_both_its_parts() -> None:
+    draft = triage("氨泄漏造成15人死亡，7人重伤，18人轻伤。")
+
+    assert [(span.text) for span in draft.spans if span.field == "casualties.injured"] == ["7人重伤，18人轻伤"]
+    assert draft.casualties.injured == 25
