@@ -338,6 +338,7 @@ def test_spaces_part_the_clauses_of_a_message_and_not_a_number_from_its_noun() -
         ("一辆罐车在转盘侧翻，司机说拉的是豆油，淌了一地。", "road_traffic"),
         ("某煤业公司办公楼发生火灾，已造成5人死亡。", "fire"),
         ("某煤业公司井下皮带发生火灾，5人被困。", "mining"),
+        ("大桥被一艘空载集装箱船碰撞桥墩，桥面断裂，4车和1辆电动车坠落，5人死亡。", "waterway"),
     ],
 )
 def test_what_failed_and_where_decide_the_family_not_what_followed(text: str, family: str) -> None:
