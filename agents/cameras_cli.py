@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from streams.fragment import Track, Unit
 from streams.source import Source, SourceOptions, Tracks, Transport, Trouble
 
 app = typer.Typer(no_args_is_help=True, help="摄像头检查 / cameras")
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 200)  # a table that goes to a file is not squeezed to 80 columns
 errors = Console(stderr=True)
 BROKEN = 3
 

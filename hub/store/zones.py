@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.incident import IncidentView
 from hub.domain.zone import EvacuationTicked, Tick, Typed, ZonesDrawn, ZonesView, has_turned, moved, nearest_wind
-from hub.errors import Rejected
+from hub.errors import Rejected, Unavailable
 from hub.store.agents import list_agents
 from hub.store.schema import incident as incident_table
 from hub.store.schema_plan import evacuation_tick
 from hub.store.schema_plan import zone_set as table
 from hub.store.writer import Store, Transaction
 from plans.hazmat.model import HazmatCard, HazmatFacts, Point, Wind, Words
+
+ATTEMPTS = 5
+"""How often a drawing is done again because another came in while it was reckoned."""
+
+
+class _Overtaken(Exception):  # noqa: N818
+    """Another drawing was kept since the one in hand was begun."""
 
 
 class Kept(NamedTuple):
@@ -106,9 +115,16 @@ def _card(facts: HazmatFacts, at: datetime, drill: bool) -> HazmatCard:
 async def draw(store: Store, incident: IncidentView, *, by: str = "system:zones", typed: Typed | None = None, why: Words | None = None) -> ZonesView | None:
     """Draw an incident's zones by what is known now; gives the drawing that stands. A wind that hardly turned is not drawn again.
 
-    The geometry takes a tenth of a second and runs in a thread, outside of any transaction. `typed` replaces what was typed in before;
-    raises Rejected for a wind that is none.
+    The geometry takes a tenth of a second and runs in a thread, outside of any transaction; where another drawing came in meanwhile it is
+    done again on top of that one. `typed` replaces what was typed in before; raises Rejected for a wind that is none.
     """
+    for _ in range(ATTEMPTS):
+        with suppress(_Overtaken, IntegrityError):
+            return await _draw(store, incident, by, typed, why)
+    raise Unavailable("busy", "图形正被反复改绘，请稍后重试", "the zones are being drawn again and again; try once more", retry_after_s=2)
+
+
+async def _draw(store: Store, incident: IncidentView, by: str, typed: Typed | None, why: Words | None) -> ZonesView | None:
     from plans.hazmat import wind as winds
 
     now = store.clock.now()
@@ -156,7 +172,7 @@ async def _put(tx: Transaction, incident: IncidentView, view: ZonesView, typed: 
     else:  # `live` stays as it is: the incident may have ended while this was drawn
         done = await tx.conn.execute(update(table).where(table.c.incident_id == incident.id, table.c.version == kept.version).values(**values))
         if done.rowcount != 1:
-            raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+            raise _Overtaken
     tx.record(ZonesDrawn(zones=view), actor=by, subject=f"incident:{incident.id}", incident_id=incident.id, department_id=incident.department_id,
               drill=incident.drill)
     return view

@@ -98,6 +98,8 @@ def test_the_rollover_is_handled_from_the_report_to_its_archive(new_screen: Scre
     row = page.locator(f"[data-id='{id}']")
     expect(row.locator("[data-test=suggested]")).to_contain_text("危险", timeout=10_000)
     row.locator("a.title").click()
+    if width < 760:
+        page.get_by_role("tab").nth(1).click()  # what is to be done stands beside the reports
     expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险")
     page.locator("[data-test=plans] ol > li").first.locator("button").first.click()
     expect(page.locator("[data-test=plans] .why .satisfied").first).to_be_visible()
@@ -111,7 +113,7 @@ def test_the_rollover_is_handled_from_the_report_to_its_archive(new_screen: Scre
     drawn = wedge.get_attribute("d")
     for wind in ("东南风3级", "北风3级"):
         page.fill("[data-test=zones] input.typed", wind)
-        page.keyboard.press("Enter")
+        page.press("[data-test=zones] input.typed", "Enter")
         expect(page.locator("[data-test=wind]")).to_contain_text(wind)
         before = drawn
         eventually(lambda before=before: wedge.get_attribute("d") != before)
