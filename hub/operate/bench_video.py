@@ -95,7 +95,6 @@ CODECS_JS: Final = """async ({id, seconds}) => {""" + READ_JS + """
 """The age of each picture as the player draws it on its canvas, where its clock is read."""
 OPEN_JS: Final = """async ({id, width}) => {
   const tile = document.querySelector(`[data-test=tile][data-camera="${id}"]`)
-  const video = tile.querySelector('video')
   const turn = () => new Promise((done) => setTimeout(done, 0))
   let began = performance.now()
   tile.querySelector('[data-test=open]').click()
@@ -110,16 +109,32 @@ OPEN_JS: Final = """async ({id, width}) => {
     form.requestSubmit()
   }
   return await new Promise((done) => {
-    const late = setTimeout(() => done(null), 15000)
-    const one = () => {
-      if (video.videoWidth !== width) return video.requestVideoFrameCallback(one)
+    let watched = null
+    const late = setTimeout(() => finish(null), 15000)
+    const looking = setInterval(look, 5)
+    function finish(taken) {
       clearTimeout(late)
-      done(performance.now() - began)
+      clearInterval(looking)
+      done(taken)
     }
-    video.requestVideoFrameCallback(one)
+    function one() {
+      if (watched.videoWidth === width) finish(performance.now() - began)
+      else watched.requestVideoFrameCallback(one)
+    }
+    function look() {
+      const video = document.querySelector(`[data-test=tile][data-camera="${id}"] video`)
+      if (!video || video === watched) return
+      watched = video
+      video.requestVideoFrameCallback(one)
+    }
+    look()
   })
 }"""
 """From the click on a tile to its first decoded picture of the wanted width; null where none comes in 15 s."""
+SAYS_JS: Final = """(id) => {
+  const tile = document.querySelector(`[data-test=tile][data-camera="${id}"]`)
+  return tile ? `${tile.dataset.state}: ${tile.innerText}` : 'there is no such tile'
+}"""
 CLOSE_JS: Final = """(id) => document.querySelector(`[data-test=tile][data-camera="${id}"] .tools button`).click()"""
 
 
@@ -324,7 +339,8 @@ async def _first(page: Any, id: str) -> float:
     await page.wait_for_function("(id) => { const all = document.querySelectorAll('[data-test=tile]'); return all[0]?.dataset.camera === id }", arg=id)
     taken = await page.evaluate(OPEN_JS, {"id": id, "width": 1280})
     if taken is None:
-        raise RuntimeError(f"no picture of {id} came to the browser")
+        said = await page.evaluate(SAYS_JS, id)
+        raise RuntimeError(f"no picture of {id} came to the browser; its tile says: {said}")
     await page.evaluate(CLOSE_JS, id)
     return float(taken)
 

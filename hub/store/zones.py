@@ -26,7 +26,7 @@ ATTEMPTS = 5
 """How often a drawing is done again because another came in while it was reckoned."""
 
 
-class _Overtaken(Exception):  # noqa: N818
+class _Overtaken(Exception):
     """Another drawing was kept since the one in hand was begun."""
 
 
