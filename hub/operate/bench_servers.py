@@ -65,7 +65,7 @@ async def mosquitto(settings: Settings, hub_password: str, agents: dict[str, str
     folder = Path(tempfile.mkdtemp(prefix="tocsin-mosquitto-"))
     port = free_port()
     try:
-        (folder / "acl").write_text(acl(settings.hub_id))
+        (folder / "acl").write_text(acl(settings.hub_id, agents))
         (folder / "passwords").write_text(password_lines(hub_password, agents))
         (folder / "acl").chmod(0o600)
         (folder / "passwords").chmod(0o600)

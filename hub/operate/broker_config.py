@@ -27,7 +27,7 @@ _TIED = ("# nobody takes over another's session: the user name takes the client 
 
 
 def mosquitto_conf(settings: Settings, folder: Path, *, host: str = "127.0.0.1", port: int = 1883, tls_port: int = 0, hub_port: int = 0,
-                   inflight: int = 1000) -> str:
+                   inflight: int = 2000) -> str:
     """The text of mosquitto.conf; TLS where the settings name a certificate, client certificates where the hub's CA is there.
 
     Every listener that agents use ties the client id to the user name. The hub has several connections under one name, so it keeps to
