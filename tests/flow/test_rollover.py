@@ -144,5 +144,7 @@ async def test_the_rollover_from_the_first_report_to_the_end_of_the_response(tmp
         (response_kept,) = json.loads(parts["responses.json"])["responses"]
         assert {t["id"] for t in response_kept["tasks"]} == {t["id"] for t in ended}
         assert {json.loads(line)["kind"] for line in parts["timeline.jsonl"].splitlines()} >= {"activation.started", "activation.ended", "zone.drawn"}
-        assert {f["properties"]["kind"] for f in json.loads(parts["zones.geojson"])["features"]} >= {"isolation", "protective"}
+        stood = json.loads(parts["zones.json"])["zones"]
+        mapped = {f["properties"]["kind"] for f in json.loads(parts["zones.geojson"])["features"]}
+        assert mapped - {"staging"} == {zone["kind"] for zone in stood["zones"]} >= {"isolation"}, "the last drawing: no wedge once the leak is stopped"
         assert b"<polygon" in parts["map.svg"] and isinstance(json.loads(parts["clips.json"]), list) and isinstance(json.loads(parts["watched.json"]), list)
