@@ -1,4 +1,4 @@
-"""Departments, posts, people and their appointments; what moving and leaving mean; the guard against classified words. Pure.
+"""Departments, posts, people and their appointments; what moving and leaving mean. Pure.
 
 An account signs in a person; what the person may do comes from the posts held at that moment and from nothing else.
 """
@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Struct
 
 from hub.domain.access import ADMINISTRATORS, MACHINES, Policy, Role, Scope
@@ -386,68 +385,7 @@ def _row_errors(
     return wrong
 
 
-# ── classified: do not enter ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Severity(StrEnum):
-    """A word that only warns, or one that refuses."""
-
-    WARN = "warn"
-    REFUSE = "refuse"
-
-
-class ClassifiedWord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One pattern of the guard: a regular expression, what it does, and exceptions in which it means nothing."""
-
-    pattern: str
-    severity: Severity
-    zh: str
-    en: str
-    unless: tuple[str, ...] = ()
-
-
-class ClassifiedHit(Struct, frozen=True, kw_only=True):
-    """Where a text looks classified: the field, the characters [start, end), what it does."""
-
-    field: str
-    start: int
-    end: int
-    severity: Severity
-    zh: str
-    en: str
-
-
-class ClassifiedGuard:
-    """涉密勿录: looks texts over for markings and words that do not belong on this network."""
-
-    def __init__(self, words: Iterable[ClassifiedWord]) -> None:
-        self._words: Final = tuple((re.compile(word.pattern), tuple(re.compile(text) for text in word.unless), word) for word in words)
-
-    def look(self, texts: Mapping[str, str | None]) -> tuple[ClassifiedHit, ...]:
-        """Every hit in the named texts, refusals first."""
-        hits = [hit for field, text in texts.items() if text for hit in self._look(field, text)]
-        return tuple(sorted(hits, key=lambda hit: (hit.severity is not Severity.REFUSE, hit.field, hit.start)))
-
-    def _look(self, field: str, text: str) -> Iterable[ClassifiedHit]:
-        for pattern, unless, word in self._words:
-            harmless = [found.span() for exception in unless for found in exception.finditer(text)]
-            for found in pattern.finditer(text):
-                start, end = found.span()
-                if not any(a <= start and end <= b for a, b in harmless):
-                    yield ClassifiedHit(field=field, start=start, end=end, severity=word.severity, zh=word.zh, en=word.en)
-
-    def refuse(self, texts: Mapping[str, str | None]) -> tuple[ClassifiedHit, ...]:
-        """The warnings; raises `Rejected` (`classified`) for a text that must not be entered here."""
-        hits = self.look(texts)
-        if hits and hits[0].severity is Severity.REFUSE:
-            first = hits[0]
-            raise Rejected("classified", f"疑似涉密内容，严禁录入：{first.zh}", f"looks classified, do not enter: {first.en}", field=first.field)
-        return hits
-
-
-def packaged_guard() -> ClassifiedGuard:
-    """The guard with the words that the product ships."""
-    return ClassifiedGuard(msgspec.convert(packaged("classified_words")["words"], tuple[ClassifiedWord, ...]))
+# ── what the product ships ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def packaged_departments() -> tuple[Department, ...]:

@@ -19,10 +19,13 @@ from sqlalchemy.exc import IntegrityError
 
 from hub import wire
 from hub.domain.change import canonical
+from hub.domain.classified import CODE as CLASSIFIED
+from hub.domain.classified import packaged_guard
 from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView, apply_report, changed_fields, open_incident
 from hub.domain.report import Channel, ReportReceived, ReportView, judge, report_view
 from hub.domain.signature import check_report
 from hub.errors import Rejected, Unavailable
+from hub.ids import is_id
 from hub.ingest.admit import Admission
 from hub.store import Recorded, Store, Transaction
 from hub.store import quarantine as quarantine_store
@@ -148,7 +151,7 @@ class Intake:
         """Put a message straight into quarantine (bounded like all others: a flood of them is dropped with a count)."""
         item = Item(what, payload, sender, channel, self.store.clock.now(), None)
         item.message_id = _guess_id(payload)
-        item.reject(error)
+        item.reject(_worst(error, payload))
         try:
             self.admission.admit(item, time.monotonic(), 60)
         except Unavailable:
@@ -194,11 +197,12 @@ class Intake:
                 item.message_id = item.message.id
             else:
                 raise Rejected("unsupported_message", f"不支持的消息 {item.what}", f"messages of the kind {item.what} are not supported")
+            packaged_guard().refuse_message(item.payload, item.message)
             item.content = wire.content_hash(item.message)
         except Rejected as error:
             if item.message_id is None:
                 item.message_id = _guess_id(item.payload)
-            item.reject(error)
+            item.reject(_worst(error, item.payload))
 
     # ---- through
 
@@ -297,6 +301,15 @@ def _unavailable(id: str | None, error: Unavailable) -> Receipt:
     return Receipt(id=id or "", status=ReceiptStatus.UNAVAILABLE, reason=error.code, message=error.message, retry_after_s=error.retry_after_s)
 
 
+def _worst(error: Rejected, payload: bytes) -> Rejected:
+    """The refusal of a message: whatever else is wrong with it, what looks classified is refused as that, so that nobody keeps it."""
+    try:
+        packaged_guard().refuse_message(payload)
+    except Rejected as classified:
+        return classified
+    return error
+
+
 def _unheard(_numbers: Numbers) -> None:
     """Nobody prepares what comes next."""
 
@@ -332,8 +345,10 @@ async def _take(tx: Transaction, item: Item, takers: dict[str, Take]) -> None:
 def _refused(item: Item) -> quarantine_store.Refused:
     assert item.error is not None
     awaits = item.message.incident_id if item.error.code == "unknown_incident" else None
-    return quarantine_store.Refused(item.channel, item.what, item.sender.agent_id, item.sender.actor, item.message_id, item.payload,
-                                    item.error, awaits)
+    id, payload = item.message_id, item.payload
+    if item.error.code == CLASSIFIED:  # what must not be entered here is not kept here either, in an id that is none as little as in the message
+        id, payload = id if id is not None and is_id(id) else None, b""
+    return quarantine_store.Refused(item.channel, item.what, item.sender.agent_id, item.sender.actor, id, payload, item.error, awaits)
 
 
 class _Batch:

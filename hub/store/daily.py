@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.access import Policy
 from hub.domain.calendar import local_day
+from hub.domain.classified import packaged_guard
 from hub.domain.contradiction import Asked, Contradiction, Fact, split, suggested
 from hub.domain.daily import (
     KIND,
@@ -233,6 +234,7 @@ async def file(
     1. A message that is stored already gets its receipt again. 2. The values are checked against the template of that day. 3. The duty is met
     (a correction leaves it met). 4. The version is stored, with what contradicts it. Raises Rejected: `already_filed` names the stored one.
     """
+    packaged_guard().refuse_in(content)
     if not is_id(id):
         raise Rejected("wrong_id", "id 必须是小写 UUID", "id must be a UUID in lower case", field="id")
     o = await ledger.hold(tx, duty_id)  # two at once: the second waits here

@@ -34,7 +34,7 @@ class Refused(NamedTuple):
 
 
 class Quarantined(Struct, frozen=True, kw_only=True):
-    """A row of the quarantine. `payload` is the text as received (undecodable bytes shown as �), `state` waiting | replayed | discarded."""
+    """A row of the quarantine. `payload` is the text as received (undecodable bytes shown as �; empty where it looked classified), `state` waiting | replayed | discarded."""
 
     id: str
     received_at: str
@@ -55,9 +55,10 @@ class Quarantined(Struct, frozen=True, kw_only=True):
 
 
 async def put(tx: Transaction, refused: Sequence[Refused]) -> None:
-    """Keep refused messages. The same message refused again counts up instead of filling the store."""
+    """Keep refused messages. The same message refused again counts up instead of filling the store; one whose content is not kept, by its id."""
     for item in refused:
-        fingerprint = hashlib.sha256(f"{item.agent_id}|{item.what}|{item.error.code}|".encode() + item.payload).hexdigest()
+        told = item.payload or (item.message_id or "").encode()
+        fingerprint = hashlib.sha256(f"{item.agent_id}|{item.what}|{item.error.code}|".encode() + told).hexdigest()
         seen = await tx.conn.execute(
             update(quarantine).where(quarantine.c.fingerprint == fingerprint).values(times=quarantine.c.times + 1, last_at=tx.at))
         if seen.rowcount:

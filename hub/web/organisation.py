@@ -13,15 +13,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
+from hub.domain.classified import ClassifiedHit, packaged_guard
 from hub.domain.organisation import (
     Appointment,
-    ClassifiedHit,
     Department,
     ImportRow,
     LineError,
     Person,
     Post,
-    packaged_guard,
     plan_import,
 )
 from hub.errors import Rejected
@@ -346,6 +345,7 @@ async def importing(ask: Ask) -> Imported:
     """
     ask.require(Action.ADMIN_APPOINT, HUB)
     rows = await asyncio.to_thread(read_table, ask.body)
+    packaged_guard().refuse_in(rows)
     async with ask.store.read() as conn:
         departments = {row.id: row for row in await list_departments(conn)}
         policy = (await ask.hub.policies.read(conn)).access
@@ -382,6 +382,6 @@ ROUTES = [
           en="release a person from a post"),
     Route("POST", "/api/v1/organisation/import", importing, Action.ADMIN_APPOINT, body=bytes, query=ImportQuery, returns=Imported,
           limit_bytes=MAX_TABLE_BYTES, zh="导入组织机构（Excel）", en="import the organisation from Excel"),
-    Route("POST", "/api/v1/classified", classified, Action.ORGANISATION_READ, body=Texts, returns=Hits, zh="涉密检查",
+    Route("POST", "/api/v1/classified", classified, Action.ORGANISATION_READ, body=Texts, returns=Hits, looked_over=False, zh="涉密检查",
           en="look texts over for classified content"),
 ]

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from hub.domain.access import Action, Thing, ThingKind
 from hub.domain.report import Channel
+from hub.errors import Rejected
 from hub.ingest.intake import Source
 from hub.store.quarantine import Quarantined, get_quarantined, list_quarantine, release, waiting_count
 from hub.web.route import Answer, Ask, Done, NotFound, Route
@@ -68,6 +69,9 @@ async def replay(ask: Ask) -> Answer:
     row = await _find(ask, Action.QUARANTINE_REPLAY)
     sender = (ask.hub.registry.source(row.agent_id) if row.agent_id else None) or Source(ask.who, department_id=ask.actor.department_id)
     payload = (ask.body.payload if ask.body.payload is not None else row.payload).encode()
+    if not payload:
+        raise Rejected("content_not_kept", "原文疑似涉密，未保存；请重新填写或请报送单位重报", "its content looked classified and was not kept; write it "
+                       "anew, or ask for it again", field="payload")
     receipt = await ask.hub.intake.submit(row.what, payload, sender, Channel(row.channel))
     if receipt.status in (ReceiptStatus.STORED, ReceiptStatus.DUPLICATE):
         async with ask.store.transaction() as tx:
@@ -86,7 +90,7 @@ async def discard(ask: Ask) -> Done:
 
 ROUTES = [
     Route("GET", "/api/v1/quarantine", listing, Action.QUARANTINE_READ, query=ListQuery, returns=QuarantinePage, zh="隔离区", en="quarantine"),
-    Route("POST", "/api/v1/quarantine/{id}/replay", replay, Action.QUARANTINE_REPLAY, body=ReplayBody, returns=Receipt, limit_bytes=600_000,
+    Route("POST", "/api/v1/quarantine/{id}/replay", replay, Action.QUARANTINE_REPLAY, body=ReplayBody, returns=Receipt, limit_bytes=600_000, looked_over=False,
           zh="更正并重放", en="correct and replay"),
     Route("POST", "/api/v1/quarantine/{id}/discard", discard, Action.QUARANTINE_REPLAY, returns=Done, zh="搁置", en="discard"),
 ]

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from hub import wire
 from hub.domain.access import HUB, REFUSED_BY_ROLE, Action, Actor, ActorKind, Decision, Thing, may
+from hub.domain.classified import packaged_guard
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 
@@ -107,6 +108,8 @@ class Route:
     limit_bytes: int = wire.MAX_MESSAGE_BYTES
     csrf: bool = True
     also: tuple[Action, ...] = ()
+    looked_over: bool = True
+    """Is what it would store looked over for classified content? Not where a secret is given, nor where looking is the act itself."""
     own_refusal: bool = False
     """Is a refusal (422) told in the struct of `returns` instead of a Problem?"""
 
@@ -256,6 +259,10 @@ async def _answered(hub: Services, route: Route, request: web.Request, actor: Ac
     refuse_without_role(actor, route)
     query = read_query(request, route)
     body = await read_body(request, route)
+    if route.looked_over and route.action != PUBLIC and route.method != "GET":
+        for given in (query, body):
+            if isinstance(given, Struct):
+                packaged_guard().refuse_in(given)
     ask = Ask(hub, request, route, actor, body, query)
     value = await route.handler(ask)
     if not ask.asked:

@@ -381,7 +381,7 @@ ROUTES = [
           en="sign in by a one-time link and set a password"),
     Route("GET", "/api/v1/session", current, Action.SELF_READ, returns=SignedIn, zh="当前会话", en="who is signed in"),
     Route("DELETE", "/api/v1/session", sign_out, Action.SELF_READ, returns=Done, zh="退出登录", en="sign out"),
-    Route("POST", "/api/v1/session/password", change_password, Action.SELF_EDIT, body=PasswordBody, returns=Done, zh="修改密码",
+    Route("POST", "/api/v1/session/password", change_password, Action.SELF_EDIT, body=PasswordBody, returns=Done, looked_over=False, zh="修改密码",
           en="change one's password"),
     Route("POST", "/api/v1/session/second-factor", begin_factor, Action.SELF_EDIT, returns=NewFactor, zh="新建动态口令",
           en="make a second factor"),

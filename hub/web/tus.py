@@ -28,6 +28,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
 from hub.clock import Clock, SystemClock
+from hub.domain.classified import packaged_guard
 
 TUS_VERSION: Final = "1.0.0"
 CHUNK_TYPE: Final = "application/offset+octet-stream"
@@ -100,6 +101,7 @@ async def create(
         metadata = _metadata(headers.get("Upload-Metadata", ""))
     except ValueError:
         return _reply(400, code="malformed_header")
+    packaged_guard().refuse(metadata)
     sha256 = metadata.get("sha256", "")
     if size < 0 or not _SHA256.fullmatch(sha256):
         return _reply(400, code="malformed_header")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import io
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -21,6 +20,7 @@ from hub.store.agents import note_telemetry, put_agent
 from hub.wire import Telemetry, Wind
 from plans.load import export_text, load_folder
 from tests.support.district import NOW
+from tests.support.tables import workbook
 from tests.support.web_hub import Visitor, cookie_for, web_hub
 
 ROLLOVER: dict[str, Any] = {
@@ -263,26 +263,15 @@ async def test_a_pasted_text_becomes_a_draft_and_nothing_is_invented(hub: Runnin
     assert desk.body["plans"][0] == "hazmat-road-transport" and "hazmat" in desk.body["evidence"]
 
 
-def table(*rows: tuple[Any, ...]) -> bytes:
-    from openpyxl import Workbook
-
-    book = Workbook()
-    for row in rows:
-        book.active.append(row)
-    out = io.BytesIO()
-    book.save(out)
-    return out.getvalue()
-
-
 HEAD = ("编号", "类别", "名称", "部门", "能力", "数量", "单位", "有效期")
 
 
 async def test_an_excel_table_is_taken_whole_or_refused_with_each_line(hub: Running, desk: Visitor) -> None:
     good = ("lime-1", "物资", "石灰", "fire-rescue", "lime", 8, "吨", None)
-    bad = table(HEAD, good, ("lime-2", "物资", "石灰", "nobody", "lime", 8, "吨", None), ("lime-1", "物资", "石灰", "fire-rescue", "lime", -1, "吨", None))
+    bad = workbook(HEAD, good, ("lime-2", "物资", "石灰", "nobody", "lime", 8, "吨", None), ("lime-1", "物资", "石灰", "fire-rescue", "lime", -1, "吨", None))
     assert await desk.ask("POST", "/api/v1/resources/import", raw=bad) == 422
     assert [e["line"] for e in desk.body["errors"]] == [3, 4] and desk.body["altered"] == 0
     assert await desk.ask("GET", "/api/v1/resources") == 200 and desk.body["items"] == []
-    assert await desk.ask("POST", "/api/v1/resources/import", raw=table(HEAD, good)) == 200 and desk.body["altered"] == 1
-    assert await desk.ask("POST", "/api/v1/resources/import", raw=table(HEAD, good)) == 200 and desk.body["altered"] == 0
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, good)) == 200 and desk.body["altered"] == 1
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, good)) == 200 and desk.body["altered"] == 0
     assert await desk.ask("POST", "/api/v1/resources/import", raw=b"no table") == 422

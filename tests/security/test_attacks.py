@@ -6,17 +6,12 @@ import base64
 import hashlib
 import io
 import zipfile
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from hub.app import Running
-from hub.clock import ManualClock
 from hub.documents.sheets import statistics_sheet
 from hub.domain.access import Action, Role, Scope, may
 from hub.ids import new_id
@@ -26,28 +21,10 @@ from hub.store.accounts import actor_of_session
 from hub.store.cameras import camera_things, list_cameras
 from hub.wire import Place, Report, ReportKind, encode
 from tests.support.district import HOUR, NOW, POLICY
-from tests.support.nouns import Nouns, furnish
-from tests.support.web_hub import Visitor, cookie_for, web_hub
+from tests.support.furnished import World
+from tests.support.web_hub import Visitor, cookie_for
 
 TUS = {"Tus-Resumable": "1.0.0"}
-
-
-@dataclass
-class World:
-    """The hub and what stands in it."""
-
-    hub: Running
-    nouns: Nouns
-
-    async def visitor(self, visitor: Visitor, role: Role, department: str = "fire-rescue", **given: Any) -> None:
-        _, token = await cookie_for(self.hub.services.store, role, department=department, **given)
-        visitor.hold(token)
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with web_hub(tmp_path, ManualClock(NOW), only=frozenset({"ingest", "web"})) as hub:
-        yield World(hub, await furnish(hub.services.store, tmp_path))
 
 
 def report(**given: Any) -> bytes:

@@ -19,7 +19,6 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from hub.app import Running
 from hub.clock import ManualClock
 from hub.domain.access import HUB, MACHINES, AccessRefused, AccessViewed, Action, Actor, Role, Rule, Scope, Thing, ThingKind, Tier, may
 from hub.domain.change import Change
@@ -36,8 +35,9 @@ from hub.web.route import PUBLIC, Route
 from hub.wire import Place, Report, Reporter, ReportKind
 from tests.support.district import HOUR, NOW, POLICY
 from tests.support.examples import example
-from tests.support.nouns import DAY, MINE, Held, Nouns, furnish
-from tests.support.web_hub import Visitor, cookie_for, web_hub
+from tests.support.furnished import World, furnished
+from tests.support.nouns import DAY, MINE, Held
+from tests.support.web_hub import Visitor, cookie_for
 
 PEOPLE = [role for role in Role if role not in MACHINES]
 POSTS = [(role, scope) for role in PEOPLE for scope in POLICY.document.roles[role].scopes]
@@ -118,26 +118,10 @@ class Case:
     needed: Action | None = None
 
 
-@dataclass
-class World:
-    """The hub and what stands in it."""
-
-    hub: Running
-    nouns: Nouns
-
-    @property
-    def mine(self) -> Any:
-        return self.nouns.incidents["mine"]
-
-    @property
-    def other(self) -> Any:
-        return self.nouns.incidents["other"]
-
-
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with web_hub(tmp_path, ManualClock(NOW)) as hub:
-        yield World(hub, await furnish(hub.services.store, tmp_path))
+    async with furnished(tmp_path) as world:
+        yield world
 
 
 def cases(world: World, route: Route) -> Iterable[Case]:

@@ -1,4 +1,4 @@
-"""Departments, posts, appointments, import lines, and the guard against classified words."""
+"""Departments, posts, appointments, and import lines."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from hub.domain.organisation import (
     ImportRow,
     Person,
     Post,
-    Severity,
     check_appointment,
     check_department,
     check_post,
     held,
     packaged_departments,
-    packaged_guard,
     plan_import,
     reach_of,
     successor,
@@ -141,25 +139,3 @@ def test_one_login_on_two_people_is_an_error_and_on_one_person_with_two_posts_is
     assert [e.column for e in errors] == ["login"]
     planned, errors = plan_import([line(2, login="wang5"), line(3, role="值班员", login="wang5")], DEPARTMENTS, POLICY)
     assert errors == () and len(planned) == 2
-
-
-# ── classified: do not enter ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-GUARD = packaged_guard()
-
-
-@pytest.mark.parametrize("text", ["机密★10年", "此件秘密☆", "密级：秘密", "按机密文件办理", "绝密", "机 密 ★ 长期"])
-def test_marked_texts_are_refused_with_the_field(text: str) -> None:
-    with pytest.raises(Rejected) as caught:
-        GUARD.refuse({"title": "正常", "text": f"前文 {text} 后文"})
-    assert caught.value.code == "classified" and caught.value.field == "text"
-
-
-@pytest.mark.parametrize("text", ["液氨泄漏，3人受伤", "非涉密信息，可上报", "非机密设备起火", "秘书值班", "密封圈老化", "罐体密度 0.6", None, ""])
-def test_ordinary_texts_pass(text: str | None) -> None:
-    assert GUARD.look({"text": text}) == ()
-
-
-def test_doubtful_texts_only_warn_and_say_where() -> None:
-    hits = GUARD.refuse({"text": "涉及部队番号请核"})
-    assert [(h.severity, h.start, h.end) for h in hits] == [(Severity.WARN, 2, 6)]
