@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import ssl
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from hub.ingest.registry import Registry
 from hub.ingest.session import Broker, Session
 from hub.notify.stage import duty_tasks
 from hub.operate.health import Health, disk_probe, flag_probe, store_probe
+from hub.operate.interpreter import settle
 from hub.operate.safety import safety_tasks
 from hub.operate.secrets import given_secret, own_secret, refuse_shipped
 from hub.respond import reactors
@@ -163,23 +162,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
     services.extra["links"] = links = Links(settings.data_path, settings.public_url or web_url)
     if "outbox" in services.extra:
         services.extra["outbox"].link_for = links.of_notice
-    _settle_interpreter()
+    settle()
     return Running(services, web_url, mqtt_port, session)
-
-
-SWITCH_S = 0.0005
-"""How long one thread may keep the interpreter while another waits. The writer's thread comes back from the database some forty times in a
-batch: at Python's 5 ms it would wait out a fifth of a second while the loop reads the next messages."""
-
-
-def _settle_interpreter() -> None:
-    """What is open now stays open: the collector passes it over, and looks less often at the many small things that pass through.
-
-    Measured: a tenth of the cost of a report was the collector's.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    sys.setswitchinterval(SWITCH_S)
 
 
 async def _first_start(store: Store, settings: Settings) -> None:

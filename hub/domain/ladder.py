@@ -76,20 +76,22 @@ class Ladder(Struct, frozen=True, kw_only=True):
 
 
 class Rung(NamedTuple):
-    """A step still to come: its number, the step, and when it is planned for."""
+    """A step still to come: its number, the step, when it is planned for, and which call after the due time it is (0: a reminder)."""
 
     n: int
     step: Step
     at: datetime
+    level: int
 
 
 class Taken(NamedTuple):
-    """One record to make: the step's number, the step, what became of it, and when it was planned for."""
+    """One record to make: the step's number, the step, what became of it, when it was planned for, and its level."""
 
     n: int
     step: Step
     outcome: Outcome
     planned_at: datetime
+    level: int
 
 
 class Climb(NamedTuple):
@@ -110,7 +112,7 @@ class Climb(NamedTuple):
         return next((r for r in self.records if r.outcome is Outcome.TAKEN), None)
 
 
-class Escalation(Struct, frozen=True, kw_only=True):
+class Escalation(Struct, frozen=True, kw_only=True, gc=False):
     """The record of one step: exactly one per obligation, round and step. `posts` names the posts reached, `persons` who was on them."""
 
     id: str
@@ -162,12 +164,14 @@ def faults(ladder: Ladder, channels: Collection[str]) -> list[str]:
 def schedule(o: Obligation, ladder: Ladder) -> Iterator[Rung]:
     """When each step that has no record yet is planned for; the wait after a reminder does not hold escalation up."""
     floor = _later(o.ack_until, o.wait_until)
+    level = sum(not step.is_reminder for step in ladder.steps[:o.step])
     for n, step in enumerate(ladder.steps[o.step:], o.step + 1):
         if n > 1 and ladder.steps[n - 2].is_reminder and not step.is_reminder:
             floor = o.ack_until
         at = max(o.due_at + timedelta(minutes=step.offset_min), o.opens_at if step.is_reminder else o.late_at)
         at = max(at, floor) if floor else at
-        yield Rung(n, step, at)
+        level += not step.is_reminder
+        yield Rung(n, step, at, level if not step.is_reminder else 0)
         floor = at + timedelta(minutes=step.ack_within_min)
 
 
@@ -186,7 +190,7 @@ def climb(o: Obligation, ladder: Ladder, reach: Collection[Whom], now: datetime)
     records, unheard = ([], False) if silent else _due(o, plan, reach, now)
     if locks:
         done = records[-1].n if records else o.step
-        records += [Taken(n, step, Outcome.SKIPPED_LOCKED, at) for n, step, at in plan if n > done]
+        records += [Taken(n, step, Outcome.SKIPPED_LOCKED, at, level) for n, step, at, level in plan if n > done]
         return Climb(tuple(records), True, None, unheard, after(o, records, now))
     moved = after(o, records, now)
     return Climb(tuple(records), False, next_look(moved, ladder), unheard, moved)
@@ -205,7 +209,7 @@ def _due(o: Obligation, plan: Sequence[Rung], reach: Collection[Whom], now: date
     tried = {rung.n for rung in takewhile(lambda rung: rung.n != chosen, order)}
     live = {rung.n for rung in fresh}
     upto = max(last, chosen or 0)
-    records = [Taken(n, step, _outcome(n, step, chosen, tried, live), at) for n, step, at in plan if n <= upto]
+    records = [Taken(n, step, _outcome(n, step, chosen, tried, live), at, level) for n, step, at, level in plan if n <= upto]
     return records, bool(fresh) and chosen is None
 
 

@@ -5,6 +5,7 @@ A notice is folded by its id: however often a crash makes it go out again, the i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -64,7 +65,7 @@ class ContactState(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-class Notice(Struct, frozen=True, kw_only=True):
+class Notice(Struct, frozen=True, kw_only=True, gc=False):
     """One message to one address, as screens and changes carry it: `to` is masked, since an address is a person's."""
 
     id: str
@@ -199,13 +200,25 @@ class _Blank(dict[str, str]):
         return ""
 
 
+_BLANK_LINE: Final = re.compile(r"^[^\S\n]*\n|\n[^\S\n]*\Z", re.MULTILINE)
+
+
 def render(template: Template, language: str, fields: Mapping[str, str]) -> tuple[str, str]:
     """Title and body of a notice in `zh`, `en` or `both`; lines that a missing field leaves empty are left out."""
-    values = _Blank(fields)
-    wordings = {"zh": (template.zh,), "en": (template.en,)}.get(language, (template.zh, template.en))
-    titles = [wording.title.format_map(values) for wording in wordings]
-    bodies = ["\n".join(line for line in wording.body.format_map(values).splitlines() if line.strip()) for wording in wordings]
-    return " / ".join(titles), "\n\n".join(bodies)
+    values, wording = _Blank(fields), _wording(template, language)
+    return wording.title.format_map(values), _BLANK_LINE.sub("", wording.body.format_map(values)).replace(_APART, "\n\n")
+
+
+_APART: Final = "\n\0\n"
+"""Stands between two languages until the empty lines are out; then one empty line does."""
+
+
+@lru_cache(maxsize=256)
+def _wording(template: Template, language: str) -> Wording:
+    """The wording in one language, or in both as one text."""
+    if language in ("zh", "en"):
+        return template.zh if language == "zh" else template.en
+    return Wording(f"{template.zh.title} / {template.en.title}", f"{template.zh.body}{_APART}{template.en.body}")
 
 
 def with_link(body: str, link: str | None) -> str:

@@ -91,7 +91,7 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime | None = None
 
 
-class Obligation(Struct, frozen=True, kw_only=True):
+class Obligation(Struct, frozen=True, kw_only=True, gc=False):
     """One duty, whole: what the screens read and what every change of it carries.
 
     `late_at` is the due time plus grace; `round` counts reopenings (each has its ladder anew); `step` is the last step of the ladder that

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from hub.clock import ManualClock, utc_text
 from hub.domain.duty_rules import DutyRules, packaged_rules
 from hub.domain.obligation import Owed
+from hub.operate.interpreter import settle
 from hub.respond.schedule import tick
 from hub.store import Store
 from hub.store.obligations import make
@@ -39,6 +40,7 @@ async def run(progress: Progress, *, url: str | None = None, departments: int = 
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         clock = ManualClock(NOON)
         async with Store(url or f"sqlite:///{folder}/duties.db", clock) as store:
+            settle()  # as a running hub does
             return await _measure(store, clock, packaged_rules(), progress, departments, many)
 
 

@@ -31,9 +31,9 @@ from hub.domain.notice import (
 from hub.domain.obligation import Obligation, whole_ms
 from hub.errors import Rejected
 from hub.ids import new_id
-from hub.store.bulk import fetch
+from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.roster import Address, Target
-from hub.store.rows import insert_many, parse_utc, update_many, utc_text
+from hub.store.rows import parse_utc, text_of, update_many, utc_text
 from hub.store.schema_duty import contact as contact_table
 from hub.store.schema_duty import notice as table
 from hub.store.writer import Transaction
@@ -59,10 +59,11 @@ class Outgoing(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A notice to be written: its row in the store, and what the screens see."""
+    """A notice to be written, as the screens see it, with what the store alone knows: its dedupe key and the real address."""
 
-    row: dict[str, Any]
     notice: Notice
+    dedupe: str
+    address: str
 
 
 def draft(
@@ -73,7 +74,7 @@ def draft(
 ) -> Draft:
     """Write one notice: worded, with its place in the outbox. What is for the screen is sent with the commit; quiet hours defer the rest."""
     id, now = id or new_id(), whole_ms(now)
-    title, body = render(rules.templates[template], language, {**fields, "notice": id[-12:]})
+    title, body = render(rules.templates[template], language, fields | {"notice": id[-12:]})
     console = channel == "console"
     waits = None if urgent or console else quiet_until(rules.quiet, channel, now, rules.calendar.zone, own=quiet)
     notice = Notice(
@@ -83,18 +84,16 @@ def draft(
         department_id=obligation.department_id if obligation else department_id, incident_id=obligation.incident_id if obligation else None,
         post_id=post_id, contact_id=contact_id, next_try_at=None if console else waits or now, sent_at=now if console else None,
     )
-    return Draft(_row(notice, dedupe, address), notice)
+    return Draft(notice, dedupe, address)
 
 
-def _row(n: Notice, dedupe: str, address: str) -> dict[str, Any]:
-    return {
-        "id": n.id, "dedupe": dedupe, "obligation_id": n.obligation_id, "escalation_id": n.escalation_id, "department_id": n.department_id,
-        "incident_id": n.incident_id, "post_id": n.post_id, "contact_id": n.contact_id, "channel": n.channel, "address": address,
-        "template": n.template, "title": n.title, "body": n.body, "urgent": n.urgent, "drill": n.drill, "state": n.state.value,
-        "attempts": n.attempts, "created_at": utc_text(n.created_at), "expires_at": utc_text(n.expires_at),
-        "next_try_at": utc_text(n.next_try_at) if n.next_try_at else None, "lease_by": None,
-        "sent_at": utc_text(n.sent_at) if n.sent_at else None, "error": n.error, "version": n.version,
-    }
+def rows_of(drafts: Sequence[Draft]) -> Rows:
+    """The rows of notices that were just written."""
+    return Rows(table, [(
+        n.id, dedupe, n.obligation_id, n.escalation_id, n.department_id, n.incident_id, n.post_id, n.contact_id, n.channel, address, n.template,
+        n.title, n.body, n.urgent, n.drill, n.state.value, n.attempts, utc_text(n.created_at), utc_text(n.expires_at), text_of(n.next_try_at),
+        None, text_of(n.sent_at), n.error, None, None, n.version,
+    ) for n, dedupe, address in drafts])
 
 
 def drafts_for(
@@ -144,17 +143,12 @@ def _ways(target: Target, channels: Collection[str]) -> list[tuple[str, str, str
     return ways
 
 
-async def insert_drafts(tx: Transaction, drafts: Sequence[Draft]) -> None:
-    """Put notices into the outbox; the caller records them (or `queue` does)."""
-    await insert_many(tx, table, [d.row for d in drafts])
-
-
 async def queue(tx: Transaction, drafts: Sequence[Draft], *, actor: str) -> tuple[Notice, ...]:
     """Put notices into the outbox and record them, one change for each department; a dedupe key that exists is left alone."""
-    keys = [d.row["dedupe"] for d in drafts]
+    keys = [d.dedupe for d in drafts]
     held = {row.dedupe for row in await tx.conn.execute(select(table.c.dedupe).where(table.c.dedupe.in_(keys)))} if keys else set()
-    fresh = [d for d in drafts if d.row["dedupe"] not in held]
-    await insert_drafts(tx, fresh)
+    fresh = [d for d in drafts if d.dedupe not in held]
+    await insert_rows(tx.conn, rows_of(fresh))
     _record_by_department(tx, [d.notice for d in fresh], actor, NoticesQueued)
     return tuple(d.notice for d in fresh)
 
@@ -238,8 +232,7 @@ async def _write(tx: Transaction, notices: Sequence[tuple[Notice, str | None]]) 
     if not notices:
         return
     await update_many(tx, table, ("state", "attempts", "next_try_at", "lease_by", "sent_at", "error", "version"), [
-        (n.state.value, n.attempts, utc_text(n.next_try_at) if n.next_try_at else None, lease, utc_text(n.sent_at) if n.sent_at else None,
-         n.error, n.version, n.id) for n, lease in notices
+        (n.state.value, n.attempts, text_of(n.next_try_at), lease, text_of(n.sent_at), n.error, n.version, n.id) for n, lease in notices
     ])
 
 

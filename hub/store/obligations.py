@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from hub.domain import ladder as rungs
 from hub.domain import obligation as ledger
 from hub.domain.change import ChangeBody
 from hub.domain.duty_rules import DutyRules
-from hub.domain.ladder import Climb, Escalation, Ladder, ObligationEscalated, Outcome, Taken, Whom
+from hub.domain.ladder import Climb, Escalation, ObligationEscalated, Outcome, Taken, Whom
 from hub.domain.notice import fields_of
 from hub.domain.obligation import (
     Evidence,
@@ -35,21 +36,24 @@ from hub.domain.obligation import (
 )
 from hub.errors import Rejected
 from hub.ids import new_id
-from hub.store.bulk import fetch
-from hub.store.notices import Draft, draft, drafts_for, drop_queued, insert_drafts, queue
-from hub.store.roster import Reach, load_reach
-from hub.store.rows import insert_many, parse_utc, update_many, utc_text
+from hub.store.bulk import Rows, fetch, insert_rows
+from hub.store.notices import Draft, draft, drafts_for, drop_queued, queue, rows_of
+from hub.store.roster import UNTOLD, Reach, load_reach
+from hub.store.rows import insert_many, parse_utc, text_of, update_many, utc_text
 from hub.store.schema_duty import duty_tick, escalation
 from hub.store.schema_duty import obligation as table
 from hub.store.writer import Transaction
 
-_MOVING = ("state", "step", "wait_until", "ack_until", "ack_by", "updated_at", "version", "next_at")
+_CLIMBED = ("step", "wait_until", "updated_at", "version", "next_at")
 """The columns that a tick moves."""
+_LOCKED = (*_CLIMBED, "state", "ack_until", "ack_by")
+"""Those that it moves where a duty is locked as missed."""
 _TIMES = tuple(sorted({"opens_at", "due_at", "late_at", "lock_at", "wait_until", "ack_until", "met_at", "created_at", "updated_at"}))
 _FIELDS = Obligation.__struct_fields__
 _COLUMNS = tuple(table.c[name] for name in _FIELDS)
 _MAY_CHANGE = tuple(name for name in _FIELDS if name not in ("id", "key"))
 _HOLD = f"SELECT {', '.join(_FIELDS)} FROM obligation WHERE id = $1"  # noqa: S608 names of our own
+_DUE = f"SELECT {', '.join(_FIELDS)} FROM obligation WHERE next_at <= $1 ORDER BY next_at LIMIT $2"  # noqa: S608 likewise
 _SET = (f"UPDATE obligation SET {', '.join(f'{name} = ${n}' for n, name in enumerate((*_MAY_CHANGE, 'next_at'), 3))} "  # noqa: S608 likewise
         "WHERE id = $1 AND version = $2 RETURNING id")
 DEPARTMENT = table.c.department_id
@@ -57,16 +61,12 @@ DEPARTMENT = table.c.department_id
 _evidence = msgspec.json.Decoder(Evidence)
 
 
-def _text(at: datetime | None) -> str | None:
-    return utc_text(at) if at is not None else None
-
-
 def _row(o: Obligation, next_at: datetime | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"next_at": _text(next_at)}
+    row: dict[str, Any] = {"next_at": text_of(next_at)}
     for name in _FIELDS:
         value = getattr(o, name)
         if name in _TIMES:
-            value = _text(value)
+            value = text_of(value)
         elif name == "evidence":
             value = msgspec.json.encode(value).decode() if value is not None else None
         elif name == "state":
@@ -349,8 +349,7 @@ async def tick_batch(tx: Transaction, rules: DutyRules, *, limit: int = 2_000) -
     2. The pure rule says for each what is to be done at `tx.now`.
     3. One statement each for escalations, notices and duties; escalations are unique by (obligation, round, step).
     """
-    query = select(*_COLUMNS).where(table.c.next_at <= tx.at).order_by(table.c.next_at).limit(limit).with_for_update(skip_locked=True)
-    due = [to_obligation(row) for row in await tx.conn.execute(query)]
+    due = [to_obligation(row) for row in await fetch(tx.conn, _DUE if tx.sqlite else f"{_DUE} FOR UPDATE SKIP LOCKED", tx.at, limit)]
     if not due:
         return NOTHING
     reach = await load_reach(tx.conn, departments={o.department_id for o in due}, posts={o.post_id for o in due}, now=tx.now)
@@ -358,7 +357,7 @@ async def tick_batch(tx: Transaction, rules: DutyRules, *, limit: int = 2_000) -
     for o in due:
         work.look(o)
     await work.write()
-    return Ticked(len(due), len(work.escalations), work.taken, work.missed, len(work.drafts))
+    return Ticked(len(due), len(work.escalations), work.taken, len(work.locked), len(work.drafts))
 
 
 class _Work:
@@ -368,8 +367,9 @@ class _Work:
         self.tx, self.rules, self.reach = tx, rules, reach
         self.escalations: list[Escalation] = []
         self.drafts: list[Draft] = []
-        self.rows: list[tuple[Any, ...]] = []
-        self.taken = self.missed = self.too_old = 0
+        self.climbed: list[tuple[Any, ...]] = []
+        self.locked: list[tuple[Any, ...]] = []
+        self.taken = self.too_old = 0
         self._climbs: dict[tuple[Any, ...], Climb] = {}
 
     def look(self, o: Obligation) -> None:
@@ -380,12 +380,10 @@ class _Work:
             self._escalate(moved, climb)
         if climb.locks:
             moved = ledger.lock(moved, now=self.tx.now)
-            self.missed += 1
             _record(self.tx, moved, ObligationMissed(obligation=moved), "system:duties")
-        self.rows.append((
-            moved.state.value, moved.step, _text(moved.wait_until), _text(moved.ack_until), moved.ack_by, utc_text(moved.updated_at),
-            moved.version, _text(climb.next_at), o.id,
-        ))
+            self.locked.append((*_moved(moved, climb), moved.state.value, text_of(moved.ack_until), moved.ack_by, o.id))
+        else:
+            self.climbed.append((*_moved(moved, climb), o.id))
 
     def _climb(self, o: Obligation) -> Climb:
         """What the rule says; the duties of a day share their times, so that it is asked once for all that are alike."""
@@ -414,26 +412,23 @@ class _Work:
 
     def _one(self, o: Obligation, record: Taken) -> tuple[Escalation, list[Draft]]:
         step, id = record.step, _escalation_id(o.id, o.round, record.n)
-        taken = record.outcome is Outcome.TAKEN
-        targets = self.reach.targets(o, step) if taken else []
+        told = self.reach.told(o, step) if record.outcome is Outcome.TAKEN else UNTOLD
         written = drafts_for(
-            self.rules, o, targets, template=step.template, channels=step.channels, now=self.tx.now,
-            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=id, escalation_id=id,
-            step=_level(self.rules.ladder(o.ladder), record.n),
-        ) if targets else []
+            self.rules, o, told.targets, template=step.template, channels=step.channels, now=self.tx.now,
+            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=id, escalation_id=id, step=record.level,
+        ) if told.targets else []
         return Escalation(
             id=id, obligation_id=o.id, round=o.round, step=record.n, outcome=record.outcome, planned_at=whole_ms(record.planned_at),
-            at=whole_ms(self.tx.now), whom=step.whom, posts=tuple(t.post.id for t in targets),
-            persons=tuple(dict.fromkeys(person for t in targets for person in t.persons)), notices=tuple(d.notice.id for d in written),
+            at=whole_ms(self.tx.now), whom=step.whom, posts=told.posts, persons=told.persons, notices=tuple([d.notice.id for d in written]),
             reminder=step.is_reminder, drill=o.drill,
         ), written
 
     def _nobody(self, o: Obligation, climb: Climb) -> list[Draft]:
         """Say on the command centre's screen that nobody could be told: silence is never the answer."""
-        n = next(r.n for r in climb.records if r.outcome is Outcome.NOBODY)
+        n, level = next((r.n, r.level) for r in climb.records if r.outcome is Outcome.NOBODY)
         owner = self.reach.posts.get(o.post_id)
         desks = [p.id for p in self.reach.posts.values() if p.role is Whom.COMMAND_CENTRE] or [o.post_id]
-        fields = _step_fields(self.rules, o, owner.zh if owner else o.post_id, self.tx.now, _level(self.rules.ladder(o.ladder), n))
+        fields = _step_fields(self.rules, o, owner.zh if owner else o.post_id, self.tx.now, level)
         return [draft(
             self.rules, dedupe=f"{o.id}:{o.round}:{n}:nobody:{desk}", channel="console", address=f"post:{desk}", template="nobody",
             fields=fields, now=self.tx.now, max_age=timedelta(days=1), language="both", urgent=True, drill=o.drill, obligation=o, post_id=desk,
@@ -442,9 +437,9 @@ class _Work:
     async def write(self) -> None:
         """Write all of the batch: escalations, notices, duties."""
         tx = self.tx
-        await insert_many(tx, escalation, [_escalation_row(e) for e in self.escalations])
-        await insert_drafts(tx, self.drafts)
-        await update_many(tx, table, _MOVING, self.rows)
+        await insert_rows(tx.conn, Rows(escalation, [_escalation_row(e) for e in self.escalations]), rows_of(self.drafts))
+        await update_many(tx, table, _CLIMBED, self.climbed)
+        await update_many(tx, table, _LOCKED, self.locked)
         if self.too_old:
             await self._say_what_was_not_sent()
 
@@ -465,25 +460,27 @@ def _step_fields(rules: DutyRules, o: Obligation, post: str, now: datetime, step
     return fields_of(o, now=now, zone=rules.calendar.zone, post=post, notice="", kind=kind, step=step, rule=o.rule or "")
 
 
-def _level(ladder: Ladder, n: int) -> int:
-    """Which call after the due time a step is, counting from 1; 0 for a reminder."""
-    return n - sum(step.is_reminder for step in ladder.steps[:n])
-
-
 def _age_left(record: Taken, now: datetime) -> timedelta:
     """How long the notices of a step may still go out: its maximum age from when it was planned for (from now, where it was taken early)."""
     return min(record.planned_at, now) + timedelta(minutes=record.step.max_age_min) - now
 
 
-def _escalation_row(e: Escalation) -> dict[str, Any]:
-    def many(values: Sequence[str]) -> str:
-        return msgspec.json.encode(values).decode()
+def _moved(o: Obligation, climb: Climb) -> tuple[Any, ...]:
+    """What `_CLIMBED` becomes."""
+    return o.step, text_of(o.wait_until), utc_text(o.updated_at), o.version, text_of(climb.next_at)
 
-    return {
-        "obligation_id": e.obligation_id, "round": e.round, "step": e.step, "outcome": e.outcome.value,
-        "planned_at": utc_text(e.planned_at), "at": utc_text(e.at), "whom": many(e.whom), "posts": many(e.posts), "persons": many(e.persons),
-        "notices": many(e.notices), "reminder": e.reminder, "drill": e.drill,
-    }
+
+def _names(values: Sequence[str]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+_known_names = lru_cache(maxsize=4096)(_names)
+"""The names that many records of a batch share."""
+
+
+def _escalation_row(e: Escalation) -> tuple[Any, ...]:
+    return (e.obligation_id, e.round, e.step, e.outcome.value, utc_text(e.planned_at), utc_text(e.at), _known_names(e.whom), _known_names(e.posts),
+            _known_names(e.persons), _names(e.notices), e.reminder, e.drill)
 
 
 async def is_due(conn: AsyncConnection, now: datetime, *, name: str = "duties", within: timedelta = timedelta(minutes=1)) -> bool:

@@ -49,6 +49,7 @@ from hub.store.writer import Transaction
 LONGEST_SHIFT = timedelta(hours=36)
 """No shift is longer (`hub.domain.roster.check_shift`), so that one on now began within it."""
 DISTRICT_ROLES = (Whom.COMMAND_CENTRE.value, Whom.DISTRICT_LEADER.value)
+WHOM = tuple(Whom)
 _MANY = 500
 POST_DEPARTMENT = duty_post.c.department_id
 """The column that access to what belongs to posts is decided by."""
@@ -76,6 +77,17 @@ class Target(NamedTuple):
     agents: tuple[str, ...]
 
 
+class Told(NamedTuple):
+    """Whom one step reaches: its targets, the ids of their posts, and who is on them, each once."""
+
+    targets: tuple[Target, ...]
+    posts: tuple[str, ...]
+    persons: tuple[str, ...]
+
+
+UNTOLD = Told((), (), ())
+
+
 class Reach:
     """Whom ladders can reach at one moment: posts, who is on them, their contacts. Loaded once for a batch of duties."""
 
@@ -90,7 +102,7 @@ class Reach:
             self._departments.setdefault(post.department_id, []).append(post)
         self._on, self._by_post, self._by_person, self._agents = on, by_post, by_person, agents
         self._known: dict[tuple[str, str], frozenset[Whom]] = {}
-        self._targets: dict[tuple[str, str, tuple[Whom, ...], bool], list[Target]] = {}
+        self._told: dict[tuple[str, str, tuple[Whom, ...], bool], Told] = {}
 
     def _candidates(self, department_id: str) -> list[Post]:
         own = self._departments.get(department_id, [])
@@ -103,20 +115,20 @@ class Reach:
         """Whom the ladder of a duty of this department and post can reach."""
         key = (department_id, post_id)
         if key not in self._known:
-            posts, owner = self._candidates(department_id), self.posts.get(post_id)
-            self._known[key] = frozenset(
-                whom for whom in Whom if any(self._has_somebody(p) for p in posts_for(whom, owner, department_id, posts))
-            )
+            owner, held = self.posts.get(post_id), [p for p in self._candidates(department_id) if self._has_somebody(p)]
+            alive = owner if owner is not None and self._has_somebody(owner) else None
+            self._known[key] = frozenset(whom for whom in WHOM if posts_for(whom, alive, department_id, held))
         return self._known[key]
 
-    def targets(self, o: Obligation, step: Step) -> list[Target]:
-        """The posts that a step of a duty reaches, each once; posts with nobody in them are left out."""
+    def told(self, o: Obligation, step: Step) -> Told:
+        """Whom a step of a duty reaches, each post once; posts with nobody in them are left out."""
         key = (o.department_id, o.post_id, step.whom, o.urgent or step.urgent)
-        if key not in self._targets:
+        if key not in self._told:
             owner, posts = self.posts.get(o.post_id), self._candidates(o.department_id)
             chosen = {p.id: p for whom in step.whom for p in posts_for(whom, owner, o.department_id, posts) if self._has_somebody(p)}
-            self._targets[key] = [self.target(p, urgent=o.urgent or step.urgent) for p in chosen.values()]
-        return self._targets[key]
+            targets = tuple(self.target(p, urgent=o.urgent or step.urgent) for p in chosen.values())
+            self._told[key] = Told(targets, tuple(chosen), tuple(dict.fromkeys(person for t in targets for person in t.persons)))
+        return self._told[key]
 
     def target(self, post: Post, *, urgent: bool) -> Target:
         """A post with who is on it and its addresses; a contact known to be unreachable is used only where there is no other."""
@@ -210,7 +222,7 @@ async def _agents(conn: AsyncConnection, departments: Collection[str]) -> dict[s
 
 def _post(row: Any) -> Post:
     return Post(id=row.id, department_id=row.department_id, role=Whom(row.role), zh=row.zh, en=row.en,
-                members=tuple(json.loads(row.members)), active=bool(row.active), version=row.version)
+                members=msgspec.json.decode(row.members, type=tuple[str, ...]), active=bool(row.active), version=row.version)
 
 
 def _shift(row: Any) -> Shift:

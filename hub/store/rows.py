@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table
 
 from hub import clock
+from hub.store.bulk import STATEMENT_ROWS
 from hub.store.writer import Transaction
 
 parse_utc = lru_cache(maxsize=8192)(clock.parse_utc)
 """`hub.clock.parse_utc`, remembered."""
 utc_text = lru_cache(maxsize=8192)(clock.utc_text)
 """`hub.clock.utc_text`, remembered."""
+
+
+def text_of(at: datetime | None) -> str | None:
+    """A time that may be missing, as the store keeps it."""
+    return utc_text(at) if at is not None else None
 
 
 async def insert_many(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]], *, or_leave: str | None = None) -> int:
@@ -33,12 +40,30 @@ async def insert_many(tx: Transaction, table: Table, rows: Sequence[dict[str, An
 
 
 async def update_many(tx: Transaction, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Set the columns `names` of rows given as tuples of their values and, last, the id."""
-    if not rows:
-        return
+    """Set the columns `names` of rows given as tuples of their values and, last, the id.
+
+    Rows of a batch mostly get the same values: one statement sets all that do.
+    """
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    for *values, id in rows:
+        alike.setdefault(tuple(values), []).append(id)
     settings = ", ".join(f"{name} = {_mark(tx, n)}" for n, name in enumerate(names, 1))
-    statement = f"UPDATE {table.name} SET {settings} WHERE id = {_mark(tx, len(names) + 1)}"  # noqa: S608 names of our own
-    await tx.conn.exec_driver_sql(statement, list(rows))
+    for size, sets in _by_size(alike).items():
+        places = ", ".join(_mark(tx, n) for n in range(len(names) + 1, len(names) + 1 + size))
+        statement = f"UPDATE {table.name} SET {settings} WHERE id IN ({places})"  # noqa: S608 names of our own
+        await tx.conn.exec_driver_sql(statement, sets)
+
+
+def _by_size(alike: dict[tuple[Any, ...], list[str]]) -> dict[int, list[tuple[Any, ...]]]:
+    """Parameters of statements by how many ids they name, so that few different statements are needed."""
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for values, ids in alike.items():
+        at = 0
+        for size in STATEMENT_ROWS:
+            while len(ids) - at >= size:
+                found.setdefault(size, []).append((*values, *ids[at : at + size]))
+                at += size
+    return found
 
 
 def _mark(tx: Transaction, n: int) -> str:
