@@ -182,6 +182,7 @@ class Intake:
         """Store one item in the caller's transaction; a refusal is left in the item and not put into quarantine again."""
         if item.what == "report":
             await _store_reports(tx, [item], self.zone)
+            await tx.write()
         else:
             await _take(tx, item, self.takers)
 
@@ -385,6 +386,8 @@ async def _store_reports(
             await _decide(batch, list(batch.fresh.values()), zone, numbered)
         recorded += batch.recorded
         items = [item for item in copies if not _fold_within(batch.fresh[item.message.id], item)]
+        if items:
+            await tx.write()
     return recorded
 
 

@@ -8,15 +8,16 @@ go in by COPY.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Table
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+T = TypeVar("T")
 STATEMENT_ROWS = (256, 64, 16, 4, 1)
 """Rows in one statement on SQLite, the largest first. Each statement gives the interpreter lock away and waits to have it back, up to a
 whole switch interval where the loop is busy: a batch of 500 reports takes some 40 statements this way, not 3,000."""
@@ -35,23 +36,28 @@ async def insert_rows(conn: AsyncConnection, *batches: Rows) -> None:
     if not batches:
         return
     if conn.dialect.name == "sqlite":
-        driver: Any = (await conn.get_raw_connection()).driver_connection
-        await driver._execute(_insert_sqlite, driver._conn, batches)  # one visit; held by tests/unit/store/test_bulk.py
+        await visit(conn, insert_sqlite, batches)
     else:
         await _copy(conn, batches)
+
+
+async def visit(conn: AsyncConnection, do: Callable[..., T], *arguments: Any) -> T:
+    """Run `do(connection, *arguments)` in the thread of a SQLite connection. Each visit costs the caller a turn of the loop, which is long
+    where messages pour in: what belongs together goes in one."""
+    driver: Any = (await conn.get_raw_connection()).driver_connection
+    done: T = await driver._execute(do, driver._conn, *arguments)  # held by tests/unit/store/test_bulk.py
+    return done
 
 
 async def fetch(conn: AsyncConnection, statement: str, *values: Any) -> list[tuple[Any, ...]]:
     """The rows of a statement of our own (parameters `$1`, `$2` …), in one visit to the database; for the few of the hot path."""
     if conn.dialect.name == "sqlite":
-        driver: Any = (await conn.get_raw_connection()).driver_connection
-        rows: list[tuple[Any, ...]] = await driver._execute(_fetch_sqlite, driver._conn, statement.replace("$", "?"), values)
-        return rows
+        return await visit(conn, fetch_sqlite, statement.replace("$", "?"), values)
     return [tuple(row) for row in (await conn.exec_driver_sql(statement, values)).all()]
 
 
-def _fetch_sqlite(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """Runs in the connection's thread."""
+def fetch_sqlite(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The rows of a statement (parameters `?1` …). Runs in the connection's thread."""
     try:
         return connection.execute(statement, values).fetchall()
     except sqlite3.OperationalError as error:
@@ -78,8 +84,8 @@ def _many(table: Table, rows: int) -> str:
     return f'INSERT INTO "{table.name}" ({names}) VALUES {", ".join([row] * rows)}'  # noqa: S608 names of our own tables
 
 
-def _insert_sqlite(connection: sqlite3.Connection, batches: Sequence[Rows]) -> None:
-    """Runs in the connection's thread."""
+def insert_sqlite(connection: sqlite3.Connection, batches: Sequence[Rows]) -> None:
+    """Insert all rows, table after table. Runs in the connection's thread."""
     for table, values in batches:
         at = 0
         for size in STATEMENT_ROWS:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.incident import OPEN_STATES, IncidentView
@@ -113,7 +113,7 @@ async def insert_incidents(tx: Transaction, views: Sequence[tuple[IncidentView, 
 
 
 async def insert_reports(tx: Transaction, items: Sequence[Stored], opened: Sequence[tuple[IncidentView, bytes]] = ()) -> None:
-    """Store reports and the incidents that they opened (each with its JSON).
+    """Store reports and the incidents that they opened (each with its JSON), as `Transaction.insert` does: on SQLite not before its end.
 
     Raises IntegrityError where another process stored one of them meanwhile.
     """
@@ -121,11 +121,9 @@ async def insert_reports(tx: Transaction, items: Sequence[Stored], opened: Seque
         (v.id, v.kind.value, v.incident_id, v.department_id, v.agent_id, v.actor, v.channel.value, v.number, v.receipt_no, v.occurred_at,
          v.received_at, v.skew_s, v.urgent, v.drill, content_hash, None, text.decode())
         for v, text, content_hash in items]
-    await insert_rows(tx.conn, _incident_rows(opened), Rows(report, reports))
-    files = [{"sha256": a.sha256, "report_id": v.id, "name": a.name, "media_type": a.media_type, "size_bytes": a.size_bytes}
+    files = [(a.sha256, v.id, a.name, a.media_type, a.size_bytes, None)
              for v, _, _ in items if v.attachments for a in {a.sha256: a for a in v.attachments}.values()]
-    if files:
-        await tx.conn.execute(insert(attachment), files)
+    await tx.insert(_incident_rows(opened), Rows(report, reports), Rows(attachment, files))
 
 
 async def get_incident(conn: AsyncConnection, id: str) -> IncidentView | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -24,7 +25,7 @@ from hub.clock import Clock, SystemClock, utc_text
 from hub.domain.change import GENESIS, Change, ChangeBody, body_hash, body_text, kind_of, link_hash
 from hub.errors import Unavailable
 from hub.store import schema
-from hub.store.bulk import Rows, fetch, insert_rows
+from hub.store.bulk import Rows, fetch, fetch_sqlite, insert_rows, insert_sqlite, visit
 from hub.store.engine import Engines, open_engines
 from hub.store.migrate import migrate
 from hub.store.tail import Tail
@@ -32,6 +33,7 @@ from hub.store.turns import Turns
 
 _CHANGE_LOCK = 7_305_411
 """The PostgreSQL advisory lock under which sequence numbers are allotted (an arbitrary number of our own)."""
+_HEAD = "SELECT seq, hash FROM change ORDER BY seq DESC LIMIT 1"
 CHANNEL = "tocsin_change"
 SALT_BYTES = 16
 
@@ -65,6 +67,7 @@ class Transaction:
         self.sqlite = sqlite
         self.recorded: list[Recorded] = []
         self._committed: list[Callable[[], object]] = []
+        self._rows: list[Rows] = []
 
     def after_commit(self, call: Callable[[], object]) -> None:
         """Run `call` once this transaction has committed, and never where it fails: for what memory keeps of the store."""
@@ -102,19 +105,45 @@ class Transaction:
         return [Change(seq=r.seq, kind=r.kind, at=self.at, actor=r.actor, subject=r.subject, incident_id=r.incident_id,
                        department_id=r.department_id, drill=r.drill, body=Raw(r.body)) for r in self.recorded]
 
+    async def insert(self, *batches: Rows) -> None:
+        """Insert rows of plain values. On SQLite they wait for `write` or the end of the transaction, so that everything goes in one visit.
+
+        Raises IntegrityError, now or then.
+        """
+        self._rows += batches
+        if not self.sqlite:
+            await self.write()
+
+    async def write(self) -> None:
+        """Write the rows that wait, for what is asked next in this transaction."""
+        rows, self._rows = self._rows, []
+        await insert_rows(self.conn, *rows)
+
     async def flush(self) -> None:
         """Write the recorded changes: take the lock, read the head, chain, insert. Called once, just before the commit.
 
         What does not hang on the number (a body's salt and hash) is done before the lock, which every other writer waits for.
         """
-        if not self.recorded:
+        if not self.recorded and not self._rows:
             return
         random = os.urandom(SALT_BYTES * len(self.recorded))
         salts = [random[at : at + SALT_BYTES] for at in range(0, len(random), SALT_BYTES)]
         digests = [body_hash(salt, entry.body) for salt, entry in zip(salts, self.recorded, strict=True)]
-        if not self.sqlite:
+        if self.sqlite:
+            await visit(self.conn, self._flush_sqlite, salts, digests)
+        else:
             await self.conn.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _CHANGE_LOCK})
-        head = await fetch(self.conn, "SELECT seq, hash FROM change ORDER BY seq DESC LIMIT 1")
+            await insert_rows(self.conn, *self._chained(await fetch(self.conn, _HEAD), salts, digests))
+            await self.conn.execute(text(f"SELECT pg_notify('{CHANNEL}', :seq)"), {"seq": str(self.recorded[-1].seq)})
+
+    def _flush_sqlite(self, connection: sqlite3.Connection, salts: list[bytes], digests: list[str]) -> None:
+        """All rows of the transaction. Runs in the connection's thread, which holds the write lock."""
+        insert_sqlite(connection, self._rows)
+        if self.recorded:
+            insert_sqlite(connection, self._chained(fetch_sqlite(connection, _HEAD), salts, digests))
+
+    def _chained(self, head: list[tuple[Any, ...]], salts: list[bytes], digests: list[str]) -> tuple[Rows, Rows]:
+        """Give the recorded changes their numbers and links after `head` (a row, or none in an empty store)."""
         seq, previous = head[0] if head else (0, GENESIS)
         rows, bodies = [], []
         for entry, salt, digest in zip(self.recorded, salts, digests, strict=True):
@@ -126,9 +155,7 @@ class Transaction:
                          previous, link))
             bodies.append((seq, salt, entry.body.decode()))
             previous = link
-        await insert_rows(self.conn, Rows(schema.change, rows), Rows(schema.change_body, bodies))
-        if not self.sqlite:
-            await self.conn.execute(text(f"SELECT pg_notify('{CHANNEL}', :seq)"), {"seq": str(seq)})
+        return Rows(schema.change, rows), Rows(schema.change_body, bodies)
 
 
 class Store:
