@@ -136,7 +136,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
     health.probes["disk"] = disk_probe(settings.data_path)
     tasks |= safety_tasks(services, respond="respond" in only)
     tasks |= await duty_tasks(stack, store, clock, respond="respond" in only, publish=session.send if session else None,
-                              extra=services.extra)
+                              extra=services.extra, near=settings.near_hosts)
     daily = DailyDuty(store, lambda: services.extra["duty_rules"], policies)
     daily.attach(intake, services.extra["schedule"] if "respond" in only else None)
     if "respond" in only:

@@ -41,6 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its port (0: none; the web has them on its own)."""
     public_url: str = ""
     """How people reach the hub, in links of notices; empty: from host and port."""
+    notice_near: str = ""
+    """Hosts on this very machine that notices may go to, with commas between (an SMS gateway's `127.0.0.1`); nothing else on it is sent to."""
     tls_cert_file: str = ""
     """A certificate chain (PEM) for HTTPS; empty: HTTP."""
     tls_key_file: str = ""
@@ -101,6 +103,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Load the demo district at the first start."""
     log_json: bool = False
     """Log lines as JSON."""
+
+    @property
+    def near_hosts(self) -> frozenset[str]:
+        """`notice_near` as names."""
+        return frozenset(host for name in self.notice_near.split(",") if (host := name.strip()))
 
     @property
     def data_path(self) -> Path:

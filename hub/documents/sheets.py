@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -37,8 +38,16 @@ def _safe(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else value
 
 
-def _shown(value: Any) -> Any:
-    return "是" if value is True else "否" if value is False else _safe(value)
+def _put(cell: Any, value: Any) -> None:
+    """Set a cell of a sheet that is read back: a text stays as it is and is marked as text, so that no program takes it for a formula."""
+    cell.value = "是" if value is True else "否" if value is False else value
+    if isinstance(value, str) and _safe(value) != value:
+        cell.data_type, cell.quotePrefix = "s", True
+
+
+def _sheet_name(name: str) -> str:
+    """A name as far as a sheet's name may go."""
+    return re.sub(r"[\[\]:*?/\\]", "_", name)[:31]
 
 
 def form(template: Template, *, department: str, day: str, values: Mapping[str, Any], zero: bool | None) -> bytes:
@@ -50,25 +59,27 @@ def form(template: Template, *, department: str, day: str, values: Mapping[str, 
     page = book.active
     page.title = "日报"
     page.merge_cells("A1:C1")
-    page["A1"], page["A1"].font, page["A1"].alignment = template.zh, Font(size=16, bold=True), Alignment(horizontal="center")
-    said = "" if zero is None else _shown(zero)
+    page["A1"].font, page["A1"].alignment = Font(size=16, bold=True), Alignment(horizontal="center")
+    _put(page["A1"], template.zh)
+    said = "" if zero is None else zero
     for row, (label, text) in enumerate((("部门", department), ("日期", day), ("零报告（是/否）", said), ("备注", "")), 2):
         page.cell(row, 1, label)
-        page.cell(row, 2, _shown(text))
+        _put(page.cell(row, 2), text)
     for place, text in enumerate(("项目", "填报内容", "说明"), 1):
         page.cell(6, place, text).font = Font(bold=True)
         page.cell(6, place).fill = PatternFill("solid", fgColor="DDE6F0")
     for row, field in enumerate((f for f in template.fields if f.kind is not FieldKind.ATTACHMENTS), FIRST_FIELD_ROW):
-        page.cell(row, 1, field.zh)
-        page.cell(row, 3, _hint(field))
+        _put(page.cell(row, 1), field.zh)
+        _put(page.cell(row, 3), _hint(field))
         if field.kind is not FieldKind.TABLE:
-            page.cell(row, 2, _shown(values.get(field.id)))
+            _put(page.cell(row, 2), values.get(field.id))
         else:
-            sheet = book.create_sheet(field.zh[:31])
+            sheet = book.create_sheet(_sheet_name(field.zh))
             for n, column in enumerate(field.columns, 1):
-                sheet.cell(1, n, column.zh).font = Font(bold=True)
+                _put(sheet.cell(1, n), column.zh)
+                sheet.cell(1, n).font = Font(bold=True)
                 for line, filled in enumerate(values.get(field.id) or (), 2):
-                    sheet.cell(line, n, _shown(filled.get(column.id)))
+                    _put(sheet.cell(line, n), filled.get(column.id))
     page.column_dimensions["A"].width, page.column_dimensions["B"].width, page.column_dimensions["C"].width = 22, 48, 30
     return _bytes(book)
 
@@ -99,7 +110,7 @@ def read_form(raw: bytes, template: Template, *, department: Sequence[str], day:
     rows: dict[str, int] = {}
     for field in template.fields:
         if field.kind is FieldKind.TABLE:
-            found = next((s for s in book.worksheets[1:] if plain(s.title) == plain(field.zh[:31])), None)
+            found = next((s for s in book.worksheets[1:] if plain(s.title) == plain(_sheet_name(field.zh))), None)
             if found is not None and (table := _table(found, field)):
                 values[field.id] = table
         elif (line := lines.get(plain(field.zh)) or lines.get(plain(field.en)) or lines.get(field.id)) is not None and line[1] not in (None, ""):

@@ -10,11 +10,13 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from hub.errors import Rejected
 from hub.notify import robots
+from hub.notify.addresses import check_address, refuse_near
 from hub.notify.channels import Message, SendFailed
 
 TIMEOUT_S = 20.0
@@ -32,12 +34,13 @@ _CAUSES = re.compile(r"timed out|Connection refused|unexpectedly closed|Name or 
 
 
 class Push:
-    """`async with Push() as channel`. `timeout_s` bounds one send, in seconds."""
+    """`async with Push() as channel`. `timeout_s` bounds one send, in seconds; `near` are hosts on this machine that it may send to."""
 
     name = "push"
 
-    def __init__(self, *, timeout_s: float = TIMEOUT_S, threads: int = THREADS) -> None:
+    def __init__(self, *, timeout_s: float = TIMEOUT_S, threads: int = THREADS, near: Collection[str] = ()) -> None:
         self.timeout_s = timeout_s
+        self.near = near
         self._threads = asyncio.Semaphore(threads)
         self._gateways: dict[str, asyncio.Semaphore] = {}
 
@@ -86,7 +89,7 @@ class Push:
         def work() -> None:
             error: BaseException | None = None
             try:
-                deliver(message, self.timeout_s)
+                deliver(message, self.timeout_s, self.near)
             except BaseException as raised:
                 error = raised
             with suppress(RuntimeError):  # the loop has closed: the hub is stopping
@@ -96,17 +99,22 @@ class Push:
         return done
 
 
-def deliver(message: Message, timeout_s: float) -> None:
+def deliver(message: Message, timeout_s: float, near: Collection[str] = ()) -> None:
     """Send one message with Apprise, in the calling thread; raises SendFailed. The notice's id goes along as a header where HTTP carries it."""
+    try:
+        check_address(message.address)
+    except Rejected as error:
+        raise SendFailed(error.message, permanent=True) from None
     if robots.is_robot(message.address):
         robots.deliver(message, timeout_s)
         return
     import apprise
 
-    asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, secure_logging=True)
+    asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, secure_logging=True, http_redirects=False)
     service = apprise.Apprise.instantiate(_bounded(message.address, message.id, timeout_s), asset=asset, suppress_exceptions=True)
     if service is None:
         raise SendFailed("通知地址无法识别 / the address is not one that can be sent to", permanent=True)
+    refuse_near(service, near)
     kind = apprise.NotifyType.WARNING if message.urgent else apprise.NotifyType.INFO
     with _heard() as said:  # the service itself, not Apprise's shared pool of threads, which one hanging gateway could fill
         sent = service.notify(body=message.body, title=message.title, notify_type=kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,7 +21,7 @@ RULES_EVERY_S = 15.0
 
 
 async def duty_tasks(
-    stack: AsyncExitStack, store: Store, clock: Clock, *, respond: bool, publish: Publish | None, extra: dict[str, Any],
+    stack: AsyncExitStack, store: Store, clock: Clock, *, respond: bool, publish: Publish | None, extra: dict[str, Any], near: Collection[str] = (),
 ) -> dict[str, Callable[[], Awaitable[Any]]]:
     """The tasks of this process by name. `respond`: it ticks and sends by gateways; `publish`: it can reach agents by the broker.
 
@@ -34,7 +34,7 @@ async def duty_tasks(
     if publish is not None:
         channels.append(Agents(publish, clock))
     if respond:
-        channels.append(await stack.enter_async_context(Push()))
+        channels.append(await stack.enter_async_context(Push(near=near)))
         schedule.add("duties", TICK_S, lambda: tick(store, extra["duty_rules"]))
         schedule.add("contacts", CONTACTS_EVERY_S, lambda: check_contacts(store, extra["duty_rules"]))
     tasks: dict[str, Callable[[], Awaitable[Any]]] = {"schedule": schedule.run}

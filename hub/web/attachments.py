@@ -22,6 +22,8 @@ from hub.web.seen import chain_reading
 
 BASE = "/api/v1/attachments"
 SWEEP_S = 3600.0
+SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "video/mp4", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/wav", "audio/x-wav", "audio/webm"})
+"""What a browser may show by itself. The very words and nothing else: of `image/jpeg, text/html` a browser takes the second."""
 
 
 def folder(ask: Ask) -> Path:
@@ -110,7 +112,7 @@ def serve(ask: Ask, sha256: str, *, name: str, media_type: str) -> web.FileRespo
     path = tus.attachment_path(folder(ask), sha256)
     if path is None:
         raise NotFound
-    inline = media_type.startswith(("image/jpeg", "image/png", "image/webp", "video/mp4", "audio/"))
+    inline = media_type in SHOWN
     return web.FileResponse(path, headers={
         "Content-Type": media_type if inline else "application/octet-stream",
         "Content-Disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(name, safe='')}",

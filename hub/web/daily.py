@@ -461,6 +461,7 @@ async def link_file(ask: Ask) -> web.StreamResponse:
         given = {name: values[0] for name, values in parse_qs(ask.body.decode(), max_num_fields=10).items()}
     except (UnicodeDecodeError, ValueError):
         raise Rejected("bad_form", "表单有误", "the form cannot be read") from None
+    wire.refuse_controls(given)
     id = given.get("id", "")
     content = Content(zero=True, late_reason=given.get("late_reason", "")[:2000] or None, explanation=given.get("explanation", "")[:2000] or None)
     try:

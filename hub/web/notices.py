@@ -12,6 +12,7 @@ from hub.domain.notice import Contact, ContactState, Notice, NoticeState, with_l
 from hub.domain.roster import Post
 from hub.errors import Rejected
 from hub.ids import new_id
+from hub.notify.addresses import check_address
 from hub.notify.channels import Message
 from hub.notify.outbox import try_out
 from hub.notify.push import Push
@@ -161,6 +162,7 @@ async def save_contact(ask: Ask) -> Contact:
     body: ContactBody = ask.body
     post = await _post(ask, body.post_id)
     ask.require(Action.ROSTER_EDIT, _thing(post.department_id))
+    check_address(body.address)
     id = ask.path["id"]
     async with ask.store.read() as conn:
         held = await store.get_contact(conn, id) if id != "new" else None
@@ -190,7 +192,7 @@ async def try_contact(ask: Ask) -> Done:
     made = store.draft(rules_of(ask), dedupe=id, channel="push", address=address.address, template="test", now=ask.now,
                        fields={"text": f"{post.zh} / {post.en}"}, max_age=timedelta(minutes=5), language=held.language, urgent=True, id=id)
     error: Rejected | None = None
-    async with Push(timeout_s=10) as push:
+    async with Push(timeout_s=10, near=ask.hub.settings.near_hosts) as push:
         try:
             await try_out({"push": push}, "push", Message(id, address.address, made.notice.title, with_link(made.notice.body, None), urgent=True,
                                                           drill=False))

@@ -188,8 +188,7 @@ def read_query(request: web.Request, route: Route) -> Any:
     values: dict[str, Any] = {}
     for name in request.query:
         every = request.query.getall(name)
-        if any("\x00" in value for value in every):
-            raise Rejected("control_characters", f"{name} 含有控制字符", f"{name}: control characters are not allowed", field=name)
+        wire.refuse_controls(every[-1] if len(every) == 1 else every, name)
         values[name] = every if name in listed else every[-1]
     try:
         return msgspec.convert(values, route.query, strict=False)

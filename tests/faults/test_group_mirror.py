@@ -21,6 +21,7 @@ from hub.store import Store, groups
 from hub.store.notices import get_contact, list_notices, save_contact
 from hub.store.organisation import seed_departments
 from tests.support.duty import NOW, people, rules
+from tests.support.gateway import NEAR
 from tests.support.robots import Robots
 
 RULES = rules()
@@ -61,7 +62,7 @@ async def say(store: Store, text: str, *files: Attached) -> None:
 
 async def drain(store: Store, *, times: int = 1) -> NoticeState:
     """Work until the mirror's notice is no longer under way, or has been tried so often; gives where it stands."""
-    async with Push(timeout_s=5) as push:
+    async with Push(timeout_s=5, near=NEAR) as push:
         outbox = Outbox(store, RULES, [push], retry=lambda attempts: timedelta(0))
         until = time.monotonic() + 20
         while True:

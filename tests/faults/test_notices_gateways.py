@@ -25,7 +25,7 @@ from hub.store import obligations as ledger
 from hub.store.notices import draft, get_contact, list_notices, queue
 from hub.wire import Command
 from tests.support.duty import MINUTE, NOW, give_contact, owed, people, rules
-from tests.support.gateway import Gateway, MailServer
+from tests.support.gateway import NEAR, Gateway, MailServer
 
 RULES = rules()
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise's own import
@@ -47,7 +47,7 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def push() -> AsyncIterator[Push]:
-    async with Push(timeout_s=3) as channel:
+    async with Push(timeout_s=3, near=NEAR) as channel:
         yield channel
 
 
@@ -148,7 +148,7 @@ async def test_retries_have_a_limit(store: Store, clock: ManualClock, push: Push
 
 
 async def test_a_gateway_that_hangs_holds_up_nobody_else(store: Store, clock: ManualClock) -> None:
-    async with Push(timeout_s=20) as push, Gateway(hang_s=40) as hanging, Gateway() as healthy:
+    async with Push(timeout_s=20, near=NEAR) as push, Gateway(hang_s=40) as hanging, Gateway() as healthy:
         await give_contact(store, "water-bureau.duty", hanging.url)
         await give_contact(store, "water-bureau.duty", healthy.url)
         await escalate(store, clock, *range(30))
@@ -168,7 +168,7 @@ async def test_a_gateway_that_hangs_holds_up_nobody_else(store: Store, clock: Ma
 
 
 async def test_a_timed_out_send_is_a_temporary_failure_that_everybody_can_see(store: Store, clock: ManualClock) -> None:
-    async with Push(timeout_s=1.5) as push, Gateway(hang_s=30) as hanging:
+    async with Push(timeout_s=1.5, near=NEAR) as push, Gateway(hang_s=30) as hanging:
         await give_contact(store, "water-bureau.duty", hanging.url)
         await escalate(store, clock)
         outbox = Outbox(store, RULES, [push])

@@ -29,7 +29,7 @@ from hub.store.notices import list_notices
 from hub.store.organisation import seed_departments
 from hub.store.roster import list_posts, save_post
 from tests.support.duty import MINUTE, NOW, give_contact
-from tests.support.gateway import Gateway
+from tests.support.gateway import NEAR, Gateway
 
 RULES = packaged_rules()
 HOUR = timedelta(hours=1)
@@ -223,7 +223,7 @@ async def test_the_reactor_started_again_makes_nothing_twice(district: District)
 
 
 async def test_a_contact_is_checked_in_its_turn_and_an_unreachable_one_becomes_the_department_s_duty(district: District) -> None:
-    async with Gateway() as good, Gateway(answer=410) as bad, Push(timeout_s=3) as push:
+    async with Gateway() as good, Gateway(answer=410) as bad, Push(timeout_s=3, near=NEAR) as push:
         for gateway in (good, bad):
             await give_contact(district.store, "water-bureau.duty", gateway.url)
         assert await check_contacts(district.store, RULES) == 2

@@ -32,7 +32,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def hub(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Running]:
-    async with web_hub(tmp_path, clock) as running:
+    async with web_hub(tmp_path, clock, notice_near="127.0.0.1") as running:
         running.services.extra["duty_rules"] = RULES
         async with running.services.store.transaction() as tx:
             await people(tx, "water-bureau", "fire-rescue")

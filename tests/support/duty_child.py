@@ -21,6 +21,7 @@ from hub.notify.push import Push
 from hub.respond.schedule import Schedule, tick
 from hub.store import Store
 from tests.support.duty import rules, step
+from tests.support.gateway import NEAR
 
 SECOND = 1 / 60
 FAST = Ladder(id="fast", zh="快梯", en="fast", steps=(
@@ -50,7 +51,7 @@ class Ahead:
 async def main(url: str, offset_s: float, what: set[str]) -> None:
     """Tick and send until killed."""
     found = fast_rules()
-    async with Store(url, Ahead(offset_s)) as store, Push(timeout_s=5) as push, asyncio.TaskGroup() as group:
+    async with Store(url, Ahead(offset_s)) as store, Push(timeout_s=5, near=NEAR) as push, asyncio.TaskGroup() as group:
         if "tick" in what:
             schedule = Schedule()
             schedule.add("duties", 0.2, lambda: tick(store, found, batch=25))

@@ -8,6 +8,9 @@ import time
 from contextlib import suppress
 from typing import NamedTuple, Self
 
+NEAR = ("127.0.0.1", "localhost")
+"""The setting under which a hub sends to a gateway of the same machine."""
+
 
 class Got(NamedTuple):
     """One message as the gateway received it: the notice's id (from the header or the text), title, text, seconds since the epoch."""
