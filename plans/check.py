@@ -457,16 +457,21 @@ def _posts(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
     if district.posts is None:
         yield _undone("posts", "今晚值班表未提供，未查空岗", "tonight's roster was not given: empty posts were not checked")
         return
-    for department, users in _departments(plans, district.towns).items():
-        if not any(post.officer for post in district.posts.get(department, ())):
-            yield Finding(
-                Severity.ERROR,
-                "post_empty",
-                None,
-                department,
-                f"{department} 今晚无人值班，{len(users)} 个预案的任务将转由区指挥中心承担",
-                f"nobody is on duty at {department} tonight; the tasks of {len(users)} plans would rest with the command centre",
-            )
+    needed = _departments(plans, district.towns)
+    empty = {name: len(users) for name, users in needed.items() if not any(post.officer for post in district.posts.get(name, ()))}
+    if len(empty) > 1 and len(empty) == len(needed):
+        yield Finding(Severity.ERROR, "post_empty", None, "posts", f"值班表为空：预案所需的 {len(empty)} 个单位今晚均无人值班",
+                      f"the roster is empty: nobody is on duty tonight at any of the {len(empty)} departments that the plans count on")
+        return
+    for department, count in empty.items():
+        yield Finding(
+            Severity.ERROR,
+            "post_empty",
+            None,
+            department,
+            f"{department} 今晚无人值班，{count} 个预案的任务将转由区指挥中心承担",
+            f"nobody is on duty at {department} tonight; the tasks of {count} plans would rest with the command centre",
+        )
 
 
 def _stock(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
@@ -496,7 +501,12 @@ def _contacts(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
     if district.contacts is None:
         yield _undone("contacts", "通讯录未提供，未查失联", "contacts were not given: reachability was not checked")
         return
-    for department in _departments(plans, district.towns):
+    needed = _departments(plans, district.towns)
+    if len(needed) > 1 and not any(c.department in needed for c in district.contacts):
+        yield Finding(Severity.ERROR, "contact_unreachable", None, "contacts", f"通讯录为空：预案所需的 {len(needed)} 个单位都没有联系人",
+                      f"there are no contacts: none of the {len(needed)} departments that the plans count on has one")
+        return
+    for department in needed:
         own = [c for c in district.contacts if c.department == department]
         if any(c.reachable for c in own):
             continue

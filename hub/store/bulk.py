@@ -8,7 +8,8 @@ go in by COPY.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -54,6 +55,29 @@ async def fetch(conn: AsyncConnection, statement: str, *values: Any) -> list[tup
     if conn.dialect.name == "sqlite":
         return await visit(conn, fetch_sqlite, statement.replace("$", "?"), values)
     return [tuple(row) for row in (await conn.exec_driver_sql(statement, values)).all()]
+
+
+async def fetch_rows(conn: AsyncConnection, table: Table, where: str, *values: Any) -> list[Any]:
+    """The whole rows of a table that a condition of our own selects, named by its columns; as `fetch`."""
+    shape = _shape(table)
+    return [shape._make(row) for row in await fetch(conn, f"SELECT {', '.join(shape._fields)} FROM {table.name} WHERE {where}", *values)]  # noqa: S608 our own
+
+
+@lru_cache(maxsize=64)
+def _shape(table: Table) -> Any:
+    return namedtuple(table.name, table.c.keys())
+
+
+def among(column: str, wanted: Collection[str], values: list[Any], *, at_most: int = 500) -> str:
+    """The condition `column IN (…)`, its parameters appended to `values`.
+
+    Of more than `at_most` every row is asked for instead, which is cheaper than the statement: the caller looks through them.
+    """
+    if not wanted or len(wanted) > at_most:
+        return f"{column} IS NOT NULL" if wanted else "FALSE"
+    first = len(values) + 1
+    values += sorted(wanted)
+    return f"{column} IN ({', '.join(f'${n}' for n in range(first, first + len(wanted)))})"
 
 
 def fetch_sqlite(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, select, text, update
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain import ladder as rungs
@@ -40,7 +40,7 @@ from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.notices import Draft, draft, drafts_for, drop_queued, queue, rows_of
 from hub.store.roster import UNTOLD, Reach, load_reach
 from hub.store.rows import insert_many, parse_utc, text_of, update_many, utc_text
-from hub.store.schema_duty import duty_tick, escalation
+from hub.store.schema_duty import escalation
 from hub.store.schema_duty import obligation as table
 from hub.store.writer import Transaction
 
@@ -54,6 +54,7 @@ _COLUMNS = tuple(table.c[name] for name in _FIELDS)
 _MAY_CHANGE = tuple(name for name in _FIELDS if name not in ("id", "key"))
 _HOLD = f"SELECT {', '.join(_FIELDS)} FROM obligation WHERE id = $1"  # noqa: S608 names of our own
 _DUE = f"SELECT {', '.join(_FIELDS)} FROM obligation WHERE next_at <= $1 ORDER BY next_at LIMIT $2"  # noqa: S608 likewise
+_TICKED = "SELECT at FROM duty_tick WHERE name = $1"
 _SET = (f"UPDATE obligation SET {', '.join(f'{name} = ${n}' for n, name in enumerate((*_MAY_CHANGE, 'next_at'), 3))} "  # noqa: S608 likewise
         "WHERE id = $1 AND version = $2 RETURNING id")
 DEPARTMENT = table.c.department_id
@@ -492,16 +493,13 @@ async def is_due(conn: AsyncConnection, now: datetime, *, name: str = "duties", 
 
 async def note_tick(tx: Transaction, rules: DutyRules, *, name: str = "duties", back: timedelta = timedelta(minutes=1)) -> datetime | None:
     """Note that a tick began; gives when the last one did. A clock set back by more than `back` rearms every duty that waits."""
-    last = (await tx.conn.execute(select(duty_tick.c.at).where(duty_tick.c.name == name).with_for_update())).scalar()
-    before = parse_utc(last) if last else None
-    if before is None:
-        await tx.conn.execute(text("INSERT INTO duty_tick (name, at) VALUES (:n, :at) ON CONFLICT (name) DO UPDATE SET at = :at"),
-                              {"n": name, "at": tx.at})
-        return None
-    if tx.now < before - back:
+    last = await fetch(tx.conn, _TICKED if tx.sqlite else f"{_TICKED} FOR UPDATE", name)
+    before = parse_utc(last[0][0]) if last else None
+    if before is not None and tx.now < before - back:
         await _rearm(tx, rules)
-    if abs(tx.now - before) >= back:
-        await tx.conn.execute(update(duty_tick).where(duty_tick.c.name == name).values(at=tx.at))
+    if before is None or abs(tx.now - before) >= back:
+        await fetch(tx.conn, "INSERT INTO duty_tick (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = excluded.at RETURNING name",
+                    name, tx.at)
     return before
 
 

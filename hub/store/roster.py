@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import parse_utc, utc_text
@@ -38,7 +38,8 @@ from hub.domain.roster import (
 )
 from hub.errors import Rejected
 from hub.ids import is_slug, new_id
-from hub.store import schema
+from hub.store.bulk import among, fetch, fetch_rows
+from hub.store.schema import incident
 from hub.store.schema_duty import contact as contact_table
 from hub.store.schema_duty import duty_post, handover, shift, shift_swap
 from hub.store.schema_people import appointment
@@ -164,9 +165,9 @@ def _one_of(column: Any, values: Collection[str]) -> Any:
 
 
 async def _posts(conn: AsyncConnection, departments: Collection[str], posts: Collection[str]) -> list[Post]:
-    wanted = or_(_one_of(duty_post.c.department_id, departments), _one_of(duty_post.c.id, posts), duty_post.c.role.in_(DISTRICT_ROLES))
-    rows = await conn.execute(select(duty_post).where(wanted, duty_post.c.active).order_by(duty_post.c.id))
-    return [_post(row) for row in rows]
+    values: list[Any] = []
+    wanted = [among("department_id", departments, values), among("id", posts, values), among("role", DISTRICT_ROLES, values)]
+    return [_post(row) for row in await fetch_rows(conn, duty_post, f"({' OR '.join(wanted)}) AND active ORDER BY id", *values)]
 
 
 async def with_standing(conn: AsyncConnection, posts: Sequence[Post], now: datetime) -> list[Post]:
@@ -188,20 +189,17 @@ async def with_standing(conn: AsyncConnection, posts: Sequence[Post], now: datet
 
 
 async def _shifts_on(conn: AsyncConnection, posts: Collection[str], now: datetime) -> dict[str, list[Shift]]:
-    at = utc_text(now)
-    rows = await conn.execute(select(shift).where(
-        shift.c.starts_at <= at, shift.c.starts_at > utc_text(now - LONGEST_SHIFT), shift.c.ends_at > at, _one_of(shift.c.post_id, posts),
-    ))
+    values: list[Any] = [utc_text(now), utc_text(now - LONGEST_SHIFT)]
     found: dict[str, list[Shift]] = {}
-    for row in rows:
+    for row in await fetch_rows(conn, shift, f"starts_at <= $1 AND starts_at > $2 AND ends_at > $1 AND {among('post_id', posts, values)}", *values):
         found.setdefault(row.post_id, []).append(_shift(row))
     return found
 
 
 async def _addresses(conn: AsyncConnection, posts: Collection[str], persons: Collection[str]) -> list[Address]:
-    c = contact_table.c
-    wanted = or_(and_(c.post_id.is_not(None), _one_of(c.post_id, posts)), and_(c.person_id.is_not(None), _one_of(c.person_id, persons)))
-    rows = await conn.execute(select(contact_table).where(wanted, c.active).order_by(c.id))
+    values: list[Any] = []
+    wanted = f"({among('post_id', posts, values)} OR {among('person_id', persons, values)})"
+    rows = await fetch_rows(conn, contact_table, f"{wanted} AND active ORDER BY id", *values)
     return [
         Address(row.id, row.post_id, row.person_id, row.address, row.language, bool(row.urgent_only),
                 (row.quiet_starts, row.quiet_ends) if row.quiet_starts and row.quiet_ends else None, row.state == "unreachable")
@@ -210,13 +208,13 @@ async def _addresses(conn: AsyncConnection, posts: Collection[str], persons: Col
 
 
 async def _agents(conn: AsyncConnection, departments: Collection[str]) -> dict[str, tuple[str, ...]]:
-    table = schema.agent
-    rows = await conn.execute(select(table.c.id, table.c.department_id).where(
-        table.c.revoked_at.is_(None), table.c.secret_hash.is_not(None), _one_of(table.c.department_id, departments),
-    ).order_by(table.c.id))
+    values: list[Any] = []
+    ours = among("department_id", departments, values)
+    rows = await fetch(conn, "SELECT id, department_id FROM agent WHERE revoked_at IS NULL AND secret_hash IS NOT NULL "  # noqa: S608 places of parameters
+                             f"AND {ours} ORDER BY id", *values)
     found: dict[str, tuple[str, ...]] = {}
-    for row in rows:
-        found[row.department_id] = (*found.get(row.department_id, ()), row.id)
+    for id, department_id in rows:
+        found[department_id] = (*found.get(department_id, ()), id)
     return found
 
 
@@ -470,8 +468,8 @@ async def write_handover(
 
 
 async def _open_incidents(conn: AsyncConnection) -> tuple[str, ...]:
-    table = schema.incident
-    rows = await conn.execute(select(table.c.id).where(table.c.state.in_(sorted(OPEN_STATES))).order_by(table.c.number))
+    values: list[Any] = []
+    rows = await fetch_rows(conn, incident, f"{among('state', OPEN_STATES, values)} ORDER BY number", *values)
     return tuple(row.id for row in rows)
 
 

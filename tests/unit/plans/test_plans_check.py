@@ -157,6 +157,13 @@ def test_an_empty_post_tonight_is_an_error_naming_the_department() -> None:
     assert found(plan(), district=changed(posts=posts)) == {("post_empty", None, "fire-rescue"), ("post_empty", None, "town-zhewang")}
 
 
+def test_an_empty_hub_is_one_finding_for_the_roster_and_one_for_the_contacts_and_one_name_each_as_soon_as_there_is_one() -> None:
+    assert found(plan(), district=changed(posts={}, contacts=())) == {("post_empty", None, "posts"), ("contact_unreachable", None, "contacts")}
+    one = changed(posts={"fire-rescue": (Post("fire-rescue", "desk", "officer"),)}, contacts=(Contact("fire-rescue", "a", True),))
+    named = {field for code, _, field in found(plan(), district=one) if code in ("post_empty", "contact_unreachable")}
+    assert "fire-rescue" not in named and {"district-office", "town-zhewang"} <= named
+
+
 def want(quantity: float, capability: str = "foam") -> dict[str, Any]:
     return {
         "id": "r",
