@@ -22,6 +22,7 @@ import typer
 from msgspec import Struct
 
 from hub.clock import parse_utc
+from hub.domain.calendar import Calendar, needs_table
 from hub.errors import Rejected, Unavailable
 from hub.operate.chain import reading
 from hub.operate.health import LOW_DISK_BYTES
@@ -231,15 +232,24 @@ def check_broker(settings: Settings) -> list[Finding]:
         return [Finding("broker", State.WARN, f"{host}:{port} 无应答（{error.strerror or error}）", f"{host}:{port} does not answer", do)]
 
 
-def check_holidays(now: datetime) -> list[Finding]:
-    """Are the public holidays of this year (and, from December, of the next) known?"""
-    from hub.domain.calendar import needs_table
+async def calendar_of(settings: Settings) -> Calendar:
+    """The calendar that the hub runs by: the district's own where it saved one, the shipped one where there is no store to ask."""
     from hub.domain.duty_rules import packaged_rules
+    from hub.store.duty_data import load_rules
 
-    missing = needs_table(packaged_rules().calendar, now)
+    try:
+        async with reading(settings.database_url) as conn:
+            return (await load_rules(conn)).calendar
+    except (Rejected, Unavailable):
+        return packaged_rules().calendar
+
+
+def check_holidays(now: datetime, calendar: Calendar) -> list[Finding]:
+    """Are the public holidays of this year (and, from December, of the next) known?"""
+    missing = needs_table(calendar, now)
     if missing:
         return [Finding("holidays", State.WARN, f"没有 {missing} 年节假日表，按普通周末计算", f"the holidays of {missing} are not known: plain weekends count",
-                        "pip install -U chinesecalendar，或填写 hub/data/calendar_overrides.yaml")]
+                        "管理员在控制台“日报设置 → 工作日历”补录 / the administrator enters it in the console under the daily settings' calendar")]
     return [ok("holidays", f"{now.year} 年节假日表齐备", f"the holidays of {now.year} are known")]
 
 
@@ -247,12 +257,12 @@ async def examine(settings: Settings, now: datetime) -> AsyncIterator[Finding]:
     """Every part in turn."""
     checks: list[Callable[[], list[Finding]]] = [
         lambda: check_settings(settings), lambda: check_secrets(settings), lambda: check_clock(settings, now, kept_in_step()),
-        lambda: check_disk(settings), lambda: check_certificates(settings, now), lambda: check_broker(settings), lambda: check_holidays(now),
+        lambda: check_disk(settings), lambda: check_certificates(settings, now), lambda: check_broker(settings),
     ]
     for check in checks:
         for finding in check():
             yield finding
-    for finding in await check_store(settings):
+    for finding in check_holidays(now, await calendar_of(settings)) + await check_store(settings):
         yield finding
 
 

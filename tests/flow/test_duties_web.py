@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from hub.app import Running
 from hub.clock import ManualClock, utc_text
 from hub.domain.access import Role, Scope
+from hub.domain.calendar import Calendar, year_is_known
 from hub.domain.notice import NoticeState
 from hub.domain.obligation import Obligation
 from hub.ids import new_id
@@ -137,6 +138,37 @@ async def test_the_rules_and_the_calendar_are_readable_and_name_their_sources(hu
         assert [d["kind"] for d in visitor.body["days"]][-4:] == ["workday", "workday", "makeup", "weekend"]
         assert visitor.body["needs_table"] is None
         assert await visitor.ask("GET", "/api/v1/duty/calendar?first=9999-12-31&days=400") == 422
+
+
+async def test_from_1_december_on_the_officers_are_asked_for_next_year_s_table_until_the_administrator_has_imported_it(
+    hub: Running, clock: ManualClock,
+) -> None:
+    """The year is the last one that the holiday library holds; the district's midnight is 16:00 UTC."""
+    year = max(y for y in range(2024, 2060) if year_is_known(Calendar(), y))
+    one = "/api/v1/duty/data/calendar_overrides"
+
+    async def asked(visitor: Visitor) -> list[int | None]:
+        found = []
+        for page in ("/api/v1/board", f"/api/v1/duty/calendar?first={year + 1}-01-01&days=10"):
+            assert await visitor.ask("GET", page) == 200, visitor.body
+            found.append(visitor.body["needs_table"])
+        return found
+
+    clock.set(datetime(year, 11, 30, 15, 59, 59, tzinfo=UTC))
+    async with Visitor(hub.web_url) as admin, Visitor(hub.web_url) as officer:
+        await sign_in(hub, admin, Role.SYSTEM_ADMIN, "district-office")
+        await sign_in(hub, officer, Role.DUTY_OFFICER, "district-office", Scope.ALL)
+        assert await asked(officer) == [None, None]
+        clock.advance(timedelta(seconds=1))
+        assert await asked(officer) == [year + 1, year + 1]
+        assert [d["basis"] for d in officer.body["days"]][:1] == ["weekday"]
+        assert await admin.ask("GET", one) == 200
+        table = {**admin.body["document"], "complete_years": [year + 1], "days": [
+            {"day": f"{year + 1}-01-01", "kind": "holiday", "zh": "元旦", "en": "New Year", "source": "国办通知"}]}
+        assert await officer.ask("PUT", one, {"document": table, "reason": "x"}) == 403
+        assert await admin.ask("PUT", one, {"document": table, "reason": "补录"}) == 200, admin.body
+        assert await asked(officer) == [None, None]
+        assert (officer.body["days"][0]["kind"], officer.body["days"][0]["basis"]) == ("holiday", "override")
 
 
 async def test_an_administrator_changes_a_limit_and_faulty_data_is_refused_whole(hub: Running) -> None:

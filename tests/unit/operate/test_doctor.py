@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.domain.calendar import Calendar
 from hub.operate import doctor
 from hub.operate.ca import Authority, web_certificate
 from hub.operate.doctor import Finding, State
@@ -16,6 +17,7 @@ from hub.operate.heads import HeadKeeper
 from hub.operate.keys import signer
 from hub.settings import Settings
 from hub.store import Store
+from hub.store.duty_data import save_document
 from tests.support.chains import grow, sqlite_superuser
 
 NOW = datetime.now(UTC)
@@ -113,5 +115,16 @@ def test_a_broker_that_does_not_answer_is_found() -> None:
 
 
 def test_a_year_without_a_holiday_table_is_found() -> None:
-    assert worst(doctor.check_holidays(datetime(2026, 3, 1, tzinfo=UTC))) is State.OK
-    assert worst(doctor.check_holidays(datetime(2031, 3, 1, tzinfo=UTC))) is State.WARN
+    shipped = Calendar()
+    assert worst(doctor.check_holidays(datetime(2026, 3, 1, tzinfo=UTC), shipped)) is State.OK
+    assert worst(doctor.check_holidays(datetime(2031, 3, 1, tzinfo=UTC), shipped)) is State.WARN
+    entered = Calendar(complete_years=frozenset({2031}))
+    assert worst(doctor.check_holidays(datetime(2031, 3, 1, tzinfo=UTC), entered)) is State.OK
+
+
+async def test_the_table_that_the_district_entered_counts_and_the_shipped_one_where_there_is_no_store(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path))
+    assert (await doctor.calendar_of(settings)).complete_years == frozenset()
+    async with Store(settings.database_url) as store, store.transaction() as tx:
+        await save_document(tx, "calendar_overrides", {"zone": "Asia/Shanghai", "complete_years": [2031], "days": [], "periods": []}, by="person:a", reason="补录")
+    assert (await doctor.calendar_of(settings)).complete_years == {2031}
