@@ -473,15 +473,17 @@ async def _mjpeg(ask: Ask, relay: Relay, key: CameraKey, one: Watching, until: A
 
 
 async def mark(ask: Ask) -> Done:
-    """Mark a moment of a picture in an incident's timeline."""
+    """Mark a moment of a picture in the timeline of an incident that links the camera."""
     body: MarkBody = ask.body
-    camera, _ = await camera_of(ask)
+    camera, seen = await camera_of(ask)
     async with ask.store.read() as conn:
         thing = await incident_thing(conn, body.incident_id)
     if thing is None:
         ask.require(Action.INCIDENT_LIST, HUB)
         raise NotFound
     ask.require(Action.CAMERA_MARK, thing, hidden=True)
+    if thing.id not in {incident.id for incident in seen.incidents}:
+        raise Rejected("camera_not_linked", "该事件没有关联这路摄像头", "the incident does not link this camera", field="incident_id")
     async with ask.store.transaction() as tx:
         tx.record(CameraMarked(camera_id=camera.id, wall_ms=body.wall_ms, text=body.text), actor=ask.who, subject=f"camera:{camera.id}",
                   incident_id=thing.id, department_id=thing.department_id, drill=thing.drill)

@@ -28,7 +28,7 @@ from hub.store.reports import get_incident
 from hub.store.schema_people import session
 from hub.store.sharing import end_shares, grant
 from hub.web.guard import COOKIE
-from hub.wire import MEDIA_HEADER_BYTES, parse_media
+from hub.wire import MEDIA_HEADER_BYTES, Place, parse_media
 from streams.strip import read_strip
 from tests.support import plant
 from tests.support.web_hub import cookie_for, web_hub
@@ -198,6 +198,19 @@ async def test_previews_and_snapshots_are_jpegs_and_a_signed_link_plays_without_
             assert b"image/jpeg" in head
         async with stranger.get(hub.web_url + path[:-1] + ("0" if path[-1] != "0" else "1")) as answer:
             assert answer.status == 404
+
+
+async def test_a_moment_is_marked_for_an_incident_that_links_the_camera_and_for_no_other(hub: Running) -> None:
+    linking = await plant.report(hub)
+    await linked(hub, linking)
+    far = await plant.report(hub, place=Place(text="别处", lon=plant.LON + 0.5, lat=plant.LAT))
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client:
+        async with client.post(hub.web_url + FEED + "/mark", json={"incident_id": far, "wall_ms": 1, "text": "烟"}) as refused:
+            assert refused.status == 422
+            assert (await refused.json())["code"] == "camera_not_linked"
+        async with client.post(hub.web_url + FEED + "/mark", json={"incident_id": linking, "wall_ms": 1, "text": "烟"}) as answer:
+            assert answer.status == 200, await answer.text()
+    assert [change.incident_id for change in await kinds(hub, "camera.marked")] == [linking]
 
 
 async def test_a_linked_camera_is_recorded_with_the_seconds_before_and_its_clip_verifies_offline(hub: Running, tmp_path: Path) -> None:

@@ -83,10 +83,11 @@ async def show(hub: Running, running: Cameras, id: str = "plant-1/cam", place: C
     raise AssertionError("the registry does not show the camera online")
 
 
-async def report(hub: Running, *, trusted: bool = False, enterprise: str | None = "plant-a", agent_id: str = "other", **more: Any) -> str:
-    """File a first report at the plant; gives the incident's id."""
+async def report(hub: Running, *, trusted: bool = False, enterprise: str | None = "plant-a", agent_id: str = "other",
+                 place: Place | None = None, **more: Any) -> str:
+    """File a first report at the plant (or at another place); gives the incident's id."""
     message = Report(id=new_id(), kind=ReportKind.INITIAL, occurred_at=datetime.now(UTC), title="储罐泄漏", event_types=("12D02",),
-                     place=Place(text="厂区", lon=LON, lat=LAT, enterprise_id=enterprise), **more)
+                     place=place or Place(text="厂区", lon=LON, lat=LAT, enterprise_id=enterprise), **more)
     source = Source(f"agent:{agent_id}", agent_id=agent_id, department_id="emergency-bureau", trusted=trusted)
     receipt = await hub.services.intake.submit("report", encode(message), source, Channel.HTTP)
     assert receipt.incident_id is not None, receipt
