@@ -2,7 +2,8 @@
 
 The front owns the sockets. It reads the CONNECT itself (10 s, 4 KiB), answers MQTT 5 with 'unacceptable version', checks the password,
 holds client id = user name, ends an older connection of the same identity in order, bounds every packet and every write buffer, and
-only then hands the stream to amqtt. amqtt looks a session up before it authenticates, queues without bound and grants `$share`: none of
+only then hands the stream to amqtt. Pictures never reach amqtt: it makes several tasks of each and searches all filters, while reports wait
+in the same loop; the front writes them to who subscribes them. amqtt looks a session up before it authenticates, queues without bound and grants `$share`: none of
 that can be reached from outside.
 """
 
@@ -42,6 +43,8 @@ FLOOD_TIMES: Final = 4
 by a receipt; what is far above it would cost every other agent the broker's time, so it waits in the flooder's own socket)."""
 HUB_PREFIX: Final = "hub"
 _PUBLISH: Final = 3
+_KEEP_ALIVE_AT: Final = 8
+"""Where the keep-alive stands in a CONNECT: after the protocol's name, its level and the flags (MQTT 3.1.1, 3.1.2.10)."""
 _FURTHER = re.compile(r"[a-z0-9-]+\.media-[1-9][0-9]?")
 _ACCEPTED, _BAD_VERSION, _BAD_ID, _UNAVAILABLE, _BAD_PASSWORD, _NOT_ALLOWED = 0, 1, 2, 3, 4, 5
 _FAILURES_S: Final = 1.0
@@ -63,6 +66,7 @@ class Connect:
     username: str
     password: str
     will_topic: str | None
+    keep_alive_s: int
 
 
 def parse_connect(body: bytes) -> Connect:
@@ -74,7 +78,7 @@ def parse_connect(body: bytes) -> Connect:
             raise _Refused(_BAD_VERSION, f"protocol {protocol!r} level {level}")
         if flags & 0x01 or (flags & 0x18) == 0x18:
             raise _Refused(None, "malformed CONNECT flags")
-        reader.skip(2)
+        keep_alive_s = reader.byte() << 8 | reader.byte()
         client_id = reader.text()
         will_topic = None
         if flags & 0x04:
@@ -84,7 +88,7 @@ def parse_connect(body: bytes) -> Connect:
         password = reader.text() if flags & 0x40 else ""
     except (IndexError, UnicodeDecodeError):
         raise _Refused(None, "malformed CONNECT") from None
-    return Connect(client_id, username, password, will_topic)
+    return Connect(client_id, username, password, will_topic, keep_alive_s)
 
 
 class _Fields:
@@ -97,9 +101,6 @@ class _Fields:
     def byte(self) -> int:
         self.at += 1
         return self.body[self.at - 1]
-
-    def skip(self, n: int) -> None:
-        self.at += n
 
     def text_bytes(self) -> bytes:
         length = self.byte() << 8 | self.byte()
@@ -186,7 +187,11 @@ class Front:
         older = self.live.get(name)
         if older is not None:
             await older.end()
-        connection = self.live[name] = _Connection(self, name, reader, writer, header + body)
+        idle_s = None
+        if is_media(name):  # amqtt sees none of its pictures, and would take it for dead
+            idle_s = 1.5 * connect.keep_alive_s or None
+            body = body[:_KEEP_ALIVE_AT] + b"\0\0" + body[_KEEP_ALIVE_AT + 2:]
+        connection = self.live[name] = _Connection(self, name, reader, writer, header + body, idle_s=idle_s)
         try:
             await self.broker.external_connected(connection, connection, "default")
         finally:
@@ -214,6 +219,16 @@ class Front:
     def may_publish(self, name: str, topic: str) -> bool:
         """May this client publish to this topic? Decided by the policy, as everything; wildcards never."""
         return self._decided(identity(name), Direction.PUBLISH, topic)
+
+    def hand_on(self, name: str, topic: str, packet: bytes) -> None:
+        """Write a picture to whoever subscribes it now (QoS 0, nothing is kept); what its sender may not publish is dropped, as amqtt does."""
+        if not self.may_publish(name, topic):
+            return
+        subscriptions = self.broker.subscriptions
+        filters = [wide for wide in subscriptions if ("+" in wide or "#" in wide) and matches(topic, wide)]
+        for client_id in {session.client_id for wanted in (topic, *filters) for session, _ in subscriptions.get(wanted, ())}:
+            if (subscriber := self.live.get(client_id)) is not None:
+                subscriber.write(packet)
 
     def may_subscribe(self, name: str, topic_filter: str) -> bool:
         """May this client subscribe to this filter? `$share` nobody here: amqtt grants it and delivers nothing."""
@@ -283,7 +298,8 @@ def is_media(client_id: str) -> bool:
 class _Connection:
     """A stream as amqtt reads and writes it: whole packets within the limit in, a bounded buffer out. Reader and writer adapter in one."""
 
-    def __init__(self, front: Front, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes) -> None:
+    def __init__(self, front: Front, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes, *,
+                 idle_s: float | None = None) -> None:
         self.front = front
         self.name = name
         self.done = asyncio.Event()
@@ -294,6 +310,7 @@ class _Connection:
         self._cameras = f"/{identity(name)}/up/camera/".encode()
         self._limit = (MAX_MEDIA_BYTES if identity(name).endswith(MEDIA_SUFFIX) or is_hub(name) else MAX_MESSAGE_BYTES) + 1024
         self._closed = False
+        self._idle_s = idle_s
         quota = front.quota_per_minute(name)
         self._slowed = False
         self._pace = None if quota is None else Bucket(FLOOD_TIMES * quota, time.monotonic())
@@ -302,11 +319,12 @@ class _Connection:
         """`n` bytes of the stream of packets that have passed the limit."""
         while len(self._ready) < max(n, 1):
             try:
-                kind, header, body = await read_packet(self._reader, self._limit)
-                if self._media is not None and not await self._let_in(self._media, kind, header[0], body):
+                async with asyncio.timeout(self._idle_s):
+                    kind, header, body = await read_packet(self._reader, self._limit)
+                if self._media is not None and (not await self._let_in(self._media, kind, header[0], body) or self._hands_on(kind, header, body)):
                     continue
-            except _Refused as error:
-                log.warning("cut %s: %s", self.name, error)
+            except (_Refused, TimeoutError) as error:
+                log.warning("cut %s: %s", self.name, str(error) or f"nothing came for {self._idle_s:g} s")
                 self.front.cut += 1
                 self.abort()
                 raise asyncio.IncompleteReadError(b"", 1) from None  # to amqtt: the stream has ended
@@ -338,6 +356,14 @@ class _Connection:
         if media.must_go(self.name, now):
             raise _Refused(None, "it sends what is no media")
         return False
+
+    def _hands_on(self, kind: int, header: bytes, body: bytes) -> bool:
+        """Is this one of its pictures? Then it is on its way to who watches, and amqtt need not see it."""
+        topic = body[2:2 + int.from_bytes(body[:2], "big")]
+        if kind != _PUBLISH or header[0] & 0x0F or self._cameras not in topic:
+            return False
+        self.front.hand_on(self.name, topic.decode("utf-8", "replace"), header + body)
+        return True
 
     def feed_eof(self) -> None:
         """Part of the adapter's interface."""

@@ -185,6 +185,29 @@ async def test_garbage_instead_of_a_connect_is_hung_up_on(port: int, garbage: by
         assert await raw.read() is None
 
 
+async def test_pictures_reach_each_subscriber_once_and_in_order_and_keep_their_connection_alive(port: int) -> None:
+    async with Raw(port) as relay, Raw(port) as other, Raw(port) as media:
+        assert await relay.connect("hub-media", "hub-media", HUB) == 0
+        assert await other.connect("hub", "hub", HUB) == 0
+        topic = f"{ROOT}/a1.media/up/camera/c1/media"
+        for subscriber in (relay, other):
+            await subscriber.subscribe(f"{ROOT}/+/up/camera/+/media", qos=0)
+        await relay.subscribe(topic, qos=0)
+        assert await agent(media, "a1.media", keep_alive_s=1) == 0
+        for n in range(15):  # for twice as long as its keep-alive allows silence
+            media.publish(topic, FRAGMENT + bytes((n,)), qos=0)
+            await asyncio.sleep(0.2)
+            for subscriber in (relay, other):
+                assert await subscriber.message() == (topic, FRAGMENT + bytes((n,)))
+        assert await media.is_open()
+
+
+async def test_a_media_connection_that_says_nothing_for_longer_than_its_keep_alive_is_cut(port: int) -> None:
+    async with Raw(port) as media:
+        assert await agent(media, "a1.media", keep_alive_s=1) == 0
+        assert await media.read() is None
+
+
 async def test_a_subscriber_that_stops_reading_is_cut_and_memory_stays_bounded(port: int) -> None:
     async with Raw(port) as hub, Raw(port) as stalled, Raw(port) as media:
         assert await hub.connect("hub", "hub", HUB) == 0

@@ -38,9 +38,9 @@ class Raw:
         self.writer.close()
 
     async def connect(self, client_id: str, user: str | None = None, password: str | None = None, *, clean: bool = True, level: int = 4,
-                      will_topic: str | None = None) -> int | None:
+                      will_topic: str | None = None, keep_alive_s: int = 30) -> int | None:
         flags = (2 if clean else 0) | (0x80 if user is not None else 0) | (0x40 if password is not None else 0) | (4 if will_topic else 0)
-        body = text("MQTT") + bytes((level, flags)) + struct.pack(">H", 30)
+        body = text("MQTT") + bytes((level, flags)) + struct.pack(">H", keep_alive_s)
         body += b"\x00" if level == 5 else b""
         body += text(client_id) + (text(will_topic) + text("gone") if will_topic else b"")
         body += (text(user) if user is not None else b"") + (text(password) if password is not None else b"")
