@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,9 @@ from playwright.sync_api import Page, expect
 
 from hub.operate.bench_camera import RtspServer
 from hub.operate.bench_video import CODECS_JS, MSE_JS
-from hub.settings import Settings
-from hub.store import Store
-from hub.store.agents import new_secret, put_agent
 from tests.support.screens import RunningHub, Screen, eventually
 
 Screens = Callable[..., Screen]
-pytestmark = pytest.mark.soak  # seventeen cameras, a hub and a browser: too much beside the other tests of a busy machine
 AGENT = "wall-plant"
 COUNT = 17
 
@@ -31,9 +27,7 @@ class Plant:
 
     def __init__(self, hub: RunningHub, camera: RtspServer, folder: Path) -> None:
         self.camera, self._folder = camera, folder
-        secret = new_secret()
-        with ThreadPoolExecutor(1) as apart:  # the browser's driver keeps a loop running in this thread
-            apart.submit(lambda: asyncio.run(_enrol(hub.folder / "var", secret))).result(30)
+        secret = enrolled(hub)
         (folder / "agent.toml").write_text(f'agent_id = "{AGENT}"\nmqtt_port = {hub.broker_port}\nhub_url = "{hub.address}"\n'
                                            'cameras_file = "cameras.yaml"\n')
         lines = [f"  - {{id: a-rtsp, url: '{camera.url('/h264')}', preview_s: 1, timeout_s: 1, longest_pause_s: 0.5}}"]
@@ -59,9 +53,14 @@ class Plant:
                 self.process.wait()
 
 
-async def _enrol(folder: Path, secret: str) -> None:
-    async with Store(Settings(data_dir=str(folder)).database_url) as store, store.transaction() as tx:
-        await put_agent(tx, agent_id=AGENT, name=AGENT, kind="field", department_id="emergency-bureau", secret=secret)
+def enrolled(hub: RunningHub) -> str:
+    """Enrol the agent as a device does; gives its password."""
+    made = subprocess.run([sys.executable, "-m", "hub", "agent-code", AGENT, "--department", "emergency-bureau",
+                           "--data-dir", str(hub.folder / "var")], check=True, capture_output=True, text=True)
+    asked = urllib.request.Request(f"{hub.address}/api/v1/enroll", json.dumps({"code": made.stdout.split()[-1]}).encode(),
+                                   {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        return str(json.load(answer)["password"])
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +82,17 @@ def tile(page: Page, id: str = "a-rtsp") -> Any:
     return page.locator(f'[data-test=tile][data-camera="{AGENT}/{id}"]')
 
 
-def online(screen: Screen) -> int:
+def showing(screen: Screen) -> int:
+    """How many cameras of the plant have pictures (one whose ground scrolls by is soon said to have moved)."""
     rows = screen.call("GET", "/api/v1/cameras")["body"]["items"]
-    return sum(row["camera"]["agent_id"] == AGENT and row["camera"].get("health") == "online" for row in rows)
+    return sum(row["camera"]["agent_id"] == AGENT and row["camera"].get("health") not in (None, "connecting", "offline") for row in rows)
+
+
+def ages_ms(page: Page, script: str) -> list[float]:
+    """The ages of five pictures at least, as the burnt-in clock tells them; a busy browser presents few of those that it decodes."""
+    ages: list[float] = []
+    eventually(lambda: ages.extend(page.evaluate(script, {"id": f"{AGENT}/a-rtsp", "seconds": 1})) or len(ages) >= 5, 40)
+    return ages
 
 
 def play(page: Page) -> None:
@@ -100,12 +107,11 @@ def play(page: Page) -> None:
 def test_the_clock_of_an_rtsp_camera_is_read_back_from_the_browser_by_both_players(plant: Plant, new_screen: Screens) -> None:
     screen = new_screen()
     page = wall(screen)
-    eventually(lambda: online(screen) == COUNT, 40)
+    eventually(lambda: showing(screen) == COUNT, 40)
     page.fill(".search", "a-rtsp")
     play(page)
     for script in (MSE_JS, CODECS_JS):
-        ages = page.evaluate(script, {"id": f"{AGENT}/a-rtsp", "seconds": 3})
-        assert len(ages) > 20, "the clock could not be read from the pictures"
+        ages = ages_ms(page, script)
         assert all(age >= 0 for age in ages), "a picture from the future"
         assert sorted(ages)[len(ages) // 2] < 5_000
         if script is MSE_JS:
@@ -119,7 +125,7 @@ def test_the_clock_of_an_rtsp_camera_is_read_back_from_the_browser_by_both_playe
 def test_the_wall_shows_so_many_previews_and_opens_none_by_itself(plant: Plant, new_screen: Screens, size: int) -> None:
     screen = new_screen(width=1920, height=1080)
     page = wall(screen, size)
-    eventually(lambda: online(screen) == COUNT, 40)
+    eventually(lambda: showing(screen) == COUNT, 40)
     page.fill(".search", AGENT)
     expect(page.locator("[data-test=tile]")).to_have_count(size)
     assert {one.get_attribute("data-state") for one in page.locator("[data-test=tile]").all()} == {"preview"}
@@ -131,7 +137,7 @@ def test_the_wall_shows_so_many_previews_and_opens_none_by_itself(plant: Plant, 
 def test_a_pinned_tile_stays_first_and_the_choice_outlives_a_reload(plant: Plant, new_screen: Screens) -> None:
     screen = new_screen()
     page = wall(screen, 4)
-    eventually(lambda: online(screen) == COUNT, 40)
+    eventually(lambda: showing(screen) == COUNT, 40)
     page.fill(".search", "s15")
     tile(page, "s15").locator("[data-test=pin]").click()
     page.fill(".search", "")
@@ -144,7 +150,7 @@ def test_a_pinned_tile_stays_first_and_the_choice_outlives_a_reload(plant: Plant
 def test_a_picture_that_stopped_is_visibly_old_and_says_how_old(plant: Plant, new_screen: Screens) -> None:
     screen = new_screen()
     page = wall(screen)
-    eventually(lambda: online(screen) == COUNT, 40)
+    eventually(lambda: showing(screen) == COUNT, 40)
     page.fill(".search", "a-rtsp")
     play(page)
     assert "stale" not in (tile(page).get_attribute("class") or "")
