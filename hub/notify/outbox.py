@@ -51,7 +51,7 @@ class Outbox:
 
     def __init__(
         self, store: Store, rules: DutyRules, channels: Iterable[Channel], *, link_for: LinkFor | None = None, worker: str | None = None,
-        poll_s: float = POLL_S, retry: Callable[[int], timedelta] = backoff,
+        poll_s: float = POLL_S, retry: Callable[[int], timedelta] = backoff, defer: timedelta = DEFER,
     ) -> None:
         self.store = store
         self.rules = rules
@@ -60,6 +60,7 @@ class Outbox:
         self.worker = worker or new_id()
         self.poll_s = poll_s
         self.retry = retry
+        self.defer = defer
         self.sent = self.failed = self.retried = 0
         self._under_way: set[asyncio.Task[None]] = set()
         self._busy: Counter[tuple[str, str]] = Counter()
@@ -123,7 +124,7 @@ class Outbox:
     async def _give_back(self, back: Sequence[Outgoing]) -> None:
         try:
             async with self.store.transaction() as tx:
-                await defer(tx, back, DEFER)
+                await defer(tx, back, self.defer)
         except Unavailable:
             log.warning("the store is away; claimed notices go again when their lease runs out")
 

@@ -20,7 +20,7 @@ from hub.store.obligations import list_obligations, make
 from tests.support.duty import give_contact, people, rules
 from tests.support.duty_child import fast_rules
 from tests.support.gateway import Gateway
-from tests.support.stores import fresh_postgres
+from tests.support.stores import fresh_postgres, fresh_sqlite
 
 ROOT = Path(__file__).parents[2]
 Process = asyncio.subprocess.Process
@@ -59,7 +59,7 @@ async def count(store: Store, query: str) -> int:
 
 
 async def test_a_sender_killed_between_claim_send_and_mark_loses_nothing_and_folds_what_it_repeats(tmp_path: Path) -> None:
-    url, dice, kills, notices = f"sqlite:///{tmp_path}/hub.db", random.Random(20261123), 8, 60
+    url, dice, kills, notices = fresh_sqlite(tmp_path / "hub.db"), random.Random(20261123), 8, 60
     async with Gateway(hang_s=0.02) as gateway, Store(url) as store:
         async with store.transaction() as tx:
             await queue(tx, [draft(rules(), dedupe=f"n{n}", channel="push", address=gateway.url, template="message", urgent=True,
@@ -95,7 +95,7 @@ async def test_hubs_killed_and_started_again_two_at_once_record_each_step_of_eve
     database: str, tmp_path: Path, request: pytest.FixtureRequest,
 ) -> None:
     """Duties fall due while the hubs die; SQLite has one hub at a time, PostgreSQL two."""
-    url = f"sqlite:///{tmp_path}/hub.db" if database == "sqlite" else fresh_postgres(request.getfixturevalue("postgres_server"))
+    url = fresh_sqlite(tmp_path / "hub.db") if database == "sqlite" else fresh_postgres(request.getfixturevalue("postgres_server"))
     found, dice, duties = fast_rules(), random.Random(7), 120
     async with Gateway() as gateway, Store(url) as store:
         async with store.transaction() as tx:

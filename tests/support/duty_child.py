@@ -57,7 +57,7 @@ async def main(url: str, offset_s: float, what: set[str]) -> None:
             schedule.add("duties", 0.2, lambda: tick(store, found, batch=25))
             group.create_task(schedule.run())
         if "send" in what:
-            group.create_task(Outbox(store, found, [push], poll_s=0.05).run())
+            group.create_task(Outbox(store, found, [push], poll_s=0.05, defer=timedelta(seconds=0.2)).run())
         print("ready", flush=True)
 
 
