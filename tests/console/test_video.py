@@ -91,7 +91,12 @@ def showing(screen: Screen) -> int:
 def ages_ms(page: Page, script: str) -> list[float]:
     """The ages of five pictures at least, as the burnt-in clock tells them; a busy browser presents few of those that it decodes."""
     ages: list[float] = []
-    eventually(lambda: ages.extend(page.evaluate(script, {"id": f"{AGENT}/a-rtsp", "seconds": 1})) or len(ages) >= 5, 40)
+
+    def enough() -> bool:
+        ages.extend(page.evaluate(script, {"id": f"{AGENT}/a-rtsp", "seconds": 1}))
+        return len(ages) >= 5
+
+    eventually(enough, 40)
     return ages
 
 
