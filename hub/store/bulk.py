@@ -43,10 +43,9 @@ async def insert_rows(conn: AsyncConnection, *batches: Rows) -> None:
 
 
 async def visit(conn: AsyncConnection, do: Callable[..., T], *arguments: Any) -> T:
-    """Run `do(connection, *arguments)` in the thread of a SQLite connection. Each visit costs the caller a turn of the loop, which is long
-    where messages pour in: what belongs together goes in one."""
+    """Run `do(connection, *arguments)` in the thread of a SQLite connection: what belongs together goes in one visit."""
     driver: Any = (await conn.get_raw_connection()).driver_connection
-    done: T = await driver._execute(do, driver._conn, *arguments)  # held by tests/unit/store/test_bulk.py
+    done: T = await driver.visit(do, driver._conn, *arguments)
     return done
 
 

@@ -27,7 +27,7 @@ from hub.domain.incident import (
 )
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
-from hub.store.bulk import Rows, insert_rows
+from hub.store.bulk import Rows, fetch
 from hub.store.reports import get_incident, update_incident
 from hub.store.schema import merge_proposal
 from hub.store.writer import Transaction
@@ -116,11 +116,10 @@ async def propose(tx: Transaction, incident: IncidentView, found: Sequence[Alike
     """Propose to merge `incident` into each of the others; once for each pair."""
     if not found:
         return
-    pairs = select(merge_proposal.c.other_id).where(merge_proposal.c.incident_id == incident.id)
-    there = set((await tx.conn.execute(pairs)).scalars())
+    there = {other for other, in await fetch(tx.conn, "SELECT other_id FROM merge_proposal WHERE incident_id = $1", incident.id)}
     proposals = [MergeProposal(id=new_id(), incident_id=incident.id, other_id=alike.other.id, score=alike.score, reasons=alike.reasons,
                                proposed_at=tx.at) for alike in found if alike.other.id not in there]
-    await insert_rows(tx.conn, Rows(merge_proposal, [
+    await tx.insert(Rows(merge_proposal, [
         (p.id, p.incident_id, p.other_id, p.score, msgspec.json.encode(p.reasons).decode(), p.proposed_at, None) for p in proposals]))
     for proposal in proposals:
         tx.record(MergeProposed(proposal=proposal), actor="system:merging", subject=f"incident:{incident.id}", incident_id=incident.id,

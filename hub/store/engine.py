@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+
+from hub.store.one_visit import connect
 
 
 class Engines(NamedTuple):
@@ -39,9 +40,9 @@ def _sqlite(url: Any, readers: int) -> Engines:
     memory = not url.database or ":memory:" in url.database
     if memory:
         raise ValueError("the store is a file: an in-memory database could not keep the promise of a receipt")
-    write = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, pool_reset_on_return=None)
-    read = create_async_engine(url, pool_size=readers, max_overflow=readers, pool_timeout=30, isolation_level="AUTOCOMMIT",
-                               pool_reset_on_return=None)
+    shared: dict[str, Any] = {"async_creator": partial(connect, url.database), "pool_reset_on_return": None}
+    write = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, **shared)
+    read = create_async_engine(url, pool_size=readers, max_overflow=readers, pool_timeout=30, isolation_level="AUTOCOMMIT", **shared)
 
     def tune(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not open transactions by itself: BEGIN IMMEDIATE is ours
@@ -64,7 +65,7 @@ def _sqlite(url: Any, readers: int) -> Engines:
 
     @event.listens_for(write.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        connection.connection.dbapi_connection.run_async(_begin)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return Engines(write, read, True)
 
@@ -73,14 +74,6 @@ def _reset(connection: Any, _record: Any, state: Any) -> None:
     """A connection that comes back is rolled back only where it was left within a transaction: a visit to its thread is not free."""
     if state.asyncio_safe and connection.driver_connection.in_transaction:
         connection.rollback()
-
-
-async def _begin(driver: Any) -> None:
-    """Take the write lock, in one visit to the connection's thread where the dialect's own cursor would make three."""
-    try:
-        await driver._execute(driver._conn.execute, "BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
 
 
 def scratch_engine(url: str) -> AsyncEngine:

@@ -31,6 +31,10 @@ class Known(NamedTuple):
 _KNOWN = "SELECT id, content_hash, receipt_no, received_at, incident_id, seq FROM report WHERE id "
 _KNOWN_SQLITE = f"{_KNOWN} IN (SELECT value FROM json_each($1))"  # noqa: S608 our own words
 _KNOWN_POSTGRES = f"{_KNOWN} = ANY(CAST($1 AS TEXT[]))"
+_OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
+_NEAR = f"SELECT view FROM incident WHERE occurred_at >= $1 AND occurred_at < $2 AND state IN ({_OPEN})"  # noqa: S608 our own words
+_WITHIN = " AND (lon IS NULL OR lon BETWEEN $4 AND $5 AND lat BETWEEN $6 AND $7)"
+_NEWEST = " ORDER BY occurred_at DESC LIMIT $3"
 _incidents = select(incident.c.id, incident.c.view).where(incident.c.id.in_(bindparam("ids", expanding=True)))
 _incidents_locked = _incidents.with_for_update()
 _owners = select(report.c.id, report.c.incident_id).where(report.c.id.in_(bindparam("ids", expanding=True)))
@@ -171,13 +175,11 @@ async def incidents_near(
     conn: AsyncConnection, start_at: str, end_at: str, *, lon: float | None, lat: float | None, degrees: float, limit: int = 20,
 ) -> list[IncidentView]:
     """Open incidents that occurred in [start_at, end_at) and lie within `degrees` of a point or have none themselves, newest first."""
-    query = (select(incident.c.view).where(incident.c.occurred_at >= start_at, incident.c.occurred_at < end_at,
-                                           incident.c.state.in_(sorted(OPEN_STATES)))
-             .order_by(incident.c.occurred_at.desc()).limit(limit))
-    if lon is not None and lat is not None:
-        near = incident.c.lon.between(lon - degrees, lon + degrees) & incident.c.lat.between(lat - degrees, lat + degrees)
-        query = query.where(near | incident.c.lon.is_(None))
-    return [decode_incident(view) for view in (await conn.execute(query)).scalars()]
+    if lon is None or lat is None:
+        rows = await fetch(conn, f"{_NEAR}{_NEWEST}", start_at, end_at, limit)
+    else:
+        rows = await fetch(conn, f"{_NEAR}{_WITHIN}{_NEWEST}", start_at, end_at, limit, lon - degrees, lon + degrees, lat - degrees, lat + degrees)
+    return [decode_incident(view) for view, in rows]
 
 
 async def incidents_between(conn: AsyncConnection, start_at: str, end_at: str, *, where: Any = None, limit: int = 500) -> list[IncidentView]:

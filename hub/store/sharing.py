@@ -38,6 +38,7 @@ from hub.domain.sharing import (
 )
 from hub.errors import Rejected
 from hub.ids import new_id
+from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.reports import get_incident
 from hub.store.schema import change, counter, incident
 from hub.store.schema_people import agreement, audience, audience_department, incident_audience, read_receipt, share
@@ -68,18 +69,16 @@ async def share_by_policy(
     """
     assignments = share_out(policy, facts_of(view, supervising_department_id=supervising_department_id), towns)
     id = await _audience(tx, assignments)
-    before = (await tx.conn.execute(
-        select(incident_audience.c.audience_id, incident_audience.c.enterprise_id).where(incident_audience.c.incident_id == view.id))).first()
+    held = await fetch(tx.conn, "SELECT audience_id, enterprise_id FROM incident_audience WHERE incident_id = $1", view.id)
     enterprise_id = view.place.enterprise_id
-    if before is not None and before.audience_id == id and before.enterprise_id == enterprise_id:
+    if held == [(id, enterprise_id)]:
         return False
-    if before is None:
-        await tx.conn.execute(insert(incident_audience).values(
-            incident_id=view.id, incident_number=view.number, audience_id=id, enterprise_id=enterprise_id, from_at=tx.at))
-    else:
+    if held:
         await tx.conn.execute(update(incident_audience).where(incident_audience.c.incident_id == view.id).values(
             audience_id=id, enterprise_id=enterprise_id))
-        await _record_lost(tx, view, before.audience_id, assignments, by)
+        await _record_lost(tx, view, held[0][0], assignments, by)
+    else:
+        await insert_rows(tx.conn, Rows(incident_audience, [(view.id, view.number, id, enterprise_id, tx.at)]))
     tx.record(ShareAssigned(incident=view, assignments=assignments, unread_after_min=policy.unread_after_min), actor=by,
               subject=f"incident:{view.id}", incident_id=view.id, department_id=view.department_id, drill=view.drill)
     return True
@@ -301,9 +300,8 @@ async def end_agreement(tx: Transaction, id: str, *, by: str, reason: str, whole
 
 async def share_by_agreements(tx: Transaction, view: IncidentView) -> int:
     """Share an incident under every active agreement that covers it and has not shared it yet; gives how many did."""
-    rows = (await tx.conn.execute(
-        select(agreement.c.view).where(agreement.c.ended_at.is_(None), agreement.c.active_until > tx.at))).scalars().all()
-    return sum([await _share_by(tx, msgspec.json.decode(row, type=Agreement), view) for row in rows])
+    rows = await fetch(tx.conn, "SELECT view FROM agreement WHERE ended_at IS NULL AND active_until > $1", tx.at)
+    return sum([await _share_by(tx, msgspec.json.decode(row, type=Agreement), view) for row, in rows])
 
 
 async def _share_by(tx: Transaction, row: Agreement, view: IncidentView) -> int:

@@ -1,0 +1,73 @@
+"""aiosqlite's connection with one visit to its thread for each statement, where its own cursor makes four: open, execute, fetch, close.
+
+A visit costs two changes of thread and a turn of the loop, which is long where messages pour in; most statements of a hub read a few rows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
+
+import aiosqlite
+
+
+class Cursor:
+    """What SQLAlchemy asks of a cursor. The rows of a statement come with it, whole."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows: list[Any] = []
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+        self.arraysize = 1
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
+        """Run a statement and fetch its rows; raises the driver's errors."""
+        await self._connection.visit(self._run, sqlite3.Connection.execute, sql, parameters)
+        return self
+
+    async def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> Self:
+        """Run a statement for each of the parameters."""
+        await self._connection.visit(self._run, sqlite3.Connection.executemany, sql, parameters)
+        return self
+
+    def _run(self, do: Callable[..., sqlite3.Cursor], sql: str, parameters: Any) -> None:
+        """Runs in the connection's thread."""
+        cursor = do(self._connection._conn, sql, parameters)
+        self.description = cursor.description
+        self._rows = cursor.fetchall() if cursor.description else []
+        self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
+        cursor.close()
+
+    async def fetchall(self) -> list[Any]:
+        """The rows of the last statement, once."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Connection(aiosqlite.Connection):
+    """A connection whose cursors make one visit a statement. Builds on `_execute` and `_conn` of aiosqlite, pinned by `constraints.txt`."""
+
+    def cursor(self) -> Any:
+        """A cursor, without a visit."""
+        return Cursor(self)
+
+    async def visit(self, do: Callable[..., Any], *arguments: Any) -> Any:
+        """Run `do` in the connection's thread."""
+        return await self._execute(do, *arguments)  # type: ignore[no-untyped-call]
+
+
+async def connect(path: str) -> Connection:
+    """Open a database file; its thread ends with the process."""
+    connection = Connection(lambda: sqlite3.connect(path, check_same_thread=False), 64)
+    connection._thread.daemon = True
+    await connection
+    return connection
