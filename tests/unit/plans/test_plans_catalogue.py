@@ -15,9 +15,9 @@ import yaml
 
 from plans.backtest import backtest
 from plans.cli import read_cases
-from plans.facts import FIELDS
+from plans.facts import FIELDS, Colour, IncidentFacts, Place, Setting, Weather, WeatherWarning
 from plans.load import CATALOGUE, load_folder
-from plans.match import Library
+from plans.match import Library, State, explain
 from plans.model import Condition, Level, Plan, PlanKind, Stage, Task, in_force, json_schema
 
 PLANS = load_folder()
@@ -26,6 +26,8 @@ IDS = [
     "hazmat-road-transport",
     "hazmat-facility",
     "fire",
+    "forest-fire",
+    "building-collapse",
     "road-traffic",
     "rail-waterway",
     "gas",
@@ -161,6 +163,53 @@ def test_the_shipped_cases_find_their_plans_first() -> None:
     assert [(r.id, r.matched) for r in report.results if r.first_is_right is False] == []
     assert [(r.id, r.level) for r in report.results if r.level_is_right is False] == []
     assert report.never_matched == ()
+
+
+DRY_AND_WINDY = Weather(warnings=(WeatherWarning("forest_fire", Colour.RED), WeatherWarning("gale", Colour.RED)))
+
+
+@pytest.mark.parametrize(
+    ("plan_id", "code", "family", "setting"),
+    [
+        ("forest-fire", "12G02", "fire", Setting.RESIDENCE),
+        ("forest-fire", "12G00", "fire", Setting.OPEN_LAND),
+        ("forest-fire", "12H04", "road_traffic", Setting.ROAD),
+        ("forest-fire", "12D03", "hazmat_facility", Setting.FACILITY),
+        ("building-collapse", "11D01", "geological", Setting.RESIDENCE),
+        ("building-collapse", "11C02", "earthquake", Setting.RESIDENCE),
+        ("building-collapse", "12H02", "road_traffic", Setting.ROAD),
+        ("building-collapse", "12P00", "gas_supply", Setting.RESIDENCE),
+        ("building-collapse", "12A00", "mining", Setting.FACILITY),
+    ],
+)
+def test_neither_woods_nor_ruins_are_seen_where_there_are_none(plan_id: str, code: str, family: str, setting: Setting) -> None:
+    place = Place(setting=setting, distance_to_homes_m=0)
+    facts = IncidentFacts(event_types=(code,), family=family, place=place, month=3, weather=DRY_AND_WINDY)
+    assert explain(Library(PLANS), plan_id, facts).state is State.UNSATISFIED
+
+
+@pytest.mark.parametrize(
+    ("distance_m", "state"), [(None, State.UNKNOWN), (0, State.SATISFIED), (500, State.SATISFIED), (501, State.UNSATISFIED)]
+)
+def test_the_fire_plan_joins_a_forest_fire_near_homes(distance_m: float | None, state: State) -> None:
+    facts = IncidentFacts(event_types=("11G00",), family="forest_fire", place=Place(distance_to_homes_m=distance_m))
+    assert explain(Library(PLANS), "fire", facts).state is state
+    assert explain(Library(PLANS), "forest-fire", facts).state is State.SATISFIED
+
+
+def test_a_crew_nears_a_forest_fire_only_with_a_way_out() -> None:
+    plan = next(p for p in PLANS if p.id == "forest-fire")
+    after = {t.id: t.after for t in plan.tasks}
+    assert "safety" in after["fight"]
+    assert set(after["accept"]) == {"mop-up", "guard"}
+    assert any(e.tasks == ("accept",) for e in plan.termination)
+
+
+def test_a_collapse_does_not_end_while_somebody_may_be_under_it() -> None:
+    plan = next(p for p in PLANS if p.id == "building-collapse")
+    after = {t.id: t.after for t in plan.tasks}
+    assert set(after["clear-all"]) == {"search", "headcount"}
+    assert any(e.tasks == ("clear-all",) for e in plan.termination)
 
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "plans.md").read_text("utf-8")
