@@ -8,6 +8,7 @@ A route without a rule, or whose object the matrix does not know, fails here and
 from __future__ import annotations
 
 import base64
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -45,7 +47,7 @@ REFUSED = {401, 403, 404}
 # Apprise loads a module that Python 3.13 has no more
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
 LEFT_OUT = {("GET", "/api/v1/live")}
-"""Tried by WebSocket in its own tests."""
+"""Opened as a WebSocket, role by role, in tests of its own below."""
 
 KINDS = {
     "/api/v1/incidents/{id}": "incident", "/api/v1/reports/{report}/attachments": "attachment", "/api/v1/reports/{id}": "report",
@@ -316,28 +318,63 @@ async def test_an_agent_gets_what_its_row_gives_it_over_http_and_nothing_else(wo
     assert not trial.wrong, listed(trial.wrong)
 
 
-async def test_the_live_feed_shows_a_department_its_own_incidents_only(world: World) -> None:
-    _, token = await cookie_for(world.hub.services.store, Role.RESPONDER)
-    async with Visitor(world.hub.web_url) as visitor:
-        visitor.hold(token)
-        async with visitor.client.ws_connect(f"{visitor.base}/api/v1/live?after=0", headers={"Origin": visitor.base}) as socket:
-            seen: list[str] = []
-            while not any("status" in text for text in seen):
-                seen.append(await socket.receive_str(timeout=10))
-    assert any(world.mine.id in text for text in seen)
-    assert not any(world.other.id in text for text in seen)
+UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
 
 
-@pytest.mark.parametrize("role", [Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN, Role.AUDIT_ADMIN])
-async def test_the_live_feed_shows_an_administrator_no_incident(world: World, role: Role) -> None:
-    _, token = await cookie_for(world.hub.services.store, role, department="district-office")
+def sockets() -> list[Route]:
+    """The routes that become a WebSocket, as their handlers are written."""
+    return [route for route in all_routes() if "WebSocketResponse(" in inspect.getsource(route.handler)]
+
+
+async def opened(visitor: Visitor, path: str) -> int:
+    """The status of a handshake: 101 where it opens."""
+    headers = UPGRADE | {"Origin": visitor.base}
+    async with visitor.client.get(visitor.base + path, headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as answer:
+        return answer.status
+
+
+async def test_every_websocket_opens_for_whom_the_policy_lets_in_and_for_nobody_else(world: World) -> None:
+    """Handshakes of every role and scope at every WebSocket route × object: a camera that is away may answer 503 instead of opening."""
+    assert {route.path for route in sockets()} == {"/api/v1/live", "/api/v1/feeds/{agent}/{camera}"}
+    wrong, cells = [], {True: 0, False: 0}
     async with Visitor(world.hub.web_url) as visitor:
-        visitor.hold(token)
-        async with visitor.client.ws_connect(f"{visitor.base}/api/v1/live?after=0", headers={"Origin": visitor.base}) as socket:
-            seen: list[str] = []
-            while not any("status" in text for text in seen):
-                seen.append(await socket.receive_str(timeout=10))
-    assert not any(world.mine.id in text or world.other.id in text for text in seen)
+        for route in sockets():
+            assert await opened(visitor, next(iter(cases(world, route))).path) in (401, 404), "nobody is signed in"
+        for role, scope in POSTS:
+            actor = await Trial(world, visitor, role, scope).sign_in()
+            for route, case in ((route, case) for route in sockets() for case in cases(world, route)):
+                expected, status = permitted(actor, case), await opened(visitor, case.path)
+                cells[expected] += 1
+                if (status not in (101, 503)) if expected else (status not in REFUSED):
+                    wrong.append((str(role), str(scope), case.path, f"expected {expected}", status))
+    assert not wrong, listed(wrong)
+    assert cells[True] > 20
+    assert cells[False] > 40
+
+
+async def frames_until_status(visitor: Visitor) -> list[str]:
+    """Everything that the live feed says from its beginning until it has caught up."""
+    async with visitor.client.ws_connect(f"{visitor.base}/api/v1/live?after=0", headers={"Origin": visitor.base}) as socket:
+        seen: list[str] = []
+        while not any('"type":"status"' in text for text in seen):
+            seen.append(await socket.receive_str(timeout=10))
+    return seen
+
+
+async def test_the_live_feed_names_nothing_that_its_reader_may_not_see_whatever_the_kind_of_object(world: World) -> None:
+    """Every role and scope: camera, recording, group, duty, notice, daily, handover, agreement, attachment, agent, report, request, response."""
+    wrong, hidden = [], set()
+    async with Visitor(world.hub.web_url) as visitor:
+        for role, scope in POSTS:
+            actor = await Trial(world, visitor, role, scope).sign_in()
+            said = "".join(await frames_until_status(visitor))
+            if may(actor, Action.INCIDENT_READ, world.nouns.one("incident", "mine").things[0], NOW).allowed:
+                assert world.mine.id in said, (role, scope)
+            if not may(actor, Action.AUDIT_READ, HUB, NOW).allowed:  # the chain names everything, to whoever audits it
+                wrong += [(str(role), str(scope), mark) for mark in hidden_marks(actor, world) if mark in said]
+            hidden |= {held.kind for held in world.nouns.all() if set(held.marks) & set(hidden_marks(actor, world))}
+    assert not wrong, listed(wrong)
+    assert {"incident", "report", "camera", "recording", "group", "obligation", "notice", "request", "activation", "handover", "agreement"} <= hidden
 
 
 async def test_an_act_on_another_departments_incident_looks_like_no_such_incident(world: World) -> None:
