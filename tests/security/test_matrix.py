@@ -342,7 +342,7 @@ async def test_every_websocket_opens_for_whom_the_policy_lets_in_and_for_nobody_
             assert await opened(visitor, next(iter(cases(world, route))).path) in (401, 404), "nobody is signed in"
         for role, scope in POSTS:
             actor = await Trial(world, visitor, role, scope).sign_in()
-            for route, case in ((route, case) for route in sockets() for case in cases(world, route)):
+            for case in (case for each in sockets() for case in cases(world, each)):
                 expected, status = permitted(actor, case), await opened(visitor, case.path)
                 cells[expected] += 1
                 if (status not in (101, 503)) if expected else (status not in REFUSED):
