@@ -22,18 +22,24 @@ OWE = """
 import asyncio, sys
 from datetime import timedelta
 from hub.domain.calendar import local_day
+from hub.clock import parse_utc
 from hub.domain.daily import duty_key
 from hub.domain.duty_rules import packaged_rules
 from hub.domain.obligation import Owed
 from hub.store import Store, obligations as ledger
+from hub.store.bulk import fetch
 async def main(url, slot, hours, departments):
     rules = packaged_rules()
     async with Store(url) as store, store.transaction() as tx:
         day = local_day(rules.calendar, tx.now).isoformat()
         for d in departments:
+            due = tx.now + timedelta(hours=int(hours))
+            own = await fetch(tx.conn, "SELECT min(due_at) FROM obligation WHERE department_id = $1 AND kind = 'daily_report' AND due_at > $2", d, tx.at)
+            if own[0][0]:  # a report covers nothing that lies before the deadline of the one before it: at four the one of five would be that
+                due = min(due, parse_utc(own[0][0]))
             (made,) = await ledger.make(tx, rules, [Owed(key=duty_key(d, "daily", day, int(slot)), kind="daily_report", department_id=d,
                 post_id=d + ".duty", subject="daily:" + d, title_zh="突发事件日报 加报", title_en="extra report", opens_at=tx.now - timedelta(hours=9),
-                due_at=tx.now + timedelta(hours=int(hours)), day=day)], actor="system:test")
+                due_at=due, day=day)], actor="system:test")
             print(made.id, day)
 asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))
 """
