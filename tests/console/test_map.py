@@ -124,6 +124,7 @@ def _tiles(page: Page) -> list[str | None]:
 @pytest.mark.usefixtures("furnished")
 def test_the_wall_says_how_every_picture_is_and_a_pinned_tile_keeps_its_place(new_screen: Screens) -> None:
     page = new_screen(width=1920, height=1080).open("/wall")
+    page.fill("input[type=search]", "海边化工")  # the hub has other tests' cameras, too
     expect(page.locator("[data-test=tile]")).to_have_count(2)
     assert _tiles(page) == ["map-agent/gate", "map-agent/tanks"]
     expect(page.locator("[data-test=tile]").first).to_contain_text("暂无画面")

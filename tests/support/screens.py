@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import signal
@@ -53,7 +54,7 @@ class RunningHub:
         command = [sys.executable, "-m", "hub", "up", "--port", str(self.port), "--broker-port", str(self.broker_port),
                    "--data-dir", str(self.folder / "var")]
         with log.open("wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=os.environ | {"TOCSIN_NOTICE_NEAR": "127.0.0.1"})
         eventually(lambda: "MQTT 127.0.0.1" in log.read_text("utf-8", "replace") or self._ended(log), 40)
         link = re.search(r"https?://\S+/welcome/\S+", log.read_text("utf-8", "replace"))
         self.link = link.group() if link else self.link
