@@ -46,7 +46,7 @@ _FORWARD = {
 }
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡)|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
     "missing": re.compile(
@@ -61,8 +61,9 @@ _ONE = {
         rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了)"
         r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断)"
     ),
+    "missing": re.compile(rf"(?:[一该男女]{_LONE})(?:(?!寻获|找到|获救)[^，。；：\d\n]){{0,16}}?(?:失踪|失联|下落不明)"),
     "seriously_injured": re.compile(
-        rf"(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤势严重|生命垂危)"
+        rf"(?:一{_LONE}|驾驶员|司机|驾驶人|机长|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤势严重|生命垂危)"
     ),
 }
 _ILL = [
@@ -116,7 +117,7 @@ _NAMED_DEAD = re.compile(
     rf"(?P<names>{_NAME}(?:(?:、|和|及|与){_NAME}){{0,8}})(?:等)?(?:二人|两人|三人|均|当场|不幸|相继|先后|经抢救无效)*(?:死亡|身亡|遇难|溺亡|丧生)"
 )
 _NAMED_HURT = re.compile(rf"(?P<names>{_NAME}(?:(?:、|和|及|与){_NAME}){{0,8}})(?:等)?(?:二人|两人|三人|均)*(?:受伤|重伤|轻伤|烧伤)")
-_FATAL_CASES = (re.compile(rf"{_N}例[^，。；]{{0,24}}死亡病例"), re.compile(rf"死亡病例(?:共|为)?{_N}例"))
+_FATAL_CASES = (re.compile(rf"{_N}例[^，。；]{{0,24}}死亡病例"), re.compile(rf"死亡病例{_REACH}{_N}(?:例|起|人)"))
 _MEN_AND_WOMEN = re.compile(
     r"(?<![\d一二两三四五六七八九十])(?P<men>[1-9一二两三四五六七八九十])(?:名)?男(?P<women>[1-9一二两三四五六七八九十])(?:名)?女(?:(?!获救|生还|受伤)[^。；\d]){0,40}?(?:死亡|身亡|遇难|坠亡|溺亡|丧生|罹难)"
 )
@@ -126,7 +127,11 @@ _GASSED = re.compile(rf"{_N}{_PERSON}(?:(?!死亡)[^。；：，\d\n]){{0,16}}?(
 _ALL_ABOARD = re.compile(
     rf"(?:载有|载着|(?:机上|船上|车上|舱内)(?:人员|乘客|旅客|乘员|人数)?(?:共计|共有|共|有|载有)?|搭载|共载){_N}(?:名|人)(?:(?!获救|生还者|受伤|无一生还)[^。；\n]){{0,40}}?(?:无一生还|(?:全部|均已|均|无一幸免)(?:[^，。；]{{0,4}})?(?:遇难|死亡|罹难|身亡|丧生))"
 )
-_CREW = re.compile(rf"(?:失联|失踪|失去联系|下落不明)[^。；\d]{{0,6}}(?:船上|机上|车上)(?:共|有|载有|共有)?{_N}(?:名|人)")
+_CREW = (
+    re.compile(rf"(?:失联|失踪|失去联系|下落不明)[^。；\d]{{0,6}}(?:船上|机上|车上)(?:共|有|载有|共有)?{_N}(?:名|人)"),
+    re.compile(rf"(?:载有|载着|搭载|搭乘|坐着|乘坐){_N}(?:名|人)(?:(?!获救|脱险|死|遇难)[^。；\d]){{0,40}}?(?:失联|失踪|失去联系|下落不明)"),
+)
+_HOUSEHOLDS = re.compile(rf"{_VERBS['evacuated']}(?:了)?{_COUNT_WORDS}(?:了)?[\d某,.万余多]{{1,8}}户[，、]?(?:共|计)?{_N}(?:人|名)")
 _HELD = re.compile(rf"(?:埋|困|压)(?:了|着|住|在里面)?(?:有)?{_N}(?:个|名)?人")
 _NONE_HURT = re.compile(
     r"(?:无|没有|未|未有|未出现|暂无|暂未)(?:造成|发生|出现|发现|有|导致|任何)*(?:人员|人|群众)?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!报告|消息|信息|情况|统计|的?报告|的?消息)|无人伤亡|人员均安全|零伤亡|未造成人身伤害"
@@ -147,7 +152,7 @@ _SUBSET = re.compile(r"(?:其中|包括|含)(?:有)?[^，。；]{0,6}$")
 _PLACE_BEFORE = re.compile(r"([一-龥]{1,6}(?:省|市|县|区|镇|乡|村|州|旗|街道|矿|厂|楼))(?:[^，。；、\d]{0,8})$")
 _TOTALLING = re.compile(r"共|累计|总计|合计|已致|截至|升至|增至|全省|全市|全县|全国|总数|死亡人数|遇难人数")
 _HOSPITAL_DEATHS = re.compile(
-    rf"(?:又有|还有|另有|另)?{_N}(?:名|人)(?:[^，。；\d]{{0,10}}(?:抢救无效|医治无效|送医后|在医院|送往医院)[^，。；\d]{{0,6}}(?:死亡|身亡|去世|离世)|(?:次日|翌日|当日|当晚|随后|后来|数日后|几天后|日后|于次日)[^，。；\d]{{0,10}}(?:死亡|身亡|去世|离世|不治)|(?:因伤势过重|伤重|因伤重)?(?:抢救无效|医治无效|伤重|经抢救)?不治)"
+    rf"(?:又有|还有|另有|另)?{_N}(?:名|人)(?:[^，。；\d]{{0,10}}(?:抢救无效|救治无效|医治无效|送医后|在医院|送往医院)[^，。；\d]{{0,6}}(?:死亡|身亡|去世|离世)|(?:次日|翌日|当日|当晚|随后|后来|数日后|几天后|日后|于次日)[^，。；\d]{{0,10}}(?:死亡|身亡|去世|离世|不治)|(?:因伤势过重|伤重|因伤重)?(?:抢救无效|医治无效|伤重|经抢救)?不治)"
 )
 
 
@@ -292,8 +297,10 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done += _deaths(prepared, start, end)
     elif field == "poisoned":
         done += _figures(prepared, start, end, _FAMILY_ILL) + _figures(prepared, start, end, _GASSED)
+    elif field == "evacuated":
+        done += _figures(prepared, start, end, _HOUSEHOLDS)
     elif field == "missing":
-        done += _figures(prepared, start, end, _CREW)
+        done += [f for form in _CREW for f in _figures(prepared, start, end, form)]
     elif field == "trapped":
         done += _figures(prepared, start, end, _HELD)
     done = [f for f in done if not _rejected(prepared, field, f)]
@@ -303,7 +310,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     elif field == "injured" and not done:
         done = _names(prepared, start, end, _NAMED_HURT)
     if not done and field in _FAR:
-        done = [f for f in _figures(prepared, start, end, _FAR[field]) if field != "missing" or not _rejected(prepared, field, f)]
+        done = [f for f in _figures(prepared, start, end, _FAR[field]) if field == "injured" or not _rejected(prepared, field, f)]
     if not done and field in _ONE:
         done = [Figure(1, m.start(), m.end()) for m in _ONE[field].finditer(prepared.text, start, end)][:1]
     if not done and field == "dead":
@@ -318,7 +325,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
 _ANYONE_DEATH = re.compile(
-    r"(?:抢救无效|送医后?|当场|不幸)(?:死亡|身亡|去世|不治)|(?:已无|没有|无)(?:呼吸心跳|呼吸|生命体征)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救活|没抢救过来|没气了|不行了)"
+    r"(?:抢救无效|送医后?|当场|不幸|确认(?:已经|已)?)(?:死亡|身亡|去世|不治)|(?:已无|没有|无)(?:呼吸心跳|呼吸|生命体征)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救活|没抢救过来|没气了|不行了)"
 )
 _SOMEBODY_LOST = re.compile(
     rf"(?:(?<!没有)(?<!没)(?<!无)(?<!救)人|[男女]的|老[太头汉婆]太?|娃|孩子|驾驶人|当场|{_LONE})(?:(?!没有人|无人)[^，。；\d没]){{0,5}}{_LOST}|(?<=没出来，)死了"
@@ -338,6 +345,8 @@ _TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失�
 
 
 _DEAD_AND = re.compile(r"(?<![人名位])(?:死亡|遇难)[、和或及/]?\Z")  # 死亡失踪398人 counts both together
+_OR_MISSING = re.compile(r"[、或和及/]?失踪(?!\d|约|近|超)")  # 44人死亡失踪 counts both together
+_KILLED = re.compile(r"(?:杀|砍|打|刺|捅|撞|炸|砸)死(?:了)?\Z")  # 杀死5人捅伤3人
 _FOUND_BODY = re.compile(r"(?:者|人员|船员|矿工|人|工人)?的?(?:遗体|尸体)")
 
 
@@ -345,6 +354,10 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     text = prepared.text[figure.start : figure.end]
     after = prepared.text[figure.end : figure.end + 8]
     if _TORN.match(after) and not text[0].isdigit():
+        return True
+    if field == "dead" and _OR_MISSING.match(after):
+        return True
+    if field == "injured" and _KILLED.search(prepared.text, max(0, figure.start - 4), figure.start):
         return True
     if field == "injured" and ("重伤" in text or "轻伤" in text or after.startswith(("致死", "死", "身亡", "后死"))):
         return True
@@ -392,8 +405,8 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
         if single is not None:
             done.append(Figure(1, single.start(), single.end()))
     scene = [f for p in _SCENE_DEATHS for f in _figures(prepared, start, end, p)]
-    hospital = _figures(prepared, start, end, _HOSPITAL_DEATHS)
-    if scene and hospital and "其中" not in prepared.text[start:end]:
+    hospital = _figures(prepared, scene[0].end if scene else end, end, _HOSPITAL_DEATHS)
+    if scene and hospital and "其中" not in prepared.text[scene[0].start : hospital[-1].end]:
         done.append(Figure(max(f.value for f in scene) + max(f.value for f in hospital), scene[0].start, hospital[-1].end))
     return done
 
@@ -409,6 +422,7 @@ _BODIES = [
 ]
 _SCENE_DEATHS = [
     re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:当场|现场)(?:死亡|身亡)"),
+    re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:送医|送院|送往医院|救治)途中(?:死亡|身亡)"),
     re.compile(rf"(?:当场|现场)(?:死亡|身亡){_N}人"),
     re.compile(rf"(?:当场|现场)(?:造成|致){_N}人死亡"),
 ]

@@ -49,6 +49,7 @@ def _char_map() -> dict[int, str]:
 
 
 _CHARS = _char_map()
+_HALF = re.compile(r"(?<!\d)[,:]|[,:](?!\d)")  # half-width commas and colons part clauses like full-width ones; 1,600 and 15:40 stay
 _SENTENCE_CHARS = 1000  # a longer run without a full stop is cut, which keeps the work linear
 _SENTENCE_END = frozenset("。！？；!?;\n")
 
@@ -116,7 +117,7 @@ def prepare(text: str) -> Prepared:
         )
     chars: list[str] = []
     origin: list[int] = []
-    plain = text.translate(_CHARS)
+    plain = _HALF.sub(lambda half: "，" if half[0] == "," else "：", text.translate(_CHARS))
     pauses = {match.start() for match in _PAUSE.finditer(plain)}
     for index, char in enumerate(plain):
         if char == "\n" or char == "\r":
