@@ -316,9 +316,9 @@ class Outlet:
                     return
                 if chosen != self._feed:
                     return
+            self._send_pre_event()  # before the unit, which is under way itself as soon as it is taken
             for piece in self._transcode(unit):
                 self._take(piece)
-            self._send_pre_event()
 
     def _wants_burst(self) -> bool:
         return any(not start.burst for start in self._starts.values())
