@@ -16,6 +16,11 @@ class Turns:
         self._urgent: deque[asyncio.Future[None]] = deque()
         self._usual: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def pressed(self) -> bool:
+        """Does somebody urgent wait?"""
+        return bool(self._urgent)
+
     @asynccontextmanager
     async def turn(self, *, urgent: bool = False) -> AsyncIterator[None]:
         """Wait for the turn, and hold it within the block."""

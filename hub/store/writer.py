@@ -227,6 +227,11 @@ class Store:
         else:
             yield
 
+    @property
+    def pressed(self) -> bool:
+        """Does a report wait for the writer's turn? Whoever holds it with work that can be parted then ends soon."""
+        return self._turns.pressed
+
     async def head(self) -> int:
         """The highest sequence number there is (0 in an empty store)."""
         async with self.read() as conn:
