@@ -59,6 +59,7 @@ class Health:
         self.needed = needed
         self.probes: dict[str, Probe] = {}
         self.parts: dict[str, Part] = {}
+        self._said: dict[str, State] = {}
 
     async def run(self) -> None:
         """Ask for ever."""
@@ -71,12 +72,11 @@ class Health:
         names = list(self.probes)
         for name, found in zip(names, await asyncio.gather(*(self._one(self.probes[n]) for n in names)), strict=True):
             before = self.parts.get(name)
-            if before is None or before.state is not found[0]:
-                if before is not None or found[0] is not State.OK:
-                    log.warning("%s is %s: %s", name, found[0], found[2])
-                self.parts[name] = Part(state=found[0], since=utc_text(self.clock.now()), zh=found[1], en=found[2])
-            else:
-                self.parts[name] = Part(state=found[0], since=before.since, zh=found[1], en=found[2])
+            if before is not None and found[0] is not self._said.get(name, State.OK):  # at its first look a part may still be starting
+                self._said[name] = found[0]
+                log.log(logging.INFO if found[0] is State.OK else logging.WARNING, "%s is %s: %s", name, found[0], found[2])
+            since = before.since if before is not None and before.state is found[0] else utc_text(self.clock.now())
+            self.parts[name] = Part(state=found[0], since=since, zh=found[1], en=found[2])
         return self.readiness()
 
     async def _one(self, probe: Probe) -> tuple[State, str, str]:
