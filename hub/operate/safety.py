@@ -31,7 +31,7 @@ def safety_tasks(services: Services, *, respond: bool) -> dict[str, Any]:
     settings, store = services.settings, services.store
     key = signer(settings.data_path)
     spool = Spool(store, settings.data_path / "spool")
-    services.extra["signer"] = key
+    services.extra["signer"] = services.intake.signer = key
     services.extra["spool"] = spool
     services.ca_pem = lambda: authority.pem() if (authority := Authority.open(settings.data_path)) is not None else None
     services.gauges["audit_spooled"] = lambda: float(spool.waiting)

@@ -39,9 +39,9 @@ SALT_BYTES = 16
 
 
 class Recorded:
-    """A change that its transaction will append; `seq` is known once the transaction has committed."""
+    """A change that its transaction will append; `seq` and `link` (its hash in the chain) are known once the transaction has committed."""
 
-    __slots__ = ("actor", "body", "department_id", "drill", "incident_id", "kind", "seq", "subject")
+    __slots__ = ("actor", "body", "department_id", "drill", "incident_id", "kind", "link", "seq", "subject")
 
     def __init__(self, kind: str, body: bytes, actor: str, subject: str, incident_id: str | None, department_id: str | None, drill: bool):
         self.kind = kind
@@ -52,6 +52,7 @@ class Recorded:
         self.department_id = department_id
         self.drill = drill
         self.seq = 0
+        self.link = ""
 
 
 class Transaction:
@@ -149,8 +150,8 @@ class Transaction:
         for entry, salt, digest in zip(self.recorded, salts, digests, strict=True):
             seq += 1
             entry.seq = seq
-            link = link_hash(previous, seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id,
-                             entry.drill, digest)
+            link = entry.link = link_hash(previous, seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id,
+                                          entry.department_id, entry.drill, digest)
             rows.append((seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id, entry.drill, digest,
                          previous, link))
             bodies.append((seq, salt, entry.body.decode()))

@@ -18,6 +18,7 @@ from hub.cli import app
 from hub.clock import ManualClock
 from hub.domain.access import Role
 from hub.domain.signature import public_text
+from hub.ingest import intake
 from hub.operate.heads import HeadKeeper
 from hub.operate.keys import signer
 from hub.settings import Settings
@@ -59,6 +60,22 @@ async def _proof(visitor: Visitor, plant: Plant, report: wire.Report) -> dict[st
     assert await visitor.ask("POST", "/api/v1/reports", raw=wire.encode(report), headers=plant.headers) == 201, visitor.body
     assert await visitor.ask("GET", f"/api/v1/reports/{report.id}/receipt", headers=plant.headers) == 200, visitor.body
     return dict(visitor.body)
+
+
+async def test_a_receipt_is_signed_as_it_goes_and_in_a_flood_when_it_is_asked_for(
+        tmp_path: Path, store_url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant()
+    await plant.enrol(store_url, clock)
+    async with web_hub(tmp_path / "hub", clock, store_url=store_url) as hub, Visitor(hub.web_url) as visitor:
+        for signed in (True, False):
+            monkeypatch.setattr(intake, "MOST_SIGNED", int(signed))
+            report = plant.report()
+            assert await visitor.ask("POST", "/api/v1/reports", raw=wire.encode(report), headers=plant.headers) == 201, visitor.body
+            told = visitor.body
+            assert await visitor.ask("GET", f"/api/v1/reports/{report.id}/receipt", headers=plant.headers) == 200
+            proved = visitor.body["receipt"]
+            assert ("signature" in told) is signed
+            assert told == (proved if signed else {name: value for name, value in proved.items() if name != "signature"})
 
 
 async def test_report_receipt_and_chain_are_proved_offline_and_any_edit_shows(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
