@@ -172,6 +172,8 @@ class Front:
                         await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             pass
+        except asyncio.CancelledError:  # by `close`, or by the end of the loop: nobody waits for this task, and the stream's own callback would log it
+            pass
         finally:
             self._tasks.discard(task)
             writer.close()
