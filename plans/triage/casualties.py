@@ -31,11 +31,11 @@ _VERBS = {
 }
 _PERSON = (
     r"(?:名|人|位|例|个|口|员|死者|具|(?:大|中|小)?学生|(?:女|男|民|矿|职|农民)?工(?!程|业|厂|作|地|段|人民)|孩子|儿童|孩童|学童|幼儿(?!园)|婴儿|游客|乘客|旅客|村民|居民|市民"
-    r"|囚犯|士兵|警察|平民|师生|老人|老妇|妇女|少女|女子|男子|船员|渔民|教徒|球迷|人质|病人|患者|职工|员工|群众|民众|官兵|警员|教师|同学|旅行者|观光客|选手|队员)"
+    r"|囚犯|士兵|警察|平民|师生|老人|老妇|妇女|少女|女子|男子|船员|渔民|机组人员|机组成员|乘员|军人|教徒|球迷|人质|病人|患者|职工|员工|群众|民众|官兵|警员|教师|同学|旅行者|观光客|选手|队员)"
 )
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
 _BETWEEN = rf"(?:(?!重伤|轻伤|受伤|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
-_COUNT_WORDS = r"(?:人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
+_COUNT_WORDS = r"(?:人数|总人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
 _REACH = r"(?:了|可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
 
 _BETWEEN_DEAD = _BETWEEN.replace("|中毒", "")
@@ -131,7 +131,7 @@ _CREW = (
     re.compile(rf"(?:失联|失踪|失去联系|下落不明)[^。；\d]{{0,6}}(?:船上|机上|车上)(?:共|有|载有|共有)?{_N}(?:名|人)"),
     re.compile(rf"(?:载有|载着|搭载|搭乘|坐着|乘坐){_N}(?:名|人)(?:(?!获救|脱险|死|遇难)[^。；\d]){{0,40}}?(?:失联|失踪|失去联系|下落不明)"),
 )
-_HOUSEHOLDS = re.compile(rf"{_VERBS['evacuated']}(?:了)?{_COUNT_WORDS}(?:了)?[\d某,.万余多]{{1,8}}户[，、]?(?:共|计)?{_N}(?:人|名)")
+_MOVED = re.compile(rf"{_VERBS['evacuated']}(?!途中|过程|时|后|能力)[^，。；\d]{{0,12}}?(?:[\d某,.万余多]{{1,8}}户[，、]?(?:共|计)?)?{_N}(?:人|名)")
 _HELD = re.compile(rf"(?:埋|困|压)(?:了|着|住|在里面)?(?:有)?{_N}(?:个|名)?人")
 _NONE_HURT = re.compile(
     r"(?:无|没有|未|未有|未出现|暂无|暂未)(?:造成|发生|出现|发现|有|导致|任何)*(?:人员|人|群众)?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!报告|消息|信息|情况|统计|的?报告|的?消息)|无人伤亡|人员均安全|零伤亡|未造成人身伤害"
@@ -226,7 +226,7 @@ def _blank(match: re.Match[str]) -> str:
 
 def count(prepared: Prepared) -> People:
     """Casualties and loss (yuan) of the incident itself."""
-    prepared = msgspec.structs.replace(prepared, text=_MEASURE.sub(_blank, prepared.text))
+    prepared = msgspec.structs.replace(prepared, text=_MEASURE.sub(_blank, prepared.text.replace("生命迹象", "生命体征")))
     counted = [s for s in prepared.sentences if s.standing is Standing.MAIN]
     found: dict[str, Figure] = {}
     for field in _VERBS:
@@ -298,7 +298,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     elif field == "poisoned":
         done += _figures(prepared, start, end, _FAMILY_ILL) + _figures(prepared, start, end, _GASSED)
     elif field == "evacuated":
-        done += _figures(prepared, start, end, _HOUSEHOLDS)
+        done += _figures(prepared, start, end, _MOVED)
     elif field == "missing":
         done += [f for form in _CREW for f in _figures(prepared, start, end, form)]
     elif field == "trapped":
@@ -317,7 +317,8 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         lone = [m for m in _LONE_DEATH.finditer(prepared.text, start, end) if not _PEOPLE.search(m[0])]
         done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done and not _SEVERAL.search(prepared.text, start, end):
-            done = [Figure(1, m.start(), m.end()) for m in _ANYONE_DEATH.finditer(prepared.text, start, end)][:1]
+            lone = [m for form in (_ANYONE_DEATH, _ONE_BODY) for m in form.finditer(prepared.text, start, end)]
+            done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done:
             done = [Figure(1, m.start(), m.end()) for m in _SOMEBODY_LOST.finditer(prepared.text, start, end)][:1]
     return done
@@ -325,7 +326,11 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
 _ANYONE_DEATH = re.compile(
-    r"(?:抢救无效|送医后?|当场|不幸|确认(?:已经|已)?)(?:死亡|身亡|去世|不治)|(?:已无|没有|无)(?:呼吸心跳|呼吸|生命体征)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救活|没抢救过来|没气了|不行了)"
+    r"(?:抢救无效|送医后?|当场|不幸|确认(?:已经|已)?)(?:死亡|身亡|去世|不治)|(?:已无|没有|无)(?:呼吸心跳|呼吸|生命体征)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没能?救活|没抢救过来|没气了|不行了)"
+)
+# 打捞出小瑞的遗体
+_ONE_BODY = re.compile(
+    rf"(?:打捞出|打捞起|发现|找到|捞起|捞出|搜寻到)(?:了)?[^，。；\d名具些多者几两二三四五六七八九十]{{0,8}}的?(?:遗体|尸体)|(?:{_LONE})的?(?:遗体|尸体)(?=被|已|于|在)"
 )
 _SOMEBODY_LOST = re.compile(
     rf"(?:(?<!没有)(?<!没)(?<!无)(?<!救)人|[男女]的|老[太头汉婆]太?|娃|孩子|驾驶人|当场|{_LONE})(?:(?!没有人|无人)[^，。；\d没]){{0,5}}{_LOST}|(?<=没出来，)死了"
@@ -345,6 +350,8 @@ _TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失�
 
 
 _DEAD_AND = re.compile(r"(?<![人名位])(?:死亡|遇难)[、和或及/]?\Z")  # 死亡失踪398人 counts both together
+_CREATURES = re.compile(r"(?:余|多)?(?:只|头|羽|匹|条|尾|株|棵|吨|斤|公斤)")  # 死了三千多只鸡
+_OWN = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|例)\Z")  # 2人死亡21人受伤: the verb has its number before it
 _OR_MISSING = re.compile(r"[、或和及/]?失踪(?!\d|约|近|超)")  # 44人死亡失踪 counts both together
 _KILLED = re.compile(r"(?:杀|砍|打|刺|捅|撞|炸|砸)死(?:了)?\Z")  # 杀死5人捅伤3人
 _FOUND_BODY = re.compile(r"(?:者|人员|船员|矿工|人|工人)?的?(?:遗体|尸体)")
@@ -354,6 +361,10 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     text = prepared.text[figure.start : figure.end]
     after = prepared.text[figure.end : figure.end + 8]
     if _TORN.match(after) and not text[0].isdigit():
+        return True
+    if _CREATURES.match(after):
+        return True
+    if not re.match(NUMBER, text) and _OWN.search(prepared.text, max(0, figure.start - 10), figure.start):
         return True
     if field == "dead" and _OR_MISSING.match(after):
         return True
@@ -429,7 +440,7 @@ _SCENE_DEATHS = [
 
 
 _FALLING = frozenset({"missing", "trapped"})  # numbers that fall as a rescue goes on: the latest one holds
-_NOW = re.compile(r"截至|截止|目前|仍有|尚有|还有|剩余|其余|最新|至今|现已")
+_NOW = re.compile(r"截至|截止|目前|仍有|尚有|还有|剩余|其余|最新|至今|现已|仍在搜")
 
 
 def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | None:

@@ -215,7 +215,7 @@ def _parts(
     text: str, start: int, end: int, title: bool, body: int, year: int | None, rules: _StandingRules
 ) -> list[tuple[int, int, Standing]]:
     """A background or unreal phrase holds from its clause to the end of the sentence; a denial holds to the end of its clause."""
-    if not any(form.search(text[start:end]) for form in (rules.unreal, rules.background, rules.aside, rules.denied)):
+    if not any(form.search(text[start:end]) for form in (rules.unreal, rules.background, rules.earlier, rules.aside, rules.denied)):
         return [(start, end, Standing.BACKGROUND if _older(text[start:end], year, body, title) else Standing.MAIN)]
     parts: list[tuple[int, int, Standing]] = []
     carried = Standing.MAIN
@@ -254,6 +254,7 @@ def _older(piece: str, year: int | None, body: int, title: bool) -> bool:
 class _StandingRules(msgspec.Struct, frozen=True):
     section: re.Pattern[str]
     background: re.Pattern[str]
+    earlier: re.Pattern[str]
     aside: re.Pattern[str]
     unreal: re.Pattern[str]
     denied: re.Pattern[str]
@@ -274,6 +275,6 @@ def _standing(piece: str, title: bool, body: int, year: int | None, rules: _Stan
         return Standing.UNREAL
     if title:
         return Standing.MAIN
-    if rules.background.search(piece) or (rules.aside.search(piece) and not (body == 0 and rules.anchor.search(piece))):
+    if rules.background.search(piece) or (body > 0 and rules.earlier.search(piece)) or (rules.aside.search(piece) and not (body == 0 and rules.anchor.search(piece))):
         return Standing.BACKGROUND
     return Standing.BACKGROUND if _older(piece, year, body, title) else Standing.MAIN
