@@ -20,21 +20,21 @@ _DIED = r"(?<![气吓热急累烦困冷渴臭笑堵疼挤猪鱼鸡鸭鹅羊牛�
 # as neighbours say it
 _LOST = rf"(?:没了|走了|不行了|没气了|断气了?|咽气了?|{_DIED}了|没了气|没救过来|没救回来|没救活|没抢救过来)(?=[，。；！、]|$)"
 _VERBS = {
-    "dead": rf"(?:{_DIED}|抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|不治)",
+    "dead": rf"(?:{_DIED}|抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|夹死|绞死|挤死|卡死|碾死|刺死|捅死|咬死|劈死|噎死|掐死|不治)",
     "missing": r"(?:失踪|失联|没找着|没找到|还没找到|下落不明|失去联系|失去联络|生死不明)",
-    "seriously_injured": r"(?:重伤|伤势严重|伤势较重|重症|危重|病危|严重受伤|伤势危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
+    "seriously_injured": r"(?:重伤|伤势严重|伤势较重|重症|危重|病危|严重受伤|伤势危重|情况严重|情况危重|伤情严重|伤情危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
     "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
     "injured": r"(?:不同程度受伤|受伤|烧伤|灼伤|骨折|负伤|挂彩|被砍伤|被炸伤|砍伤|炸伤|刺伤|摔伤|伤者|致伤|烫伤|灼烫|划伤|擦伤|挫伤|扭伤|冻伤|压伤|挤伤|扎伤|击伤|电伤|咬伤|撞伤|砸伤|踩伤|呛伤|枪伤|(?<![死])伤(?!亡|害|者|势|病|员|情|口|残|心|寒))",
-    "trapped": r"(?:被困|受困|被埋|被压|被掩埋|困在|遭困|滞留井下)",
+    "trapped": r"(?:受伤被困|被困|受困|被埋|被压|被掩埋|困在|遭困|滞留井下)",
     "evacuated": r"(?:紧急疏散|疏散|紧急转移安置|转移安置|转移避险|避险转移|转移|撤离|紧急避险|撤出)",
     "poisoned": r"(?:中毒(?!死亡|身亡|窒息死亡|致死|遇难))",
 }
 _PERSON = (
-    r"(?:名|人|位|例|个|口|员|死者|具|(?:大|中|小)?学生|(?:女|男|民|矿|职|农民)?工(?!程|业|厂|作|地|段|人民)|孩子|儿童|孩童|学童|幼儿(?!园)|婴儿|游客|乘客|旅客|村民|居民|市民"
+    r"(?:名|人|童|娃|位|例|个|口|员|死者|具|(?:大|中|小)?学生|(?:女|男|民|矿|职|农民)?工(?!程|业|厂|作|地|段|人民)|孩子|儿童|孩童|学童|幼儿(?!园)|婴儿|游客|乘客|旅客|村民|居民|市民"
     r"|囚犯|士兵|警察|平民|师生|老人|老妇|妇女|少女|女子|男子|船员|渔民|机组人员|机组成员|乘员|军人|教徒|球迷|人质|病人|患者|职工|员工|群众|民众|官兵|警员|教师|同学|旅行者|观光客|选手|队员)"
 )
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
-_BETWEEN = rf"(?:(?!重伤|轻伤|受伤|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
+_BETWEEN = rf"(?:(?!重伤|轻伤|受伤|[一二两三四五六七八九十]人?死|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
 _COUNT_WORDS = r"(?:人数|总人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
 _REACH = r"(?:了|可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
 
@@ -53,13 +53,13 @@ _FAR = {
         rf"{_N}(?:名|位|个)(?:(?!死|亡|遇难|获救|生还|找到)[^。；：\d\n]){{0,44}}?(?:失踪|失联|下落不明|生死不明|不知去向)"
     ),
 }
-_LONE = r"(?:飞行员|副驾驶|机手|押运员|环卫工|操作工|检修工|维修工|作业人员|瓦匠|钓友|登山者|驴友|骑行者|路人|行人|住户|租客|业主|老伴|安装工|搬运工|巡检工|推车工|值班员|保姆|村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者|护林员|消防员|民警|队员|牧民|患者|病人|老太|大爷|群众|农妇|婴儿|幼儿|司炉工|锅炉工|炉工|打磨工|清洁工|焊工|电工|保洁员|厨师|装卸工|店主|老板|网红|教师|医生|护士|老师|旅客|女乘客|少女|少年|老妇|妇人|老翁|大妈|大叔|小伙|门卫|快递员|外卖员|女工|民工|游泳者|中学生|小学生|大学生|研究生|女孩子|同学)"
+_LONE = r"(?:房主|屋主|户主|租户|摊主|食客|顾客|阿姨|飞行员|副驾驶|机手|押运员|环卫工|操作工|检修工|维修工|作业人员|瓦匠|钓友|登山者|驴友|骑行者|路人|行人|住户|租客|业主|老伴|安装工|搬运工|巡检工|推车工|值班员|保姆|村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者|护林员|消防员|民警|队员|牧民|患者|病人|老太|大爷|群众|农妇|婴儿|幼儿|司炉工|锅炉工|炉工|打磨工|清洁工|焊工|电工|保洁员|厨师|装卸工|店主|老板|网红|教师|医生|护士|老师|旅客|女乘客|少女|少年|老妇|妇人|老翁|大妈|大叔|小伙|门卫|快递员|外卖员|女工|民工|游泳者|中学生|小学生|大学生|研究生|女孩子|同学)"
 _ONE = {
     "dead": re.compile(rf"一{_LONE}(?:(?!伤)[^。；：\d\n]){{0,40}}?(?:死亡|身亡|溺亡|遇难|丧生|坠亡)"),
     "injured": re.compile(
-        rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没|无|未|均)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|冻伤|砸伤|压伤|摔伤|受皮外伤|骨折|手被烧)"
+        rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没|无|未|均)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|冻伤|砸伤|压伤|摔伤|炸伤|撞伤|划伤|受皮外伤|骨折|手被烧)"
         rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了)"
-        r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断)"
+        r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断)|(?:诊断为|致使?)[^，。；]{0,10}骨折"
     ),
     "missing": re.compile(rf"(?:[一该男女]{_LONE})(?:(?!寻获|找到|获救)[^，。；：\d\n]){{0,16}}?(?:失踪|失联|下落不明)"),
     "seriously_injured": re.compile(
@@ -82,7 +82,7 @@ _BACKWARD = {
     for field, verb in _VERBS.items()
 }
 _SHORT = {
-    "dead": re.compile(rf"(?<![\d一二三四五六七八九十百千月日时点分年岁路号]){_N}(?:人?死(?!亡)(?!人|者|鱼|猪|因)|人?亡(?!羊|故|命))"),
+    "dead": re.compile(rf"(?<![\d一二三四五六七八九十百千月日时点分年岁路号]){_N}(?:人?死(?!亡|伤)(?!人|者|鱼|猪|因)|人?亡(?!羊|故|命))"),
     "injured": re.compile(rf"{_N}人?伤(?!者|害|势|口|亡|员|残|人)"),
     "seriously_injured": re.compile(rf"{_N}人?重伤"),
     "light": re.compile(rf"{_N}人?轻伤"),
@@ -92,6 +92,14 @@ _SHORT = {
 }
 _SAVED_IN_VAIN = re.compile(
     rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:获救|救起|救出|送医)后(?:不幸|经抢救无效|医治无效)?(?:死亡|身亡|去世|不治)"
+)
+# 1名工人受伤，经120抢救无效死亡: the injured is the dead, where no other number comes between
+_HURT_AND_LOST = re.compile(
+    rf"{_N}(?:名|人|位){_GAP}{{0,10}}(?:受伤|重伤|昏迷|被埋|坠落|倒地|被砸|被困)(?:(?!获救|生还|脱险|其中|{NUMBER}(?:名|人|位))[^。；：]){{0,18}}?(?:抢救无效|救治无效|医治无效|不治)"
+)
+# 1人当场死亡、3人受伤，其中1人抢救无效死亡
+_AND_OF_THE_HURT = re.compile(
+    rf"{_N}(?:名|人){_GAP}{{0,4}}(?:死亡|身亡|遇难)[、，](?:另有)?{NUMBER}(?:名|人){_GAP}{{0,8}}受伤，其中(?:有)?(?P<more>{NUMBER})(?:名|人)[^，。；\d]{{0,14}}(?:抢救无效|救治无效|医治无效|不治)"
 )
 _NOT_OUT = re.compile(
     rf"{_N}(?:个|名)?人?没(?:能)?(?:再)?(?:上来|出来|跑出来|逃出来)[^。；\d]{{0,24}}?(?:死亡|溺亡|身亡|遇难|没有呼吸|没了呼吸|无生命体征)"
@@ -129,9 +137,13 @@ _ALL_ABOARD = re.compile(
 )
 _CREW = (
     re.compile(rf"(?:失联|失踪|失去联系|下落不明)[^。；\d]{{0,6}}(?:船上|机上|车上)(?:共|有|载有|共有)?{_N}(?:名|人)"),
-    re.compile(rf"(?:载有|载着|搭载|搭乘|坐着|乘坐){_N}(?:名|人)(?:(?!获救|脱险|死|遇难)[^。；\d]){{0,40}}?(?:失联|失踪|失去联系|下落不明)"),
+    re.compile(
+        rf"(?:载有|载着|搭载|搭乘|坐着|乘坐){_N}(?:名|人)(?:(?!获救|脱险|死|遇难)[^。；\d]){{0,40}}?(?:失联|失踪|失去联系|下落不明)"
+    ),
 )
-_MOVED = re.compile(rf"{_VERBS['evacuated']}(?!途中|过程|时|后|能力)[^，。；\d]{{0,12}}?(?:[\d某,.万余多]{{1,8}}户[，、]?(?:共|计)?)?{_N}(?:人|名)")
+_MOVED = re.compile(
+    rf"{_VERBS['evacuated']}(?!途中|过程|时|后|能力)[^，。；\d]{{0,12}}?(?:[\d某,.万余多]{{1,8}}户[，、]?(?:共|计)?)?{_N}(?:人|名)"
+)
 _HELD = re.compile(rf"(?:埋|困|压)(?:了|着|住|在里面)?(?:有)?{_N}(?:个|名)?人")
 _NONE_HURT = re.compile(
     r"(?:无|没有|未|未有|未出现|暂无|暂未)(?:造成|发生|出现|发现|有|导致|任何)*(?:人员|人|群众)?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!报告|消息|信息|情况|统计|的?报告|的?消息)|无人伤亡|人员均安全|零伤亡|未造成人身伤害"
@@ -139,7 +151,7 @@ _NONE_HURT = re.compile(
 _NONE_DEAD = re.compile(r"(?:无|没有|未造成|未发生|尚无|暂无|未出现|无人)(?:人员|人|病例|危重和)?(?:死亡|遇难)(?!报告)")
 _NONE_INJURED = re.compile(r"(?:无|没有|未造成|无人|没有人)(?:人员|人)?受伤")
 _FREED = re.compile(
-    r"被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)"
+    r"(?:被|受)困[^。；\d]{0,24}(?:成功|安全|顺利)(?:获救|脱险|脱困|升井)(?!的?\d)|(?:被|受)困[^。；，]{0,8}(?:后)?(?:全|均)(?:数|部)?(?:获救|救出)|被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)"
 )
 _ALL_FOUND = re.compile(
     r"(?:失联|失踪|落水|被困|被埋|下落不明|失去联系|失去联络)[^。；]{0,40}?(?:(?:全部|均|都|悉数|已全部|全数)(?:已经|已|被|得到)*(?:找到|发现|寻获|确认|搜救出|打捞|升井|获救|脱险)|无一生还|全部遇难)"
@@ -270,14 +282,23 @@ _LEAST_FORMS = {
 }
 
 
+# 伤者已送医: somebody is hurt, however many
+_TAKEN = re.compile(
+    r"(?<!无)(?<!没有)(?:伤者|伤员|受伤(?:人员|司机|驾驶员|工人|乘客|群众|男子|女子|学生))(?:(?!未|没有)[^。；，\d]){0,12}(?:送|救治|抢救|治疗|入院|住院)|(?:将|把|救治|救出)(?:受)?伤(?:者|员)"
+)
+
+
 def _lower_bounds(prepared: Prepared, counted: list[Sentence]) -> dict[str, Figure]:
-    """What 多人, 数十人 and 上百人 come to at the least."""
+    """What 多人, 数十人 and 上百人 come to at the least, and 伤者 of whom no number is told."""
     done: dict[str, Figure] = {}
     for field, form in _LEAST_FORMS.items():
         every = [m for s in counted for m in form.finditer(prepared.text, s.start, s.end)]
         if every:
             best = max(every, key=lambda m: _LEAST[m["word"]])
             done[field] = Figure(_LEAST[best["word"]], best.start(), best.end())
+    taken = next((m for s in counted if (m := _TAKEN.search(prepared.text, s.start, s.end))), None)
+    if taken is not None:
+        done.setdefault("injured", Figure(1, taken.start(), taken.end()))
     return done
 
 
@@ -349,11 +370,12 @@ _LONE_DEATH = re.compile(
 _TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失联|遇难|死亡|被困|获救|生还|中毒|住院|烧伤|下落不明)(?!\d|约|近|超|人数)")
 
 
-_DEAD_AND = re.compile(r"(?<![人名位])(?:死亡|遇难)[、和或及/]?\Z")  # 死亡失踪398人 counts both together
 _CREATURES = re.compile(r"(?:余|多)?(?:只|头|羽|匹|条|尾|株|棵|吨|斤|公斤)")  # 死了三千多只鸡
 _OWN = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|例)\Z")  # 2人死亡21人受伤: the verb has its number before it
 _OR_MISSING = re.compile(r"[、或和及/]?失踪(?!\d|约|近|超)")  # 44人死亡失踪 counts both together
 _KILLED = re.compile(r"(?:杀|砍|打|刺|捅|撞|炸|砸)死(?:了)?\Z")  # 杀死5人捅伤3人
+_DEAD_AND = re.compile(r"(?<![人名位童娃具])(?:死亡|遇难)[、和或及/]?\Z")  # 死亡失踪398人 counts both together
+_DIED_OF_IT = re.compile(r"(?:者|人员|员)?(?:[^，。；\d]{0,8}(?:途中|抢救无效|不治)|致|后|，)?(?:死亡|死(?!伤)|身亡|不治)")
 _FOUND_BODY = re.compile(r"(?:者|人员|船员|矿工|人|工人)?的?(?:遗体|尸体)")
 
 
@@ -370,7 +392,9 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
         return True
     if field == "injured" and _KILLED.search(prepared.text, max(0, figure.start - 4), figure.start):
         return True
-    if field == "injured" and ("重伤" in text or "轻伤" in text or after.startswith(("致死", "死", "身亡", "后死"))):
+    if field == "injured" and ("重伤" in text or "轻伤" in text):
+        return True
+    if field in ("injured", "seriously_injured") and _DIED_OF_IT.match(prepared.text, figure.end):
         return True
     if field == "dead" and after.startswith(("风险", "保险", "赔偿", "率", "证明")):
         return True
@@ -391,7 +415,7 @@ def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -
 
 def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
     done = []
-    for pattern in (_CAUSED, _SAVED_IN_VAIN, _NOT_OUT, _GONE, _FOUND, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
+    for pattern in (_CAUSED, _SAVED_IN_VAIN, _HURT_AND_LOST, _NOT_OUT, _GONE, _FOUND, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
         done += _figures(prepared, start, end, pattern)
     for match in _ALL_DEAD.finditer(prepared.text, start, end):
         if "无一" in match[0] or not match[0].endswith("生还"):
@@ -404,10 +428,11 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
         men, women = parse(match["men"]), parse(match["women"])
         if men is not None and women is not None:
             done.append(Figure(men + women, match.start(), match.end()))
-    for match in _TOGETHER.finditer(prepared.text, start, end):
-        one, more = parse(match["n"]), parse(match["more"])
-        if one is not None and more is not None:
-            done.append(Figure(one + more, match.start(), match.end()))
+    for pattern in (_TOGETHER, _AND_OF_THE_HURT):
+        for match in pattern.finditer(prepared.text, start, end):
+            one, more = parse(match["n"]), parse(match["more"])
+            if one is not None and more is not None:
+                done.append(Figure(one + more, match.start(), match.end()))
     for match in _ONE_OF.finditer(prepared.text, start, end):
         done.append(Figure(2, match.start(), match.end()))
     done += _names(prepared, start, end, _NAMED_DEAD)

@@ -18,6 +18,7 @@ from plans.triage.text import Prepared, Standing
 READ_CHARS = 600  # the opening of the report; the model was chosen on texts of this length
 _SMOOTH = 6.0
 _PRIOR = 0.5
+_HEARD = 60  # n-grams; a longer text speaks no louder: its words depend on each other, and ours are shorter than news
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -80,6 +81,11 @@ def leanings(prepared: Prepared, learnt: Model | None = None) -> dict[str, float
             scores[family] += worth
     top = max(scores.values())
     return {family: score - top for family, score in scores.items()}
+
+
+def loudness(prepared: Prepared) -> float:
+    """How much of a text's log scores is worth hearing beside the rules: all of a message, less of a long text."""
+    return min(1.0, _HEARD / max(1, len(features(prepared))))
 
 
 def loudest(prepared: Prepared, family: str, learnt: Model | None = None) -> tuple[int, int] | None:

@@ -275,6 +275,10 @@ def _standing(piece: str, title: bool, body: int, year: int | None, rules: _Stan
         return Standing.UNREAL
     if title:
         return Standing.MAIN
-    if rules.background.search(piece) or (body > 0 and rules.earlier.search(piece)) or (rules.aside.search(piece) and not (body == 0 and rules.anchor.search(piece))):
+    if (
+        rules.background.search(piece)
+        or (body > 0 and rules.earlier.search(piece))
+        or (rules.aside.search(piece) and not (body == 0 and rules.anchor.search(piece)))
+    ):
         return Standing.BACKGROUND
     return Standing.BACKGROUND if _older(piece, year, body, title) else Standing.MAIN

@@ -260,6 +260,17 @@ def test_the_best_plan_comes_first_and_general_last(text: str, first: str) -> No
     assert len(plans) == len(set(plans))
 
 
+def test_the_suggested_plans_are_those_whose_ids_are_fixed_and_are_in_the_catalogue() -> None:
+    table = data("plans.yaml")
+    named = {plan for row in table["families"].values() for plan in row} | {row["plan"] for row in table["also"]}
+
+    assert named == {
+        "hazmat-road-transport", "hazmat-facility", "fire", "road-traffic", "rail-waterway", "gas", "flood-typhoon", "storm-surge",
+        "marine-fishing", "earthquake", "power-outage", "food-poisoning", "infectious-disease", "campus", "mass-gathering", "terror-attack",
+    }  # fmt: skip
+    assert all(resources.files("plans").joinpath("catalogue", f"{plan}.yaml").is_file() for plan in named | {"general"})
+
+
 def test_a_school_poisoning_also_wants_the_campus_plan() -> None:
     assert triage("某小学40名学生午餐后食物中毒", NOW, plans=True).plans == ["food-poisoning", "campus", "general"]
 
