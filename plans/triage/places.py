@@ -9,6 +9,7 @@ from importlib import resources
 
 import msgspec
 
+from plans.triage import dateline
 from plans.triage.text import Prepared, Sentence, Standing, data
 
 
@@ -21,10 +22,10 @@ class Where(msgspec.Struct, frozen=True):
     adcode: str | None = None
 
 
-_UNIT = r"(?!一)[一-龥]{1,7}?"
+_UNIT = r"(?!一)(?:(?!村民|部分|大部|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[的在从被因与第])[一-龥]){1,7}?"
 _TAIL = (
     rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市|州|区|县|旗)){{0,3}}"
-    rf"(?:{_UNIT}(?:镇|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村|社区|屯|庄|组)){{0,2}})"
+    rf"(?:{_UNIT}(?:镇|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄|组)){{0,2}})"
 )
 _ROAD = r"(?:(?:[GSXY]\d{1,4}[一-龥]{0,8}|\d{3}(?:国道|省道|县道)|[一-龥]{2,8}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:[一-龥\d号]{0,10}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{0,6}?方向)?)"
 _POST = r"(?:[Kk]\d{1,4}(?:[+.]\d{1,3})?|\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|[Kk]))(?:\+?\d{1,3}米)?(?:处|段)?"
@@ -41,7 +42,14 @@ _PLACE_LIKE = re.compile(
     r"(?:[省市县区镇乡村州旗路街道港桥站湖河江海岛山]|公司|厂|小区|学校|中学|小学|大学|医院|酒店|码头|园|广场|海域|公里|水库|商场|大厦|机场|段)(?:东|南|西|北|附近|内|侧|口|门前|段|处|方向)?$"
 )
 _CITY = re.compile(
-    r"(?:^|，|。|\n|、|日|时|分|许|在|从|晨|午|晚|间|称|讯|）)(?P<place>[一-龥]{2,5}(?:市|县|区|州|旗)(?:[一-龥]{1,6}(?:区|县|镇|乡|街道|村|社区)){0,3})"
+    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）)(?P<place>(?:(?!分别|位于|两地|部分|直辖|自治区|[在于距从自])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民)[一-龥]){1,6}(?:区|县|镇|乡|街道|村|社区)){0,3})"
+)
+
+
+# names that are no place of the incident: where a ship or a route comes from, pests, banks, units of administration
+_NOT_HERE = re.compile(
+    r"美国白蛾|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|人员|男|女|游客))"
+    r"|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
 )
 
 
@@ -69,6 +77,7 @@ def _local() -> re.Pattern[str]:
 
 def find(prepared: Prepared) -> Where | None:
     """The most exact place of the opening sentences, or None."""
+    prepared = msgspec.structs.replace(prepared, text=_NOT_HERE.sub(lambda m: "，" * len(m[0]), dateline.blank(prepared.text)))
     main = [s for s in prepared.sentences[:10] if s.standing is Standing.MAIN]
     ordered = [s for s in main if not s.title] + [s for s in main if s.title]
     options = [where for s in ordered[:6] if (where := _in(prepared, s)) is not None]
@@ -78,13 +87,20 @@ def find(prepared: Prepared) -> Where | None:
 
 
 def _detail(where: Where) -> int:
-    return sum(2 for mark in "省市县区镇乡村路号K" if mark in where.text) + (4 if where.adcode else 0)
+    return _detail_of(where.text) + (4 if where.adcode else 0)
+
+
+def _detail_of(place: str) -> int:
+    return sum(2 for mark in "省市县区镇乡村路号K" if mark in place)
 
 
 def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
     text, start, end = prepared.text, sentence.start, sentence.end
     tail = _tail_pattern()
     match = tail.search(text, start, end)
+    closer = tail.search(text, match.end(), min(match.end() + 12, end)) if match is not None and _detail_of(match[0]) <= 2 else None
+    if match is not None and closer is not None and _detail_of(closer[0]) > 2:
+        match = tail.search(text, closer.start(), end)
     local = _local().search(text, start, end)
     road = _KM.search(text, start, end)
     if match is not None and len(match[0]) > 2:

@@ -23,6 +23,7 @@ class _Table(msgspec.Struct, frozen=True):
     families: dict[str, list[str]]
     also: list[_Also]
     words: dict[str, list[str]]
+    mask: list[str]
 
 
 @lru_cache(maxsize=1)
@@ -34,6 +35,8 @@ def plans_for(prepared: Prepared, family: str, facts: dict[str, bool]) -> list[s
     """Plan ids for a family and the facts `fire` and `leak_of_substance`; `general` last."""
     table = _table()
     spoken = "".join(prepared.text[s.start : s.end] for s in prepared.sentences if s.standing is not Standing.BACKGROUND)[:6000]
+    for name in table.mask:
+        spoken = spoken.replace(name, "")
     chosen = list(table.families.get(family, []))
     for row in table.also:
         if family not in row.families or row.plan in chosen:

@@ -10,21 +10,23 @@ from datetime import date, datetime, timedelta, timezone
 
 import msgspec
 
+from plans.triage import dateline
 from plans.triage.numbers import parse
-from plans.triage.text import Prepared, Standing
+from plans.triage.text import Prepared, Sentence, Standing
 
 CST = timezone(timedelta(hours=8))
 _CN = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
 _YEAR = r"(?:(?P<year>\d{4}|[一二〇零三四五六七八九]{4})年)?"
-_PART = r"(?P<part>凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚间|晚上|晚|深夜|夜间|夜里|午夜|当晚|当日)?"
-_CLOCK = rf"(?:约|许)?{_PART}(?P<hour>{_CN})(?:时|点|:|：)(?:(?P<minute>{_CN}|\d{{2}})分?|(?P<half>半))?"
-_DAY = re.compile(rf"{_YEAR}(?P<month>{_CN})月(?P<day>{_CN})(?:日|号)(?:（[^）]{{0,10}}）)?(?:星期.|周.)?(?:{_CLOCK})?")
-_RELATIVE = re.compile(rf"(?P<word>今天|今日|昨天|昨日|前天|昨(?=晚|夜|晨)|今(?=晚|早|晨))(?:（(?P<inside>\d{{1,2}})日）)?(?:{_CLOCK})?")
-_DAY_ONLY = re.compile(rf"(?<![\d月.])(?P<day>\d{{1,2}})日(?:（[^）]{{0,10}}）)?(?:{_CLOCK})?")
+_PART = r"(?P<part>凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚间|晚上|晚|深夜|夜间|夜里|午夜|当晚|当日|当天)?"
+_CLOCK = rf"(?:约|许|大约)?{_PART}(?:约|大约)?(?P<hour>{_CN})(?:时|点|:|：)(?:(?P<minute>{_CN}|\d{{2}})分?|(?P<half>半))?"
+_DAY = re.compile(rf"{_YEAR}(?P<month>{_CN})月(?P<day>{_CN})(?:日?(?:-|至|~|、|到){_CN})?(?:日|号)(?:（[^）]{{0,10}}）)?(?:星期.|周.)?(?:{_CLOCK})?")
+_RELATIVE = re.compile(rf"(?P<word>今天|今日|昨天|昨日|前天|前日|昨(?=晚|夜|晨|午|早|凌|清|（\d)|今(?=晚|早|晨|午|凌|清|（\d)|前(?=晚))(?:[晚夜间晨](?=（))?(?:（(?P<inside>\d{{1,2}})日?）日?)?(?:{_CLOCK})?")
+_DAY_ONLY = re.compile(rf"(?:(?<=本月)|(?<=当月)|(?<![\d月.]))(?P<day>\d{{1,2}})日(?:（[^）]{{0,10}}）)?(?:{_CLOCK})?")
+_WEEKDAY = re.compile(rf"(?P<last>上)?(?:周|星期)(?P<weekday>[一二三四五六日天])(?=凌晨|清晨|早|上午|中午|下午|傍晚|晚|，|的|在|发生|通报|一[艘名辆架]|\d|约)(?:{_CLOCK})?")
 _ISO = re.compile(r"(?P<year>(?:19|20)\d{2})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?:[T日]?(?P<hour>\d{1,2}):(?P<minute>\d{2}))?")
 _BARE = re.compile(rf"(?<![\d年月日]){_CLOCK}")
 _LATE = {"下午", "傍晚", "晚间", "晚上", "晚", "深夜", "夜间", "夜里", "午后", "当晚"}
-_BACK = {"今天": 0, "今日": 0, "今": 0, "昨天": 1, "昨日": 1, "昨": 1, "前天": 2}
+_BACK = {"今天": 0, "今日": 0, "今": 0, "昨天": 1, "昨日": 1, "昨": 1, "前天": 2, "前日": 2, "前": 2}
 
 
 class When(msgspec.Struct, frozen=True):
@@ -36,32 +38,65 @@ class When(msgspec.Struct, frozen=True):
 
 
 def occurred(prepared: Prepared, now: datetime | None) -> When | None:
-    """When it happened, as far as the text (and `now`) say."""
+    """When it happened, as far as the text (and `now`) say: a day on which it was only reported gives way to any other.
+
+    昨日 and 8日 are counted from the dateline where there is one, else from `now`.
+    """
+    line = dateline.find(prepared.text)
+    today = now.astimezone(CST).date() if now else None
+    written = _absolute(line, today, prepared.year) if line else None
+    today = written or today
+    text = dateline.blank(prepared.text)
+    reported = None if line is None or written is None else When(written.isoformat(), line.start("month"), line.end())
+    told: date | None = None
     for sentence in prepared.sentences[:12]:
         if sentence.standing is Standing.UNREAL or (sentence.title and len(prepared.sentences) > 1):
             continue
-        found = _in(prepared.text, sentence.start, sentence.end, now, prepared.year)
-        if found is not None:
-            return found
-    return None
+        seen = sentence.start
+        for day, match in _days(text, sentence.start, sentence.end, today, prepared.year):
+            seen = match.end()
+            if not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
+                return _when(day, match)
+            if told is None:
+                reported, told = _when(day, match), day
+                today = day if "month" in match.re.groupindex else today
+        clock = None if today is None else _clock(text, sentence, seen, today, told)
+        if clock is not None:
+            return clock
+    return reported
 
 
-def _in(text: str, start: int, end: int, now: datetime | None, year: int | None) -> When | None:
+def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | None) -> When | None:
+    """An hour without a day near the head of its sentence and behind the days `seen` in it; with 当日 it is of the day `told`."""
+    bare = _BARE.search(text, seen, sentence.end)
+    if bare is None or text.endswith(_UP_TO, sentence.start, bare.start()):
+        return None
+    if bare["part"] not in _SAME and bare.start() - sentence.start >= 40:
+        return None
+    when = _when(told if told and bare["part"] in _SAME else today, bare)
+    return when if "T" in when.text else None
+
+
+_REPORTED = re.compile(
+    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致)[^，。；\n]){0,20}?(?:通报|发布|消息|获悉|报道|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
+)
+_UP_TO = ("截至", "截止", "截止到", "截至到", "至")
+_SAME = {"当日", "当天", "当晚"}  # 9月18日通报，当日8时许……
+
+
+def _days(text: str, start: int, end: int, today: date | None, year: int | None) -> list[tuple[date, re.Match[str]]]:
+    """The days a sentence names, in order of mention; of two readings at one place the longer."""
     options = []
-    for pattern, reader in ((_DAY, _absolute), (_ISO, _absolute), (_RELATIVE, _relative), (_DAY_ONLY, _day_only)):
-        match = pattern.search(text, start, end)
-        if match is not None:
-            day = reader(match, now, year)
+    for pattern, reader in ((_DAY, _absolute), (_ISO, _absolute), (_RELATIVE, _relative), (_DAY_ONLY, _day_only), (_WEEKDAY, _weekday)):
+        for match in pattern.finditer(text, start, end):
+            day = reader(match, today, year)
             if day is not None:
                 options.append((match.start(), -match.end(), day, match))
-    if options:
-        _, _, day, match = min(options, key=lambda o: (o[0], o[1]))
-        return _when(day, match)
-    match = _BARE.search(text, start, end)
-    if match is not None and now is not None and match.start() - start < 40:
-        when = _when(now.astimezone(CST).date(), match)
-        return when if "T" in when.text else None
-    return None
+    done: list[tuple[date, re.Match[str]]] = []
+    for _, _, day, match in sorted(options, key=lambda o: o[:2]):
+        if not done or match.start() >= done[-1][1].end():
+            done.append((day, match))
+    return done
 
 
 def _whole(text: str | None) -> int | None:
@@ -75,32 +110,42 @@ def _date(year: int, month: int | None, day: int | None) -> date | None:
         return None
 
 
-def _absolute(match: re.Match[str], now: datetime | None, main_year: int | None) -> date | None:
+def _absolute(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
     month, day = _whole(match["month"]), _whole(match["day"])
     written = _whole(match["year"]) if match["year"] else main_year
     if written is not None:
         return _date(written, month, day)
-    if now is None:
+    if today is None:
         return None
-    today = now.astimezone(CST).date()
     this = _date(today.year, month, day)
     return this if this is None or this <= today else _date(today.year - 1, month, day)
 
 
-def _relative(match: re.Match[str], now: datetime | None, main_year: int | None) -> date | None:
-    return None if now is None else now.astimezone(CST).date() - timedelta(days=_BACK[match["word"]])
-
-
-def _day_only(match: re.Match[str], now: datetime | None, main_year: int | None) -> date | None:
-    """「8日8时」 without a month: the latest such day up to now."""
-    day = _whole(match["day"])
-    if now is None or day is None:
+def _relative(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
+    if today is None:
         return None
-    today = now.astimezone(CST).date()
-    for back in range(62):
-        if (today - timedelta(days=back)).day == day:
-            return today - timedelta(days=back)
-    return None
+    return _latest(today, int(match["inside"])) if match["inside"] else today - timedelta(days=_BACK[match["word"]])
+
+
+def _day_only(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
+    """「8日8时」 without a month: the latest such day up to `today`."""
+    return None if today is None else _latest(today, int(match["day"]))
+
+
+def _latest(today: date, number: int) -> date | None:
+    days = (today - timedelta(days=back) for back in range(62))
+    return next((day for day in days if day.day == number), None)
+
+
+def _weekday(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
+    """周日 is the latest Sunday up to `today`, 上周日 that of the week before this one (weeks begin on Monday)."""
+    if today is None:
+        return None
+    number = min("一二三四五六日天".index(match["weekday"]), 6)
+    back = (today.weekday() - number) % 7
+    if match["last"]:
+        back = today.weekday() + 7 - number
+    return today - timedelta(days=back)
 
 
 def _when(day: date, match: re.Match[str]) -> When:
