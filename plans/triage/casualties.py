@@ -46,7 +46,7 @@ _FORWARD = {
 }
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来)[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡)|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡)|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
     "missing": re.compile(
@@ -55,11 +55,15 @@ _FAR = {
 }
 _LONE = r"(?:房主|屋主|户主|租户|摊主|食客|顾客|阿姨|飞行员|副驾驶|机手|押运员|环卫工|操作工|检修工|维修工|作业人员|瓦匠|钓友|登山者|驴友|骑行者|路人|行人|住户|租客|业主|老伴|安装工|搬运工|巡检工|推车工|值班员|保姆|村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者|护林员|消防员|民警|队员|牧民|患者|病人|老太|大爷|群众|农妇|婴儿|幼儿|司炉工|锅炉工|炉工|打磨工|清洁工|焊工|电工|保洁员|厨师|装卸工|店主|老板|网红|教师|医生|护士|老师|旅客|女乘客|少女|少年|老妇|妇人|老翁|大妈|大叔|小伙|门卫|快递员|外卖员|女工|民工|游泳者|中学生|小学生|大学生|研究生|女孩子|同学)"
 _ONE = {
+    "trapped": re.compile(
+        r"(?<![名多些位等数几两和])(?:司机|驾驶员|驾驶人|副驾驶|男子|女子|老人|男童|女童|男孩|女孩|小孩|机手|工人)(?:仍|也|则)?(?:被困|被卡在|被压在|被埋)"
+    ),
     "dead": re.compile(rf"一{_LONE}(?:(?!伤)[^。；：\d\n]){{0,40}}?(?:死亡|身亡|溺亡|遇难|丧生|坠亡)"),
     "injured": re.compile(
         rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没|无|未|均)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|冻伤|砸伤|压伤|摔伤|炸伤|撞伤|划伤|受皮外伤|骨折|手被烧)"
-        rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了)"
-        r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断)|(?:诊断为|致使?)[^，。；]{0,10}骨折"
+        rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了|[炸撞震砸打熏]晕)"
+        r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断|划伤|夹伤|砸伤|烫伤|割伤|刺伤|压伤|擦伤)"
+        r"|(?:左|右|双|头|腰|肋|颅)[^，。；\d]{0,5}(?:骨折|撕裂伤|挫伤|骨裂)|(?:诊断为|致使?)[^，。；]{0,10}骨折"
     ),
     "missing": re.compile(rf"(?:[一该男女]{_LONE})(?:(?!寻获|找到|获救)[^，。；：\d\n]){{0,16}}?(?:失踪|失联|下落不明)"),
     "seriously_injured": re.compile(
@@ -77,7 +81,7 @@ _ILL = [
 ]
 _BACKWARD = {
     field: re.compile(
-        rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}{_N}(?:(?:至|-|~|到){NUMBER})?(?P<unit>人|名|例|余|多|位|户|个|$|，|。|、|;|；|具)"
+        rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}{_N}(?:(?:至|-|~|到){NUMBER})?(?P<unit>人|名|例|余|多|位|户|个|$|，|。|、|;|；|具|老人|孩子|学生|工人|男子|女子)"
     )
     for field, verb in _VERBS.items()
 }
@@ -106,9 +110,6 @@ _NOT_OUT = re.compile(
 )
 _GONE = re.compile(rf"{_N}(?:个|人|名|位)(?:人|工人|大人|小孩|孩子|老人)?(?:已经|已|当场|就|都|也|人)?{_LOST}")
 _FOUND = re.compile(rf"(?:遇难|死亡|死|没了)(?:的|者)(?:已经|已|现在)?(?:找到|挖出|扒出|捞出|搜出|有)了?{_N}(?:个|人|名|具)")
-_TOGETHER = re.compile(
-    rf"{_N}(?:名|位){_GAP}{{1,12}}(?:和|、|及|与|以及)(?P<more>{NUMBER})(?:名|位){_GAP}{{1,12}}(?:不幸|全部|均|当场)*(?:牺牲|遇难|死亡|身亡|丧生|殉职)"
-)
 _CAUSED = re.compile(rf"(?:致|造成|导致){_N}(?:人|名)?(?:死|亡)(?!伤)")
 _ALL_DEAD = re.compile(
     rf"{_N}(?:名|人)[^，。；\d]{{0,10}}，?(?:已|均已|全部|均|无一)(?:已经|不幸|确认|当场)?(?:遇难|身亡|死亡|罹难|丧生|生还)"
@@ -165,6 +166,25 @@ _PLACE_BEFORE = re.compile(r"([一-龥]{1,6}(?:省|市|县|区|镇|乡|村|州|�
 _TOTALLING = re.compile(r"共|累计|总计|合计|已致|截至|升至|增至|全省|全市|全县|全国|总数|死亡人数|遇难人数")
 _HOSPITAL_DEATHS = re.compile(
     rf"(?:又有|还有|另有|另)?{_N}(?:名|人)(?:[^，。；\d]{{0,10}}(?:抢救无效|救治无效|医治无效|送医后|在医院|送往医院)[^，。；\d]{{0,6}}(?:死亡|身亡|去世|离世)|(?:次日|翌日|当日|当晚|随后|后来|数日后|几天后|日后|于次日)[^，。；\d]{{0,10}}(?:死亡|身亡|去世|离世|不治)|(?:因伤势过重|伤重|因伤重)?(?:抢救无效|医治无效|伤重|经抢救)?不治)"
+)
+
+
+# 两名厨师、两名店员以及两名食客受伤: a list is added up
+_ITEM = r"(?:(?!死|伤|亡|遇难|牺牲|失踪|失联|获救|被困|中毒|生还)[^，。；：、\d\n零一二两三四五六七八九十和及与])"
+_LIST = rf"(?P<list>(?:{NUMBER}(?:名|位|个){_ITEM}{{1,12}}(?:、|和|及|以及|与)){{1,5}}{NUMBER}(?:名|位|个|人){_ITEM}{{0,12}}?)"
+_LISTED = {
+    field: re.compile(rf"{_LIST}(?:均|全部|都|也|不幸|当场|被|不同程度)*{_VERBS[field]}")
+    for field in ("dead", "injured", "missing", "trapped")
+}
+_ALL_LISTED = re.compile(
+    rf"(?:全部|均|无一)(?:人员)?(?:遇难|罹难|死亡|丧生|身亡|生还)，?(?:机上|船上|车上)?(?:共有|共|包括|载有|含){_LIST}"
+)
+_EACH = re.compile(rf"({NUMBER})(?:名|位|个|人)")
+_BESIDES = re.compile(r"另(?:外)?(?:还)?(?:有)?\Z")
+_STILL = re.compile(r"仍有|尚有|还有|剩余|其余|最后")
+_AGED_DEATH = re.compile(r"岁(?:的)?[一-龥]{1,4}?(?:(?!伤|获救)[^，。；\d]){0,14}(?:溺亡|溺水身亡|身亡|死亡|遇难)")
+_OUT = re.compile(
+    rf"{_N}(?:名|人)[^，。；\d]{{0,6}}?(?:已全部|全部|全都|均|(?<!安)全|悉数)(?:已|被|成功|安全|获|顺利)*(?:救出|获救|脱险|升井|脱困|救)"
 )
 
 
@@ -228,6 +248,7 @@ def settle(people: People, family: str) -> People:
 
 _MEASURE = re.compile(
     r"(?<!\d)\d{1,13}(?:\.\d{1,6})?(?=余?(?:岁|层|楼|小时|分钟|秒|米|公里|千米|吨|公斤|号|时|分|月|日|年|点|毫米|平方|度|辆|艘|级|间|栋|亩|户|公顷))"
+    r"|(?<=核载|实载|准载|限载|定员)\d{1,4}(?=人)"
 )
 
 
@@ -284,7 +305,7 @@ _LEAST_FORMS = {
 
 # 伤者已送医: somebody is hurt, however many
 _TAKEN = re.compile(
-    r"(?<!无)(?<!没有)(?:伤者|伤员|受伤(?:人员|司机|驾驶员|工人|乘客|群众|男子|女子|学生))(?:(?!未|没有)[^。；，\d]){0,12}(?:送|救治|抢救|治疗|入院|住院)|(?:将|把|救治|救出)(?:受)?伤(?:者|员)"
+    r"(?<!无)(?<!没有)(?:伤者|伤员|受伤(?:人员|司机|驾驶员|工人|乘客|群众|男子|女子|学生))(?:(?!未|没有)[^。；，\d]){0,12}(?:送|救治|抢救|治疗|入院|住院)|(?:将|把|救治|救出)(?:受)?伤(?:者|员)|(?:无|没有|尚无|脱离)生命危险"
 )
 
 
@@ -325,6 +346,10 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     elif field == "trapped":
         done += _figures(prepared, start, end, _HELD)
     done = [f for f in done if not _rejected(prepared, field, f)]
+    if field in _LISTED:
+        done += _listed(prepared, start, end, _LISTED[field])
+    if field in ("dead", "injured"):
+        done += _besides(prepared, done)
     if field == "dead":
         named = _names(prepared, start, end, _NAMED_DEAD)
         done = named if named and not any(f.value <= 2 or _SHORT["dead"].search(prepared.text, f.start, f.end) for f in done) else done
@@ -334,6 +359,8 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done = [f for f in _figures(prepared, start, end, _FAR[field]) if field == "injured" or not _rejected(prepared, field, f)]
     if not done and field in _ONE:
         done = [Figure(1, m.start(), m.end()) for m in _ONE[field].finditer(prepared.text, start, end)][:1]
+    if not done and field == "dead":
+        done = [Figure(1, m.start(), m.end()) for m in _AGED_DEATH.finditer(prepared.text, start, end)][:1]
     if not done and field == "dead":
         lone = [m for m in _LONE_DEATH.finditer(prepared.text, start, end) if not _PEOPLE.search(m[0])]
         done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
@@ -405,6 +432,25 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     return field == "poisoned" and after.startswith(("者家属", "原因", "窒息事故"))
 
 
+def _listed(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -> list[Figure]:
+    """Lists of people added up."""
+    return [
+        Figure(sum(parse(each) or 0 for each in _EACH.findall(match["list"])), match.start(), match.end())
+        for match in pattern.finditer(prepared.text, start, end)
+    ]
+
+
+def _besides(prepared: Prepared, done: list[Figure]) -> list[Figure]:
+    """一人被烧伤，另有两人腿部受伤: what comes besides is added to what the sentence said before, unless that was the total."""
+    sums = []
+    for more in [f for f in done if _BESIDES.search(prepared.text, max(0, f.start - 4), f.start)]:
+        before = [f for f in done if f.end <= more.start]
+        one = max(before, key=lambda f: (f.value, f.end)) if before else None
+        if one is not None and re.search("其中|共", prepared.text[one.start : more.start]) is None:
+            sums.append(Figure(one.value + more.value, one.start, more.end))
+    return sums
+
+
 def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -> list[Figure]:
     """People counted by their names."""
     return [
@@ -428,11 +474,11 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
         men, women = parse(match["men"]), parse(match["women"])
         if men is not None and women is not None:
             done.append(Figure(men + women, match.start(), match.end()))
-    for pattern in (_TOGETHER, _AND_OF_THE_HURT):
-        for match in pattern.finditer(prepared.text, start, end):
-            one, more = parse(match["n"]), parse(match["more"])
-            if one is not None and more is not None:
-                done.append(Figure(one + more, match.start(), match.end()))
+    for match in _AND_OF_THE_HURT.finditer(prepared.text, start, end):
+        one, more = parse(match["n"]), parse(match["more"])
+        if one is not None and more is not None:
+            done.append(Figure(one + more, match.start(), match.end()))
+    done += _listed(prepared, start, end, _ALL_LISTED)
     for match in _ONE_OF.finditer(prepared.text, start, end):
         done.append(Figure(2, match.start(), match.end()))
     done += _names(prepared, start, end, _NAMED_DEAD)
@@ -477,7 +523,8 @@ def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | N
         here = _candidates(prepared, (sentence.start, sentence.end), field)
         every += here
         if here and (sentence.title or (not titled and _NOW.search(prepared.text, sentence.start, sentence.end))):
-            latest, titled = here, titled or sentence.title
+            still = max((m.start() for m in _STILL.finditer(prepared.text, sentence.start, sentence.end)), default=sentence.start)
+            latest, titled = [f for f in here if f.end > still] or here, titled or sentence.title
         total_said = total_said or any(_TOTALLING.search(prepared.text, sentence.start, f.end) for f in here)
         sums += _by_place(prepared, sentence, here)
         corrected = _CORRECT.search(prepared.text, sentence.start, sentence.end)
@@ -543,6 +590,9 @@ def _explicit_zeros(prepared: Prepared, counted: list[Sentence], found: dict[str
         match = _FREED.search(prepared.text, sentence.start, sentence.end)
         if match is not None:
             found["trapped"] = Figure(0, match.start(), match.end())
+        for out in _figures(prepared, sentence.start, sentence.end, _OUT) if "trapped" in found else ():
+            if out.value >= found["trapped"].value:
+                found["trapped"] = Figure(0, out.start, out.end)
         match = _ALL_FOUND.search(prepared.text, sentence.start, sentence.end) if "missing" in found else None
         for body in _figures(prepared, sentence.start, sentence.end, _FOUND_DEAD) if "missing" in found else ():
             found["missing"] = Figure(max(0, found["missing"].value - body.value), body.start, body.end)
