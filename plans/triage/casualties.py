@@ -46,7 +46,7 @@ _FORWARD = {
 }
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡)|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
     "missing": re.compile(
@@ -111,6 +111,7 @@ _NOT_OUT = re.compile(
 _GONE = re.compile(rf"{_N}(?:个|人|名|位)(?:人|工人|大人|小孩|孩子|老人)?(?:已经|已|当场|就|都|也|人)?{_LOST}")
 _FOUND = re.compile(rf"(?:遇难|死亡|死|没了)(?:的|者)(?:已经|已|现在)?(?:找到|挖出|扒出|捞出|搜出|有)了?{_N}(?:个|人|名|具)")
 _CAUSED = re.compile(rf"(?:致|造成|导致){_N}(?:人|名)?(?:死|亡)(?!伤)")
+_LIVES = re.compile(rf"(?:带走|夺走|夺去)(?:了)?{_N}条(?:[^，。；]{{0,5}})?(?:生命|人命|性命)")
 _ALL_DEAD = re.compile(
     rf"{_N}(?:名|人)[^，。；\d]{{0,10}}，?(?:已|均已|全部|均|无一)(?:已经|不幸|确认|当场)?(?:遇难|身亡|死亡|罹难|丧生|生还)"
 )
@@ -125,6 +126,7 @@ _NAME = r"[一-龥]{1,2}(?:某某|某[一-龥]?|[×xX*＊]{1,2})"
 _NAMED_DEAD = re.compile(
     rf"(?P<names>{_NAME}(?:(?:、|和|及|与){_NAME}){{0,8}})(?:等)?(?:二人|两人|三人|均|当场|不幸|相继|先后|经抢救无效)*(?:死亡|身亡|遇难|溺亡|丧生)"
 )
+_NAMED_LIST = re.compile(rf"死者(?:为|系|分别为|是)?(?P<list>(?:[^。；（]{{0,20}}?{_NAME}[^。；（、，]{{0,6}}（[^）]{{0,24}}）){{1,12}})")
 _NAMED_HURT = re.compile(rf"(?P<names>{_NAME}(?:(?:、|和|及|与){_NAME}){{0,8}})(?:等)?(?:二人|两人|三人|均)*(?:受伤|重伤|轻伤|烧伤)")
 _FATAL_CASES = (re.compile(rf"{_N}例[^，。；]{{0,24}}死亡病例"), re.compile(rf"死亡病例{_REACH}{_N}(?:例|起|人)"))
 _MEN_AND_WOMEN = re.compile(
@@ -397,6 +399,7 @@ _LONE_DEATH = re.compile(
 _TORN = re.compile(r"(?:不同程度|不幸)?(?:受伤|重伤|轻伤|失踪|失联|遇难|死亡|被困|获救|生还|中毒|住院|烧伤|下落不明)(?!\d|约|近|超|人数)")
 
 
+_STRICKEN = re.compile(r"受灾(?:人口|群众|人数)[\d余多万户、某]{0,10}\Z")  # 受灾群众1000多户5690人
 _CREATURES = re.compile(r"(?:余|多)?(?:只|头|羽|匹|条|尾|株|棵|吨|斤|公斤)")  # 死了三千多只鸡
 _OWN = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|例)\Z")  # 2人死亡21人受伤: the verb has its number before it
 _OR_MISSING = re.compile(r"[、或和及/]?失踪(?!\d|约|近|超)")  # 44人死亡失踪 counts both together
@@ -411,7 +414,7 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     after = prepared.text[figure.end : figure.end + 8]
     if _TORN.match(after) and not text[0].isdigit():
         return True
-    if _CREATURES.match(after):
+    if _CREATURES.match(after) or (field != "evacuated" and _STRICKEN.search(prepared.text, max(0, figure.start - 16), figure.start)):
         return True
     if not re.match(NUMBER, text) and _OWN.search(prepared.text, max(0, figure.start - 10), figure.start):
         return True
@@ -461,7 +464,7 @@ def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -
 
 def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
     done = []
-    for pattern in (_CAUSED, _SAVED_IN_VAIN, _HURT_AND_LOST, _NOT_OUT, _GONE, _FOUND, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
+    for pattern in (_LIVES, _CAUSED, _SAVED_IN_VAIN, _HURT_AND_LOST, _NOT_OUT, _GONE, _FOUND, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
         done += _figures(prepared, start, end, pattern)
     for match in _ALL_DEAD.finditer(prepared.text, start, end):
         if "无一" in match[0] or not match[0].endswith("生还"):
@@ -482,6 +485,7 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
     for match in _ONE_OF.finditer(prepared.text, start, end):
         done.append(Figure(2, match.start(), match.end()))
     done += _names(prepared, start, end, _NAMED_DEAD)
+    done += [Figure(listed["list"].count("（"), listed.start(), listed.end()) for listed in _NAMED_LIST.finditer(prepared.text, start, end)]
     if not done and not re.search(rf"{NUMBER}[名人死]", prepared.text[start:end]):
         single = _SINGLE.search(prepared.text, start, end)
         if single is not None:
@@ -503,7 +507,7 @@ _BODIES = [
     ),
 ]
 _SCENE_DEATHS = [
-    re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:当场|现场)(?:死亡|身亡)"),
+    re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:当场|现场)(?:抢救无效)?(?:死亡|身亡)"),
     re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:送医|送院|送往医院|救治)途中(?:死亡|身亡)"),
     re.compile(rf"(?:当场|现场)(?:死亡|身亡){_N}人"),
     re.compile(rf"(?:当场|现场)(?:造成|致){_N}人死亡"),

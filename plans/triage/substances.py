@@ -68,6 +68,7 @@ class _Context(msgspec.Struct, frozen=True):
     merge: dict[str, str]
     exacter: frozenset[str]
     solutions: dict[str, str]
+    only_released_in: frozenset[str]
 
 
 @lru_cache(maxsize=1)
@@ -111,6 +112,7 @@ def _context() -> _Context:
         {str(k): str(v) for k, v in raw["merge"].items()},
         frozenset([*raw["exacter_end"], *raw["exacter_start"]]),
         {str(k): str(v) for k, v in raw["solutions"].items()},
+        frozenset(raw["only_released_in"]),
     )
 
 
@@ -252,6 +254,8 @@ def _role(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         role = Role.PRODUCT
     else:
         role = Role.INVOLVED
+    if role in (Role.INVOLVED, Role.PRODUCT) and family in context.only_released_in:
+        return None
     if mention.entry.un in context.cargo_only and role is not Role.CARGO:
         return None
     return role
