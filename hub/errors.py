@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec import Struct
+
 
 class Rejected(Exception):
     """Their input cannot be taken; the sentence says what to do about it.
@@ -24,6 +28,25 @@ class Rejected(Exception):
     def message(self) -> str:
         """Both languages in one line, as receipts carry it."""
         return f"{self.zh} / {self.en}"
+
+
+class Fault(Struct, frozen=True):
+    """One thing that is wrong with an input: where (`field`, a dotted path; `row` of a table or line of a sheet), and what to do about it."""
+
+    field: str
+    zh: str
+    en: str
+    row: int | None = None
+
+
+def refusal(code: str, faults: Sequence[Fault], *, zh: str = "", en: str = "", most: int = 20) -> Rejected:
+    """One refusal for all that is wrong: the field of the first fault, the sentences of the first `most`."""
+    return Rejected(code, zh + "；".join(f.zh for f in faults[:most]), en + "; ".join(f.en for f in faults[:most]), field=faults[0].field)
+
+
+def changed_meanwhile() -> Rejected:
+    """Somebody else altered it since it was read."""
+    return Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
 
 
 class Unavailable(Exception):

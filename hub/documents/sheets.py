@@ -10,8 +10,9 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from hub.documents.words import STANDINGS
-from hub.domain.daily import Content, Fault, Field, FieldKind, Template, plain, read_content, read_yes_no
+from hub.domain.daily import Content, Field, FieldKind, Template, plain, read_content, read_yes_no
 from hub.domain.digest import Digest
+from hub.errors import Fault
 
 TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIRST_FIELD_ROW: Final = 7

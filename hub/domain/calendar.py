@@ -6,6 +6,7 @@ days, and `needs_table` says from 1 December on that next year's table is owed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -17,10 +18,13 @@ from zoneinfo import ZoneInfo
 import chinese_calendar
 from msgspec import Struct
 
-from hub.errors import Rejected
+from hub.errors import Fault, Rejected
 
 ASK_FROM_MONTH: Final = 12
 """The month from whose first day on next year's table is asked for (the State Council announces it in November)."""
+
+
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
 class DayKind(StrEnum):
@@ -170,6 +174,26 @@ def needs_table(calendar: Calendar, now: datetime) -> int | None:
 def local_day(calendar: Calendar, at: datetime) -> date:
     """The day that it is in the district at `at`."""
     return at.astimezone(ZoneInfo(calendar.zone)).date()
+
+
+def is_clock(text: str) -> bool:
+    """Is this a local time `HH:MM`, `24:00` at most?"""
+    return text == "24:00" or _CLOCK.fullmatch(text) is not None
+
+
+def faults(calendar: Calendar) -> list[Fault]:
+    """What is wrong with the calendar as data; empty where nothing is."""
+    found = []
+    try:
+        ZoneInfo(calendar.zone)
+    except (KeyError, ValueError, OSError):  # no such zone; no name of one
+        found.append(Fault("zone", f"没有此时区：{calendar.zone}", f"there is no such time zone: {calendar.zone}"))
+    for n, period in enumerate(calendar.periods):
+        if period.last < period.first:
+            found.append(Fault(f"periods.{n}.last", f"“{period.zh}”结束早于开始", f"{period.en}: it ends before it begins"))
+        if wrong := [clock for clock in period.times if not is_clock(clock)]:
+            found.append(Fault(f"periods.{n}.times", f"“{period.zh}”时刻应为 HH:MM：{wrong[0]}", f"{period.en}: a time of day must read HH:MM: {wrong[0]}"))
+    return found
 
 
 def at_local(calendar: Calendar, day: date, clock: str) -> datetime:

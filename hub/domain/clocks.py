@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from hub.domain.calendar import is_clock
+from hub.errors import Fault
+
 UNGRADED = "ungraded"
 """How a row names incidents whose grade nobody knows yet."""
 
@@ -192,15 +195,18 @@ def no_longer(open_limits: Iterable[str], facts: Facts, limits: Sequence[Limit])
     return set(open_limits) - {limit.id for limit in in_force(limits, facts)}
 
 
-def faults(limits: Sequence[Limit]) -> list[str]:
-    """What is wrong with the rows as data, in words; empty where nothing is."""
-    found, seen = [], set()
-    for limit in limits:
+def faults(limits: Sequence[Limit]) -> list[Fault]:
+    """What is wrong with the rows as data; empty where nothing is. Fields are paths into the document: `limits.0.source`."""
+    found: list[Fault] = []
+    seen: set[str] = set()
+    for n, limit in enumerate(limits):
         if limit.id in seen:
-            found.append(f"{limit.id}: twice")
+            found.append(Fault(f"limits.{n}.id", f"{limit.id}：重复", f"{limit.id}: twice"))
         seen.add(limit.id)
         if not any(v is not None for v in (limit.screen_min, limit.phone_min, limit.written_min, limit.per_day, limit.days)):
-            found.append(f"{limit.id}: names no time")
+            found.append(Fault(f"limits.{n}", f"{limit.id}：没有任何时限", f"{limit.id}: names no time"))
+        if limit.at is not None and not is_clock(limit.at):
+            found.append(Fault(f"limits.{n}.at", f"{limit.id}：时刻应为 HH:MM", f"{limit.id}: a time of day must read HH:MM"))
         if not limit.source.strip() or not limit.edition.strip():
-            found.append(f"{limit.id}: without source or edition")
+            found.append(Fault(f"limits.{n}.source", f"{limit.id}：缺少依据或版本", f"{limit.id}: without source or edition"))
     return found

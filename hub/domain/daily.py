@@ -19,7 +19,7 @@ from hub.domain.calendar import Calendar, DeadlineRule, Window, at_local, window
 from hub.domain.change import ChangeBody, change
 from hub.domain.contradiction import Contradiction, Measure
 from hub.domain.obligation import Obligation, Owed, State
-from hub.errors import Rejected
+from hub.errors import Fault, Rejected, refusal
 
 KIND: Final = "daily_report"
 """The kind of duty on the ledger."""
@@ -350,15 +350,6 @@ class Content(Struct, frozen=True, kw_only=True):
     explanation: str | None = None
 
 
-class Fault(Struct, frozen=True):
-    """One thing that is wrong with what was filled in: where (`field`, `row` of a table or line of a sheet), and what to do."""
-
-    field: str
-    zh: str
-    en: str
-    row: int | None = None
-
-
 _FULL_WIDTH: Final = {**{0xFF10 + n: str(n) for n in range(10)}, 0xFF0C: ",", 0x3000: " "}
 """Full-width digits, comma and space; nothing else is taken for a digit (10² is not 102)."""
 _YES: Final = frozenset({"是", "有", "yes", "y", "true", "1", "√"})
@@ -527,7 +518,7 @@ def files_in(values: Mapping[str, Any]) -> list[Attached]:
 def refuse_faults(faults: Sequence[Fault]) -> None:
     """Raise Rejected `daily_values` for the first fault, naming all of them."""
     if faults:
-        raise Rejected("daily_values", "；".join(f.zh for f in faults[:20]), "; ".join(f.en for f in faults[:20]), field=faults[0].field)
+        raise refusal("daily_values", faults)
 
 
 def need_late_reason(o: Obligation, content: Content, now: datetime, *, made_at: datetime | None = None) -> str | None:

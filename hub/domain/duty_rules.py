@@ -8,20 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from hub.domain import clocks, ladder
-from hub.domain.calendar import Calendar, Override, SensitivePeriod
+from hub.domain import calendar, clocks, ladder
+from hub.domain.calendar import Calendar, Override, SensitivePeriod, is_clock
 from hub.domain.change import ChangeBody, change
 from hub.domain.clocks import Limit
 from hub.domain.data import packaged
 from hub.domain.ladder import Ladder
-from hub.domain.notice import QuietRule, Template
+from hub.domain.notice import QuietRule, Template, wording_faults
 from hub.domain.obligation import Kind
-from hub.errors import Rejected
+from hub.errors import Fault, Rejected, refusal
+from hub.wire import explain
+
+T = TypeVar("T")
 
 CHANNELS: Final = frozenset({"console", "push", "mqtt"})
 """What a step may name: the screen, every further contact of the post, the department's agent."""
@@ -69,50 +72,75 @@ class DutyRules(Struct, frozen=True, kw_only=True):
 
 def parse(documents: Mapping[str, Any]) -> DutyRules:
     """Read the six documents of `FILES`; raises Rejected `duty_data` that names every fault found."""
-    try:
-        rules = DutyRules(
-            kinds=_by_id(documents["obligation_kinds"], "kinds", Kind), ladders=_by_id(documents["ladders"], "ladders", Ladder),
-            calendar=_calendar(documents["calendar_overrides"]),
-            limits=msgspec.convert(documents["statutory_limits"]["limits"], tuple[Limit, ...]),
-            role_posts=MappingProxyType(msgspec.convert(documents["statutory_limits"]["role_posts"], dict[str, RolePost])),
-            templates=MappingProxyType(msgspec.convert(documents["notice_templates"]["templates"], dict[str, Template])),
-            quiet=msgspec.convert(documents["quiet_rules"]["rules"], tuple[QuietRule, ...]),
-        )
-    except (msgspec.ValidationError, KeyError, TypeError) as error:
-        raise _bad([str(error)]) from error
+    rules = DutyRules(
+        kinds=_by_id(documents["obligation_kinds"], "kinds", Kind), ladders=_by_id(documents["ladders"], "ladders", Ladder),
+        calendar=_calendar(documents["calendar_overrides"]),
+        limits=_part(documents["statutory_limits"], "limits", tuple[Limit, ...]),
+        role_posts=_by_name(documents["statutory_limits"], "role_posts", RolePost),
+        templates=_by_name(documents["notice_templates"], "templates", Template),
+        quiet=_part(documents["quiet_rules"], "rules", tuple[QuietRule, ...]),
+    )
     if found := faults(rules):
         raise _bad(found)
     return rules
 
 
-def faults(rules: DutyRules) -> list[str]:
-    """Everything that is wrong between the parts: ladders and templates that are named and missing, limits without a source."""
-    found = [f"kind {k.id}: no ladder {k.ladder}" for k in rules.kinds.values() if k.ladder not in rules.ladders]
+def faults(rules: DutyRules) -> list[Fault]:
+    """Everything that is wrong in the parts and between them: ladders and templates that are named and missing, limits without a source."""
+    found = [Fault(f"kinds.{k.id}.ladder", f"“{k.zh}”：没有催办阶梯 {k.ladder}", f"kind {k.id}: no ladder {k.ladder}")
+             for k in rules.kinds.values() if k.ladder not in rules.ladders]
     for rung in rules.ladders.values():
         found += ladder.faults(rung, CHANNELS)
-        found += [f"{rung.id}: no template {s.template}" for s in rung.steps if s.template not in rules.templates]
-    return found + clocks.faults(rules.limits)
+        found += [Fault(f"ladders.{rung.id}.steps.{n}.template", f"“{rung.zh}”第 {n + 1} 步：没有通知文字 {s.template}",
+                        f"{rung.id} step {n + 1}: no template {s.template}")
+                  for n, s in enumerate(rung.steps) if s.template not in rules.templates]
+    for name, template in rules.templates.items():
+        found += wording_faults(name, template)
+    for n, rule in enumerate(rules.quiet):
+        found += [Fault(f"rules.{n}.{field}", f"静默时段应为 HH:MM：{clock}", f"quiet hours must read HH:MM: {clock}")
+                  for field, clock in (("starts", rule.starts), ("ends", rule.ends)) if not is_clock(clock) or clock == "24:00"]
+    return found + calendar.faults(rules.calendar) + clocks.faults(rules.limits)
 
 
-def _bad(found: Sequence[str]) -> Rejected:
-    text = "; ".join(found)
-    return Rejected("duty_data", f"值班数据有误：{text}", f"the duty data is wrong: {text}")
+def _bad(found: Sequence[Fault]) -> Rejected:
+    return refusal("duty_data", found, zh="值班数据有误：", en="the duty data is wrong: ")
 
 
-def _by_id(document: Any, part: str, kind: type[Any]) -> Mapping[str, Any]:
+def _convert(path: str, value: Any, kind: type[T], *, strict: bool = True) -> T:
+    """A value of a document as what it stands for; raises Rejected `duty_data` with the path of what does not fit."""
+    try:
+        return msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        why = explain(error)
+        raise _bad([Fault(".".join(part for part in (path, why.field) if part), f"{path}：{why.zh}", f"{path}: {why.en}")]) from None
+
+
+def _part(document: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """A part of a document that has to be there."""
+    if name not in document:
+        raise _bad([Fault(name, f"缺少必填项 {name}", f"the field {name} is required")])
+    return _convert(name, document[name], kind)
+
+
+def _by_id(document: Mapping[str, Any], part: str, kind: type[T]) -> Mapping[str, T]:
     """Rows by id; what a row leaves out of source, edition and valid_from is the document's."""
     common = {name: document[name] for name in ("source", "edition", "valid_from") if name in document}
-    return MappingProxyType({
-        name: msgspec.convert({**common, **row, "id": name}, kind, strict=False) for name, row in document[part].items()
-    })
+    rows = _by_name(document, part, dict[str, Any])
+    return _by_name({part: {name: {**common, **row, "id": name} for name, row in rows.items()}}, part, kind, strict=False)
 
 
-def _calendar(document: Any) -> Calendar:
-    days = msgspec.convert(document.get("days") or [], tuple[Override, ...])
+def _by_name(document: Mapping[str, Any], part: str, kind: type[T], *, strict: bool = True) -> Mapping[str, T]:
+    """Values by their names; what does not fit is named by its own path."""
+    rows = _part(document, part, dict[str, Any])
+    return MappingProxyType({name: _convert(f"{part}.{name}", row, kind, strict=strict) for name, row in rows.items()})
+
+
+def _calendar(document: Mapping[str, Any]) -> Calendar:
+    days = _convert("days", document.get("days") or [], tuple[Override, ...])
     return Calendar(
-        zone=document["zone"], overrides=MappingProxyType({d.day: d for d in days}),
-        periods=msgspec.convert(document.get("periods") or [], tuple[SensitivePeriod, ...]),
-        complete_years=frozenset(document.get("complete_years") or ()),
+        zone=_part(document, "zone", str), overrides=MappingProxyType({d.day: d for d in days}),
+        periods=_convert("periods", document.get("periods") or [], tuple[SensitivePeriod, ...]),
+        complete_years=_convert("complete_years", document.get("complete_years") or (), frozenset[int]),
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import takewhile
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +24,10 @@ from msgspec import Struct
 from hub.domain.change import ChangeBody, change
 from hub.domain.notice import Notice
 from hub.domain.obligation import Obligation, whole_ms
+from hub.errors import Fault
+
+LONGEST_MIN: Final = 366 * 24 * 60
+"""No step lies further from its due time, and nothing waits longer: a year. What is beyond is a slip of the hand."""
 
 
 class Whom(StrEnum):
@@ -139,26 +143,33 @@ class ObligationEscalated(ChangeBody, frozen=True, kw_only=True):
     notices: tuple[Notice, ...] = ()
 
 
-def faults(ladder: Ladder, channels: Collection[str]) -> list[str]:
-    """What is wrong with a ladder as data, in words; empty where nothing is."""
-    found = []
-    if not ladder.steps:
-        found.append(f"{ladder.id}: no steps")
-    for n, step in enumerate(ladder.steps, 1):
-        if not step.whom:
-            found.append(f"{ladder.id} step {n}: reaches nobody")
-        if unknown := sorted(set(step.channels) - set(channels)):
-            found.append(f"{ladder.id} step {n}: unknown channel {', '.join(unknown)}")
-        if not step.channels:
-            found.append(f"{ladder.id} step {n}: no channel")
-        if n < len(ladder.steps) and step.ack_within_min <= 0:
-            found.append(f"{ladder.id} step {n}: no time for an acknowledgement before the next step")
-        if step.max_age_min <= 0:
-            found.append(f"{ladder.id} step {n}: a maximum age of zero would never be sent")
-    offsets = [step.offset_min for step in ladder.steps]
-    if offsets != sorted(offsets):
-        found.append(f"{ladder.id}: the offsets do not ascend")
+def faults(ladder: Ladder, channels: Collection[str]) -> list[Fault]:
+    """What is wrong with a ladder as data; empty where nothing is. Fields are paths into the document: `ladders.ID.steps.0.whom`."""
+    path, name = f"ladders.{ladder.id}", ladder.zh or ladder.id
+    found = [] if ladder.steps else [Fault(f"{path}.steps", f"“{name}”没有任何步骤", f"{ladder.id}: no steps")]
+    for n, step in enumerate(ladder.steps):
+        before = ladder.steps[n - 1].offset_min if n else None
+        found += [Fault(f"{path}.steps.{n}.{field}", f"“{name}”第 {n + 1} 步：{zh}", f"{ladder.id} step {n + 1}: {en}")
+                  for field, zh, en in _step_faults(step, before, channels, last=n == len(ladder.steps) - 1)]
     return found
+
+
+def _step_faults(step: Step, before: float | None, channels: Collection[str], *, last: bool) -> Iterator[tuple[str, str, str]]:
+    """The faults of a step (field, Chinese, English), given the offset of the step before it."""
+    if abs(step.offset_min) > LONGEST_MIN:
+        yield "offset_min", f"距截止时间超过 {LONGEST_MIN} 分钟", f"more than {LONGEST_MIN} min from the due time"
+    if before is not None and step.offset_min < before:
+        yield "offset_min", "早于前一步", "the offsets do not ascend"
+    if not step.whom:
+        yield "whom", "没有通知对象", "reaches nobody"
+    if not step.channels:
+        yield "channels", "没有通知渠道", "no channel"
+    if unknown := ", ".join(sorted(set(step.channels) - set(channels))):
+        yield "channels", f"没有此渠道：{unknown}", f"unknown channel {unknown}"
+    if (step.ack_within_min <= 0 and not last) or step.ack_within_min > LONGEST_MIN:
+        yield "ack_within_min", f"确认时限须大于 0，至多 {LONGEST_MIN} 分钟", f"no time for an acknowledgement before the next step, or above {LONGEST_MIN} min"
+    if not 0 < step.max_age_min <= LONGEST_MIN:
+        yield "max_age_min", f"最长有效时间须大于 0，至多 {LONGEST_MIN} 分钟", f"a maximum age of zero would never be sent; {LONGEST_MIN} min is the most"
 
 
 def schedule(o: Obligation, ladder: Ladder) -> Iterator[Rung]:

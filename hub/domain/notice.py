@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from string import Formatter
+from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from hub.domain.change import ChangeBody, change
 from hub.domain.obligation import LIVE, Obligation, State
+from hub.errors import Fault
 
 LINK: Final = "⟦link⟧"
 """Stands in a stored text for the signed link, which is made only when the notice goes out."""
@@ -34,6 +36,30 @@ class Template(Struct, frozen=True):
 
     zh: Wording
     en: Wording
+
+
+FIELDS: Final = frozenset({"drill", "title", "kind", "department", "due", "late_by", "step", "steps", "post", "link", "rule", "notice", "reason",
+                           "text"})
+"""What a wording may name in braces."""
+
+
+class Fields(NamedTuple):
+    """What fills the braces of a wording, in each language."""
+
+    zh: Mapping[str, str]
+    en: Mapping[str, str]
+
+
+class Named(Protocol):
+    """What has a name in both languages: a post, a kind of duty."""
+
+    @property
+    def zh(self) -> str:
+        """In Chinese."""
+
+    @property
+    def en(self) -> str:
+        """In English; may be empty where nobody gave one."""
 
 
 class QuietRule(Struct, frozen=True, kw_only=True):
@@ -203,22 +229,37 @@ class _Blank(dict[str, str]):
 _BLANK_LINE: Final = re.compile(r"^[^\S\n]*\n|\n[^\S\n]*\Z", re.MULTILINE)
 
 
-def render(template: Template, language: str, fields: Mapping[str, str]) -> tuple[str, str]:
+def render(template: Template, language: str, fields: Fields) -> tuple[str, str]:
     """Title and body of a notice in `zh`, `en` or `both`; lines that a missing field leaves empty are left out."""
-    values, wording = _Blank(fields), _wording(template, language)
-    return wording.title.format_map(values), _BLANK_LINE.sub("", wording.body.format_map(values)).replace(_APART, "\n\n")
+    if language == "zh":
+        return _filled(template.zh, fields.zh)
+    if language == "en":
+        return _filled(template.en, fields.en)
+    (zh, zh_body), (en, en_body) = _filled(template.zh, fields.zh), _filled(template.en, fields.en)
+    return f"{zh} / {en}", f"{zh_body}\n\n{en_body}"
 
 
-_APART: Final = "\n\0\n"
-"""Stands between two languages until the empty lines are out; then one empty line does."""
+def _filled(wording: Wording, fields: Mapping[str, str]) -> tuple[str, str]:
+    values = _Blank(fields)
+    return wording.title.format_map(values), _BLANK_LINE.sub("", wording.body.format_map(values))
 
 
-@lru_cache(maxsize=256)
-def _wording(template: Template, language: str) -> Wording:
-    """The wording in one language, or in both as one text."""
-    if language in ("zh", "en"):
-        return template.zh if language == "zh" else template.en
-    return Wording(f"{template.zh.title} / {template.en.title}", f"{template.zh.body}{_APART}{template.en.body}")
+def wording_faults(name: str, template: Template) -> list[Fault]:
+    """What is wrong with a template as data: braces that do not close, fields that no notice has. `name` is its key in the document."""
+    found = []
+    for language, wording in (("zh", template.zh), ("en", template.en)):
+        for part, text in (("title", wording.title), ("body", wording.body)):
+            if not _can_be_filled(text):
+                found.append(Fault(f"templates.{name}.{language}.{part}", f"通知文字 {name}（{language}）花括号有误，或没有此字段：{text[:60]}",
+                                   f"wording {name} ({language}): a brace is wrong, or there is no such field: {text[:60]}"))
+    return found
+
+
+def _can_be_filled(text: str) -> bool:
+    try:
+        return all(field is None or (field in FIELDS and not spec and not how) for _, field, spec, how in Formatter().parse(text))
+    except ValueError:
+        return False
 
 
 def with_link(body: str, link: str | None) -> str:
@@ -228,13 +269,20 @@ def with_link(body: str, link: str | None) -> str:
     return "\n".join(line for line in body.splitlines() if line.strip() != LINK).replace(LINK, "")
 
 
-def fields_of(o: Obligation, *, now: datetime, zone: str, post: str, notice: str, kind: str, step: int = 0, rule: str = "") -> dict[str, str]:
+def fields_of(o: Obligation, *, now: datetime, zone: str, post: Named, kind: Named | None, step: int = 0) -> Fields:
     """The fields of the templates, from a duty."""
-    return {
-        "title": o.title_zh, "kind": kind, "department": post, "due": _local(o.due_at, zone), "late_by": _span(now - o.due_at),
-        "step": str(step), "post": post, "notice": notice, "drill": "【演练】" if o.drill else "", "link": LINK, "rule": rule,
-        "reason": o.reason or "",
-    }
+    common = {"due": _local(o.due_at, zone), "late_by": _span(now - o.due_at), "step": str(step), "link": LINK, "rule": o.rule or "",
+              "reason": o.reason or ""}
+    where, what = post.en or post.zh, (kind.en or kind.zh) if kind else o.kind
+    return Fields(
+        {**common, "title": o.title_zh, "kind": kind.zh if kind else o.kind, "department": post.zh, "post": post.zh, "drill": "【演练】" if o.drill else ""},
+        {**common, "title": o.title_en or o.title_zh, "kind": what, "department": where, "post": where, "drill": "[Drill] " if o.drill else ""},
+    )
+
+
+def in_both(*, drill: bool = False, **fields: str) -> Fields:
+    """Fields that are the same words in every language: what people typed."""
+    return Fields({**fields, "drill": "【演练】" if drill else ""}, {**fields, "drill": "[Drill] " if drill else ""})
 
 
 @lru_cache(maxsize=4096)

@@ -50,7 +50,8 @@ def refuse_near(service: Any, near: Collection[str]) -> None:
     """
     for host in _hosts(service):
         if host not in near and any(map(is_near, _looked_up(host))):
-            raise SendFailed(f"通知地址指向中心主机自身：{host}（如确为本机网关，见设置 notice_near）/ the address leads to the hub's own machine", permanent=True)
+            raise SendFailed(f"通知地址指向中心主机自身：{host}（如确为本机网关，见设置 notice_near）",
+                             f"the address leads to the hub's own machine: {host} (where a gateway really runs there, see the setting notice_near)", permanent=True)
 
 
 def _hosts(service: Any) -> Iterator[str]:

@@ -30,10 +30,10 @@ class Agents:
         """Publish the command `notice` to the agent `agent:ID`; raises SendFailed."""
         kind, _, agent_id = message.address.partition(":")
         if kind != "agent" or not agent_id:
-            raise SendFailed("不是接入端地址 / not an agent's address", permanent=True)
+            raise SendFailed("不是接入端地址", "not an agent's address", permanent=True)
         command = Command(id=message.id, kind=CommandKind.NOTICE, at=self._clock.now(), title=message.title, text=message.body,
                           body={"urgent": message.urgent, "drill": message.drill})
         try:
             self._publish(agent_id, "command", command)
         except (OSError, RuntimeError, ValueError) as error:
-            raise SendFailed(f"消息代理不可用 / the broker is away: {error}") from error
+            raise SendFailed(f"消息代理不可用：{error}", f"the broker is away: {error}") from error

@@ -17,12 +17,21 @@ class Message(NamedTuple):
 
 
 class SendFailed(Exception):
-    """It could not be sent. `permanent`: the address or the gateway's answer is such that trying again cannot help."""
+    """It could not be sent, and why, in Chinese and English (`en` None: what reads the same in both, a gateway's own code or words).
 
-    def __init__(self, why: str, *, permanent: bool = False) -> None:
-        super().__init__(why)
-        self.why = why
+    `permanent`: the address or the gateway's answer is such that trying again cannot help.
+    """
+
+    def __init__(self, zh: str, en: str | None = None, *, permanent: bool = False) -> None:
+        self.zh = zh
+        self.en = zh if en is None else en
         self.permanent = permanent
+        super().__init__(self.why)
+
+    @property
+    def why(self) -> str:
+        """Both languages in one line, as notices and contacts keep it; the console shows the reader's half."""
+        return self.zh if self.zh == self.en else f"{self.zh} / {self.en}"
 
 
 class Channel(Protocol):

@@ -152,7 +152,7 @@ class Outbox:
         try:
             channel = self.channels.get(notice.channel)
             if channel is None:
-                raise SendFailed(f"没有此渠道 / there is no channel {notice.channel}", permanent=True)
+                raise SendFailed(f"没有此渠道：{notice.channel}", f"there is no channel {notice.channel}", permanent=True)
             await channel.send(Message(notice.id, out.address, notice.title, with_link(notice.body, self.link_for(notice)), notice.urgent,
                                        notice.drill))
         except SendFailed as error:
@@ -201,4 +201,4 @@ async def try_out(channels: Mapping[str, Channel], channel: str, message: Messag
     try:
         await way.send(message)
     except SendFailed as error:
-        raise Rejected("not_sent", f"测试未送达：{error.why}", f"the test did not go out: {error.why}") from error
+        raise Rejected("not_sent", f"测试未送达：{error.zh}", f"the test did not go out: {error.en}") from error

@@ -29,8 +29,10 @@ PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 422})
 PERMANENT_MAIL = re.compile(r"\(5[0-9]{2},")
 """A mail server's lasting refusal (RFC 5321, 4.2.1: 5yz)."""
 _STATUS = re.compile(r"error[=:]\s*([0-9]{3})\b")
-_CAUSES = re.compile(r"timed out|Connection refused|unexpectedly closed|Name or service not known|unreachable|certificate verify failed"
-                     r"|\([0-9]{3}, b?'[^']{0,120}'")
+CAUSES = {"timed out": "超时", "Connection refused": "连接被拒绝", "unexpectedly closed": "连接意外中断", "Name or service not known": "域名无法解析",
+          "unreachable": "网络不可达", "certificate verify failed": "证书校验失败"}
+"""What the libraries below say of a broken line, and how that reads in Chinese."""
+_CAUSES = re.compile("|".join(CAUSES) + r"|\([0-9]{3}, b?'[^']{0,120}'")
 
 
 class Push:
@@ -67,11 +69,11 @@ class Push:
                     gate.release()
                     raise
         except TimeoutError:
-            raise SendFailed("网关繁忙 / the gateway is busy") from None
+            raise SendFailed("网关繁忙", "the gateway is busy") from None
         try:
             await asyncio.wait_for(asyncio.shield(self._begin(message, gate)), self.timeout_s)
         except TimeoutError:
-            raise SendFailed(f"网关 {self.timeout_s:.0f} 秒内无响应 / the gateway did not answer within {self.timeout_s:.0f} s") from None
+            raise SendFailed(f"网关 {self.timeout_s:.0f} 秒内无响应", f"the gateway did not answer within {self.timeout_s:.0f} s") from None
 
     def _begin(self, message: Message, gate: asyncio.Semaphore) -> asyncio.Future[None]:
         """Send in a thread of its own, a daemon so that stopping never waits for a gateway; its places are free once it has really ended."""
@@ -104,7 +106,7 @@ def deliver(message: Message, timeout_s: float, near: Collection[str] = ()) -> N
     try:
         check_address(message.address)
     except Rejected as error:
-        raise SendFailed(error.message, permanent=True) from None
+        raise SendFailed(error.zh, error.en, permanent=True) from None
     if robots.is_robot(message.address):
         robots.deliver(message, timeout_s)
         return
@@ -113,7 +115,7 @@ def deliver(message: Message, timeout_s: float, near: Collection[str] = ()) -> N
     asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, secure_logging=True, http_redirects=False)
     service = apprise.Apprise.instantiate(_bounded(message.address, message.id, timeout_s), asset=asset, suppress_exceptions=True)
     if service is None:
-        raise SendFailed("通知地址无法识别 / the address is not one that can be sent to", permanent=True)
+        raise SendFailed("通知地址无法识别", "the address is not one that can be sent to", permanent=True)
     refuse_near(service, near)
     kind = apprise.NotifyType.WARNING if message.urgent else apprise.NotifyType.INFO
     with _heard() as said:  # the service itself, not Apprise's shared pool of threads, which one hanging gateway could fill
@@ -140,8 +142,11 @@ def _failure(said: list[str]) -> SendFailed:
     status = _STATUS.search(text)
     if status:
         return SendFailed(f"HTTP {status.group(1)}", permanent=int(status.group(1)) in PERMANENT)
-    causes = "; ".join(dict.fromkeys(_CAUSES.findall(text)))  # nothing else of it: addresses and texts stand in there
-    return SendFailed(causes or "发送失败 / not sent", permanent=PERMANENT_MAIL.search(causes) is not None)
+    causes = list(dict.fromkeys(_CAUSES.findall(text)))  # nothing else of it: addresses and texts stand in there
+    if not causes:
+        return SendFailed("发送失败", "not sent")
+    return SendFailed("；".join(CAUSES.get(cause, cause) for cause in causes), "; ".join(causes),
+                      permanent=any(PERMANENT_MAIL.search(cause) for cause in causes))
 
 
 class _Ears(logging.Handler):

@@ -46,7 +46,7 @@ def call_of(message: Message, *, now_ms: int) -> Call:
     secret, _, token = parts.netloc.rpartition("@")
     token = unquote(token)
     if not token:
-        raise SendFailed("通知地址缺少密钥 / the address has no key", permanent=True)
+        raise SendFailed("通知地址缺少密钥", "the address has no key", permanent=True)
     text = _cut(f"{message.title}\n{message.body}")
     match parts.scheme:
         case "wecombot":
@@ -83,13 +83,13 @@ def deliver(message: Message, timeout_s: float) -> None:
     try:
         answer = requests.post(call.url, json=call.body, timeout=(min(10.0, limit), limit), allow_redirects=False)
     except requests.RequestException as error:
-        raise SendFailed(type(error).__name__) from None  # nothing else of it: the key stands in its text
+        raise SendFailed(f"连不上机器人网关（{type(error).__name__}）", f"the robot's gateway could not be reached ({type(error).__name__})") from None  # nothing else of it: the key stands in its text
     if answer.status_code != 200:
         raise SendFailed(f"HTTP {answer.status_code}", permanent=answer.status_code in (400, 401, 403, 404, 405, 410, 422))
     try:
         said = answer.json()
     except ValueError:
-        raise SendFailed("网关应答无法识别 / the gateway's answer cannot be read") from None
+        raise SendFailed("网关应答无法识别", "the gateway's answer cannot be read") from None
     check(said)
 
 

@@ -14,7 +14,7 @@ from hub.notify.push import Push
 from hub.respond.duties import check_contacts
 from hub.respond.schedule import TICK_S, Schedule, tick
 from hub.store import Store
-from hub.store.duty_data import load_rules, version
+from hub.store.duty_data import fingerprint, load_rules
 
 CONTACTS_EVERY_S = 900.0
 RULES_EVERY_S = 15.0
@@ -47,7 +47,7 @@ async def duty_tasks(
 async def _read_rules(store: Store, extra: dict[str, Any]) -> None:
     """Read the rules again where a document was changed, by whichever process."""
     async with store.read() as conn:
-        found = await version(conn)
+        found = await fingerprint(conn)
         if extra.get("duty_rules_version") == found:
             return
         extra["duty_rules"], extra["duty_rules_version"] = await load_rules(conn), found

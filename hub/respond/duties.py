@@ -270,7 +270,7 @@ async def _check_contact(tx: Transaction, rules: DutyRules, contact: Contact, tu
         subject=f"contact:{contact.id}", title_zh=f"联系方式可达：{post.zh} {contact.name}", title_en=f"contact can be reached: {post.en} {contact.name}",
         due_at=tx.now + within)], actor=ACTOR)
     for o in made:
-        fields = fields_of(o, now=tx.now, zone=rules.calendar.zone, post=post.zh, notice="", kind="")
+        fields = fields_of(o, now=tx.now, zone=rules.calendar.zone, post=post, kind=None)
         await queue(tx, [draft(rules, dedupe=f"check:{o.id}", channel="push", address=address.address, template="reach_check", fields=fields,
                                now=tx.now, max_age=timedelta(days=2), language=contact.language, quiet=address.quiet, obligation=o, post_id=post.id,
                                contact_id=contact.id)], actor=ACTOR)

@@ -32,7 +32,7 @@ from hub.domain.incident import IncidentView
 from hub.domain.obligation import Evidence, Obligation, Owed
 from hub.domain.obligation import State as DutyState
 from hub.domain.sharing import Origin
-from hub.errors import Rejected
+from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store import obligations as ledger
 from hub.store.notices import message_drafts, queue
@@ -287,7 +287,7 @@ async def _store(tx: Transaction, before: ResponseHead, after: ResponseHead, doc
         active_key=after.incident_id if after.state is ResponseState.ACTIVE else None, state=after.state.value, version=after.version,
         head=msgspec.json.encode(after).decode(), document=text.decode()))
     if done.rowcount != 1:
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
     return after
 
 

@@ -53,7 +53,7 @@ from hub.domain.daily import (
 from hub.domain.data import packaged
 from hub.domain.duty_rules import DutyRules
 from hub.domain.obligation import Evidence, Obligation, State
-from hub.errors import Rejected
+from hub.errors import Rejected, changed_meanwhile
 from hub.ids import is_id
 from hub.store import obligations as ledger
 from hub.store.bulk import Rows, fetch, insert_rows
@@ -370,7 +370,7 @@ async def _decide(tx: Transaction, filing: Filing) -> None:
         update(daily_filing).where(daily_filing.c.id == filing.id, daily_filing.c.current, daily_filing.c.state == FilingState.FILED.value)
         .values(state=filing.state.value, decided_by=filing.decided_by, decided_at=filing.decided_at, reason=filing.reason))
     if done.rowcount != 1 and filing.state is FilingState.ACCEPTED:
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
     if done.rowcount != 1:
         await tx.conn.execute(update(daily_filing).where(daily_filing.c.id == filing.id).values(
             state=filing.state.value, decided_by=filing.decided_by, decided_at=filing.decided_at, reason=filing.reason))

@@ -19,7 +19,7 @@ from hub.domain.duty_rules import DutyRules
 from hub.domain.group import Group
 from hub.domain.incident import IncidentView
 from hub.domain.obligation import Evidence, Owed
-from hub.errors import Rejected
+from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store import obligations as ledger
 from hub.store.board import board
@@ -84,7 +84,7 @@ def _values(d: Digest, at: str) -> dict[str, object]:
 async def _set(tx: Transaction, version: int, d: Digest) -> None:
     done = await tx.conn.execute(update(table).where(table.c.day == d.day, table.c.version == version).values(**_values(d, tx.at)))
     if done.rowcount != 1:
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
 
 
 async def _compose(tx: Transaction, rules: DutyRules, book: Book, day: date, held: Digest | None) -> Digest:

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.domain.daily import Attached
 from hub.domain.duty_rules import DutyRules
 from hub.domain.group import Group, GroupPost, GroupPosted, GroupRead, GroupSaved, Read, check_post, mentions_in
+from hub.domain.notice import Fields
 from hub.domain.obligation import Evidence, Owed
-from hub.errors import Rejected
+from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store import obligations as ledger
 from hub.store.notices import address_of, draft, queue
@@ -55,7 +56,7 @@ def _values(group: Group) -> dict[str, Any]:
 async def _set(tx: Transaction, version: int, saved: Group) -> None:
     done = await tx.conn.execute(update(sharing_group).where(sharing_group.c.id == saved.id, sharing_group.c.version == version).values(**_values(saved)))
     if done.rowcount != 1:
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
 
 
 def _record(tx: Transaction, group: Group, by: str) -> None:
@@ -120,10 +121,10 @@ async def _mirror(tx: Transaction, rules: DutyRules, group: Group, post: GroupPo
     contact = await address_of(tx.conn, group.mirror_contact) if group.mirror_contact else None
     if contact is None:
         return
-    files = "".join(f"\n附件 {file.name}" for file in post.attachments)
-    fields = {"title": f"{group.zh}：{post.author_name}", "text": f"{post.text}{files}", "drill": ""}
+    fields = Fields({"title": f"{group.zh}：{post.author_name}", "text": post.text + "".join(f"\n附件 {file.name}" for file in post.attachments)},
+                    {"title": f"{group.en or group.zh}: {post.author_name}", "text": post.text + "".join(f"\nAttached: {file.name}" for file in post.attachments)})
     await queue(tx, [draft(rules, dedupe=f"mirror:{post.id}", channel="push", address=contact.address, template="message", fields=fields, now=tx.now,
-                           max_age=MIRROR_AGE, urgent=True, department_id=post.department_id, contact_id=contact.id)], actor="system:groups")
+                           max_age=MIRROR_AGE, language=contact.language, urgent=True, department_id=post.department_id, contact_id=contact.id)], actor="system:groups")
 
 
 async def pin_post(tx: Transaction, group_id: str, post_id: str | None, *, by: str) -> Group:

@@ -15,6 +15,7 @@ from hub.domain.notice import (
     Contact,
     ContactSaved,
     ContactState,
+    Fields,
     Notice,
     NoticeFailed,
     NoticeRead,
@@ -23,13 +24,14 @@ from hub.domain.notice import (
     NoticesQueued,
     NoticeState,
     fields_of,
+    in_both,
     masked,
     quiet_until,
     render,
     still_wanted,
 )
 from hub.domain.obligation import Obligation, whole_ms
-from hub.errors import Rejected
+from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.roster import Address, Target
@@ -67,14 +69,15 @@ class Draft(NamedTuple):
 
 
 def draft(
-    rules: DutyRules, *, dedupe: str, channel: str, address: str, template: str, fields: dict[str, str], now: datetime, max_age: timedelta,
+    rules: DutyRules, *, dedupe: str, channel: str, address: str, template: str, fields: Fields, now: datetime, max_age: timedelta,
     language: str = "zh", urgent: bool = False, drill: bool = False, quiet: tuple[str, str] | None = None, obligation: Obligation | None = None,
     escalation_id: str | None = None, department_id: str | None = None, post_id: str | None = None, contact_id: str | None = None,
     id: str | None = None,
 ) -> Draft:
     """Write one notice: worded, with its place in the outbox. What is for the screen is sent with the commit; quiet hours defer the rest."""
     id, now = id or new_id(), whole_ms(now)
-    title, body = render(rules.templates[template], language, fields | {"notice": id[-12:]})
+    number = {"notice": id[-12:]}
+    title, body = render(rules.templates[template], language, Fields({**fields.zh, **number}, {**fields.en, **number}))
     console = channel == "console"
     waits = None if urgent or console else quiet_until(rules.quiet, channel, now, rules.calendar.zone, own=quiet)
     notice = Notice(
@@ -102,10 +105,9 @@ def drafts_for(
 ) -> list[Draft]:
     """The notices of one step of a duty: to the screen of each post, to each of its addresses, to its department's agents."""
     found: dict[str, Draft] = {}
-    kind = rules.kinds[o.kind].zh if o.kind in rules.kinds else o.kind
     for target in targets:
         post = target.post
-        fields = fields_of(o, now=now, zone=rules.calendar.zone, post=post.zh, notice="", kind=kind, step=step, rule=o.rule or "")
+        fields = fields_of(o, now=now, zone=rules.calendar.zone, post=post, kind=rules.kinds.get(o.kind), step=step)
         for channel, address, language, quiet, contact_id in _ways(target, channels):
             key = f"{dedupe}:{channel}:{contact_id or address}"
             if key not in found:
@@ -122,7 +124,7 @@ def message_drafts(
     channels: Collection[str] = ("console", "push"),
 ) -> list[Draft]:
     """A message that is about no duty, to one post by these channels; `id` names the message, so that sending it twice is once."""
-    fields = {"title": title, "text": text, "drill": "【演练】" if drill else ""}
+    fields = in_both(drill=drill, title=title, text=text)
     return [
         draft(rules, dedupe=f"message:{id}:{target.post.id}:{channel}:{contact_id or address}", channel=channel, address=address,
               template="message", fields=fields, now=now, max_age=max_age, language="zh" if channel == "console" else language, urgent=urgent,
@@ -366,7 +368,7 @@ async def mark_read(tx: Transaction, id: str, *, by: str) -> Notice:
     done = await tx.conn.execute(update(table).where(table.c.id == id, table.c.version == held.version)
                                  .values(read_at=tx.at, read_by=by, version=read.version))
     if done.rowcount != 1:
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
     tx.record(NoticeRead(notice=read), actor=by, subject=f"notice:{id}", department_id=held.department_id, incident_id=held.incident_id,
               drill=held.drill)
     return read

@@ -19,7 +19,7 @@ from hub.domain import obligation as ledger
 from hub.domain.change import ChangeBody
 from hub.domain.duty_rules import DutyRules
 from hub.domain.ladder import Climb, Escalation, ObligationEscalated, Outcome, Taken, Whom
-from hub.domain.notice import fields_of
+from hub.domain.notice import Fields, fields_of
 from hub.domain.obligation import (
     Evidence,
     Obligation,
@@ -34,7 +34,7 @@ from hub.domain.obligation import (
     State,
     whole_ms,
 )
-from hub.errors import Rejected
+from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.notices import Draft, draft, drafts_for, drop_queued, queue, rows_of
@@ -227,7 +227,7 @@ async def _store(tx: Transaction, rules: DutyRules, before: Obligation, now_is: 
     """Compare and set, then record. Raises Rejected where somebody else was faster."""
     row = _row(now_is, rungs.next_look(now_is, rules.ladder(now_is.ladder)))
     if not await fetch(tx.conn, _SET, before.id, before.version, *(row[name] for name in _MAY_CHANGE), row["next_at"]):
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
     _record(tx, now_is, body, actor)
     return now_is
 
@@ -429,7 +429,8 @@ class _Work:
         n, level = next((r.n, r.level) for r in climb.records if r.outcome is Outcome.NOBODY)
         owner = self.reach.posts.get(o.post_id)
         desks = [p.id for p in self.reach.posts.values() if p.role is Whom.COMMAND_CENTRE] or [o.post_id]
-        fields = _step_fields(self.rules, o, owner.zh if owner else o.post_id, self.tx.now, level)
+        fields = fields_of(o, now=self.tx.now, zone=self.rules.calendar.zone, post=owner or _Unknown(o.post_id, o.post_id),
+                           kind=self.rules.kinds.get(o.kind), step=level)
         return [draft(
             self.rules, dedupe=f"{o.id}:{o.round}:{n}:nobody:{desk}", channel="console", address=f"post:{desk}", template="nobody",
             fields=fields, now=self.tx.now, max_age=timedelta(days=1), language="both", urgent=True, drill=o.drill, obligation=o, post_id=desk,
@@ -446,8 +447,8 @@ class _Work:
 
     async def _say_what_was_not_sent(self) -> None:
         """One notice for the desk about everything that an outage made too old to send."""
-        words = {"text": f"停机后补查：{self.too_old} 个催办步骤因超过最长时限未发送，事项仍在应办清单中。/ "
-                         f"{self.too_old} steps of ladders were too old to be sent after an outage; their duties are on the list."}
+        words = Fields({"text": f"停机后补查：{self.too_old} 个催办步骤因超过最长时限未发送，事项仍在应办清单中。"},
+                       {"text": f"{self.too_old} steps of ladders were too old to be sent after an outage; their duties are on the list."})
         desks = [p for p in self.reach.posts.values() if p.role is Whom.COMMAND_CENTRE]
         await queue(self.tx, [draft(
             self.rules, dedupe=f"outage:{self.tx.at}:{new_id()}", channel="console", address=f"post:{desk.id}", template="outage", fields=words,
@@ -455,10 +456,11 @@ class _Work:
         ) for desk in desks], actor="system:duties")
 
 
-def _step_fields(rules: DutyRules, o: Obligation, post: str, now: datetime, step: int) -> dict[str, str]:
-    """The fields of a notice about a step of a duty's ladder."""
-    kind = rules.kinds[o.kind].zh if o.kind in rules.kinds else o.kind
-    return fields_of(o, now=now, zone=rules.calendar.zone, post=post, notice="", kind=kind, step=step, rule=o.rule or "")
+class _Unknown(NamedTuple):
+    """A post that is no more, by its id."""
+
+    zh: str
+    en: str
 
 
 def _age_left(record: Taken, now: datetime) -> timedelta:

@@ -30,7 +30,7 @@ from hub.domain.activation import (
     facts_of,
 )
 from hub.domain.incident import OPEN_STATES, IncidentView
-from hub.errors import Rejected
+from hub.errors import Rejected, changed_meanwhile
 from hub.store.rows import insert_many
 from hub.store.schema import incident as incident_table
 from hub.store.schema_plan import plan_match, plan_step, plan_version, stated_fact
@@ -125,7 +125,7 @@ async def _set_status(tx: Transaction, id: str, version: int, to: PlanStatus, by
     done = await tx.conn.execute(update(plan_version).where(
         plan_version.c.id == id, plan_version.c.version == version, plan_version.c.status == held.status.value).values(**_columns(head, document)))
     if done.rowcount != 1:
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
     await _note_step(tx, head, to.value)
     tx.record(PlanStatusChanged(plan=head, before=held.status), actor=by, subject=f"plan:{id}")
     return head

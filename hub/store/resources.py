@@ -28,7 +28,7 @@ from hub.domain.resource import (
     suitable,
     take_step,
 )
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, changed_meanwhile
 from hub.ids import new_id
 from hub.store import obligations as ledger
 from hub.store.schema_plan import resource as table
@@ -65,7 +65,7 @@ async def save_resource(tx: Transaction, wanted: Resource, *, by: str) -> Resour
     if held is not None and msgspec.structs.replace(wanted, version=held.version, out=held.out) == held:
         return held
     if held is not None and wanted.version not in (0, held.version):
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
     saved = msgspec.structs.replace(wanted, version=held.version + 1 if held else 1, out=held.out if held else 0.0)
     await _put(tx, saved, fresh=held is None)
     tx.record(ResourceSaved(resource=saved), actor=by, subject=f"resource:{saved.id}", department_id=saved.department_id)
@@ -161,7 +161,7 @@ async def _store(tx: Transaction, before: Request, after: Request, by: str) -> R
     done = await tx.conn.execute(update(resource_request).where(
         resource_request.c.id == before.id, resource_request.c.version == before.version).values(**_columns(after)))
     if done.rowcount != 1:
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
     _record(tx, after, by)
     return after
 

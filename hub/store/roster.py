@@ -36,7 +36,7 @@ from hub.domain.roster import (
     posts_for,
     who_is_on,
 )
-from hub.errors import Rejected
+from hub.errors import Rejected, changed_meanwhile
 from hub.ids import is_slug, new_id
 from hub.store.bulk import among, fetch, fetch_rows
 from hub.store.schema import incident
@@ -336,7 +336,7 @@ def _shift_values(s: Shift) -> dict[str, Any]:
 async def _compare_and_set(tx: Transaction, table: Table, id: str, version: int, values: dict[str, Any]) -> None:
     done = await tx.conn.execute(update(table).where(table.c.id == id, table.c.version == version).values(version=version + 1, **values))
     if done.rowcount != 1:
-        raise Rejected("changed_meanwhile", "内容已被他人修改，请刷新后重试", "somebody altered it meanwhile; reload and try again")
+        raise changed_meanwhile()
 
 
 async def who_is_on_now(conn: AsyncConnection, posts: Sequence[Post], at: datetime) -> dict[str, On]:

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
-from hub.domain.notice import Contact, ContactState, Notice, NoticeState, with_link
+from hub.domain.notice import Contact, ContactState, Fields, Notice, NoticeState, with_link
 from hub.domain.roster import Post
 from hub.errors import Rejected
 from hub.ids import new_id
@@ -190,7 +190,7 @@ async def try_contact(ask: Ask) -> Done:
     ask.require(Action.NOTICE_TEST, _thing(post.department_id))
     id = new_id()
     made = store.draft(rules_of(ask), dedupe=id, channel="push", address=address.address, template="test", now=ask.now,
-                       fields={"text": f"{post.zh} / {post.en}"}, max_age=timedelta(minutes=5), language=held.language, urgent=True, id=id)
+                       fields=Fields({"text": post.zh}, {"text": post.en or post.zh}), max_age=timedelta(minutes=5), language=held.language, urgent=True, id=id)
     error: Rejected | None = None
     async with Push(timeout_s=10, near=ask.hub.settings.near_hosts) as push:
         try:
@@ -200,7 +200,7 @@ async def try_contact(ask: Ask) -> Done:
             error = refused
     async with ask.store.transaction() as tx:
         await store.note_check(tx, held.id, ContactState.UNREACHABLE if error else ContactState.REACHABLE, by=ask.who,
-                               error=error.en if error else None)
+                               error=error.message if error else None)
     if error:
         raise error
     return Done()

@@ -11,7 +11,8 @@ from hub.clock import parse_utc, utc_text
 from hub.domain.access import HUB, Action, Thing, ThingKind
 from hub.domain.calendar import Day, SensitivePeriod, day_of, local_day, needs_table
 from hub.domain.clocks import Limit
-from hub.domain.duty_rules import DutyRules, packaged_rules
+from hub.domain.data import packaged
+from hub.domain.duty_rules import FILES, DutyRules, packaged_rules
 from hub.domain.ladder import Escalation, Ladder, schedule
 from hub.domain.notice import Notice
 from hub.domain.obligation import Evidence, Kind, Obligation, State
@@ -120,17 +121,20 @@ class CalendarView(Struct, frozen=True, kw_only=True):
 
 
 class DataView(Struct, frozen=True, kw_only=True):
-    """One document of duty data, as it counts now."""
+    """One document of duty data as it counts now, and the newest of its versions (none where it is still the product's own)."""
 
     name: str
     document: dict[str, Any]
+    packaged: dict[str, Any]
+    versions: list[duty_data.DataVersion]
 
 
 class DataBody(Struct, frozen=True, kw_only=True):
-    """The document to take its place (null: the product's own again), and why."""
+    """The document to take its place (null: the product's own again), why, and the version that it was made from (0: never saved)."""
 
     reason: Reason
     document: dict[str, Any] | None = None
+    based_on: Annotated[int, Meta(ge=0)] | None = None
 
 
 def rules_of(ask: Ask) -> DutyRules:
@@ -251,11 +255,12 @@ async def show_rules(ask: Ask) -> RulesView:
 async def show_data(ask: Ask) -> DataView:
     """One document of duty data as it counts now."""
     ask.require(Action.ADMIN_DATA, HUB)
-    async with ask.store.read() as conn:
-        found = await duty_data.documents(conn)
-    if ask.path["name"] not in found:
+    name = ask.path["name"]
+    if name not in FILES:
         raise NotFound
-    return DataView(name=ask.path["name"], document=found[ask.path["name"]])
+    async with ask.store.read() as conn:
+        document, versions = (await duty_data.documents(conn))[name], await duty_data.list_versions(conn, name)
+    return DataView(name=name, document=document, packaged=packaged(name), versions=versions)
 
 
 async def save_data(ask: Ask) -> Done:
@@ -263,7 +268,8 @@ async def save_data(ask: Ask) -> Done:
     ask.require(Action.ADMIN_DATA, HUB)
     body: DataBody = ask.body
     async with ask.store.transaction() as tx:
-        ask.hub.extra["duty_rules"] = await duty_data.save_document(tx, ask.path["name"], body.document, by=ask.who, reason=body.reason)
+        ask.hub.extra["duty_rules"] = await duty_data.save_document(
+            tx, ask.path["name"], body.document, by=ask.who, reason=body.reason, based_on=body.based_on)
     return Done()
 
 

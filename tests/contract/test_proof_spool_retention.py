@@ -19,6 +19,7 @@ from hub.domain.agent import AgentCodeMade
 from hub.domain.duty_rules import packaged_rules
 from hub.domain.group import Group
 from hub.domain.incident import IncidentState
+from hub.domain.notice import in_both
 from hub.domain.obligation import Owed
 from hub.errors import Unavailable
 from hub.ingest.intake import Intake
@@ -183,7 +184,7 @@ async def test_names_and_numbers_in_free_text_go_with_the_event_wherever_they_we
         await write(tx, rules, "g", "报告人张三丰，联系电话 13812345678", by="person:x", name="甲", department_id="fire-rescue")
         kept = await write(tx, rules, "g", "王值守今晚值班", by="person:x", name="甲", department_id="fire-rescue")
         await queue(tx, [draft(rules, dedupe="d", channel="console", address="post:x", template="message", now=tx.now, max_age=timedelta(days=1),
-                               fields={"title": "转告张三丰", "text": "请联系张三丰", "drill": ""})], actor="system:test")
+                               fields=in_both(title="转告张三丰", text="请联系张三丰"))], actor="system:test")
     clock.advance(timedelta(days=181))
     assert await Retention(store, tmp_path / "archive").sweep() == 1
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hub.clock import ManualClock
-from hub.domain.notice import ContactState, Notice, NoticeState
+from hub.domain.notice import ContactState, Notice, NoticeState, in_both
 from hub.domain.obligation import Obligation
 from hub.errors import Rejected
 from hub.ids import new_id
@@ -23,9 +23,11 @@ from hub.respond.schedule import tick
 from hub.store import Store, changes_after
 from hub.store import obligations as ledger
 from hub.store.notices import draft, get_contact, list_notices, queue
+from hub.store.roster import list_posts
 from hub.wire import Command
 from tests.support.duty import MINUTE, NOW, give_contact, owed, people, rules
 from tests.support.gateway import NEAR, Gateway, MailServer
+from tests.support.ports import free_port
 
 RULES = rules()
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise's own import
@@ -201,7 +203,7 @@ async def test_a_queued_notice_that_has_become_too_old_is_never_sent(store: Stor
     async with Gateway() as gateway:
         await give_contact(store, "water-bureau.duty", gateway.url)
         async with store.transaction() as tx:
-            await queue(tx, [draft(RULES, dedupe="x", channel="push", address=gateway.url, template="message", fields={"title": "通知", "text": "…"},
+            await queue(tx, [draft(RULES, dedupe="x", channel="push", address=gateway.url, template="message", fields=in_both(title="通知", text="…"),
                                    now=tx.now, max_age=timedelta(hours=2))], actor="system:test")
         clock.advance(timedelta(hours=3))
         outbox = Outbox(store, RULES, [push])
@@ -217,7 +219,7 @@ async def test_the_quiet_of_the_night_defers_the_ordinary_and_never_the_urgent(s
         async with store.transaction() as tx:
             for urgent in (True, False):
                 await queue(tx, [draft(RULES, dedupe=f"x{urgent}", channel="push", address=gateway.url, template="message", urgent=urgent,
-                                       fields={"title": "紧急" if urgent else "一般", "text": "…"}, now=tx.now, max_age=timedelta(hours=12))],
+                                       fields=in_both(title="紧急" if urgent else "一般", text="…"), now=tx.now, max_age=timedelta(hours=12))],
                             actor="system:test")
         outbox = Outbox(store, RULES, [push])
         for _ in range(8 * 60 - 1):
@@ -245,7 +247,7 @@ async def test_a_channel_that_breaks_does_not_take_the_others_along(store: Store
         async with store.transaction() as tx:
             for channel, address in (("mqtt", "agent:a"), ("push", gateway.url), ("pigeon", "x")):
                 await queue(tx, [draft(RULES, dedupe=channel, channel=channel, address=address, template="message", urgent=True,
-                                       fields={"title": channel, "text": "…"}, now=tx.now, max_age=timedelta(hours=12))], actor="system:test")
+                                       fields=in_both(title=channel, text="…"), now=tx.now, max_age=timedelta(hours=12))], actor="system:test")
         outbox = Outbox(store, RULES, [push, Broken()])
         await outbox.step()
         await outbox.settle()
@@ -264,12 +266,34 @@ async def test_an_agent_is_told_by_a_command_with_the_notice_s_id(clock: ManualC
     assert (agent, what, command.kind, command.text, command.body["urgent"]) == ("pump-house", "command", "notice", "正文", True)
 
 
+async def test_why_a_test_did_not_go_out_is_said_in_both_languages(push: Push) -> None:
+    for address, zh, en in ((f"json://127.0.0.1:{free_port()}/", "连接被拒绝", "Connection refused"), ("nonsense://x", "通知地址无法识别", "not one that can be"),
+                            ("wecombot://", "通知地址", "the address")):
+        with pytest.raises(Rejected) as refusal:
+            await try_out({"push": push}, "push", Message(new_id(), address, "测试", "正文", urgent=False, drill=False))
+        assert zh in refusal.value.zh and en in refusal.value.en, refusal.value
+        assert not any(word in refusal.value.zh for word in (" / ", en)), refusal.value.zh
+
+
+async def test_each_contact_is_told_in_its_own_language(store: Store, clock: ManualClock, push: Push) -> None:
+    async with Gateway() as chinese, Gateway() as english:
+        await give_contact(store, "water-bureau.duty", chinese.url)
+        await give_contact(store, "water-bureau.duty", english.url, language="en")
+        (made,) = await escalate(store, clock)
+        await drain(Outbox(store, RULES, [push]), store)
+        async with store.read() as conn:
+            post = next(p for p in await list_posts(conn) if p.id == "water-bureau.duty")
+        assert (chinese.got[0].title, english.got[0].title) == (f"提醒：{made.title_zh}", f"Reminder: {made.title_en}")
+        assert post.zh in chinese.got[0].text and post.en in english.got[0].text
+        assert not any("\u4e00" <= letter <= "\u9fff" for letter in english.got[0].title + english.got[0].text)
+
+
 async def test_a_test_send_tells_the_gateway_s_own_answer(push: Push) -> None:
     async with Gateway(answers=(403,)) as gateway:
         message = Message(new_id(), gateway.url, "测试", "正文", urgent=False, drill=False)
         with pytest.raises(Rejected) as refusal:
             await try_out({"push": push}, "push", message)
-        assert refusal.value.code == "not_sent" and "403" in refusal.value.en
+        assert (refusal.value.code, refusal.value.zh, refusal.value.en) == ("not_sent", "测试未送达：HTTP 403", "the test did not go out: HTTP 403")
         await try_out({"push": push}, "push", message)
         assert len(gateway.got) == 1
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from hub.domain.notice import in_both
 from hub.domain.obligation import Owed
 from hub.store import Store
 from hub.store.notices import draft, queue
@@ -63,7 +64,7 @@ async def test_a_sender_killed_between_claim_send_and_mark_loses_nothing_and_fol
     async with Gateway(hang_s=0.02) as gateway, Store(url) as store:
         async with store.transaction() as tx:
             await queue(tx, [draft(rules(), dedupe=f"n{n}", channel="push", address=gateway.url, template="message", urgent=True,
-                                   fields={"title": f"{n}", "text": "…"}, now=tx.now, max_age=timedelta(days=1)) for n in range(notices)],
+                                   fields=in_both(title=f"{n}", text="…"), now=tx.now, max_age=timedelta(days=1)) for n in range(notices)],
                         actor="system:test")
         for n in range(kills):
             child = await spawn(url, n * 61, "send")

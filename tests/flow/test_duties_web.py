@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -192,6 +193,33 @@ async def test_an_administrator_changes_a_limit_and_faulty_data_is_refused_whole
         assert await admin.ask("PUT", one, {"document": None, "reason": "恢复"}) == 200
         assert await officer.ask("GET", "/api/v1/duty/rules") == 200
         assert next(row["screen_min"] for row in officer.body["limits"] if row["id"] == "desk-ack") == 3
+
+
+async def test_every_version_of_duty_data_stays_and_an_older_one_is_taken_up_again(hub: Running) -> None:
+    one = "/api/v1/duty/data/ladders"
+    async with Visitor(hub.web_url) as admin, Visitor(hub.web_url) as other:
+        by = await sign_in(hub, admin, Role.SYSTEM_ADMIN, "district-office")
+        await sign_in(hub, other, Role.SYSTEM_ADMIN, "district-office")
+        assert await admin.ask("GET", one) == 200
+        packaged = admin.body["document"]
+        assert (admin.body["packaged"], admin.body["versions"]) == (packaged, [])
+        quicker = json.loads(json.dumps(packaged))
+        quicker["ladders"]["daily"]["steps"][3]["offset_min"] = 30
+        assert await admin.ask("PUT", one, {"document": quicker, "reason": "三十分钟", "based_on": 0}) == 200, admin.body
+        assert await other.ask("PUT", one, {"document": packaged, "reason": "同时改", "based_on": 0}) == 422
+        assert other.body["code"] == "changed_meanwhile"
+        wrong = json.loads(json.dumps(quicker))
+        wrong["ladders"]["daily"]["steps"][3]["whom"] = []
+        assert await admin.ask("PUT", one, {"document": wrong, "reason": "x", "based_on": 1}) == 422
+        assert admin.body["field"] == "ladders.daily.steps.3.whom" and "没有通知对象" in admin.body["message"]["zh"]
+        assert await admin.ask("PUT", one, {"document": None, "reason": "撤回", "based_on": 1}) == 200
+        assert await admin.ask("GET", one) == 200 and admin.body["document"] == packaged
+        newest, first = admin.body["versions"]
+        assert [(v["version"], v["reason"], v["document"]) for v in (newest, first)] == [(2, "撤回", None), (1, "三十分钟", quicker)]
+        assert first["by"] == f"person:{by}" and first["at"]
+        assert await admin.ask("PUT", one, {"document": first["document"], "reason": "恢复第 1 版", "based_on": 2}) == 200
+        assert await admin.ask("GET", one) == 200 and admin.body["document"] == quicker
+        assert hub.services.extra["duty_rules"].ladder("daily").steps[3].offset_min == 30
 
 
 async def test_the_roster_says_who_is_on_and_where_nobody_is(hub: Running) -> None:

@@ -105,6 +105,8 @@ def test_every_shipped_row_names_its_source_and_edition() -> None:
 
 
 def test_faulty_rows_are_named() -> None:
-    found = "\n".join(faults([limit("a"), limit("a"), limit("b", written_min=None), limit("c", source=" ")]))
-    for word in ("a: twice", "b: names no time", "c: without source"):
-        assert word in found
+    found = faults([limit("a"), limit("a"), limit("b", written_min=None), limit("c", source=" "), limit("d", at="25:00")])
+    assert [(f.field, f.en) for f in found] == [
+        ("limits.1.id", "a: twice"), ("limits.2", "b: names no time"), ("limits.3.source", "c: without source or edition"),
+        ("limits.4.at", "d: a time of day must read HH:MM")]
+    assert all(f.zh != f.en for f in found)

@@ -173,10 +173,15 @@ def test_the_shipped_ladders_are_sound() -> None:
 
 
 def test_faults_of_a_ladder_are_named() -> None:
-    bad = Ladder(id="bad", zh="", en="", steps=(step(10, ack=0), Step(offset_min=0, whom=(), channels=("pigeon",), max_age_min=0)))
-    found = "\n".join(ladder.faults(bad, CHANNELS))
-    for word in ("no time for an acknowledgement", "reaches nobody", "pigeon", "maximum age", "do not ascend"):
-        assert word in found
+    bad = Ladder(id="bad", zh="坏", en="", steps=(step(10, ack=0), Step(offset_min=0, whom=(), channels=("pigeon",), max_age_min=0), step(10**12)))
+    found = ladder.faults(bad, CHANNELS)
+    for field, zh, en in (
+        ("0.ack_within_min", "第 1 步：确认时限", "no time for an acknowledgement"), ("1.whom", "没有通知对象", "reaches nobody"),
+        ("1.channels", "没有此渠道：pigeon", "unknown channel pigeon"), ("1.max_age_min", "最长有效时间", "maximum age"),
+        ("1.offset_min", "早于前一步", "do not ascend"), ("2.offset_min", "超过", "min from the due time"),
+    ):
+        assert [f for f in found if f.field == f"ladders.bad.steps.{field}" and zh in f.zh and en in f.en], field
+    assert [f.field for f in ladder.faults(Ladder(id="x", zh="", en="", steps=()), CHANNELS)] == ["ladders.x.steps"]
 
 
 @settings(max_examples=300, deadline=None)
