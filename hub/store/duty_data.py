@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.domain.data import packaged
 from hub.domain.duty_rules import FILES, DutyDataSaved, DutyRules, parse
 from hub.errors import Rejected, changed_meanwhile
+from hub.store.roster import names_of
 from hub.store.rows import parse_utc
 from hub.store.schema import setting
 from hub.store.writer import Transaction
@@ -34,6 +35,7 @@ class DataVersion(Struct, frozen=True, kw_only=True):
     reason: str
     at: datetime
     by: str
+    by_name: str
 
 
 async def documents(conn: AsyncConnection) -> dict[str, Any]:
@@ -58,8 +60,10 @@ async def fingerprint(conn: AsyncConnection) -> str:
 async def list_versions(conn: AsyncConnection, name: str, *, limit: int = 20) -> list[DataVersion]:
     """The versions of a document, newest first; none where it was never saved."""
     named = setting.c.name.startswith(f"{VERSIONS}{name}.", autoescape=True)
-    rows = await conn.execute(select(setting).where(named).order_by(setting.c.name.desc()).limit(limit))
-    return [DataVersion(version=int(row.name.rpartition(".")[2]), at=parse_utc(row.updated_at), by=row.updated_by, **json.loads(row.value)) for row in rows]
+    rows = (await conn.execute(select(setting).where(named).order_by(setting.c.name.desc()).limit(limit))).all()
+    names = await names_of(conn, {row.updated_by.removeprefix("person:") for row in rows})
+    return [DataVersion(version=int(row.name.rpartition(".")[2]), at=parse_utc(row.updated_at), by=row.updated_by,
+                        by_name=names.get(row.updated_by.removeprefix("person:"), ""), **json.loads(row.value)) for row in rows]
 
 
 async def save_document(

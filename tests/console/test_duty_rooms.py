@@ -7,15 +7,22 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from hub.domain.access import Role
+from hub.domain.calendar import Calendar, year_is_known
+from hub.web.guard import COOKIE
 from tests.console.test_daily import owe
 from tests.support.gateway import Gateway
 from tests.support.screens import RunningHub, Screen
+from tests.support.web_hub import cookie_for, web_hub
 
 Screens = Callable[..., Screen]
 
@@ -100,10 +107,26 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+ADMIN = """
+import asyncio, sys
+from hub.domain.access import Role
+from hub.store import Store
+from tests.support.web_hub import cookie_for
+async def main(url):
+    async with Store(url) as store:
+        print((await cookie_for(store, Role.SYSTEM_ADMIN, department="district-office"))[1])
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def database(hub: RunningHub) -> str:
+    """Where the hub keeps its store."""
+    return f"sqlite+aiosqlite:///{(hub.folder / 'var' / 'tocsin.db').absolute()}"
+
+
 def colleague(hub: RunningHub, browser: Browser, name: str, login: str) -> tuple[str, BrowserContext]:
     """Another duty officer of the command centre, signed in: the person's id and a browser of their own."""
-    url = f"sqlite+aiosqlite:///{(hub.folder / 'var' / 'tocsin.db').absolute()}"
-    done = subprocess.run([sys.executable, "-c", COLLEAGUE, url, name, login], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", COLLEAGUE, database(hub), name, login], capture_output=True, text=True, timeout=60, check=True)
     person, token = done.stdout.split()
     context = browser.new_context(base_url=hub.address)
     context.add_init_script("localStorage.setItem('tocsin.locale', 'zh')")
@@ -113,25 +136,45 @@ def colleague(hub: RunningHub, browser: Browser, name: str, login: str) -> tuple
 
 
 @contextmanager
-def gateway() -> Iterator[Gateway]:
-    """A gateway on loopback in a thread of its own, beside the synchronous driver of the browser."""
-    loop, held, ready = asyncio.new_event_loop(), Gateway(), threading.Event()
-    stop = asyncio.Event()
+def beside(serve: Callable[[threading.Event, asyncio.Event], Coroutine[Any, Any, None]]) -> Iterator[None]:
+    """Run `serve(ready, stop)` on a loop in a thread of its own, beside the synchronous driver of the browser; raises what it raises."""
+    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    failed: list[BaseException] = []
 
-    async def serve() -> None:
+    def run() -> None:
+        try:
+            loop.run_until_complete(serve(ready, stop))
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    try:
+        if not failed:
+            yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(15)
+        loop.close()
+    if failed:
+        raise failed[0]
+
+
+@contextmanager
+def gateway() -> Iterator[Gateway]:
+    """A gateway on loopback."""
+    held = Gateway()
+
+    async def serve(ready: threading.Event, stop: asyncio.Event) -> None:
         async with held:
             ready.set()
             await stop.wait()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
+    with beside(serve):
         yield held
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
 
 
 def test_a_contact_is_tried_at_once_and_says_what_its_gateway_answered(new_screen: Screens) -> None:
@@ -150,8 +193,11 @@ def test_a_contact_is_tried_at_once_and_says_what_its_gateway_answered(new_scree
         assert len(taken.got) == 1
         taken.answer = 403
         row.locator("[data-test=test-contact]").click()
-        expect(page.locator("[data-test=fault]")).to_be_visible(timeout=15_000)
+        expect(page.locator("[data-test=fault]")).to_have_text("测试未送达：HTTP 403", timeout=15_000)
         expect(row).to_contain_text("不可达")
+        expect(row.locator("[data-test=error]")).to_have_text("测试未送达：HTTP 403")
+        english = new_screen(locale="en").open("/roster?tab=contacts").locator("[data-test=contact]:has-text('水利局短信网关')")
+        expect(english.locator("[data-test=error]")).to_have_text("the test did not go out: HTTP 403")
 
 
 def fill_shift(page: Page, person: str, starts: str, ends: str) -> None:
@@ -213,3 +259,165 @@ def test_the_calendar_says_where_its_table_ends(new_screen: Screens) -> None:
     page = new_screen().open("/daily/settings")
     page.click("[data-test=tab-calendar]")
     expect(page.locator(".page")).to_contain_text("2027-01-01")
+    expect(page.locator("[data-test=needs-table]")).to_have_count(0)
+
+
+class Shifted:
+    """The machine's clock, moved to another day."""
+
+    def __init__(self, to: datetime) -> None:
+        self.by = to - datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """The current time there."""
+        return datetime.now(UTC) + self.by
+
+
+@contextmanager
+def hub_on(day: datetime, folder: Path, *roles: Role) -> Iterator[tuple[str, list[str]]]:
+    """A hub whose clock stands on another day, with somebody of each role: its address and the cookies of their sessions."""
+    address: list[str] = []
+    cookies: list[str] = []
+
+    async def serve(ready: threading.Event, stop: asyncio.Event) -> None:
+        async with web_hub(folder, Shifted(day)) as running:
+            address.append(running.web_url)
+            cookies.extend([(await cookie_for(running.services.store, role, department="district-office"))[1] for role in roles])
+            ready.set()
+            await stop.wait()
+
+    with beside(serve):
+        yield address[0], cookies
+
+
+def screen_of(browser: Browser, address: str, cookie: str, *, width: int = 1440, height: int = 900, locale: str = "zh") -> tuple[BrowserContext, Screen]:
+    """A screen of whoever's session the cookie is."""
+    context = browser.new_context(base_url=address, viewport={"width": width, "height": height})
+    context.add_init_script(f"localStorage.setItem('tocsin.locale', '{locale}')")
+    context.add_cookies([{"name": COOKIE, "value": cookie, "url": address}])
+    return context, Screen(context)
+
+
+def test_the_banner_for_a_missing_holiday_table_leads_to_the_form_that_enters_it(browser: Browser, tmp_path: Path) -> None:
+    year = max(y for y in range(2024, 2060) if year_is_known(Calendar(), y))
+    with hub_on(datetime(year, 12, 2, 1, tzinfo=UTC), tmp_path, Role.DUTY_OFFICER, Role.SYSTEM_ADMIN) as (address, cookies):
+        (officer, theirs), (admin, mine) = (screen_of(browser, address, cookie) for cookie in cookies)
+        board = theirs.open("/board").locator("[data-test=needs-table]")
+        expect(board).to_contain_text(f"缺少 {year + 1} 年节假日安排表")
+        expect(board).to_contain_text("请系统管理员录入")
+        page = mine.open("/duty-data")
+        badge = page.locator("nav.rail a[href='/calendar'] b")
+        expect(badge).to_have_text("1")
+        page.click("[data-test=enter-table]")
+        expect(page.locator("[data-test=needs-table]")).to_be_visible()
+        form = page.locator("[data-test=calendar-form]")
+        form.locator("[name=lines]").fill(f"{year + 1}-01-01 放假 元旦")
+        form.locator("[name=years]").fill(f"{year + 1}")
+        form.locator("[name=source]").fill("国办发明电")
+        form.locator("[name=reason]").fill("录入放假安排")
+        page.click("[data-test=save-calendar]")
+        expect(page.locator("[data-test=saved]")).to_be_visible()
+        expect(page.locator("[data-test=needs-table]")).to_have_count(0)
+        expect(badge).to_have_count(0)
+        assert mine.errors == []
+        theirs.page.reload()
+        expect(theirs.page.locator("[data-test=board] table")).to_be_visible()
+        expect(board).to_have_count(0)
+        officer.close()
+        admin.close()
+
+
+@pytest.fixture
+def admin(hub: RunningHub, browser: Browser) -> Iterator[Callable[..., Screen]]:
+    """Open screens of a system administrator."""
+    done = subprocess.run([sys.executable, "-c", ADMIN, database(hub)], capture_output=True, text=True, timeout=60, check=True)
+    opened: list[BrowserContext] = []
+
+    def make(**how: Any) -> Screen:
+        context, screen = screen_of(browser, hub.address, done.stdout.strip(), **how)
+        opened.append(context)
+        return screen
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+STEPS = "截止前 1 小时 → 值班岗", "截止前 15 分 → 值班岗", "截止时 → 值班岗"
+
+
+def steps_of(screen: Screen, ladder: str) -> list[dict[str, Any]]:
+    """The steps of a ladder as the hub keeps them now."""
+    found: list[dict[str, Any]] = screen.call("GET", "/api/v1/duty/data/ladders")["body"]["document"]["ladders"][ladder]["steps"]
+    return found
+
+
+def test_a_ladder_is_edited_by_its_form_and_an_older_version_is_taken_up_again(admin: Screens) -> None:
+    screen = admin()
+    page = screen.open("/duty-data")
+    before = steps_of(screen, "daily")
+    daily = page.locator("[data-test=ladder]:has-text('每日报送催办')")
+    for words in STEPS:
+        expect(daily).to_contain_text(words)
+    page.click("[data-test=edit-daily]")
+    form, preview = page.locator("[data-test=ladder-form]"), page.locator("[data-test=ladder-preview]")
+    steps = form.locator("[data-test=step]")
+    page.click("[data-test=add-step]")
+    new = steps.nth(len(before))
+    expect(new.locator("[name=offset_min]")).to_be_focused()
+    new.locator("[name=offset_min]").fill("30")
+    new.locator("[name=ack_within_min]").fill("15")
+    new.get_by_label("部门负责人").check()
+    new.get_by_label("屏幕").uncheck()
+    expect(preview).to_contain_text("截止后 30 分 → 部门负责人，短信、微信、邮件等联系方式，15 分内确认")
+    form.locator("[name=reason]").fill("三十分钟通知负责人")
+    page.click("[data-test=save-ladder]")
+    expect(new.locator(".fault")).to_have_text("早于上一步，请调整时间或顺序")
+    expect(new.locator("[name=offset_min]")).to_be_focused()
+    assert steps_of(screen, "daily") == before, "nothing that is wrong is sent"
+    for n in range(len(before), 3, -1):
+        steps.nth(n).locator("[name=offset_min]").press("Alt+ArrowUp")
+        expect(steps.nth(n - 1).locator("[name=offset_min]")).to_be_focused()
+    expect(preview.locator("[data-test=in-words]").nth(3)).to_contain_text("截止后 30 分")
+    steps.nth(1).locator("[data-test=remove]").click()
+    page.click("[data-test=save-ladder]")
+    expect(page.locator("[data-test=saved]")).to_be_visible()
+    expect(daily).to_contain_text("截止后 30 分 → 部门负责人")
+    saved = steps_of(screen, "daily")
+    assert [one["offset_min"] for one in saved] == [-60, 0, 30, 45, 75, 240]
+    assert (saved[2]["whom"], saved[2]["channels"], saved[2]["ack_within_min"]) == (["leader"], ["push"], 15)
+    page.locator("[data-test=version]:has-text('产品自带') [data-test=take-own]").click()
+    page.locator("[data-test=take-form] [name=reason]").fill("撤回")
+    page.locator("[data-test=take-form] button.main").click()
+    expect(daily).not_to_contain_text("截止后 30 分")
+    expect(page.locator("[data-test=version]").first).to_contain_text("撤回")
+    assert steps_of(screen, "daily") == before
+    assert screen.errors == []
+
+
+def test_what_the_hub_refuses_stands_at_its_field_and_what_was_typed_stays(admin: Screens) -> None:
+    screen = admin(locale="en", width=390, height=800)
+    page = screen.open("/duty-data")
+    page.click("[data-test=edit-task]")
+    form = page.locator("[data-test=ladder-form]")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, f"the form is {width} px wide on a phone"
+    form.locator("[data-test=step]").first.locator("[name=offset_min]").fill("7")
+    form.locator("[name=reason]").fill("earlier")
+
+    def refuse(route: Route) -> None:
+        if route.request.method != "PUT":
+            route.fallback()
+            return
+        body = route.request.post_data_json
+        body["document"]["ladders"]["task"]["steps"][0]["template"] = "nowhere"
+        route.continue_(post_data=body)
+
+    page.route("**/api/v1/duty/data/ladders", refuse)
+    page.click("[data-test=save-ladder]")
+    expect(form.locator("[data-test=fault]")).to_contain_text("no template nowhere")
+    expect(form.locator("[data-test=step]").first).to_contain_text("no template nowhere")
+    assert form.locator("[data-test=step]").first.locator("[name=offset_min]").input_value() == "7"
+    assert form.locator("[name=reason]").input_value() == "earlier"
+    page.click("[data-test=revert]")
+    assert form.locator("[data-test=step]").first.locator("[name=offset_min]").input_value() == "5"

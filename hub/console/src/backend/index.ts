@@ -60,11 +60,6 @@ export const obligations = {
   act: (id: string, act: DutyAct, body: Record<string, unknown>) => post<Obligation>(`/api/v1/obligations/${encodeURIComponent(id)}/${act}`, body),
 }
 
-export const dutyData = {
-  read: (name: string) => get<{ name: string; document: unknown }>(`/api/v1/duty/data/${encodeURIComponent(name)}`),
-  save: (name: string, document: unknown, reason: string) => ask<unknown>('PUT', `/api/v1/duty/data/${encodeURIComponent(name)}`, { body: { document, reason } }),
-}
-
 export const organisation = {
   whole: () => get<{ departments: Department[]; posts: Post[]; seq: number }>('/api/v1/organisation'),
   people: (after = '') => get<{ items: PersonRow[]; next: string | null }>('/api/v1/people', { after }),

@@ -487,6 +487,7 @@ export interface Notice {
   to: string
   title: string
   body: string
+  template: string
   state: string
   created_at: string
   urgent: boolean

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { messages } from '.'
+import { half, messages } from '.'
 
 function keys(tree: unknown, path = ''): string[] {
   if (typeof tree === 'string') return [path]
@@ -28,6 +28,11 @@ describe('Chinese and English', () => {
       expect(one.trim() && other.trim(), key).toBeTruthy()
       expect(holes(other), key).toEqual(holes(one))
     }
+  })
+
+  it('share a text that the hub keeps in both', () => {
+    expect([half('超时 / timed out / again', 'zh'), half('超时 / timed out / again', 'en')]).toEqual(['超时', 'timed out / again'])
+    expect([half('HTTP 403', 'zh'), half('HTTP 403', 'en'), half(null, 'en')]).toEqual(['HTTP 403', 'HTTP 403', ''])
   })
 
   it('know every word that the screens ask for by its full name', () => {

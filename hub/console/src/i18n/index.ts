@@ -20,6 +20,12 @@ export const i18n = createI18n({
   fallbackWarn: false,
 })
 
+/** The reader's half of a text that the hub keeps in both languages as `中文 / English`; a text in one is given whole. */
+export function half(text: string | null | undefined, locale: string): string {
+  const [zh, ...en] = (text ?? '').split(' / ')
+  return locale === 'zh' || !en.length ? (zh ?? '') : en.join(' / ')
+}
+
 /** A sentence that came from the hub, in the operator's language. */
 export function say(text: Bilingual | string | null | undefined, locale: string): string {
   if (!text) return ''

@@ -6,6 +6,7 @@ import type { Change, IncidentView } from '@/backend/types'
 import { Mirror } from './mirror'
 import { useLive } from './live'
 import { paced } from './pace'
+import { useSession } from './session'
 
 export type IncidentMap = Record<string, IncidentView>
 
@@ -70,6 +71,7 @@ export function belongs(incident: IncidentView, shown: Shown): boolean {
 
 export const useIncidents = defineStore('incidents', () => {
   const live = useLive()
+  const session = useSession()
   /** Changed in place and told of at a pace: views of incidents are only ever replaced, never changed, so nothing in them is watched. */
   const all = shallowRef<IncidentMap>({})
   const pace = paced(() => triggerRef(all))
@@ -82,8 +84,10 @@ export const useIncidents = defineStore('incidents', () => {
   const first = computed(() => longestWaiting(waiting.value))
   const open = computed(() => sorted.value.filter((incident) => belongs(incident, 'open')))
 
-  /** The newest page, and besides it every incident that waits however old it is. The smaller sequence counts: replaying a change is harmless. */
+  /** The newest page, and besides it every incident that waits however old it is. The smaller sequence counts: replaying a change is harmless.
+   * Administrators see no incidents and ask for none. */
   async function load() {
+    if (!session.may('incident.list')) return { seq: 0, data: { items: [], next: null } }
     const newest = await backend.list({ limit: PAGE })
     const unanswered = await backend.list({ open: true, acknowledged: false, limit: PAGE })
     return { seq: Math.min(newest.seq, unanswered.seq), data: { items: [...unanswered.items, ...newest.items], next: newest.next } }
