@@ -62,6 +62,7 @@ _ONE = {
     "injured": re.compile(
         rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没|无|未|均)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|冻伤|砸伤|压伤|摔伤|炸伤|撞伤|划伤|受皮外伤|骨折|手被烧)"
         rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了|[炸撞震砸打熏]晕)"
+        r"|全身[^，。；\d]{0,8}(?:烧伤|灼伤|烫伤)"
         r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断|划伤|夹伤|砸伤|烫伤|割伤|刺伤|压伤|擦伤)"
         r"|(?:左|右|双|头|腰|肋|颅)[^，。；\d]{0,5}(?:骨折|撕裂伤|挫伤|骨裂)|(?:诊断为|致使?)[^，。；]{0,10}骨折"
     ),
@@ -108,6 +109,7 @@ _AND_OF_THE_HURT = re.compile(
 _NOT_OUT = re.compile(
     rf"{_N}(?:个|名)?人?没(?:能)?(?:再)?(?:上来|出来|跑出来|逃出来)[^。；\d]{{0,24}}?(?:死亡|溺亡|身亡|遇难|没有呼吸|没了呼吸|无生命体征)"
 )
+_NONE_UP = re.compile(rf"{_N}个?人(?:都|全|全都|均)没(?:能)?(?:再)?(?:上来|出来)")
 _GONE = re.compile(rf"{_N}(?:个|人|名|位)(?:人|工人|大人|小孩|孩子|老人)?(?:已经|已|当场|就|都|也|人)?{_LOST}")
 _FOUND = re.compile(rf"(?:遇难|死亡|死|没了)(?:的|者)(?:已经|已|现在)?(?:找到|挖出|扒出|捞出|搜出|有)了?{_N}(?:个|人|名|具)")
 _CAUSED = re.compile(rf"(?:致|造成|导致){_N}(?:人|名)?(?:死|亡)(?!伤)")
@@ -117,10 +119,10 @@ _ALL_DEAD = re.compile(
 )
 _SINGLE = re.compile(
     r"(?:驾驶员|司机|驾驶人|男子|女子|女孩|男孩|老人|骑手|行人|飞行员|机长|骑车人|车主|死者|工人|女童|男童|孩子|女生|男生|学生|当事人|伤者|妻子|丈夫|儿子|女儿|母亲|父亲|该名?[一-龥]{1,4})"
-    r"(?:因[一-龥]{2,10})?(?:经[一-龥]{0,8}抢救无效|不幸|当场|已|被[^，。；]{0,8}|送医后|后){0,3}(?:死亡|身亡|遇难|溺亡|坠亡|丧生|牺牲|去世)"
+    r"(?:因[一-龥]{2,10})?(?:经[一-龥]{0,8}抢救无效|不幸|当场|已|被[^，。；]{0,8}|送医后|当晚|次日|凌晨|后){0,3}(?:死亡|身亡|遇难|溺亡|坠亡|丧生|牺牲|去世|不治)"
 )
 _ONE_OF = re.compile(
-    r"(?<![一二三四五六七八九十百千\d])(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹)(?:二人|两人|俩)?[^。；\d]{0,36}?(?:均|双双|不幸|当场|先后)(?:不幸)?(?:死亡|身亡|遇难|溺亡|中毒身亡)"
+    r"(?<![一二三四五六七八九十百千\d])(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹|姐弟|兄妹|祖孙|婆孙|爷孙)(?:二人|两人|俩)?[^。；]{0,44}?(?:均|双双|不幸|当场|先后|相继)(?:不幸)?(?:死亡|身亡|遇难|溺亡|中毒身亡|离世|去世)"
 )
 _NAME = r"[一-龥]{1,2}(?:某某|某[一-龥]?|[×xX*＊]{1,2})"
 _NAMED_DEAD = re.compile(
@@ -261,7 +263,7 @@ def _blank(match: re.Match[str]) -> str:
 
 def count(prepared: Prepared) -> People:
     """Casualties and loss (yuan) of the incident itself."""
-    prepared = msgspec.structs.replace(prepared, text=_MEASURE.sub(_blank, prepared.text.replace("生命迹象", "生命体征")))
+    prepared = msgspec.structs.replace(prepared, text=_MEASURE.sub(_blank, prepared.text.replace("生命迹象", "生命体征").replace("脑死亡", "脑某某")))
     counted = [s for s in prepared.sentences if s.standing is Standing.MAIN]
     found: dict[str, Figure] = {}
     for field in _VERBS:
@@ -368,7 +370,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         lone = [m for m in _LONE_DEATH.finditer(prepared.text, start, end) if not _PEOPLE.search(m[0])]
         done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done and not _SEVERAL.search(prepared.text, start, end):
-            lone = [m for form in (_ANYONE_DEATH, _ONE_BODY) for m in form.finditer(prepared.text, start, end)]
+            lone = [m for form in (_ANYONE_DEATH, _ONE_BODY, _PRONOUN_DEATH) for m in form.finditer(prepared.text, start, end)]
             done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done:
             done = [Figure(1, m.start(), m.end()) for m in _SOMEBODY_LOST.finditer(prepared.text, start, end)][:1]
@@ -377,7 +379,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
 _ANYONE_DEATH = re.compile(
-    r"(?:抢救无效|送医后?|当场|不幸|确认(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|(?:已无|没有|无)(?:呼吸心跳|呼吸|生命体征)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没能?救活|没抢救过来|没气了|不行了)"
+    r"被[^，。；\d]{0,8}(?:致死|踩死|蜇死|咬死|电死)|(?:抢救无效|送医后?|当场|不幸|确认(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|(?:已无|没有|无)(?:呼吸心跳|呼吸|生命体征)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救回来|没能?救活|没抢救过来|没气了|不行了)"
 )
 # 打捞出小瑞的遗体
 _ONE_BODY = re.compile(
@@ -390,9 +392,11 @@ _SEVERAL = re.compile(
     r"[多数几两余]名|多人|数人|几人|均|全部|先后|双双|[0-9二两三四五六七八九十](?:余|多)?(?:名|人|具|口|个)|(?:未|没有|无)(?:造成|人员|人)"
 )
 _PEOPLE = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|具)")
+# 他是在钓鱼时触电身亡
+_PRONOUN_DEATH = re.compile(r"(?<=[，。；：])(?:他|她)(?:(?!们|丈夫|妻子|儿子|女儿|无人)[^。；，\d]){0,24}?(?:身亡|死亡|去世|不治|遇难|溺亡|蜇死|电死)")
 _LONE_DEATH = re.compile(
-    rf"(?<![名多些位等数几两])(?:{_LONE}|驾驶人|骑车人)(?:(?!伤者|无人|没有人|未造成|鸡|鸭|鱼|猪|牛|羊|虾|禽|畜|树|多名|数名|多人|数人)[^。；：\d\n]){{0,34}}?"
-    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|殒命|丧命|毙命|被[^，。；\d]{0,8}?(?:烧死|撞死|砸死|轧死|压死|夹死|电死|绞死)|葬身|无生命体征|没有生命体征|抢救无效|无呼吸心跳|没气了|没了气息|牺牲|送医不治|不治|遭[^，。；]{0,6}杀害)"
+    rf"(?<![名多些位等数几两])(?:{_LONE}|驾驶人|骑车人)(?:(?!伤者|无人|没有人|未造成|鸡|鸭|鱼(?![竿杆钩线塘])|猪|牛|羊|虾|禽|畜|树|多名|数名|多人|数人)[^。；：\d\n]){{0,34}}?"
+    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|去世|离世|殒命|丧命|毙命|被[^，。；\d]{0,8}?(?:烧死|撞死|砸死|轧死|压死|夹死|电死|绞死)|葬身|无生命体征|没有生命体征|抢救无效|无呼吸心跳|没气了|没了气息|牺牲|送医不治|不治|遭[^，。；]{0,6}杀害)"
 )
 
 
@@ -465,7 +469,7 @@ def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -
 
 def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
     done = []
-    for pattern in (_LIVES, _CAUSED, _SAVED_IN_VAIN, _HURT_AND_LOST, _NOT_OUT, _GONE, _FOUND, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
+    for pattern in (_LIVES, _NONE_UP, _CAUSED, _SAVED_IN_VAIN, _HURT_AND_LOST, _NOT_OUT, _GONE, _FOUND, _FAMILY_OF, _ALL_ABOARD, *_FATAL_CASES):
         done += _figures(prepared, start, end, pattern)
     for match in _ALL_DEAD.finditer(prepared.text, start, end):
         if "无一" in match[0] or not match[0].endswith("生还"):
