@@ -18,7 +18,7 @@ from plans.triage.text import Prepared, Standing
 READ_CHARS = 600  # the opening of the report; the model was chosen on texts of this length
 _SMOOTH = 6.0
 _PRIOR = 0.5
-_HEARD = 60  # n-grams; a longer text speaks no louder: its words depend on each other, and ours are shorter than news
+_HEARD = 40  # n-grams; a longer text speaks no louder: its words depend on each other, and ours are shorter than news
 
 
 class Model(msgspec.Struct, frozen=True):
