@@ -20,6 +20,7 @@ from hub.domain.change import Change
 from hub.errors import Unavailable
 from hub.ids import new_id
 from hub.store import Store, Transaction
+from hub.store.bulk import fetch
 from hub.store.schema import reactor as table
 
 log = logging.getLogger("hub.respond")
@@ -33,6 +34,8 @@ GATHER_S = 0.02
 """How long changes are gathered before they are worked on: one commit for many instead of one for each."""
 PASSED_OVER = 1000
 """After how many changes that are none of its business a reactor writes its cursor down all the same."""
+
+_MOVE = "UPDATE reactor SET cursor = $1, lease_until = $2 WHERE name = $3 AND cursor = $4 AND lease_owner = $5 RETURNING name"
 
 
 class Reactor(Protocol):
@@ -115,11 +118,7 @@ class Runner:
                 if time.monotonic() - began_s > (PRESSED_S if self.store.pressed else STRETCH_S) and n + 1 < len(wanted):
                     reached = change.seq
                     break
-            moved = await tx.conn.execute(
-                update(table).where(table.c.name == self.reactor.name, table.c.cursor == self._stored, table.c.lease_owner == self.owner)
-                .values(cursor=reached, lease_until=utc_text(tx.now + LEASE))
-            )
-            if moved.rowcount != 1:
+            if not await fetch(tx.conn, _MOVE, reached, utc_text(tx.now + LEASE), self.reactor.name, self._stored, self.owner):
                 self._renew_at = None
                 raise Unavailable("lease_lost", "另一进程接管了此任务", "another process took this reactor over")
         self.cursor = self._stored = reached
