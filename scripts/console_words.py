@@ -1,6 +1,6 @@
-"""Writes the words that the console takes from the hub: kinds of change and roles, in Chinese and English.
+"""Writes what the console takes from the hub: kinds of change and roles in Chinese and English, and which kinds are mere routine.
 
-    python scripts/console_words.py           writes hub/console/src/i18n/{zh,en}/{kinds,roles}.json
+    python scripts/console_words.py           writes hub/console/src/i18n/{zh,en}/{kinds,roles}.json and hub/console/src/parts/routine.json
     python scripts/console_words.py --check   only says whether they are up to date
 """
 
@@ -31,10 +31,10 @@ def words() -> dict[Path, str]:
     """What each file should hold. A kind's dot becomes an underscore, since the console's keys are paths."""
     import yaml
 
-    from hub.domain.change import KINDS
+    from hub.domain.change import KINDS, routine_kinds
 
     roles = yaml.safe_load((ROOT / "hub" / "data" / "roles.yaml").read_text("utf-8"))["roles"]
-    files: dict[Path, str] = {}
+    files = {FOLDER.parent / "parts" / "routine.json": json.dumps(routine_kinds()) + "\n"}
     for locale in ("zh", "en"):
         kinds = {kind.replace(".", "_"): getattr(found, locale) for kind, found in sorted(KINDS.items())}
         named = {role: found[locale] for role, found in roles.items()}

@@ -22,12 +22,13 @@ class ChangeBody(Struct, frozen=True, kw_only=True):
 
 
 class ChangeKind(NamedTuple):
-    """A kind of change: its stable name, its body, and what it means in Chinese and English."""
+    """A kind of change: its stable name, its body, what it means in Chinese and English; `routine` for what would bury the rest of a timeline."""
 
     kind: str
     body: type[ChangeBody]
     zh: str
     en: str
+    routine: bool = False
 
 
 KINDS: Final[dict[str, ChangeKind]] = {}
@@ -36,17 +37,22 @@ _NAMES: Final[dict[type[ChangeBody], str]] = {}
 B = TypeVar("B", bound=ChangeBody)
 
 
-def change(kind: str, *, zh: str, en: str) -> Callable[[type[B]], type[B]]:
+def change(kind: str, *, zh: str, en: str, routine: bool = False) -> Callable[[type[B]], type[B]]:
     """Declare the kind of change that a body stands for; `kind` is `noun.past_participle` and unique."""
 
     def declare(body: type[B]) -> type[B]:
         if kind in KINDS and KINDS[kind].body.__qualname__ != body.__qualname__:
             raise ValueError(f"two bodies for the kind of change {kind!r}")
-        KINDS[kind] = ChangeKind(kind, body, zh, en)
+        KINDS[kind] = ChangeKind(kind, body, zh, en, routine)
         _NAMES[body] = kind
         return body
 
     return declare
+
+
+def routine_kinds() -> list[str]:
+    """The kinds that a timeline leaves out unless they are asked for, in order."""
+    return sorted(kind for kind, found in KINDS.items() if found.routine)
 
 
 def kind_of(body: ChangeBody) -> str:

@@ -44,7 +44,7 @@ class RecordingStarted(ChangeBody, frozen=True, kw_only=True):
     recording: RecordingView
 
 
-@change("recording.segment_closed", zh="录像片段存证", en="a segment was closed; its hash stands here")
+@change("recording.segment_closed", zh="录像片段存证", en="a segment was closed; its hash stands here", routine=True)
 class SegmentClosed(ChangeBody, frozen=True, kw_only=True):
     """The segment of which recording, with its SHA-256."""
 
@@ -68,7 +68,7 @@ class RecordingEnded(ChangeBody, frozen=True, kw_only=True):
     recording: RecordingView
 
 
-@change("recording.segment_deleted", zh="录像片段到期删除", en="a segment was deleted by policy; its hash stays")
+@change("recording.segment_deleted", zh="录像片段到期删除", en="a segment was deleted by policy; its hash stays", routine=True)
 class SegmentDeleted(ChangeBody, frozen=True, kw_only=True):
     """Which segment of which recording, and by what rule (`keep_days`, `quota`)."""
 

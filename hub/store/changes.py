@@ -9,7 +9,7 @@ from msgspec import Raw
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.domain.change import Change
+from hub.domain.change import Change, routine_kinds
 from hub.store.schema import change, change_body
 from hub.store.writer import Store
 
@@ -37,11 +37,14 @@ async def changes_after(
     return [_change(row) for row in (await conn.execute(query)).all()]
 
 
-async def changes_of_incident(conn: AsyncConnection, incident_id: str, *, before: int | None = None, limit: int = 200) -> list[Change]:
-    """The timeline of an incident, newest first, by keyset (`before` is a sequence number)."""
+async def changes_of_incident(conn: AsyncConnection, incident_id: str, *, before: int | None = None, limit: int = 200,
+                              routine: bool = False) -> list[Change]:
+    """The timeline of an incident, newest first, by keyset (`before` is a sequence number); with what is mere routine where asked for."""
     query = select(*_COLUMNS).select_from(_FROM).where(change.c.incident_id == incident_id).order_by(change.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(change.c.seq < before)
+    if not routine:
+        query = query.where(change.c.kind.not_in(routine_kinds()))
     return [_change(row) for row in (await conn.execute(query)).all()]
 
 

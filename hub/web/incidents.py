@@ -82,10 +82,11 @@ class NoteBody(Struct, frozen=True, kw_only=True):
 
 
 class TimelineQuery(Struct, frozen=True, kw_only=True):
-    """`before` is the sequence number of the last entry seen."""
+    """`before` is the sequence number of the last entry seen; `routine`: also what would bury the rest, such as each closed segment of a recording."""
 
     before: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 200
+    routine: bool = False
 
 
 class Timeline(Struct, frozen=True, kw_only=True):
@@ -167,7 +168,7 @@ async def timeline(ask: Ask) -> Timeline:
     incident, _, thing, policies = await find(ask, Action.INCIDENT_READ)
     query: TimelineQuery = ask.query
     async with ask.store.read() as conn:
-        items = await changes_of_incident(conn, incident.id, before=query.before, limit=query.limit)
+        items = await changes_of_incident(conn, incident.id, before=query.before, limit=query.limit, routine=query.routine)
     shown = changes_seen(policies, ask.actor, items, {incident.id: thing}, ask.now)
     await chain_changes(ask, shown, {incident.id: thing})
     return Timeline(items=shown, next=items[-1].seq if len(items) == query.limit else None)

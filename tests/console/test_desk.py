@@ -81,6 +81,21 @@ def test_the_page_of_an_incident_follows_what_others_do(new_screen: Screens) -> 
     expect(page.locator("[data-test=close]")).to_be_visible()
 
 
+def test_a_long_timeline_goes_back_to_its_beginning(new_screen: Screens) -> None:
+    screen = new_screen()
+    screen.open()
+    id = screen.report("长时间处置的事故")
+    for n in range(201):
+        screen.call("POST", f"/api/v1/incidents/{id}/note", {"text": f"第{n}条记录"})
+    page = screen.open(f"/incidents/{id}")
+    timeline = page.locator("[data-test=timeline]")
+    expect(timeline).to_contain_text("第200条记录")
+    expect(timeline).not_to_contain_text("事件立案")
+    page.click("[data-test=earlier]")
+    expect(timeline).to_contain_text("第0条记录")
+    expect(page.locator("[data-test=earlier]")).to_have_count(0)
+
+
 def test_closing_can_be_taken_back(new_screen: Screens) -> None:
     screen = new_screen()
     page = screen.open()

@@ -1,6 +1,10 @@
 // Words for changes and for who made them. A kind that this console does not know is shown by the words the hub sends, or by its name.
 import { useI18n } from 'vue-i18n'
 import type { Change, Locale } from '@/backend/types'
+import routine from './routine.json'
+
+/** Would it bury the rest of a list of changes? */
+export const isRoutine = (change: Change): boolean => (routine as string[]).includes(change.kind)
 
 export function useChangeWords() {
   const { t, te } = useI18n()

@@ -2,6 +2,7 @@
 import { ref, type Ref } from 'vue'
 import { incidents as backend, obligations } from '@/backend'
 import type { Change, IncidentPage, MergeProposal, Obligation, ReportView } from '@/backend/types'
+import { isRoutine } from '@/parts/changes'
 import { Mirror } from './mirror'
 
 function upsert<T extends { id: string }>(list: T[], item: T): void {
@@ -22,7 +23,7 @@ export function applyToPage(page: IncidentPage, change: Change): void {
     if (duty?.incident_id === id) upsert<Obligation>((page.obligations ??= []), duty)
   }
   if (proposal) upsert<MergeProposal>(page.merge_candidates, proposal)
-  if (!page.timeline.some((held) => held.seq === change.seq)) page.timeline.push(change)
+  if (!isRoutine(change) && !page.timeline.some((held) => held.seq === change.seq)) page.timeline.push(change)
   page.seq = change.seq
 }
 

@@ -4,6 +4,7 @@ import { computed, ref, shallowRef } from 'vue'
 import { openLive, Refused, type Line } from '@/backend'
 import type { Dial } from '@/backend/live'
 import type { Change, Frame, PartState } from '@/backend/types'
+import { isRoutine } from '@/parts/changes'
 import { useClock } from './clock'
 import type { Followed } from './mirror'
 import { paced } from './pace'
@@ -51,7 +52,7 @@ export const useLive = defineStore('live', () => {
   /** A stretch of the feed, oldest first. */
   function arrived(changes: Change[]): void {
     changes.forEach(changed)
-    latest = [...changes.slice(-RECENT).reverse(), ...latest].slice(0, RECENT)
+    latest = [...changes.filter((change) => !isRoutine(change)).slice(-RECENT).reverse(), ...latest].slice(0, RECENT)
     showRecent.soon()
   }
 
