@@ -369,7 +369,7 @@ def test_a_ladder_is_edited_by_its_form_and_an_older_version_is_taken_up_again(a
     new.locator("[name=ack_within_min]").fill("15")
     new.get_by_label("部门负责人").check()
     new.get_by_label("屏幕").uncheck()
-    expect(preview).to_contain_text("截止后 30 分 → 部门负责人，短信、微信、邮件等联系方式，15 分内确认")
+    expect(preview).to_contain_text("截止后 30 分 → 部门负责人，短信等联系方式，15 分内确认")
     form.locator("[name=reason]").fill("三十分钟通知负责人")
     page.click("[data-test=save-ladder]")
     expect(new.locator(".fault")).to_have_text("早于上一步，请调整时间或顺序")

@@ -60,10 +60,10 @@ describe('the form of a ladder', () => {
     const [before, after] = ladderForm('daily', DAILY).steps
     const { t } = i18n.global as unknown as { t: (key: string, values?: Record<string, unknown>) => string }
     i18n.global.locale.value = 'zh'
-    expect(inWords(before!, 'zh', t)).toBe('截止前 15 分 → 值班岗，屏幕、短信、微信、邮件等联系方式，10 分内确认')
-    expect(inWords(after!, 'zh', t)).toBe('截止后 30 分 → 值班岗、副班，短信、微信、邮件等联系方式，15 分内确认（紧急）')
+    expect(inWords(before!, 'zh', t)).toBe('截止前 15 分 → 值班岗，屏幕、短信等联系方式，10 分内确认')
+    expect(inWords(after!, 'zh', t)).toBe('截止后 30 分 → 值班岗、副班，短信等联系方式，15 分内确认（紧急）')
     i18n.global.locale.value = 'en'
-    expect(inWords(after!, 'en', t)).toBe('30 min after due → duty post, deputy; SMS, WeCom, mail and other contacts; acknowledge within 15 min (urgent)')
+    expect(inWords(after!, 'en', t)).toBe('30 min after due → duty post, deputy; SMS and other contacts; acknowledge within 15 min (urgent)')
     i18n.global.locale.value = 'zh'
     expect(inWords({ ...after!, offset_min: '', whom: [] }, 'zh', t)).toContain('… → …')
   })

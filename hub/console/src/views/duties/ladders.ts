@@ -94,7 +94,7 @@ export function inWords(step: StepForm, locale: Locale, t: (key: string, values?
   const offset = offsetOf(step)
   const when = Number.isNaN(offset) ? '…' : offset === 0 ? t('duties.ladders.atDue') : t(`duties.ladders.${offset < 0 ? 'beforeDue' : 'afterDue'}`, { span: minutes(Math.abs(offset), locale) })
   const listed = (names: readonly string[], chosen: string[], words: string): string => names.filter((one) => chosen.includes(one)).map((one) => t(`${words}.${one}`)).join(t('shell.comma')) || '…'
-  const how = listed(CHANNELS, step.channels, 'duties.channels')
+  const how = listed(CHANNELS, step.channels, 'duties.ways')
   const answer = step.ack_within_min === '' ? '…' : minutes(step.ack_within_min, locale)
   return t(step.urgent ? 'duties.ladders.inWordsUrgent' : 'duties.ladders.inWords', { when, whom: listed(WHOM, step.whom, 'duties.whom'), how, answer })
 }
