@@ -64,7 +64,7 @@ _ONE = {
         rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了|[炸撞震砸打熏]晕)"
         r"|全身[^，。；\d]{0,8}(?:烧伤|灼伤|烫伤)"
         r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断|划伤|夹伤|砸伤|烫伤|割伤|刺伤|压伤|擦伤)"
-        r"|(?:左|右|双|头|腰|肋|颅)[^，。；\d]{0,5}(?:骨折|撕裂伤|挫伤|骨裂)|(?:划|割|磕|碰)(?:了|出)[^，。；\d]{0,4}口子|缝了[^，。；]{0,4}针|(?:诊断为|致使?)[^，。；]{0,10}骨折"
+        r"|(?:左|右|双|头|腰|肋|颅)[^，。；\d]{0,5}(?:骨折|撕裂伤|挫伤|骨裂|伤势)|(?:划|割|磕|碰)(?:了|出)[^，。；\d]{0,4}口子|缝了[^，。；]{0,4}针|(?:诊断为|致使?)[^，。；]{0,10}骨折"
     ),
     "missing": re.compile(rf"(?:[一该男女]{_LONE})(?:(?!寻获|找到|获救)[^，。；：\d\n]){{0,16}}?(?:失踪|失联|下落不明)"),
     "seriously_injured": re.compile(
@@ -576,7 +576,7 @@ def _by_place(prepared: Prepared, sentence: Sentence, here: list[Figure]) -> lis
     for figure in sorted(here, key=lambda f: f.start):
         clause = prepared.text[max(sentence.start, figure.start - 24) : figure.start]
         match = _PLACE_BEFORE.search(clause)
-        if match is not None and not _SUBSET.search(clause):
+        if match is not None and not _SUBSET.search(clause) and all(figure.start >= f.end for f in places.values()):
             places.setdefault(match[1], figure)
     if len(places) < 2 or "其中" in prepared.text[sentence.start : sentence.end]:
         return []
