@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -27,9 +25,7 @@ def furnished(hub: RunningHub, browser: Browser, signed_in: Any) -> None:
     context = browser.new_context(base_url=hub.address, storage_state=signed_in)
     screen = Screen(context)
     screen.open()
-    made = subprocess.run([sys.executable, "-m", "hub", "agent-code", "map-agent", "--department", "emergency-bureau",
-                           "--data-dir", str(hub.folder / "var")], check=True, capture_output=True, text=True)
-    assert screen.call("POST", "/api/v1/enroll", {"code": made.stdout.split()[-1]})["status"] == 201
+    assert screen.call("POST", "/api/v1/enroll", {"code": hub.code("map-agent")})["status"] == 201
     answer = screen.call("POST", "/api/v1/cameras/import", {"enterprises": [PLANT], "cameras": CAMERAS})
     assert answer["status"] < 300, answer
     context.close()

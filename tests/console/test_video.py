@@ -55,9 +55,7 @@ class Plant:
 
 def enrolled(hub: RunningHub) -> str:
     """Enrol the agent as a device does; gives its password."""
-    made = subprocess.run([sys.executable, "-m", "hub", "agent-code", AGENT, "--department", "emergency-bureau",
-                           "--data-dir", str(hub.folder / "var")], check=True, capture_output=True, text=True)
-    asked = urllib.request.Request(f"{hub.address}/api/v1/enroll", json.dumps({"code": made.stdout.split()[-1]}).encode(),
+    asked = urllib.request.Request(f"{hub.address}/api/v1/enroll", json.dumps({"code": hub.code(AGENT)}).encode(),
                                    {"Content-Type": "application/json"})
     with urllib.request.urlopen(asked, timeout=20) as answer:
         return str(json.load(answer)["password"])

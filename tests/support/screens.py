@@ -64,6 +64,12 @@ class RunningHub:
         assert self.process.poll() is None, log.read_text("utf-8", "replace")
         return False
 
+    def code(self, agent: str, department: str = "emergency-bureau") -> str:
+        """A one-time code with which an agent enrols."""
+        made = subprocess.run([sys.executable, "-m", "hub", "agent-code", agent, "--department", department, "--data-dir", str(self.folder / "var")],
+                              check=True, capture_output=True, text=True)
+        return made.stdout.split()[-1]
+
     def kill(self) -> None:
         """End it as a power cut does."""
         if self.process is not None:

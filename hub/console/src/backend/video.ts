@@ -1,7 +1,10 @@
 // What the console asks of the hub about cameras, and the socket of a camera's pictures.
 import { ask, get, post } from './http'
 
-export interface CameraPlace { lon?: number | null; lat?: number | null; bearing_deg?: number | null; fov_deg?: number | null; range_m?: number | null; sees?: string[]; gb28181?: string | null }
+export interface CameraPlace {
+  name?: string | null; enterprise_id?: string | null; lon?: number | null; lat?: number | null; height_m?: number | null; bearing_deg?: number | null; fov_deg?: number | null
+  range_m?: number | null; turns?: boolean; sees?: string[]; road?: string | null; road_km?: number | null; gb28181?: string | null
+}
 export interface Camera {
   id: string; agent_id: string; camera_id: string; name: string; department_id: string | null; enterprise_id: string | null; place: CameraPlace
   placed?: boolean; health?: string; since?: string | null; measure?: string | null; codec?: string | null; width?: number; height?: number
