@@ -28,7 +28,7 @@ def triage(text: str, now: datetime | None = None, *, id: str | None = None, pla
     suggestion = grade.suggest(prepared, decision.family, bool(row.get("social")), people)
     named = substances.named(prepared, named_places, decision.family)
     held = substances.container_of(prepared, named) if named or decision.family.startswith("hazmat") else None
-    said = signs.read(prepared)
+    said = signs.read(prepared, bool(named) or decision.family in _LEAKING)
     where, when = places.find(prepared), times.occurred(prepared, now)
     spans = _Spans(prepared)
     spans.add("family", decision.start, decision.end)
@@ -85,6 +85,7 @@ def _plans(prepared: Prepared, chosen: str, facts: dict[str, bool], substance: b
     )
 
 
+_LEAKING = ("hazmat_transport", "hazmat_facility", "gas_supply", "group_poisoning", "waterway")  # where a leak needs no named substance
 _SECOND = 0.5  # a second type is named where its evidence is at least half of the first one's
 
 

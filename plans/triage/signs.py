@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from plans.triage.family import tokens
+from plans.triage.family import Token, tokens
 from plans.triage.text import Prepared, Standing
 
 _NO = {
@@ -15,10 +15,17 @@ _NO = {
     "explosion": re.compile(r"(?:未|没有|无|未发生|尚未|未引发|未引起)[^，。；]{0,8}(?:爆炸|爆燃|燃爆)"),
 }
 _CLASSES = {"leak": "leak", "fire": "fire", "explosion": "boom"}
+# words that state the fact only together with something else: a bang with its blast, a smell or a crack with a substance
+_BANG = re.compile(r"(?:一声)?巨响")
+_BLAST = re.compile(r"气浪|冲击波|震碎|震裂|震落|蘑菇云|火球|炸|爆")
+_VAGUE = re.compile(r"刺鼻(?:气味)?|弥漫|破裂|破损|扩散|冒出|喷出|白雾")
+_FLAME = re.compile(r"(?:了|大量|滚滚|熊熊|阵阵|着|的|一股|[浓黑白]){0,3}(?:火|烟)")
+_FEARED = re.compile(r"(?:担心|生怕|害怕|怕|唯恐|以为|防止|以防|以免|避免|谨防|差点|险些|随时|可能)[^，。；、]{0,10}$")
+_DANGER = re.compile(r"(?:的)?(?:危险|风险|可能(?!是|为|系|因)|隐患)")
 
 
-def read(prepared: Prepared) -> dict[str, tuple[bool, int, int]]:
-    """`leak`, `fire`, `explosion` as far as main sentences state them."""
+def read(prepared: Prepared, substance: bool = True) -> dict[str, tuple[bool, int, int]]:
+    """`leak`, `fire`, `explosion` as far as main sentences state them; `substance` says whether the text names one that could leak."""
     found: dict[str, tuple[bool, int, int]] = {}
     for sentence in prepared.sentences:
         if sentence.standing is Standing.BACKGROUND:
@@ -31,8 +38,20 @@ def read(prepared: Prepared) -> dict[str, tuple[bool, int, int]]:
         for token in tokens(prepared.text, sentence.start, sentence.end):
             for name, wanted in _CLASSES.items():
                 inside = name in denied and denied[name].start() <= token.start < denied[name].end()
-                if wanted in token.classes and not inside and not found.get(name, (False, 0, 0))[0]:
+                if wanted in token.classes and not inside and not found.get(name, (False, 0, 0))[0] and _stated(prepared, token, substance):
                     found[name] = (True, token.start, token.end)
         if len(found) == len(_CLASSES) and all(value[0] for value in found.values()):
             break
     return found
+
+
+def _stated(prepared: Prepared, token: Token, substance: bool) -> bool:
+    """Not only feared, and more than a bang, a smell or a flame that bursts out."""
+    text = prepared.text
+    if _FEARED.search(text, max(0, token.start - 14), token.start) or _DANGER.match(text, token.end):
+        return False
+    said = text[token.start : token.end]
+    if _BANG.fullmatch(said):
+        sentence = prepared.sentence_at(token.start)
+        return _BLAST.search(text, sentence.start, sentence.end) is not None
+    return not _VAGUE.fullmatch(said) or (substance and _FLAME.match(text, token.end) is None)

@@ -66,19 +66,21 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
             if told is None:
                 reported, told = _when(day, match), day
                 today = day if "month" in match.re.groupindex else today
-        clock = None if today is None else _clock(text, sentence, seen, today, told)
+        clock = None if today is None else _clock(text, sentence, seen, today, told, line is not None)
         if clock is not None:
             return clock
     return reported
 
 
-def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | None) -> When | None:
+def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | None, dated: bool) -> When | None:
     """An hour without a day near the head of its sentence and behind the days `seen` in it; with 当日 it is of the day `told`."""
     bare = _BARE.search(text, seen, sentence.end)
     if bare is None or text.endswith(_UP_TO, sentence.start, bare.start()):
         return None
     if bare["part"] not in _SAME and bare.start() - sentence.start >= 40:
         return None
+    if _OVER.match(text, bare.end()) or (bare["part"] in _SAME and told is None and not dated):
+        return None  # when it was put out, or an hour of a day that the text does not give
     when = _when(told if told and bare["part"] in _SAME else today, bare)
     return when if "T" in when.text else None
 
@@ -86,6 +88,7 @@ def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | N
 _REPORTED = re.compile(
     r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致)[^，。；\n]){0,20}?(?:通报|发布|消息|获悉|报道|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
 )
+_OVER = re.compile(r"(?:许|左右|[前后])?，?[^，。；]{0,8}(?:扑灭|熄灭|排除|恢复|完毕|成功|结束|救出|得到控制|被控制|解除)")
 _UP_TO = ("截至", "截止", "截止到", "截至到", "至")
 _SAME = {"当日", "当天", "当晚"}  # 10月20日通报，当日7时许……
 

@@ -1,0 +1,41 @@
+"""Whether a text states a leak, a fire or an explosion, and what it only fears or smells."""
+
+import pytest
+
+from plans.triage import triage
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "expected"),
+    [
+        ("一名油漆工从六楼坠下，邻居听见一声巨响，人已不治。", "explosion", None),
+        ("厂里一声巨响，两条街的玻璃都震碎了，车间起火。", "explosion", True),
+        ("一辆货车在省道上起火，司机怕油箱爆炸，跑出百米远。", "explosion", None),
+        ("一辆小车追尾液化气罐车，随时有爆炸危险，路已封。", "explosion", None),
+        ("装盐酸的货车车头起火，罐体随时可能泄漏，消防在降温。", "leak", None),
+        ("起飞后左侧发动机喷出火焰，航班返航，旅客无恙。", "leak", None),
+        ("起飞后左侧发动机喷出火焰，航班返航，旅客无恙。", "fire", True),
+        ("村边水塘发黑，气味刺鼻，怀疑有人夜里偷倒废料。", "leak", None),
+        ("一辆槽罐车侧翻，甲醇从破裂的阀门往外流，气味刺鼻。", "leak", True),
+    ],
+)
+def test_a_sign_is_stated_and_not_only_feared_or_smelt(text: str, field: str, expected: bool | None) -> None:
+    assert getattr(triage(text), field) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "container"),
+    [
+        ("一辆满载28吨甲苯的储罐槽车在国道上侧翻泄漏。", "road_tanker"),
+        ("一辆液化石油气运输车自燃，火已逼近后面的液化气罐。", "road_tanker"),
+        ("厂区一只苯储罐的罐顶着火。", "storage_tank"),
+    ],
+)
+def test_what_holds_the_substance_is_the_vehicle_that_carries_it(text: str, container: str) -> None:
+    assert triage(text).container == container
+
+
+def test_a_power_company_that_digs_is_no_power_outage() -> None:
+    draft = triage("电力公司顶管施工挖坏了供水主管，城南三个小区停水。", plans=True)
+
+    assert draft.plans == ["general"]
