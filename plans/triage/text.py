@@ -188,7 +188,8 @@ def _heading(text: str) -> tuple[int, int]:
 def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     rules = _standing_rules()
     opening, headline = _heading(text)
-    behind, recalling, headings, done = False, False, 0, []
+    behind, recalling, headings = False, False, 0
+    done: list[Sentence] = []
     if rules.looking_back.search(text, 0, 200):
         day = None  # a report of an inquiry speaks of a year that its own date does not show
     for number, (start, end) in enumerate(_cuts(text)):
@@ -199,7 +200,10 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
         weight = 3.0 if title else 2.0 if body == 0 else 1.6 if body == 1 else 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
         piece = text[start:end]
         other_year = day is not None and _YEAR.match(piece) is not None and day not in piece
-        recalls = body > 0 and (other_year or (recalling and rules.dated.match(piece) is not None))
+        told = any(part.standing is Standing.MAIN and not part.title for part in done)
+        recalls = body > 0 and (
+            other_year or (told and ((recalling and rules.dated.match(piece) is not None) or rules.also.match(piece) is not None))
+        )
         recalling = recalls or rules.recall.search(piece) is not None
         if behind or recalls:
             done.append(Sentence(start, end, title, weight, Standing.BACKGROUND))
@@ -261,6 +265,7 @@ class _StandingRules(msgspec.Struct, frozen=True):
     anchor: re.Pattern[str]
     recall: re.Pattern[str]
     dated: re.Pattern[str]
+    also: re.Pattern[str]
     looking_back: re.Pattern[str]
 
 
