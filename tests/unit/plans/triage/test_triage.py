@@ -350,6 +350,9 @@ def test_spaces_part_the_clauses_of_a_message_and_not_a_number_from_its_noun() -
         ("某煤业公司办公楼发生火灾，已造成5人死亡。", "fire"),
         ("某煤业公司井下皮带发生火灾，5人被困。", "mining"),
         ("大桥被一艘空载集装箱船碰撞桥墩，桥面断裂，4车和1辆电动车坠落，5人死亡。", "waterway"),
+        ("家具城二楼起火，一名保安被困货梯，消防员破门救出，火已扑灭。", "fire"),
+        ("清扫车间的工人被压延机带入，区应急局公布这起机械伤害死亡事故调查报告。", "other"),
+        ("油漆工在楼顶误触高压线，当场死亡，周边上千户停电两小时。", "other"),
     ],
 )
 def test_what_failed_and_where_decide_the_family_not_what_followed(text: str, family: str) -> None:
@@ -368,6 +371,8 @@ def test_what_failed_and_where_decide_the_family_not_what_followed(text: str, fa
         ("给氢气球充气时爆燃，3人烧伤", ["1049"]),
         ("一台拉液态氢氧化钠的槽车漏了", ["1824"]),
         ("丙烯球罐底部法兰泄漏", ["1077"]),
+        ("井里氧气不足，工人下去就倒了，2人窒息死亡。", []),
+        ("一座两千立方的液化石油气球型储罐倒罐时着火。", ["1075"]),
     ],
 )
 def test_a_name_is_a_substance_only_where_it_stands_for_one(text: str, uns: list[str]) -> None:
@@ -415,3 +420,15 @@ def test_a_sum_of_the_injured_shows_both_its_parts() -> None:
 
     assert [(span.text) for span in draft.spans if span.field == "casualties.injured"] == ["7人重伤，18人轻伤"]
     assert draft.casualties.injured == 25
+
+
+def test_a_like_event_of_another_day_is_not_counted() -> None:
+    draft = triage("6月3日，一列货车在石桥站脱线，没有人员伤亡。5月9日，邻省也发生列车脱轨，造成2人死亡。")
+
+    assert (draft.casualties.dead, draft.grade) == (0, None)
+
+
+def test_an_opening_on_recent_years_leaves_the_event_its_own() -> None:
+    draft = triage("近年来，三轮车违法载人屡禁不止。10月8日清晨，一辆三轮车翻进沟里，造成2人死亡、6人受伤。")
+
+    assert (draft.casualties.dead, draft.casualties.injured) == (2, 6)
