@@ -20,8 +20,10 @@ _BANG = re.compile(r"(?:一声)?巨响")
 _BLAST = re.compile(r"气浪|冲击波|震碎|震裂|震落|蘑菇云|火球|炸|爆")
 _VAGUE = re.compile(r"刺鼻(?:气味)?|弥漫|破裂|破损|扩散|冒出|喷出|白雾")
 _FLAME = re.compile(r"(?:了|大量|滚滚|熊熊|阵阵|着|的|一股|[浓黑白]){0,3}(?:火|烟)")
-_FEARED = re.compile(r"(?:担心|生怕|害怕|怕|唯恐|以为|防止|以防|以免|避免|谨防|差点|险些|随时|可能)[^，。；、]{0,10}$")
-_DANGER = re.compile(r"(?:的)?(?:危险|风险|可能(?!是|为|系|因)|隐患)")
+_FEARED = re.compile(
+    r"(?:担心|生怕|害怕|怕|唯恐|以为|防止|以防|以免|避免|谨防|差点|险些|随时|可能|将会|如遇)[^，。；、]{0,10}$|遇[^，。；]{1,6}[、或]$|遇高?热$"
+)
+_DANGER = re.compile(r"(?:燃烧|爆炸)?(?:的)?(?:危险|风险|可能(?!是|为|系|因)|隐患)")
 
 
 def read(prepared: Prepared, substance: bool = True) -> dict[str, tuple[bool, int, int]]:

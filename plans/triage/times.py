@@ -165,6 +165,8 @@ def _when(day: date, match: re.Match[str]) -> When:
     minute = 30 if groups.get("half") else _whole(groups.get("minute")) or 0
     if groups.get("part") in _LATE and hour < 12:
         hour += 12
+    if groups.get("part") == "中午" and 0 < hour < 10:
+        hour += 12  # 中午1点半
     if hour == 24:
         day, hour = day + timedelta(days=1), 0
     at = datetime(day.year, day.month, day.day, hour, min(minute, 59), tzinfo=CST)
