@@ -20,6 +20,7 @@ from hub.domain.change import ChangeBody, change
 from hub.domain.contradiction import Contradiction, Measure
 from hub.domain.obligation import Obligation, Owed, State
 from hub.errors import Fault, Rejected, refusal
+from hub.wire import explain
 
 KIND: Final = "daily_report"
 """The kind of duty on the ledger."""
@@ -497,7 +498,8 @@ def _read_attachments(field: Field, raw: Any) -> tuple[Any, list[Fault]]:
     try:
         files = msgspec.convert(raw, tuple[Attached, ...])
     except msgspec.ValidationError as error:
-        return (), [Fault(field.id, f"“{field.zh}”附件有误：{error}", f"“{field.en}”: {error}")]
+        why = explain(error)
+        return (), [Fault(field.id, f"“{field.zh}”附件有误：{why.zh}", f"“{field.en}”: {why.en}")]
     if len(files) > field.max_rows:
         return (), [Fault(field.id, f"“{field.zh}”附件过多", f"“{field.en}”: too many files")]
     return msgspec.to_builtins(files), []

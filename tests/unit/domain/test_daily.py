@@ -101,6 +101,11 @@ def test_wrong_types_are_named_by_field_and_row() -> None:
                   files=[{"sha256": "no"}]) == ["unknown", "incidents", "summary", "hazards.people", "hazards", "on_duty", "files"]
 
 
+def test_what_is_wrong_with_a_file_is_said_in_the_reader_s_language() -> None:
+    (fault,) = read_content(TEMPLATE, Content(zero=False, values={"incidents": 0, "files": [{"sha256": "no", "name": "x"}]}))[1]
+    assert fault.zh == "“附件”附件有误：0.sha256 的值不在允许范围内" and fault.en == "“attachments”: 0.sha256: the value is not one of those allowed"
+
+
 def test_a_report_without_anything_or_without_what_is_required_is_refused_and_a_zero_report_holds_nothing() -> None:
     assert faults() == ["incidents"] and faults(zero=True) == []
     assert faults(zero=True, incidents=0, on_duty=False) == [] and faults(zero=True, incidents=1) == ["incidents"]
