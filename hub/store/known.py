@@ -5,7 +5,7 @@ Drills, false alarms and merged incidents count nothing. A department's remit ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -73,8 +73,10 @@ def _incident(view: Any, visible: bool) -> Fact:
                 drill=view.drill, dead=c.dead, missing=c.missing, injured=sum(hurt) if hurt else None, evacuated=c.evacuated)
 
 
-async def _visible_to(conn: AsyncConnection, policy: Policy, department: str, ids: Iterable[str], now: datetime) -> set[str]:
+async def _visible_to(conn: AsyncConnection, policy: Policy, department: str, ids: Collection[str], now: datetime) -> set[str]:
     """Which of these incidents a reporter of the department may read: decided by `may`, as for a person of that post."""
+    if not ids:  # most days: then nobody's permits need working out
+        return set()
     reporter = policy.actor(ActorKind.PERSON, "", (Post(id="reporter", role=Role.DEPARTMENT_REPORTER, scope=Scope.OWN, department_id=department,
                                                         reach=frozenset({department})),))
     things = await incident_things(conn, ids)
