@@ -18,8 +18,8 @@ from hub.store.obligations import NOTHING, Ticked, is_due, note_tick, tick_batch
 log = logging.getLogger("hub.respond")
 TICK_S = 5.0
 """Seconds between ticks: a missed duty is escalated at the latest 30 s after it is due, after a start at once."""
-BATCH = 2_000
-"""Duties in one transaction, so that a report that comes in meanwhile never waits long for the writer."""
+BATCH, PRESSED_BATCH = 2_000, 50
+"""The most duties in one transaction, and how many once a report has come in meanwhile: that waits for the writer no longer than for any reaction."""
 
 
 async def tick(store: Store, rules: DutyRules, *, batch: int = BATCH) -> Ticked:
@@ -30,15 +30,17 @@ async def tick(store: Store, rules: DutyRules, *, batch: int = BATCH) -> Ticked:
     async with store.read() as conn:
         if not await is_due(conn, store.clock.now()):
             return NOTHING
-    total, first = NOTHING, True
+    total, first, size = NOTHING, True, min(batch, PRESSED_BATCH)
     while True:
         async with store.transaction() as tx:
             if first:
                 await note_tick(tx, rules)
-            done = await tick_batch(tx, rules, limit=batch)
+            done = await tick_batch(tx, rules, limit=size)
+            pressed = store.pressed
         total, first = Ticked(*(a + b for a, b in zip(total, done, strict=True))), False
-        if done.looked < batch:
+        if done.looked < size:
             return total
+        size = min(batch, PRESSED_BATCH if pressed else size * 4)
 
 
 class Job(NamedTuple):
