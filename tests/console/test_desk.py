@@ -85,14 +85,14 @@ def test_a_long_timeline_goes_back_to_its_beginning(new_screen: Screens) -> None
     screen = new_screen()
     screen.open()
     id = screen.report("长时间处置的事故")
-    for n in range(201):
-        screen.call("POST", f"/api/v1/incidents/{id}/note", {"text": f"第{n}条记录"})
+    screen.page.evaluate("""id => Promise.all(Array.from({length: 201}, (_, n) => fetch(`/api/v1/incidents/${id}/note`, {
+      method: 'POST', headers: {'content-type': 'application/json', 'x-tocsin': 'console'}, body: JSON.stringify({text: `第${n}条记录`})})))""", id)
     page = screen.open(f"/incidents/{id}")
     timeline = page.locator("[data-test=timeline]")
-    expect(timeline).to_contain_text("第200条记录")
+    expect(timeline.locator("li")).to_have_count(200)
     expect(timeline).not_to_contain_text("事件立案")
     page.click("[data-test=earlier]")
-    expect(timeline).to_contain_text("第0条记录")
+    expect(timeline).to_contain_text("事件立案")
     expect(page.locator("[data-test=earlier]")).to_have_count(0)
 
 
