@@ -98,11 +98,11 @@ class Talk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Filed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A daily report with something in it."""
+    """A daily report with something in it. The note is also why it is late, where the demo is started after the deadline."""
 
     department: str
     values: dict[str, object]
-    note: str | None = None
+    note: str
 
 
 class Day(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

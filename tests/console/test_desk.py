@@ -23,13 +23,13 @@ def test_a_new_report_stands_on_top_changes_the_title_and_stays_until_somebody_t
     page = screen.open()
     other.open()
     id = other.report("液氨罐车侧翻", urgent=True)
-    page.wait_for_selector(row(page, id), timeout=2_000)
+    page.wait_for_selector(row(page, id))
     assert page.locator("[data-test=incident]").first.get_attribute("data-id") == id
     expect(page.locator("[data-test=alarm]")).to_contain_text("液氨罐车侧翻")
     eventually(lambda: "1 条待签收" in page.title(), 4)
     expect(page.locator("[data-test=sound]")).to_contain_text("声音未开启")
     other.page.click(f"{row(other.page, id)} [data-test=take]")
-    expect(page.locator("[data-test=alarm]")).to_have_count(0, timeout=2_000)
+    expect(page.locator("[data-test=alarm]")).to_have_count(0)
     eventually(lambda: "待签收" not in page.title(), 4)
 
 
@@ -75,9 +75,9 @@ def test_the_page_of_an_incident_follows_what_others_do(new_screen: Screens) -> 
     page = screen.open(f"/incidents/{id}")
     expect(page.locator("[data-test=incident-page]")).to_contain_text("较大")
     other.call("POST", f"/api/v1/incidents/{id}/note", {"text": "已通知消防"})
-    expect(page.locator("[data-test=timeline]")).to_contain_text("已通知消防", timeout=2_000)
+    expect(page.locator("[data-test=timeline]")).to_contain_text("已通知消防")
     other.call("POST", f"/api/v1/incidents/{id}/verify", {})
-    expect(page.locator("[data-test=verify]")).to_have_count(0, timeout=2_000)
+    expect(page.locator("[data-test=verify]")).to_have_count(0)
     expect(page.locator("[data-test=close]")).to_be_visible()
 
 
@@ -178,7 +178,7 @@ def test_a_dead_hub_is_said_within_five_seconds_and_everything_is_back_after_it(
         hub.start()
     expect(page.locator("[data-test=stale]")).to_have_count(0, timeout=15_000)
     after = screen.report("来电之后")
-    page.wait_for_selector(row(page, after), timeout=2_000)
+    page.wait_for_selector(row(page, after))
 
 
 def test_a_refused_message_is_read_corrected_and_replayed_in_the_quarantine(hub: RunningHub, new_screen: Screens) -> None:
