@@ -18,7 +18,7 @@ from aiohttp import web
 
 from hub.clock import Clock, SystemClock
 from hub.domain.duty_rules import packaged_rules
-from hub.errors import Rejected
+from hub.errors import Rejected, Unavailable
 from hub.ingest.intake import Intake
 from hub.ingest.presence import Presences
 from hub.ingest.registry import Registry
@@ -216,7 +216,7 @@ async def _tasks(tasks: dict[str, Any], intake: Intake) -> AsyncIterator[None]:
     """The stages in one task group; at the end they are cancelled and what is in the intake's hands is finished, within 10 s."""
     group = asyncio.TaskGroup()
     async with group:
-        running = [group.create_task(run(), name=name) for name, run in tasks.items()]
+        running = [group.create_task(through_outages(name, run), name=name) for name, run in tasks.items()]
         try:
             yield
         finally:
@@ -225,6 +225,17 @@ async def _tasks(tasks: dict[str, Any], intake: Intake) -> AsyncIterator[None]:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_S / 2):
                     await intake.drain()
+
+
+async def through_outages(name: str, run: Callable[[], Awaitable[Any]], *, pause_s: float = 1.0) -> None:
+    """Do a stage's work, again from its beginning where the store is away: an outage is never the end of the process, a bug is."""
+    while True:
+        try:
+            await run()
+            return
+        except Unavailable as error:
+            log.warning("%s waits: %s", name, error)
+            await asyncio.sleep(pause_s)
 
 
 async def _web(stack: AsyncExitStack, settings: Settings, services: Services) -> str:
