@@ -27,9 +27,9 @@ log = logging.getLogger("hub.respond")
 LEASE = timedelta(seconds=15)
 """How long a lease holds without renewal (our own choice: a dead process is replaced within it)."""
 BATCH = 200
-STRETCH_S, PRESSED_S = 0.03, 0.01
-"""How long one transaction of a reactor may hold the writer's turn, and how long once a report waits for it (our own choice: a commit for each
-reaction would cost reports more than they wait)."""
+STRETCH_S = 0.03
+"""How long one transaction of a reactor may hold the writer's turn (our own choice: reports must not wait for reactions, and shorter ones cost more
+commits than they save waiting)."""
 GATHER_S = 0.02
 """How long changes are gathered before they are worked on: one commit for many instead of one for each."""
 PASSED_OVER = 1000
@@ -115,7 +115,7 @@ class Runner:
                 await self.reactor.prepare(tx, wanted)
             for n, change in enumerate(wanted):
                 await self.reactor.react(tx, change)
-                if time.monotonic() - began_s > (PRESSED_S if self.store.pressed else STRETCH_S) and n + 1 < len(wanted):
+                if time.monotonic() - began_s > STRETCH_S and n + 1 < len(wanted):
                     reached = change.seq
                     break
             if not await fetch(tx.conn, _MOVE, reached, utc_text(tx.now + LEASE), self.reactor.name, self._stored, self.owner):
