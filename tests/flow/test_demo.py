@@ -26,9 +26,19 @@ from tests.support.hub_child import HubChild
 async def test_the_demo_lives_the_drill_is_marked_and_everything_ends_with_the_hub(tmp_path: Path) -> None:
     hub = HubChild(tmp_path / "hub", "--demo")
     hub.folder.mkdir()
-    await hub.start()
+    async with hub:
+        children = await _live(hub)
+        await hub.stop()
     assert hub.process is not None
-    children = psutil.Process(hub.process.pid).children(recursive=True)
+    assert hub.process.returncode == 0, hub.log()
+    _, alive = psutil.wait_procs(children, timeout=8)
+    assert not alive
+    assert "Traceback" not in hub.log(), hub.log()
+
+
+async def _live(hub: HubChild) -> list[psutil.Process]:
+    """The demo's life up to its end; gives its processes."""
+    assert hub.process is not None
     async with Store(hub.settings().database_url) as store:
         async with asyncio.timeout(60):
             while True:
@@ -37,7 +47,7 @@ async def test_the_demo_lives_the_drill_is_marked_and_everything_ends_with_the_h
                 if sum(agent.online for agent in agents) >= 10:
                     break
                 await asyncio.sleep(0.2)
-        children = psutil.Process(hub.process.pid).children(recursive=True)
+        children: list[psutil.Process] = psutil.Process(hub.process.pid).children(recursive=True)
         assert len(children) >= 3
         drill = await asyncio.create_subprocess_exec(
             sys.executable, "-W", "ignore", "-m", "hub", "drill", "run", "hazmat-rollover", "--credentials",
@@ -54,11 +64,7 @@ async def test_the_demo_lives_the_drill_is_marked_and_everything_ends_with_the_h
     assert link is not None
     async with aiohttp.ClientSession() as client, client.get(hub.url + "/healthz") as answer:
         assert answer.status == 200
-    await hub.stop()
-    assert hub.process.returncode == 0, hub.log()
-    _, alive = psutil.wait_procs(children, timeout=8)
-    assert not alive
-    assert "Traceback" not in hub.log(), hub.log()
+    return children
 
 
 async def _day_is_filled_in(store: Store) -> None:

@@ -1,5 +1,5 @@
 // What the console asks of the hub about cameras, and the socket of a camera's pictures.
-import { ask, get, post } from './http'
+import { ask, file, get, post } from './http'
 
 export interface CameraPlace {
   name?: string | null; enterprise_id?: string | null; lon?: number | null; lat?: number | null; height_m?: number | null; bearing_deg?: number | null; fov_deg?: number | null
@@ -11,6 +11,12 @@ export interface Camera {
 }
 export interface CameraRow { camera: Camera; preview_age_s?: number | null; viewers?: number; incidents?: string[]; may_watch?: boolean; reason_needed?: boolean }
 export interface Enterprise { id: string; zh: string; en?: string; lon?: number | null; lat?: number | null; hazard_level?: number | null; address?: string | null; substances?: string[]; department_id?: string | null; demo?: boolean }
+/** An enterprise's name in the reader's language, its id where nothing is known of it. */
+export function enterpriseName(all: Enterprise[], id: string | null, locale: string): string {
+  const found = all.find((one) => one.id === id)
+  return (locale === 'en' && found?.en) || found?.zh || id || ''
+}
+
 export interface Why { code: string; zh: string; en: string }
 export interface LinkedCamera { agent_id: string; camera_id: string; name: string; score: number; reasons: Why[]; distance_m?: number | null; recorded?: boolean; plays?: boolean }
 export interface RollcallLine { enterprise_id: string; camera_id: string | null; answered: boolean; health: string; age_s?: number | null }
@@ -39,11 +45,7 @@ export const video = {
     if (!answer.ok) throw new Error(String(answer.status))
     return answer.blob()
   },
-  clip: async (recording_id: string, body: { from_ms: number; to_ms: number; reason: string }): Promise<Blob> => {
-    const answer = await fetch(`/api/v1/recordings/${encodeURIComponent(recording_id)}/clip`, { method: 'POST', credentials: 'same-origin', headers: { 'x-tocsin': 'console', 'content-type': 'application/json' }, body: JSON.stringify(body) })
-    if (!answer.ok) throw new Error(String(answer.status))
-    return answer.blob()
-  },
+  clip: (recording_id: string, body: { from_ms: number; to_ms: number; reason: string }): Promise<Blob> => file(`/api/v1/recordings/${encodeURIComponent(recording_id)}/clip`, body),
   /** The socket of a camera's pictures; messages are ArrayBuffers, the first is a JSON text. */
   dial: (id: string, options: { quality?: string; fragment_s?: number; reason?: string }): WebSocket => {
     const { protocol, host } = globalThis.location
