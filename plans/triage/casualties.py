@@ -36,7 +36,7 @@ _PERSON = (
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
 _BETWEEN = rf"(?:(?!重伤|轻伤|受伤|[一二两三四五六七八九十]人?死|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
 _COUNT_WORDS = r"(?:人数|总人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
-_REACH = r"(?:了|可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
+_REACH = r"(?:了|可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
 
 _BETWEEN_DEAD = _BETWEEN.replace("|中毒", "")
 _BETWEEN_HURT = _BETWEEN.replace("|获救", "")
@@ -61,19 +61,20 @@ _ONE = {
     "dead": re.compile(rf"一{_LONE}(?:(?!伤)[^。；：\d\n]){{0,40}}?(?:死亡|身亡|溺亡|遇难|丧生|坠亡)"),
     "injured": re.compile(
         rf"(?<!没有)(?<!无)(?<!未有)(?<!未造成)(?:一{_LONE}|驾驶员|司机|驾驶人|{_LONE})(?:(?!死|亡|没|无|未|均)[^。；：，\d\n]){{0,16}}?(?:受伤|受轻伤|轻伤|烧伤|灼伤|烫伤|冻伤|砸伤|压伤|摔伤|炸伤|撞伤|划伤|受皮外伤|骨折|手被烧)"
-        rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了|[炸撞震砸打熏]晕)"
+        rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|咬伤|蜇伤|砸伤|撞伤|摔伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了|[炸撞震砸打熏]晕)"
+        rf"|(?<!没有)(?<!未)[撞砸砍刺咬捅打压轧刮碾]伤(?:了)?(?:[1一][名位])?[^，。；、\d一二两三四五六七八九十多数几]{{0,8}}(?:某{{1,3}}岁的?)?{_LONE}"
         r"|全身[^，。；\d]{0,8}(?:烧伤|灼伤|烫伤)"
         r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断|划伤|夹伤|砸伤|烫伤|割伤|刺伤|压伤|擦伤)"
         r"|(?:左|右|双|头|腰|肋|颅)[^，。；\d]{0,5}(?:骨折|撕裂伤|挫伤|骨裂|伤势)|(?:划|割|磕|碰)(?:了|出)[^，。；\d]{0,4}口子|缝了[^，。；]{0,4}针|(?:诊断为|致使?)[^，。；]{0,10}骨折"
     ),
     "missing": re.compile(rf"(?:[一该男女]{_LONE})(?:(?!寻获|找到|获救)[^，。；：\d\n]){{0,16}}?(?:失踪|失联|下落不明)"),
     "seriously_injured": re.compile(
-        rf"(?:一{_LONE}|驾驶员|司机|驾驶人|机长|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤势严重|生命垂危)"
+        rf"(?:一{_LONE}|驾驶员|司机|驾驶人|机长|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤[势情](?:比较|较为|较)?严重|生命垂危)"
     ),
 }
 _ILL = [
     re.compile(
-        rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|拉肚子|肚子痛|肚子疼|胃痛|上吐下泻|发烧|抽搐|就医|胸闷|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|送了医院|送进医院|送到医院|进了医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|麻木|呼吸困难|流涎|卫生院|上吐)"
+        rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院|无明显|无症状|无不适|无异常|未出现|没有出现)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|拉肚子|肚子痛|肚子疼|胃痛|上吐下泻|发烧|抽搐|就医|胸闷|症状|不适|发病|入院|住院|就诊|就医|送医|送往医院|送了医院|送进医院|送到医院|进了医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|麻木|呼吸困难|流涎|卫生院|上吐)"
     ),
     re.compile(rf"{_N}{_PERSON}[^。；，：\d\n]{{0,16}}?中毒(?!死亡|身亡)"),
     re.compile(rf"(?:毒倒|撂倒|放倒|熏倒|病倒)(?:了)?{_N}{_PERSON}"),
@@ -82,7 +83,7 @@ _ILL = [
 ]
 _BACKWARD = {
     field: re.compile(
-        rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}{_N}(?:(?:至|-|~|到){NUMBER})?(?P<unit>人|名|例|余|多|位|户|个|$|，|。|、|;|；|具|老人|孩子|学生|工人|男子|女子)"
+        rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}(?:一家)?{_N}(?:(?:至|-|~|到){NUMBER})?(?P<unit>人|名|例|余|多|位|户|个|口|$|，|。|、|;|；|具|老人|孩子|学生|工人|男子|女子)"
     )
     for field, verb in _VERBS.items()
 }
@@ -134,7 +135,7 @@ _NAMED_LIST = re.compile(rf"死者(?:为|系|分别为|是)?(?P<list>(?:[^。；
 _NAMED_HURT = re.compile(rf"(?P<names>{_NAME}(?:(?:、|和|及|与){_NAME}){{0,8}})(?:等)?(?:二人|两人|三人|均)*(?:受伤|重伤|轻伤|烧伤)")
 _FATAL_CASES = (re.compile(rf"{_N}例[^，。；]{{0,24}}死亡病例"), re.compile(rf"死亡病例{_REACH}{_N}(?:例|起|人)"))
 _MEN_AND_WOMEN = re.compile(
-    r"(?<![\d一二两三四五六七八九十])(?P<men>[1-9一二两三四五六七八九十])(?:名)?男(?P<women>[1-9一二两三四五六七八九十])(?:名)?女(?:(?!获救|生还|受伤)[^。；\d]){0,40}?(?:死亡|身亡|遇难|坠亡|溺亡|丧生|罹难)"
+    r"(?<![\d一二两三四五六七八九十])(?P<men>[1-9一二两三四五六七八九十])(?:名)?男(?P<women>[1-9一二两三四五六七八九十])(?:名)?女(?:(?!获救|生还|受伤)[^。；\d]){0,40}?(?:死亡|身亡|遇难|坠亡|溺亡|丧生|罹难|[烧砸淹压踩电毒撞]死)"
 )
 _FAMILY_OF = re.compile(rf"一家(?:三代|四代|老小|祖孙|老少)?{_N}口(?:(?!获救|受伤)[^。；\d]){{0,40}}(?:死亡|身亡|遇难|丧生|罹难|遇害|被害)")
 _FAMILY_ILL = re.compile(rf"一家{_N}口(?:(?!死)[^。；\d]){{0,24}}(?:中毒)")
@@ -155,9 +156,10 @@ _HELD = re.compile(
     rf"(?:(?:埋|困|压)(?:了|着|住|在里面)?(?:有)?|(?:里面|里头|井下|洞内|洞里|废墟下|楼里)(?:还|仍)?有){_N}(?:个|名)?人(?!生还|遇难|死|获救|升井)"
 )
 _NONE_HURT = re.compile(
-    r"(?:无|没有|未|未有|未出现|暂无|暂未)(?:造成|发生|出现|发现|有|导致|任何)*(?:人员|人|群众)?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!报告|消息|信息|情况|统计|的?报告|的?消息)|无人伤亡|人员均安全|零伤亡|未造成人身伤害"
+    r"(?:无|没有|没(?=造成|发生)|未|未有|未出现|暂无|暂未)(?:造成|发生|出现|发现|有|导致|任何)*(?:人员|人|群众)?(?:被困(?:和|或|及|、))?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!(?:情况)?的?(?:报告|消息|信息|统计|通报|公布))|无人伤亡|人员均安全|零伤亡|未造成人身伤害"
 )
 _NONE_DEAD = re.compile(r"(?:无|没有|未造成|未发生|尚无|暂无|未出现|无人)(?:人员|人|病例|危重和)?(?:死亡|遇难)(?!报告)")
+_NONE_TRAPPED = re.compile(r"(?:无|没有|未造成|无人|没有人|未发现)(?:人员|人)?被困")
 _NONE_INJURED = re.compile(r"(?:无|没有|未造成|无人|没有人)(?:人员|人)?受伤")
 _FREED = re.compile(
     r"(?:被|受)困[^。；\d]{0,24}(?:成功|安全|顺利)(?:获救|脱险|脱困|升井)(?!的?\d)|(?:被|受)困[^。；，]{0,8}(?:后)?(?:全|均)(?:数|部)?(?:获救|救出)|被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)"
@@ -173,7 +175,7 @@ _SUBSET = re.compile(r"(?:其中|包括|含)(?:有)?[^，。；]{0,6}$")
 _PLACE_BEFORE = re.compile(r"([一-龥]{1,6}(?:省|市|县|区|镇|乡|村|州|旗|街道|矿|厂|楼))(?:[^，。；、\d]{0,8})$")
 _TOTALLING = re.compile(r"共|累计|总计|合计|已致|截至|升至|增至|全省|全市|全县|全国|总数|死亡人数|遇难人数")
 _HOSPITAL_DEATHS = re.compile(
-    rf"(?:又有|还有|另有|另)?{_N}(?:名|人)(?:[^，。；\d]{{0,10}}(?:抢救无效|救治无效|医治无效|送医后|在医院|送往医院)[^，。；\d]{{0,6}}(?:死亡|身亡|去世|离世)|(?:次日|翌日|当日|当晚|随后|后来|数日后|几天后|日后|于次日)[^，。；\d]{{0,10}}(?:死亡|身亡|去世|离世|不治)|(?:因伤势过重|伤重|因伤重)?(?:抢救无效|医治无效|伤重|经抢救)?不治)"
+    rf"(?:又有|还有|另有|另)?{_N}(?:名|人)(?:(?:(?!途中)[^，。；\d]){{0,10}}(?:抢救无效|救治无效|医治无效|送医后|在医院|送往医院)[^，。；\d]{{0,6}}(?:死亡|身亡|去世|离世)|(?:次日|翌日|当日|当晚|随后|后来|数日后|几天后|日后|于次日)[^，。；\d]{{0,10}}(?:死亡|身亡|去世|离世|不治)|(?:因伤势过重|伤重|因伤重)?(?:抢救无效|医治无效|伤重|经抢救)?不治)"
 )
 
 
@@ -184,6 +186,9 @@ _LISTED = {
     field: re.compile(rf"{_LIST}(?:均|全部|都|也|不幸|当场|被|不同程度)*{_VERBS[field]}")
     for field in ("dead", "injured", "missing", "trapped")
 }
+# 7人轻度烧伤，1人面部划伤: kinds of injury are people of their own
+_WOUND = r"[^，。；、\d死亡]{0,6}(?:烧伤|灼伤|烫伤|划伤|擦伤|挫伤|扭伤|骨折|砸伤|压伤|摔伤|刺伤|咬伤|割伤|挤伤|撞伤)"
+_WOUNDS = re.compile(rf"(?P<list>(?:{NUMBER}(?:名|位|个|人){_WOUND}[，、]){{1,4}}{NUMBER}(?:名|位|个|人){_WOUND})")
 _ALL_LISTED = re.compile(
     rf"(?:全部|均|无一人?)(?:人员)?(?:遇难|罹难|死亡|丧生|身亡|生还)，?(?:机上|船上|车上)?(?:共有|共|包括|载有|含){_LIST}"
 )
@@ -257,11 +262,12 @@ def settle(people: People, family: str) -> People:
 _MEASURE = re.compile(
     r"(?<!\d)\d{1,13}(?:\.\d{1,6})?(?=余?(?:岁|层|楼|小时|分钟|秒|米|公里|千米|吨|公斤|号|时|分|月|日|年|点|毫米|平方|度|辆|艘|级|间|栋|亩|户|公顷))"
     r"|(?<=核载|实载|准载|限载|定员)\d{1,4}(?=人)"
+    r"|(?:险些|差点|差一点|几乎)(?:儿|就)?(?:丧命|送命|丧生|身亡|丢命|没命|丢了性命|送了命)"  # nobody died of it
 )
 
 
 def _blank(match: re.Match[str]) -> str:
-    """A measure is no number of people; the text keeps its length."""
+    """A measure is no number of people, a narrow escape no death; the text keeps its length."""
     return "某" * len(match[0])
 
 
@@ -316,7 +322,7 @@ _LEAST_FORMS = {
 # 伤者已送医: somebody is hurt, however many
 _TAKEN = re.compile(
     r"(?<!无)(?<!没有)(?:伤者|伤员|受伤(?:人员|司机|驾驶员|工人|乘客|群众|男子|女子|学生))[^。；，\d]{0,4}(?:已|被|均|全部|正在|仍在|分别|陆续|随后|立即)[^。；，\d]{0,12}(?:送|救治|抢救|治疗|入院|住院)"
-    r"|(?:将|把|救出)(?:受)?伤(?:者|员)|(?<!无)(?<!没有)(?<!未发现)伤者(?=姓|系|为|名叫|今年|多处|全身|男|女|称|说|告诉|，)|(?:无|没有|尚无|脱离)生命危险"
+    r"|(?:将|把|救出)(?:受)?伤(?:者|员)|(?<!无)(?<!没有)(?<!未发现)伤者(?=姓|系|为|名叫|今年|多处|全身|男|女|称|说|告诉|，)|(?:无|没有|尚无|脱离)生命危险|(?:均|都|全)(?:是|为|受|有)?(?:不同程度)?(?:轻伤|受伤)"
 )
 
 
@@ -359,6 +365,8 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     done = [f for f in done if not _rejected(prepared, field, f)]
     if field in _LISTED:
         done += _listed(prepared, start, end, _LISTED[field])
+    if field == "injured":
+        done += _listed(prepared, start, end, _WOUNDS)
     if field in ("dead", "injured"):
         done += _besides(prepared, done)
     if field == "dead":
@@ -385,7 +393,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
 _ANYONE_DEATH = re.compile(
-    r"被[^，。；\d]{0,8}(?:致死|踩死|蜇死|咬死|电死)|(?:抢救无效|送医后)，?于[^，。；]{1,14}(?:宣布|宣告)?(?:死亡|身亡)|(?:抢救无效|送医后?|当场|不幸|确认(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|伤势?过?重(?:不治)?(?:死亡|身亡|去世)|(?:已无|没有|无|停止|停止了)(?:呼吸心跳|呼吸|心跳|生命体征)|(?:人|身体|身子)(?:都|已经|早)?(?:已经)?凉(?:了|透)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救回来|没能?救活|没抢救过来|没气了|不行了)"
+    r"被[^，。；\d]{0,8}(?:致死|踩死|蜇死|咬死|电死)|(?:抢救无效|送医后)，?于[^，。；]{1,14}(?:宣布|宣告)?(?:死亡|身亡)|(?:抢救无效|送医后?|当场|不幸|(?:确认|证实|宣布|宣告)(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|伤势?过?重(?:不治)?(?:死亡|身亡|去世)|(?:已无|没有|无|停止|停止了)(?:呼吸心跳|呼吸|心跳|生命体征)|(?:人|身体|身子)(?:都|已经|早)?(?:已经)?凉(?:了|透)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救回来|没能?救活|没抢救过来|没气了|不行了)"
 )
 # 打捞出小周的遗体
 _ONE_BODY = re.compile(
@@ -515,11 +523,18 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
         single = _SINGLE.search(prepared.text, start, end)
         if single is not None:
             done.append(Figure(1, single.start(), single.end()))
-    scene = [f for p in _SCENE_DEATHS for f in _figures(prepared, start, end, p)]
-    hospital = _figures(prepared, scene[0].end if scene else end, end, _HOSPITAL_DEATHS)
-    if scene and hospital and "其中" not in prepared.text[scene[0].start : hospital[-1].end]:
-        done.append(Figure(max(f.value for f in scene) + max(f.value for f in hospital), scene[0].start, hospital[-1].end))
-    return done
+    return done + _one_after_another(prepared, start, end)
+
+
+def _one_after_another(prepared: Prepared, start: int, end: int) -> list[Figure]:
+    """2人现场死亡，1人在送医途中死亡，1人抢救无效死亡: those who died at the scene, on the way and in hospital are added up."""
+    found: list[Figure] = []
+    for forms in (_SCENE_DEATHS, (_DEATHS_ON_THE_WAY,), (_HOSPITAL_DEATHS,)):
+        here = [f for form in forms for f in _figures(prepared, found[-1].end if found else start, end, form)]
+        found += [max(here, key=lambda f: f.value)] if here else []
+    if len(found) < 2 or "其中" in prepared.text[found[0].start : found[-1].end]:
+        return []
+    return [Figure(sum(f.value for f in found), found[0].start, found[-1].end)]
 
 
 _BODIES = [
@@ -533,12 +548,12 @@ _BODIES = [
 ]
 _SCENE_DEATHS = [
     re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:当场|现场)(?:抢救无效)?(?:死亡|身亡)"),
-    re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:送医|送院|送往医院|救治)途中(?:死亡|身亡)"),
     re.compile(rf"(?:当场|现场)(?:死亡|身亡){_N}人"),
     re.compile(rf"(?:当场|现场)(?:造成|致){_N}人死亡"),
 ]
 
 
+_DEATHS_ON_THE_WAY = re.compile(rf"{_N}(?:名|人)[^，。；\d]{{0,6}}(?:送医|送院|送往医院|救治|抢救)(?:的)?途中(?:抢救无效)?(?:死亡|身亡)")
 _FALLING = frozenset({"missing", "trapped"})  # numbers that fall as a rescue goes on: the latest one holds
 _NOW = re.compile(r"截至|截止|目前|仍有|尚有|还有|剩余|其余|最新|至今|现已|仍在搜")
 
@@ -609,6 +624,7 @@ def _explicit_zeros(prepared: Prepared, counted: list[Sentence], found: dict[str
         (_NONE_HURT, ("dead", "seriously_injured", "injured")),
         (_NONE_DEAD, ("dead",)),
         (_NONE_INJURED, ("seriously_injured", "injured")),
+        (_NONE_TRAPPED, ("trapped",)),
     ):
         for sentence in counted:
             match = pattern.search(prepared.text, sentence.start, sentence.end)

@@ -188,7 +188,9 @@ def named(prepared: Prepared, found: list[Mention], family: str, un_only: bool =
     context = _context()
     roles: dict[str, Role] = {}
     first: dict[str, Mention] = {}
-    for mention in found:
+    for number, mention in enumerate(found):
+        if number and _ALSO_CALLED.fullmatch(prepared.text, found[number - 1].end, mention.start):
+            continue
         sentence = prepared.sentence_at(mention.start)
         role = _role(prepared, sentence, mention, context, family)
         if role is None:
@@ -208,15 +210,19 @@ def named(prepared: Prepared, found: list[Mention], family: str, un_only: bool =
 
 
 def _has_exacter(mention: Mention, first: dict[str, Mention], context: _Context) -> bool:
-    """氰化钠 where 氰化钠溶液 is named too."""
+    """氰化钠 where 氰化钠溶液 is named too, 砷 where 三氧化二砷 is."""
     name = mention.entry.name
     return any(
-        len(other.entry.name) > len(name) and name in other.entry.name and other.entry.name.replace(name, "", 1) in context.exacter
+        len(other.entry.name) > len(name)
+        and name in other.entry.name
+        and (name in context.only_where or other.entry.name.replace(name, "", 1) in context.exacter)
         for other in first.values()
         if other.entry.un != mention.entry.un
     )
 
 
+# 石脑油又称粗汽油: another name of what was named just before
+_ALSO_CALLED = re.compile(r"[（，]?(?:又称|又叫|又名|俗称|俗名|也称|也叫|亦称|别称|别名|简称|即)(?:为|是|叫)?[\"'：]?")
 _RANK = {Role.PRODUCT: 0, Role.INVOLVED: 1, Role.CARGO: 2, Role.RELEASED: 3}
 
 

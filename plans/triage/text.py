@@ -162,9 +162,12 @@ def _dated(text: str) -> tuple[int | None, str | None]:
 
 
 def _cuts(text: str) -> list[tuple[int, int]]:
-    pieces, start = [], 0
+    pieces, start, quoted = [], 0, False
     for index, char in enumerate(text):
-        if char in _SENTENCE_END or index - start >= _SENTENCE_CHARS:
+        quoted ^= char == '"'
+        if char == '"' and index == start and not quoted:
+            start = index + 1  # the quotation that the sentence before closes
+        elif char in _SENTENCE_END or index - start >= _SENTENCE_CHARS:
             if index > start:
                 pieces.append((start, index))
             start = index + 1 if char in _SENTENCE_END else index
@@ -192,6 +195,7 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     done: list[Sentence] = []
     if rules.looking_back.search(text, 0, 200):
         day = None  # a report of an inquiry speaks of a year that its own date does not show
+    lately = _LATELY.search(text, 0, 200) is not None
     for number, (start, end) in enumerate(_cuts(text)):
         title = opening <= start < headline
         headings += start < headline
@@ -199,7 +203,9 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
         body = number - headings
         weight = 3.0 if title else 2.0 if body == 0 else 1.6 if body == 1 else 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
         piece = text[start:end]
-        other_year = day is not None and _YEAR.match(piece) is not None and day not in piece
+        other_year = (day is not None and _YEAR.match(piece) is not None and day not in piece) or (
+            lately and _THIS_YEAR.match(piece) is not None
+        )
         told = any(part.standing is Standing.MAIN and not part.title for part in done)
         recalls = body > 0 and (
             other_year or (told and ((recalling and rules.dated.match(piece) is not None) or rules.also.match(piece) is not None))
@@ -212,6 +218,9 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     return done or [Sentence(0, len(text), False, 2.0, Standing.MAIN)]
 
 
+# A text that tells of 今日 or 昨日 means another event by 今年3月18日
+_LATELY = re.compile(r"今日|今天|今晨|昨日|昨天|昨晚|昨夜|昨晨|昨凌晨|前日|前天|前晚")
+_THIS_YEAR = re.compile(r"今年\d{1,2}月\d{1,2}日")
 _COMMA = re.compile(r"[，,]")
 
 

@@ -94,6 +94,15 @@ def test_the_fields_of_a_draft_are_the_contract() -> None:
         ("地震造成4名学生死亡100多人受伤", {"dead": 4, "injured": 100}),
         ("8月5日，客车翻车，3人死亡。2013年8月9日，该路段曾有车祸，20人死亡", {"dead": 3}),
         ("列车出轨，无人受伤。这是今年第二次出轨事故。今年1月，另一列车出轨，造成32人受伤", {"injured": 0}),
+        ("塔吊倒塌，2人现场死亡，1人在送医途中死亡，1人受伤", {"dead": 3, "injured": 1}),
+        ("气瓶爆燃，4人轻度烧伤，1人面部划伤，均无生命危险", {"injured": 5}),
+        ("液化气泄漏爆炸，烧伤一家三口", {"injured": 3}),
+        ("出租屋失火，有4男1女被烧死在屋中", {"dead": 5}),
+        ("罐车被追尾，没有人员被困，无人员伤亡情况", {"trapped": 0, "dead": 0, "injured": 0}),
+        ("宴席后20多人腹泻住院，另有30多人经检查无明显症状", {"poisoned": 20}),
+        ("一名男子误食野蘑菇险些丧命，5名亲友呕吐", {"dead": None, "poisoned": 5}),
+        ("警局今晨遭炸弹袭击，5人死亡。“车冲过来就炸了。”7月28日，邻县一警局同样遭到袭击，造成70人死亡", {"dead": 5}),
+        ("渔船今日凌晨被撞沉，7人下落不明。今年3月18日，另一渔船沉没，9名船员失踪，至今未寻获", {"missing": 7}),
     ],
 )
 def test_casualties_are_counted_as_a_careful_reader_counts(text: str, expected: dict[str, int | None]) -> None:
@@ -354,6 +363,10 @@ def test_spaces_part_the_clauses_of_a_message_and_not_a_number_from_its_noun() -
         ("家具城二楼起火，一名保安被困货梯，消防员破门救出，火已扑灭。", "fire"),
         ("清扫车间的工人被压延机带入，区应急局公布这起机械伤害死亡事故调查报告。", "other"),
         ("油漆工在楼顶误触高压线，当场死亡，周边上千户停电两小时。", "other"),
+        ("在建铁路的隧道斜井发生塌方，5名作业人员被困洞内。", "construction"),
+        ("仓库内叉车急转弯翻车，驾驶人被甩出压在车架下，抢救无效死亡。", "special_equipment"),
+        ("高速口一辆载有30吨浓硫酸的车辆后轮起火，明火已扑灭。", "hazmat_transport"),
+        ("化肥公司合成氨系统换热器煤气泄漏爆炸，周边玻璃震碎。", "hazmat_facility"),
     ],
 )
 def test_what_failed_and_where_decide_the_family_not_what_followed(text: str, family: str) -> None:
@@ -374,6 +387,11 @@ def test_what_failed_and_where_decide_the_family_not_what_followed(text: str, fa
         ("丙烯球罐底部法兰泄漏", ["1077"]),
         ("井里氧气不足，工人下去就倒了，2人窒息死亡。", []),
         ("一座两千立方的液化石油气球型储罐倒罐时着火。", ["1075"]),
+        ("一辆石脑油槽罐车泄漏，石脑油又称粗汽油，易燃。", ["1268"]),
+        ("一辆甲醇罐车起火，甲醇能与水、乙醇、乙醚、苯等相混溶。", ["1230"]),
+        ("浓硫酸罐车侧翻泄漏，消防用生石灰对流出的酸液中和。", ["1830"]),
+        ("作坊失火，消防员抢救出7个大氧气瓶和1个煤气瓶。", []),
+        ("水源受三氧化二砷污染，河水砷超标10倍。", ["1561"]),
     ],
 )
 def test_a_name_is_a_substance_only_where_it_stands_for_one(text: str, uns: list[str]) -> None:
