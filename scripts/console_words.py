@@ -1,6 +1,6 @@
-"""Writes what the console takes from the hub: kinds of change and roles in Chinese and English, and which kinds are mere routine.
+"""Writes what the console takes from the hub: kinds of change and roles in Chinese and English, which kinds are mere routine, what a ladder may say.
 
-    python scripts/console_words.py           writes hub/console/src/i18n/{zh,en}/{kinds,roles}.json and hub/console/src/parts/routine.json
+    python scripts/console_words.py           writes hub/console/src/i18n/{zh,en}/{kinds,roles}.json, parts/routine.json and views/duties/ladder.json
     python scripts/console_words.py --check   only says whether they are up to date
 """
 
@@ -34,13 +34,25 @@ def words() -> dict[Path, str]:
     from hub.domain.change import KINDS, routine_kinds
 
     roles = yaml.safe_load((ROOT / "hub" / "data" / "roles.yaml").read_text("utf-8"))["roles"]
-    files = {FOLDER.parent / "parts" / "routine.json": json.dumps(routine_kinds()) + "\n"}
+    files = {FOLDER.parent / "parts" / "routine.json": json.dumps(routine_kinds()) + "\n",
+             FOLDER.parent / "views" / "duties" / "ladder.json": json.dumps(ladder_rules()) + "\n"}
     for locale in ("zh", "en"):
         kinds = {kind.replace(".", "_"): getattr(found, locale) for kind, found in sorted(KINDS.items())}
         named = {role: found[locale] for role, found in roles.items()}
         for name, table in (("kinds", kinds), ("roles", named)):
             files[FOLDER / locale / f"{name}.json"] = json.dumps(table, ensure_ascii=False, indent=2) + "\n"
     return files
+
+
+def ladder_rules() -> dict[str, object]:
+    """What a step of a ladder may name, its longest time in minutes, and what is taken for granted where it says nothing."""
+    import msgspec
+
+    from hub.domain.duty_rules import CHANNELS
+    from hub.domain.ladder import LONGEST_MIN, Step, Whom
+
+    usual = {field.name: field.default for field in msgspec.structs.fields(Step) if not field.required}
+    return {"whom": list(Whom), "channels": CHANNELS, "longest_min": LONGEST_MIN, "usual": usual}
 
 
 def stale() -> list[Path]:

@@ -26,8 +26,8 @@ from hub.wire import explain
 
 T = TypeVar("T")
 
-CHANNELS: Final = frozenset({"console", "push", "mqtt"})
-"""What a step may name: the screen, every further contact of the post, the department's agent."""
+CHANNELS: Final = ("console", "push", "mqtt")
+"""What a step may name, in the order in which people read them: the screen, every further contact of the post, the department's agent."""
 FILES: Final = ("obligation_kinds", "ladders", "calendar_overrides", "statutory_limits", "notice_templates", "quiet_rules")
 
 

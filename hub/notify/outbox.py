@@ -92,7 +92,7 @@ class Outbox:
                 if not await is_due(conn, self.store.clock.now()):
                     return 0
             async with self.store.transaction() as tx:
-                claimed = await claim(tx, worker=self.worker, limit=limit, not_ours=CHANNELS - set(self.channels))
+                claimed = await claim(tx, worker=self.worker, limit=limit, not_ours=set(CHANNELS) - set(self.channels))
         except Unavailable:
             return 0
         back = [out for out in claimed if not self._begin(out)]

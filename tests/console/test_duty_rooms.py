@@ -107,21 +107,28 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-ADMIN = """
+COOKIES = """
 import asyncio, sys
 from hub.domain.access import Role
 from hub.store import Store
 from tests.support.web_hub import cookie_for
-async def main(url):
+async def main(url, *roles):
     async with Store(url) as store:
-        print((await cookie_for(store, Role.SYSTEM_ADMIN, department="district-office"))[1])
-asyncio.run(main(sys.argv[1]))
+        for role in roles:
+            print((await cookie_for(store, Role(role), department="district-office"))[1])
+asyncio.run(main(*sys.argv[1:]))
 """
 
 
 def database(hub: RunningHub) -> str:
     """Where the hub keeps its store."""
     return f"sqlite+aiosqlite:///{(hub.folder / 'var' / 'tocsin.db').absolute()}"
+
+
+def cookies_of(hub: RunningHub, *roles: Role) -> list[str]:
+    """Sessions of new people, one of each role."""
+    done = subprocess.run([sys.executable, "-c", COOKIES, database(hub), *roles], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.split()
 
 
 def colleague(hub: RunningHub, browser: Browser, name: str, login: str) -> tuple[str, BrowserContext]:
@@ -330,16 +337,33 @@ def test_the_banner_for_a_missing_holiday_table_leads_to_the_form_that_enters_it
 @pytest.fixture
 def admin(hub: RunningHub, browser: Browser) -> Iterator[Callable[..., Screen]]:
     """Open screens of a system administrator."""
-    done = subprocess.run([sys.executable, "-c", ADMIN, database(hub)], capture_output=True, text=True, timeout=60, check=True)
+    (cookie,) = cookies_of(hub, Role.SYSTEM_ADMIN)
     opened: list[BrowserContext] = []
 
     def make(**how: Any) -> Screen:
-        context, screen = screen_of(browser, hub.address, done.stdout.strip(), **how)
+        context, screen = screen_of(browser, hub.address, cookie, **how)
         opened.append(context)
         return screen
 
     yield make
     for context in opened:
+        context.close()
+
+
+HOMES = {Role.OPERATOR: "/incidents", Role.LEADER: "/incidents", Role.DEPARTMENT_REPORTER: "/daily", Role.AUDITOR: "/audit", Role.SYSTEM_ADMIN: "/system",
+         Role.SECURITY_ADMIN: "/organisation", Role.AUDIT_ADMIN: "/audit"}
+
+
+def test_everybody_begins_on_a_page_of_their_own(hub: RunningHub, browser: Browser) -> None:
+    for (role, home), cookie in zip(HOMES.items(), cookies_of(hub, *HOMES), strict=True):
+        context, screen = screen_of(browser, hub.address, cookie)
+        page = screen.open("/")
+        page.wait_for_url(f"**{home}")
+        for elsewhere in ("/account", "/incidents"):
+            page.goto(f"{hub.address}{elsewhere}")
+            page.click(".brand")
+            page.wait_for_url(f"**{home}")
+        assert screen.errors == [], role
         context.close()
 
 

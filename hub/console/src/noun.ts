@@ -13,6 +13,8 @@ export interface NavEntry {
   order: number
   /** Permission without which the entry is not shown. */
   needs?: string
+  /** Permission whose holder begins here after signing in; the first such entry counts. */
+  home?: string
   /** Whether it stands in the bottom bar of a phone (five at most; the rest is under "more"). */
   phone?: boolean
   /** A number beside the label, 0 for none. Called during rendering, so it may read stores. */
@@ -32,5 +34,14 @@ const modules = import.meta.glob<{ default: Noun }>('./views/*/index.ts', { eage
 
 export const nouns: Noun[] = Object.values(modules).map((module) => module.default)
 export const navigation: NavEntry[] = nouns.flatMap((noun) => noun.nav ?? []).sort((a, b) => a.order - b.order)
+
+/** The page somebody begins with: the first that is home to what they may do, or the first they may see at all. */
+export function homeOf(may: (action: string) => boolean, entries: NavEntry[] = navigation): string {
+  const found = entries.find((entry) => entry.home && may(entry.home)) ?? entries.find((entry) => !entry.needs || may(entry.needs))
+  return found?.to ?? 'account'
+}
+/** Whether the page by this name has something to show to whoever may do that. */
+export const mayEnter = (name: unknown, may: (action: string) => boolean): boolean => navigation.every((entry) => entry.to !== name || !entry.needs || may(entry.needs))
+
 export const incidentPanels = nouns.flatMap((noun) => noun.incidentPanels ?? []).sort((a, b) => a.order - b.order)
 export const overlays: Component[] = nouns.flatMap((noun) => noun.overlays ?? [])

@@ -1,6 +1,6 @@
 // Addresses of the console (history mode). A sign-in link carries its token behind `#`, which browsers never send, so that no log can hold it.
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
-import { nouns } from './noun'
+import { homeOf, mayEnter, nouns } from './noun'
 import { useSession } from './state/session'
 
 declare module 'vue-router' {
@@ -14,8 +14,8 @@ declare module 'vue-router' {
 
 const routes: RouteRecordRaw[] = [
   ...nouns.flatMap((noun) => noun.routes),
-  { path: '/', redirect: { name: 'incidents' } },
-  { path: '/:rest(.*)*', redirect: { name: 'incidents' } },
+  { path: '/', name: 'home', component: { render: () => null } },
+  { path: '/:rest(.*)*', redirect: { name: 'home' } },
 ]
 
 export function makeRouter() {
@@ -26,8 +26,8 @@ export function makeRouter() {
     if (to.meta.open) return true
     const session = useSession()
     if (!session.asked) await session.load().catch(() => undefined)
-    if (!session.signed_in) return { name: 'sign-in', query: to.fullPath === '/incidents' ? {} : { then: to.fullPath } }
-    return true
+    if (!session.signed_in) return { name: 'sign-in', query: to.name === 'home' ? {} : { then: to.fullPath } }
+    return to.name === 'home' || !mayEnter(to.name, session.may) ? { name: homeOf(session.may), replace: true } : true
   })
   return router
 }

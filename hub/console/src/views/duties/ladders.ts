@@ -2,11 +2,10 @@
 import type { DutyLadder, LadderStep } from '@/backend/duties'
 import type { Locale } from '@/backend/types'
 import { span } from '@/parts/time'
+import rules from './ladder.json'
 
-export const WHOM = ['post', 'deputy', 'leader', 'command_centre', 'district_leader'] as const
-export const CHANNELS = ['console', 'push', 'mqtt'] as const
-/** No step lies further from its due time, and nothing waits longer: a year (as in the hub). */
-export const LONGEST_MIN = 366 * 24 * 60
+/** As the hub has them: whom a step may name and by which ways, the furthest from its due time, and what it takes for granted where a step says nothing. */
+export const { whom: WHOM, channels: CHANNELS, longest_min: LONGEST_MIN, usual: USUAL } = rules
 
 /** What a number field holds: nothing, where it was emptied or what was typed is no number. */
 export type Typed = number | ''
@@ -17,9 +16,6 @@ export type Faults = Record<string, string>
 
 let last = 0
 const typed = (value: unknown, otherwise: number): Typed => (typeof value === 'number' ? value : otherwise)
-
-/** What the hub takes for granted where a step does not say it. */
-const USUAL = { ack_within_min: 10, max_age_min: 720, urgent: false, template: 'overdue' }
 
 export function stepForm(step: LadderStep): StepForm {
   const { offset_min, whom, channels, ack_within_min, max_age_min, urgent, template, ...rest } = step
