@@ -92,7 +92,10 @@ class ContactState(StrEnum):
 
 
 class Notice(Struct, frozen=True, kw_only=True, gc=False):
-    """One message to one address, as screens and changes carry it: `to` is masked, since an address is a person's."""
+    """One message to one address, as screens and changes carry it: `to` is masked, since an address is a person's.
+
+    What is for a screen stands in both languages (`title_en`, `body_en`), since its reader chooses; what goes out is in its address's own.
+    """
 
     id: str
     channel: str
@@ -118,6 +121,8 @@ class Notice(Struct, frozen=True, kw_only=True, gc=False):
     read_at: datetime | None = None
     read_by: str | None = None
     version: int = 1
+    title_en: str | None = None
+    body_en: str | None = None
 
 
 class Contact(Struct, frozen=True, kw_only=True):
@@ -271,12 +276,12 @@ def with_link(body: str, link: str | None) -> str:
 
 def fields_of(o: Obligation, *, now: datetime, zone: str, post: Named, kind: Named | None, step: int = 0) -> Fields:
     """The fields of the templates, from a duty."""
-    common = {"due": _local(o.due_at, zone), "late_by": _span(now - o.due_at), "step": str(step), "link": LINK, "rule": o.rule or "",
-              "reason": o.reason or ""}
+    common = {"due": _local(o.due_at, zone), "step": str(step), "link": LINK, "rule": o.rule or "", "reason": o.reason or ""}
+    late = now - o.due_at
     where, what = post.en or post.zh, (kind.en or kind.zh) if kind else o.kind
     return Fields(
-        {**common, "title": o.title_zh, "kind": kind.zh if kind else o.kind, "department": post.zh, "post": post.zh, "drill": "【演练】" if o.drill else ""},
-        {**common, "title": o.title_en or o.title_zh, "kind": what, "department": where, "post": where, "drill": "[Drill] " if o.drill else ""},
+        {**common, "late_by": _span(late, "小时", "分钟"), "title": o.title_zh, "kind": kind.zh if kind else o.kind, "department": post.zh, "post": post.zh, "drill": "【演练】" if o.drill else ""},
+        {**common, "late_by": _span(late, "h", "min"), "title": o.title_en or o.title_zh, "kind": what, "department": where, "post": where, "drill": "[Drill] " if o.drill else ""},
     )
 
 
@@ -291,7 +296,7 @@ def _local(at: datetime, zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
-def _span(span: timedelta) -> str:
-    """A length of time in words that both languages read: `2 h 05 min`."""
+def _span(span: timedelta, hour: str, minute: str) -> str:
+    """A length of time in a language's own units: `2 h 05 min`."""
     minutes = max(0, int(span.total_seconds() // 60))
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+    return f"{minutes // 60} {hour} {minutes % 60:02d} {minute}" if minutes >= 60 else f"{minutes} {minute}"

@@ -29,8 +29,9 @@ from hub.domain.notice import (
     quiet_until,
     render,
     still_wanted,
+    with_link,
 )
-from hub.domain.obligation import Obligation, whole_ms
+from hub.domain.obligation import LIVE, Obligation, State, whole_ms
 from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store.bulk import Rows, fetch, insert_rows
@@ -38,6 +39,7 @@ from hub.store.roster import Address, Target
 from hub.store.rows import parse_utc, text_of, update_many, utc_text
 from hub.store.schema_duty import contact as contact_table
 from hub.store.schema_duty import notice as table
+from hub.store.schema_duty import obligation as duty
 from hub.store.writer import Transaction
 
 LEASE = timedelta(seconds=60)
@@ -45,6 +47,9 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 6
 """Tries before a notice has failed for good; with `backoff` they span about 16 minutes."""
 CHANGES_PER_RECORD = 200
+PENDING = timedelta(days=7)
+"""How far back a screen looks for notices that wait; most are too old after 12 hours."""
+PENDING_LIMIT = 200
 
 
 _WAITING = "SELECT 1 FROM notice WHERE obligation_id = $1 AND state = 'queued' AND next_try_at IS NOT NULL LIMIT 1"
@@ -77,8 +82,11 @@ def draft(
     """Write one notice: worded, with its place in the outbox. What is for the screen is sent with the commit; quiet hours defer the rest."""
     id, now = id or new_id(), whole_ms(now)
     number = {"notice": id[-12:]}
-    title, body = render(rules.templates[template], language, Fields({**fields.zh, **number}, {**fields.en, **number}))
-    console = channel == "console"
+    console, filled = channel == "console", Fields({**fields.zh, **number}, {**fields.en, **number})
+    title, body = render(rules.templates[template], "zh" if console else language, filled)
+    title_en, body_en = render(rules.templates[template], "en", filled) if console else (None, None)
+    if console:  # whoever reads it there is signed in: no link stands for a signature
+        body, body_en = with_link(body, None), with_link(body_en or "", None)
     waits = None if urgent or console else quiet_until(rules.quiet, channel, now, rules.calendar.zone, own=quiet)
     notice = Notice(
         id=id, channel=channel, to=masked(address), title=title, body=body, template=template, urgent=urgent, drill=drill,
@@ -86,6 +94,7 @@ def draft(
         obligation_id=obligation.id if obligation else None, escalation_id=escalation_id,
         department_id=obligation.department_id if obligation else department_id, incident_id=obligation.incident_id if obligation else None,
         post_id=post_id, contact_id=contact_id, next_try_at=None if console else waits or now, sent_at=now if console else None,
+        title_en=title_en, body_en=body_en,
     )
     return Draft(notice, dedupe, address)
 
@@ -95,7 +104,7 @@ def rows_of(drafts: Sequence[Draft]) -> Rows:
     return Rows(table, [(
         n.id, dedupe, n.obligation_id, n.escalation_id, n.department_id, n.incident_id, n.post_id, n.contact_id, n.channel, address, n.template,
         n.title, n.body, n.urgent, n.drill, n.state.value, n.attempts, utc_text(n.created_at), utc_text(n.expires_at), text_of(n.next_try_at),
-        None, text_of(n.sent_at), n.error, None, None, n.version,
+        None, text_of(n.sent_at), n.error, None, None, n.version, n.title_en, n.body_en,
     ) for n, dedupe, address in drafts])
 
 
@@ -127,8 +136,8 @@ def message_drafts(
     fields = in_both(drill=drill, title=title, text=text)
     return [
         draft(rules, dedupe=f"message:{id}:{target.post.id}:{channel}:{contact_id or address}", channel=channel, address=address,
-              template="message", fields=fields, now=now, max_age=max_age, language="zh" if channel == "console" else language, urgent=urgent,
-              drill=drill, quiet=quiet, department_id=target.post.department_id, post_id=target.post.id, contact_id=contact_id)
+              template="message", fields=fields, now=now, max_age=max_age, language=language, urgent=urgent, drill=drill,
+              quiet=quiet, department_id=target.post.department_id, post_id=target.post.id, contact_id=contact_id)
         for channel, address, language, quiet, contact_id in _ways(target, channels)
     ]
 
@@ -137,7 +146,7 @@ def _ways(target: Target, channels: Collection[str]) -> list[tuple[str, str, str
     """Channel, address, language, own quiet hours, contact: every way to this post by these channels."""
     ways: list[tuple[str, str, str, tuple[str, str] | None, str | None]] = []
     if "console" in channels:
-        ways.append(("console", f"post:{target.post.id}", "both", None, None))
+        ways.append(("console", f"post:{target.post.id}", "zh", None, None))
     if "push" in channels:
         ways += [("push", a.address, a.language, a.quiet, a.id) for a in target.addresses]
     if "mqtt" in channels:
@@ -177,7 +186,7 @@ def to_notice(row: Any) -> Notice:
         drill=bool(row.drill), attempts=row.attempts, obligation_id=row.obligation_id, escalation_id=row.escalation_id,
         department_id=row.department_id, incident_id=row.incident_id, post_id=row.post_id, contact_id=row.contact_id,
         next_try_at=at(row.next_try_at), sent_at=at(row.sent_at), error=row.error, read_at=at(row.read_at), read_by=row.read_by,
-        version=row.version,
+        version=row.version, title_en=row.title_en, body_en=row.body_en,
     )
 
 
@@ -355,6 +364,21 @@ async def list_notices(
     if before is not None:
         query = query.where(table.c.id < before)
     return [to_notice(row) for row in await conn.execute(query)]
+
+
+async def list_pending(conn: AsyncConnection, *, posts: Collection[str], now: datetime, where: ColumnElement[bool] | None = None) -> list[Notice]:
+    """What still waits on the screens of these posts, newest first: unread, not too old, and its duty still owed and not acknowledged.
+
+    The desk's acknowledgement of a report is not among them: the alarm of every screen says that already.
+    """
+    since = new_id(int((now - PENDING).timestamp() * 1000))[:13]
+    owed = select(duty.c.id).where(
+        duty.c.id == table.c.obligation_id, duty.c.state.in_([*LIVE, State.MISSED]), duty.c.kind != "desk_ack",
+        or_(duty.c.ack_until.is_(None), duty.c.ack_until <= utc_text(now)))
+    query = (select(table).where(table.c.post_id.in_(sorted(posts)), table.c.id >= since, table.c.channel == "console", table.c.read_at.is_(None),
+                                 table.c.expires_at > utc_text(now), or_(table.c.obligation_id.is_(None), owed.exists()))
+             .order_by(table.c.id.desc()).limit(PENDING_LIMIT))
+    return [to_notice(row) for row in await conn.execute(query if where is None else query.where(where))]
 
 
 async def mark_read(tx: Transaction, id: str, *, by: str) -> Notice:

@@ -433,7 +433,7 @@ class _Work:
                            kind=self.rules.kinds.get(o.kind), step=level)
         return [draft(
             self.rules, dedupe=f"{o.id}:{o.round}:{n}:nobody:{desk}", channel="console", address=f"post:{desk}", template="nobody",
-            fields=fields, now=self.tx.now, max_age=timedelta(days=1), language="both", urgent=True, drill=o.drill, obligation=o, post_id=desk,
+            fields=fields, now=self.tx.now, max_age=timedelta(days=1), urgent=True, drill=o.drill, obligation=o, post_id=desk,
         ) for desk in desks]
 
     async def write(self) -> None:
@@ -452,7 +452,7 @@ class _Work:
         desks = [p for p in self.reach.posts.values() if p.role is Whom.COMMAND_CENTRE]
         await queue(self.tx, [draft(
             self.rules, dedupe=f"outage:{self.tx.at}:{new_id()}", channel="console", address=f"post:{desk.id}", template="outage", fields=words,
-            now=self.tx.now, max_age=timedelta(days=1), language="both", urgent=True, department_id=desk.department_id, post_id=desk.id,
+            now=self.tx.now, max_age=timedelta(days=1), urgent=True, department_id=desk.department_id, post_id=desk.id,
         ) for desk in desks], actor="system:duties")
 
 

@@ -101,6 +101,8 @@ notice = Table(
     Column("read_at", Text),
     Column("read_by", Text),
     Column("version", Integer, nullable=False),
+    Column("title_en", Text),
+    Column("body_en", Text),
     UniqueConstraint("dedupe"),
     Index("ix_notice_next", "next_try_at", sqlite_where=text("next_try_at IS NOT NULL"), postgresql_where=text("next_try_at IS NOT NULL")),
     Index("ix_notice_obligation", "obligation_id", sqlite_where=text("obligation_id IS NOT NULL"),

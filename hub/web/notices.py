@@ -44,6 +44,19 @@ class NoticePage(Struct, frozen=True, kw_only=True):
     seq: int
 
 
+class PendingList(Struct, frozen=True, kw_only=True):
+    """What waits on the screens of one's own department, newest first."""
+
+    items: list[Notice]
+    seq: int
+
+
+class ReadBody(Struct, frozen=True, kw_only=True):
+    """Notices that somebody has read."""
+
+    ids: Annotated[list[Name], Meta(min_length=1, max_length=500)]
+
+
 class SendBody(Struct, frozen=True, kw_only=True):
     """A message to posts, by the screen and every further way to them."""
 
@@ -96,6 +109,18 @@ async def listing(ask: Ask) -> NoticePage:
     return NoticePage(items=items, next=items[-1].id if len(items) == query.limit else None, seq=seq)
 
 
+async def pending(ask: Ask) -> PendingList:
+    """What waits, unread, on the screens of the posts of the actor's own departments."""
+    ask.require(Action.OBLIGATION_LIST, HUB)
+    seq = await ask.store.head()
+    async with ask.store.read() as conn:
+        posts = await list_posts(conn, departments={post.department_id for post in ask.actor.posts if post.department_id})
+        items = await store.list_pending(
+            conn, posts=[post.id for post in posts], now=ask.now,
+            where=within_reach(ask.actor, ask.now, Action.NOTICE_READ, department_id=store.DEPARTMENT))
+    return PendingList(items=items, seq=seq)
+
+
 async def _find(ask: Ask, action: Action) -> Notice:
     async with ask.store.read() as conn:
         held = await store.get_notice(conn, ask.path["id"])
@@ -112,6 +137,22 @@ async def read(ask: Ask) -> Notice:
     held = await _find(ask, Action.NOTICE_READ)
     async with ask.store.transaction() as tx:
         return await store.mark_read(tx, held.id, by=ask.who)
+
+
+async def read_many(ask: Ask) -> Done:
+    """Note that one has read several; what is not there, or not for this reader, is refused as one would be."""
+    body: ReadBody = ask.body
+    async with ask.store.read() as conn:
+        held = [await store.get_notice(conn, id) for id in dict.fromkeys(body.ids)]
+    for one in held:
+        if one is None:
+            ask.require(Action.OBLIGATION_LIST, HUB)
+            raise NotFound
+        ask.require(Action.NOTICE_READ, _thing(one.department_id, one.id), hidden=True)
+    async with ask.store.transaction() as tx:
+        for id in dict.fromkeys(body.ids):
+            await store.mark_read(tx, id, by=ask.who)
+    return Done()
 
 
 async def again(ask: Ask) -> Notice:
@@ -208,7 +249,9 @@ async def try_contact(ask: Ask) -> Done:
 
 ROUTES = [
     Route("GET", "/api/v1/notices", listing, Action.OBLIGATION_LIST, query=NoticeQuery, returns=NoticePage, zh="通知", en="notices"),
+    Route("GET", "/api/v1/notices/pending", pending, Action.OBLIGATION_LIST, returns=PendingList, zh="待阅通知", en="notices that wait"),
     Route("POST", "/api/v1/notices", send, Action.NOTICE_SEND, body=SendBody, returns=SentList, zh="发送通知", en="send a notice"),
+    Route("POST", "/api/v1/notices/read", read_many, Action.NOTICE_READ, body=ReadBody, returns=Done, zh="多条已读", en="several read"),
     Route("POST", "/api/v1/notices/{id}/read", read, Action.NOTICE_READ, returns=Notice, zh="已读", en="read"),
     Route("POST", "/api/v1/notices/{id}/again", again, Action.NOTICE_SEND, returns=Notice, zh="重发", en="send again"),
     Route("GET", "/api/v1/contacts", list_contacts, Action.ROSTER_READ, returns=ContactList, zh="联系方式", en="contacts"),

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from hub.clock import ManualClock
-from hub.domain.notice import NoticeState
+from hub.domain.notice import LINK, Notice, NoticeState
 from hub.domain.obligation import Evidence, Obligation, State
 from hub.errors import Rejected
 from hub.respond.schedule import tick
 from hub.store import Store, changes_after
 from hub.store import obligations as ledger
-from hub.store.notices import claim, is_still_wanted, list_notices, mark_sent
+from hub.store.notices import claim, is_still_wanted, list_notices, list_pending, mark_read, mark_sent
 from hub.store.roster import get_post
 from tests.support.duty import MINUTE, NOW, empty_post, give_contact, owed, people, rules
 
@@ -259,3 +259,34 @@ async def test_one_notice_goes_to_each_way_and_keeps_its_id_through_claim_and_ma
         assert again.notice.id == out.notice.id
         assert not await mark_sent(tx, out)
         assert await mark_sent(tx, again)
+
+
+async def waiting(store: Store, *posts: str) -> list[Notice]:
+    async with store.read() as conn:
+        return await list_pending(conn, posts=posts, now=store.clock.now())
+
+
+async def test_a_notice_waits_on_its_post_s_screen_in_both_languages_until_it_is_read(store: Store, clock: ManualClock) -> None:
+    await put(store, 1, 2)
+    await walk(store, clock, 21)
+    first, second = await waiting(store, "water-bureau.duty")
+    assert {n.title for n in (first, second)} == {"提醒：事项1", "提醒：事项2"} and {n.title_en for n in (first, second)} == {"Reminder: duty 1", "Reminder: duty 2"}
+    assert first.body_en is not None and "Due 2026-11-23 14:30" in first.body_en and LINK not in first.body + first.body_en
+    assert await waiting(store, "fire-rescue.duty", "water-bureau.leader") == []
+    async with store.transaction() as tx:
+        await mark_read(tx, first.id, by="person:1")
+    assert await waiting(store, "water-bureau.duty") == [second]
+    clock.advance(120 * MINUTE)
+    assert await waiting(store, "water-bureau.duty") == [], "too old"
+
+
+async def test_no_screen_waits_for_a_duty_that_is_met_or_in_hand(store: Store, clock: ManualClock) -> None:
+    met, acknowledged = await put(store, 1, 2)
+    await walk(store, clock, 31)
+    assert len(await waiting(store, "water-bureau.duty")) == 4
+    async with store.transaction() as tx:
+        await ledger.meet(tx, RULES, met.id, by="person:1")
+        await ledger.acknowledge(tx, RULES, acknowledged.id, by="person:1")
+    assert await waiting(store, "water-bureau.duty") == []
+    clock.advance(16 * MINUTE)
+    assert {n.obligation_id for n in await waiting(store, "water-bureau.duty")} == {acknowledged.id}, "the acknowledgement has expired"

@@ -288,15 +288,24 @@ async def test_contacts_are_shown_masked_kept_when_saved_masked_and_tested_for_r
 
 
 async def test_a_message_to_posts_goes_through_the_outbox_and_can_be_read(hub: Running) -> None:
-    async with Visitor(hub.web_url) as officer, Visitor(hub.web_url) as reader:
+    async with Visitor(hub.web_url) as officer, Visitor(hub.web_url) as reader, Visitor(hub.web_url) as elsewhere:
         await sign_in(hub, officer, Role.DUTY_OFFICER, "water-bureau")
         await sign_in(hub, reader, Role.DEPARTMENT_REPORTER, "water-bureau")
+        await sign_in(hub, elsewhere, Role.DEPARTMENT_REPORTER, "fire-rescue")
         body = {"posts": ["water-bureau.duty"], "title": "防汛提醒", "text": "今晚有暴雨", "urgent": True}
         assert await officer.ask("POST", "/api/v1/notices", body) == 200
         (notice,) = officer.body["items"]
         assert (notice["channel"], notice["title"], notice["state"]) == ("console", "防汛提醒", "sent")
         assert await officer.ask("POST", "/api/v1/notices", {**body, "posts": ["fire-rescue.duty"]}) == 403
         assert await reader.ask("GET", "/api/v1/notices?post=water-bureau.duty") == 200 and len(reader.body["items"]) == 1
+        assert await reader.ask("GET", "/api/v1/notices/pending") == 200
+        assert [(n["id"], n["title_en"]) for n in reader.body["items"]] == [(notice["id"], "防汛提醒")]
+        assert await elsewhere.ask("GET", "/api/v1/notices/pending") == 200 and elsewhere.body["items"] == []
+        assert await elsewhere.ask("POST", "/api/v1/notices/read", {"ids": [notice["id"]]}) == 404
+        assert await reader.ask("POST", "/api/v1/notices/read", {"ids": [notice["id"], new_id()]}) == 404, "all or none"
+        assert await reader.ask("GET", "/api/v1/notices/pending") == 200 and len(reader.body["items"]) == 1
+        assert await reader.ask("POST", "/api/v1/notices/read", {"ids": [notice["id"]]}) == 200
+        assert await reader.ask("GET", "/api/v1/notices/pending") == 200 and reader.body["items"] == []
         assert await reader.ask("POST", f"/api/v1/notices/{notice['id']}/read") == 200 and reader.body["read_by"]
         assert await reader.ask("POST", f"/api/v1/notices/{notice['id']}/again") == 403
         assert await officer.ask("POST", f"/api/v1/notices/{notice['id']}/again") == 422

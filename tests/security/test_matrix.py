@@ -90,6 +90,7 @@ BODIES: dict[tuple[str, str], tuple[str, Callable[[Held], Any], tuple[Action, ..
         "department_id": h.things[0].department_id, "role": "post", "zh": "岗", "en": "post"}, None),
     ("PUT", "/api/v1/contacts/{id}"): ("contact", lambda h: {"post_id": _post(h), "name": "n", "address": "json://127.0.0.1:9/y"}, None),
     ("POST", "/api/v1/notices"): ("roster_post", lambda h: {"posts": [_post(h)], "title": "题", "text": "文"}, None),
+    ("POST", "/api/v1/notices/read"): ("notice", lambda h: {"ids": [h.path["id"]]}, None),
     ("POST", "/api/v1/agreements"): ("roster_post", lambda h: {
         "giver_id": h.things[0].department_id, "taker_id": "gas-company", "tier": "assist", "text": "文", "valid_from": "2026-11-23T00:00:00Z",
         "valid_until": "2026-12-23T00:00:00Z"}, None),

@@ -73,7 +73,7 @@ def test_a_drill_says_so_in_the_title_and_a_brace_in_a_title_breaks_nothing() ->
     fields = fields_of(duty(drill=True), now=NOW + timedelta(minutes=75), zone=ZONE, post=POST, kind=KIND, step=2)
     title, body = render(template, "zh", Fields({**fields.zh, "notice": "abc"}, fields.en))
     assert title == "【演练】催办（第2级）：日报{link}"
-    assert "已超时 1 h 15 min" in body and "2026-11-23 14:00" in body and body.endswith("通知编号 abc")
+    assert "已超时 1 小时 15 分钟" in body and "2026-11-23 14:00" in body and body.endswith("通知编号 abc")
 
 
 def test_lines_that_stay_empty_are_left_out_and_the_link_comes_last() -> None:

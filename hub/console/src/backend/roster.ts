@@ -1,6 +1,6 @@
 // The duty roster: shifts, swaps, handovers; the contacts that ladders use, and the notices that did not get through.
 import { ask, get, post } from './http'
-import type { OnDuty } from './types'
+import type { Notice, OnDuty } from './types'
 
 export interface Named { id: string; name: string }
 export interface Shift { id: string; post_id: string; person_id: string; starts_at: string; ends_at: string; substitute_id: string | null; cancelled: boolean; version: number }
@@ -19,10 +19,6 @@ export interface Contact {
   quiet_starts: string | null; quiet_ends: string | null; active: boolean; state: 'unknown' | 'reachable' | 'unreachable'; checked_at: string | null; error: string | null
 }
 export type ContactBody = Omit<Contact, 'id' | 'person_id' | 'state' | 'checked_at' | 'error' | 'post_id'> & { post_id: string }
-export interface Notice {
-  id: string; channel: string; to: string; title: string; body: string; state: string; created_at: string; expires_at: string; attempts: number; error: string | null
-  department_id: string | null; post_id: string | null; obligation_id: string | null
-}
 
 const BASE = '/api/v1/roster'
 const of = (path: string, id: string, act: string): string => `${path}/${encodeURIComponent(id)}/${act}`
@@ -47,5 +43,7 @@ export const contacts = {
 
 export const notices = {
   failed: () => get<{ items: Notice[] }>('/api/v1/notices', { state: 'failed' }),
+  pending: () => get<{ items: Notice[]; seq: number }>('/api/v1/notices/pending'),
+  read: (ids: string[]) => post<unknown>('/api/v1/notices/read', { ids }),
   again: (id: string) => post<Notice>(of('/api/v1/notices', id, 'again')),
 }

@@ -487,11 +487,19 @@ export interface Notice {
   to: string
   title: string
   body: string
+  /** In English, where it is for a screen. */
+  title_en: string | null
+  body_en: string | null
   template: string
   state: string
   created_at: string
+  expires_at: string
   urgent: boolean
+  drill: boolean
   attempts: number
+  department_id: string | null
+  incident_id: string | null
+  obligation_id: string | null
   post_id: string | null
   sent_at: string | null
   error: string | null
