@@ -1,6 +1,6 @@
-"""Writes what the console takes from the hub: kinds of change and roles in Chinese and English, which kinds are mere routine, what a ladder may say.
+"""Writes what the console takes from the hub: kinds of change and roles in Chinese and English, which kinds are mere routine, what the data of duties may say.
 
-    python scripts/console_words.py           writes hub/console/src/i18n/{zh,en}/{kinds,roles}.json, parts/routine.json and views/duties/ladder.json
+    python scripts/console_words.py           writes hub/console/src/i18n/{zh,en}/{kinds,roles}.json, parts/routine.json and views/duties/rules.json
     python scripts/console_words.py --check   only says whether they are up to date
 """
 
@@ -35,7 +35,7 @@ def words() -> dict[Path, str]:
 
     roles = yaml.safe_load((ROOT / "hub" / "data" / "roles.yaml").read_text("utf-8"))["roles"]
     files = {FOLDER.parent / "parts" / "routine.json": json.dumps(routine_kinds()) + "\n",
-             FOLDER.parent / "views" / "duties" / "ladder.json": json.dumps(ladder_rules()) + "\n"}
+             FOLDER.parent / "views" / "duties" / "rules.json": json.dumps(duty_rules()) + "\n"}
     for locale in ("zh", "en"):
         kinds = {kind.replace(".", "_"): getattr(found, locale) for kind, found in sorted(KINDS.items())}
         named = {role: found[locale] for role, found in roles.items()}
@@ -44,15 +44,27 @@ def words() -> dict[Path, str]:
     return files
 
 
-def ladder_rules() -> dict[str, object]:
-    """What a step of a ladder may name, its longest time in minutes, and what is taken for granted where it says nothing."""
-    import msgspec
-
+def duty_rules() -> dict[str, object]:
+    """What the data of duties may name, the longest time of a step in minutes, and what is taken for granted where a row says nothing."""
+    from hub.domain.clocks import UNGRADED, Duty, Limit, StartsFrom
+    from hub.domain.data import packaged
     from hub.domain.duty_rules import CHANNELS
     from hub.domain.ladder import LONGEST_MIN, Step, Whom
+    from hub.domain.notice import FIELDS
+    from hub.domain.obligation import Kind
 
-    usual = {field.name: field.default for field in msgspec.structs.fields(Step) if not field.required}
-    return {"whom": list(Whom), "channels": CHANNELS, "longest_min": LONGEST_MIN, "usual": usual}
+    return {
+        "whom": list(Whom), "channels": CHANNELS, "longest_min": LONGEST_MIN, "duties": list(Duty), "clocks": list(StartsFrom), "fields": sorted(FIELDS),
+        "grades": [UNGRADED, *(grade["id"] for grade in reversed(packaged("grades")["grades"]))],
+        "usual": {"step": usual(Step), "kind": usual(Kind), "limit": usual(Limit)},
+    }
+
+
+def usual(struct: type) -> dict[str, object]:
+    """What the fields of a row hold where it does not say."""
+    import msgspec
+
+    return {field.name: field.default for field in msgspec.structs.fields(struct) if not field.required}
 
 
 def stale() -> list[Path]:

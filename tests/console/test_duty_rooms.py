@@ -207,6 +207,23 @@ def test_a_contact_is_tried_at_once_and_says_what_its_gateway_answered(new_scree
         expect(english.locator("[data-test=error]")).to_have_text("the test did not go out: HTTP 403")
 
 
+def test_an_urgent_notice_stands_on_every_page_of_its_department_until_somebody_has_read_it(new_screen: Screens) -> None:
+    screen, english = new_screen(), new_screen(locale="en", width=390, height=844)
+    page, phone = screen.open("/board"), english.open("/notices")
+    body = {"posts": ["district-office.desk"], "title": "今晚防汛会商", "text": "二十二时，三楼指挥室", "urgent": True}
+    assert screen.call("POST", "/api/v1/notices", body)["status"] == 200
+    bar = page.locator("[data-test=notice-bar]:has-text('今晚防汛会商')")
+    expect(bar).to_be_visible()
+    card = phone.locator("[data-test=notice]:has-text('今晚防汛会商')")
+    expect(card).to_contain_text("三楼指挥室")
+    expect(phone.locator("[data-test=notice-bar]")).to_contain_text("urgent")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    card.locator("[data-test=read]").click()
+    expect(card).to_have_count(0)
+    expect(bar).to_have_count(0)
+    assert screen.errors == [] == english.errors
+
+
 def fill_shift(page: Page, person: str, starts: str, ends: str) -> None:
     """A shift by its form."""
     page.click("[data-test=add-shift]")
@@ -318,14 +335,25 @@ def test_the_banner_for_a_missing_holiday_table_leads_to_the_form_that_enters_it
         page.click("[data-test=enter-table]")
         expect(page.locator("[data-test=needs-table]")).to_be_visible()
         form = page.locator("[data-test=calendar-form]")
-        form.locator("[name=lines]").fill(f"{year + 1}-01-01 放假 元旦")
-        form.locator("[name=years]").fill(f"{year + 1}")
+        form.locator("summary").first.click()
         form.locator("[name=source]").fill("国办发明电")
+        form.locator("[name=lines]").fill(f"{year + 1}-01-01..{year + 1}-01-03 放假 元旦")
+        page.click("[data-test=take-lines]")
+        page.click("[data-test=add-span]")
+        added = form.locator("[data-test=span]").nth(1)
+        added.locator("[name=first]").fill(f"{year + 1}-01-03")
+        added.locator("[name=kind]").select_option("makeup")
+        expect(added).to_contain_text("与另一段重复")
+        added.locator("[name=first]").fill(f"{year + 1}-01-09")
+        added.locator("[name=last]").fill(f"{year + 1}-01-09")
+        form.locator(f"[name=year-{year + 1}]").check()
         form.locator("[name=reason]").fill("录入放假安排")
         page.click("[data-test=save-calendar]")
         expect(page.locator("[data-test=saved]")).to_be_visible()
         expect(page.locator("[data-test=needs-table]")).to_have_count(0)
         expect(badge).to_have_count(0)
+        expect(form.locator("[data-test=span]")).to_have_count(2)
+        expect(page.locator("[data-test=version]").first).to_contain_text("录入放假安排")
         assert mine.errors == []
         theirs.page.reload()
         expect(theirs.page.locator("[data-test=board] table")).to_be_visible()
@@ -350,8 +378,8 @@ def admin(hub: RunningHub, browser: Browser) -> Iterator[Callable[..., Screen]]:
         context.close()
 
 
-HOMES = {Role.OPERATOR: "/incidents", Role.LEADER: "/incidents", Role.DEPARTMENT_REPORTER: "/daily", Role.AUDITOR: "/audit", Role.SYSTEM_ADMIN: "/system",
-         Role.SECURITY_ADMIN: "/organisation", Role.AUDIT_ADMIN: "/audit"}
+HOMES = {Role.OPERATOR: "/incidents", Role.DEPARTMENT_REPORTER: "/daily", Role.SYSTEM_ADMIN: "/system", Role.SECURITY_ADMIN: "/organisation",
+         Role.AUDIT_ADMIN: "/audit"}
 
 
 def test_everybody_begins_on_a_page_of_their_own(hub: RunningHub, browser: Browser) -> None:
@@ -359,10 +387,10 @@ def test_everybody_begins_on_a_page_of_their_own(hub: RunningHub, browser: Brows
         context, screen = screen_of(browser, hub.address, cookie)
         page = screen.open("/")
         page.wait_for_url(f"**{home}")
-        for elsewhere in ("/account", "/incidents"):
-            page.goto(f"{hub.address}{elsewhere}")
-            page.click(".brand")
-            page.wait_for_url(f"**{home}")
+        page.click(".who")
+        page.wait_for_url("**/account")
+        page.click(".brand")
+        page.wait_for_url(f"**{home}")
         assert screen.errors == [], role
         context.close()
 
@@ -417,6 +445,57 @@ def test_a_ladder_is_edited_by_its_form_and_an_older_version_is_taken_up_again(a
     expect(page.locator("[data-test=version]").first).to_contain_text("撤回")
     assert steps_of(screen, "daily") == before
     assert screen.errors == []
+
+
+def test_kinds_limits_wordings_and_quiet_hours_are_forms_with_versions(admin: Screens) -> None:
+    screen = admin()
+    page = screen.open("/duty-data")
+
+    def document(name: str) -> Any:
+        return screen.call("GET", f"/api/v1/duty/data/{name}")["body"]["document"]
+
+    page.click("[data-test=tab-quiet_rules]")
+    page.locator("[data-test=row]:has-text('22:00–07:00') button").click()
+    form = page.locator("[data-test=row-form]")
+    form.locator("[name=ends]").fill("6点")
+    form.locator("[name=reason]").fill("早一小时")
+    page.click("[data-test=save-row]")
+    expect(form.locator(".wrong")).to_contain_text("填写时刻")
+    form.locator("[name=ends]").fill("06:00")
+    page.click("[data-test=save-row]")
+    expect(page.locator("[data-test=saved]")).to_be_visible()
+    expect(page.locator("[data-test=row]")).to_contain_text("22:00–06:00")
+    assert document("quiet_rules")["rules"][0]["ends"] == "06:00"
+    page.locator("[data-test=version]:has-text('产品自带') [data-test=take-own]").click()
+    page.locator("[data-test=take-form] [name=reason]").fill("撤回")
+    page.locator("[data-test=take-form] button.main").click()
+    expect(page.locator("[data-test=row]")).to_contain_text("22:00–07:00")
+
+    page.click("[data-test=tab-notice_templates]")
+    page.click("[data-test=edit-test]")
+    form.locator("[name='zh.title']").fill("{titel}")
+    form.locator("[name=reason]").fill("改标题")
+    page.click("[data-test=save-row]")
+    expect(form.locator(".wrong")).to_contain_text("没有此字段")
+    form.locator("[name='zh.title']").fill("通知渠道例行测试")
+    page.click("[data-test=save-row]")
+    expect(page.locator("[data-test=row]:has-text('通知渠道例行测试')")).to_be_visible()
+
+    page.click("[data-test=tab-obligation_kinds]")
+    page.click("[data-test=edit-digest]")
+    form.locator("[name=grace_min]").fill("20")
+    form.locator("[name=reason]").fill("缩短宽限")
+    page.click("[data-test=save-row]")
+    expect(page.locator("[data-test=saved]")).to_be_visible()
+    assert document("obligation_kinds")["kinds"]["digest"]["grace_min"] == 20
+
+    page.click("[data-test=tab-statutory_limits]")
+    page.click("[data-test=edit-incident-final]")
+    form.locator("[name=days]").fill("")
+    form.locator("[name=reason]").fill("没有时限")
+    page.click("[data-test=save-row]")
+    expect(page.locator("[data-test=fault]")).to_contain_text("没有任何时限")
+    assert screen.errors == [one for one in screen.errors if "422" in one], screen.errors
 
 
 def test_what_the_hub_refuses_stands_at_its_field_and_what_was_typed_stays(admin: Screens) -> None:

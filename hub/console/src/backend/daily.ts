@@ -90,8 +90,6 @@ export const dailySettings = {
   saveTemplate: (template: Template) => post<Template>('/api/v1/daily/templates', template),
   saveSchedule: (schedule: Schedule) => post<Schedule>('/api/v1/daily/schedules', schedule),
   calendar: (first: string, days: number) => get<{ days: CalendarDay[]; needs_table: number | null }>('/api/v1/duty/calendar', { first, days }),
-  calendarDocument: () => get<{ name: string; document: CalendarDocument }>('/api/v1/duty/data/calendar_overrides'),
-  saveCalendar: (document: CalendarDocument, reason: string) => ask<unknown>('PUT', '/api/v1/duty/data/calendar_overrides', { body: { document, reason } }),
 }
 
 export const digests = {

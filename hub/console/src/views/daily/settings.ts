@@ -39,19 +39,72 @@ export function readTimes(text: string): string[] | null {
   return times.includes(null) ? null : [...new Set(times as string[])].sort()
 }
 
-/** Days as lines: `2027-01-01 holiday 元旦`. */
-export const daysAsText = (days: CalendarDocument['days']): string => days.map((one) => [one.day, one.kind, one.zh ?? ''].join(' ').trim()).join('\n')
+type OwnDay = CalendarDocument['days'][number]
+/** Consecutive days that are the same, as one row of the form. */
+export interface Span { first: string; last: string; kind: OwnDay['kind']; zh: string; source: string; en?: string }
 
-/** Lines back to days; a line may span days (`2027-02-05..2027-02-13 放假 春节`). `wrong` is the first line that cannot be read, counted from 1. */
-export function readDays(text: string, source: string): { days: CalendarDocument['days']; wrong: number | null } {
-  const days: CalendarDocument['days'] = []
+const DAY_MS = 86_400_000
+const after = (day: string, n = 1): string => new Date(Date.parse(`${day}T00:00:00Z`) + n * DAY_MS).toISOString().slice(0, 10)
+/** A day of the calendar, `2028-02-29` but not `2027-02-29`. */
+export const isDay = (text: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`)) && after(text, 0) === text
+
+export function spansOf(days: OwnDay[]): Span[] {
+  const spans: Span[] = []
+  for (const one of [...days].sort((a, b) => (a.day < b.day ? -1 : 1))) {
+    const held = spans[spans.length - 1]
+    const next: Span = { first: one.day, last: one.day, kind: one.kind, zh: one.zh ?? '', source: one.source ?? '', ...(one.en ? { en: one.en } : {}) }
+    if (held && after(held.last) === one.day && held.kind === next.kind && held.zh === next.zh && held.source === next.source && held.en === next.en) held.last = one.day
+    else spans.push(next)
+  }
+  return spans
+}
+
+export function daysOf(spans: Span[]): OwnDay[] {
+  return spans.flatMap(({ first, last, kind, zh, source, en }) => {
+    const days: OwnDay[] = []
+    for (let day = first; day <= last; day = after(day)) days.push({ day, kind, zh, ...(en ? { en } : {}), ...(source ? { source } : {}) })
+    return days
+  })
+}
+
+/** What is wrong with each row, by its place: no day, an end before the beginning, more than two months, a day that another row names too. */
+export function spanFaults(spans: Span[]): Record<number, 'badDay' | 'backwards' | 'tooLong' | 'twice'> {
+  const found: Record<number, 'badDay' | 'backwards' | 'tooLong' | 'twice'> = {}
+  const seen = new Set<string>()
+  for (const [n, one] of spans.entries()) {
+    if (!isDay(one.first) || !isDay(one.last)) found[n] = 'badDay'
+    else if (one.last < one.first) found[n] = 'backwards'
+    else if (one.last > after(one.first, 60)) found[n] = 'tooLong'
+    else for (const { day } of daysOf([one])) {
+      if (seen.has(day)) found[n] = 'twice'
+      seen.add(day)
+    }
+  }
+  return found
+}
+
+/** The months of a year as weeks from Monday: what each day is in the district's table, else by its weekday; null before the first and after the last. */
+export function monthsOf(year: number, spans: Span[]): ({ day: string; kind: OwnDay['kind']; own: boolean } | null)[][] {
+  const own = new Map(daysOf(spans.filter((_, n) => !(n in spanFaults(spans)))).map((one) => [one.day, one.kind]))
+  return Array.from({ length: 12 }, (_, month) => {
+    const first = `${year}-${String(month + 1).padStart(2, '0')}-01`
+    const weekday = (day: string): number => (new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7
+    const cells: ({ day: string; kind: OwnDay['kind']; own: boolean } | null)[] = Array.from({ length: weekday(first) }, () => null)
+    for (let day = first; day.slice(0, 7) === first.slice(0, 7); day = after(day)) cells.push({ day, kind: own.get(day) ?? (weekday(day) > 4 ? 'weekend' : 'workday'), own: own.has(day) })
+    return cells
+  })
+}
+
+/** Lines of an announcement as days; a line may span days (`2027-02-05..2027-02-13 放假 春节`). `wrong` is the first line that cannot be read, counted from 1. */
+export function readDays(text: string, source: string): { days: OwnDay[]; wrong: number | null } {
+  const days: OwnDay[] = []
   for (const [at, line] of text.split('\n').entries()) {
     if (!line.trim()) continue
     const found = /^(\d{4}-\d{2}-\d{2})(?:\s*(?:\.\.|~|至)\s*(\d{4}-\d{2}-\d{2}))?\s+(\S+)\s*(.*)$/.exec(line.trim())
     const kind = found && (WORDS[found[3]!] ?? DAY_KINDS.find((one) => one === found[3]))
-    const [first, last] = [Date.parse(`${found?.[1]}T00:00:00Z`), Date.parse(`${found?.[2] ?? found?.[1]}T00:00:00Z`)]
-    if (!found || !kind || Number.isNaN(first) || Number.isNaN(last) || last < first || last - first > 60 * 86_400_000) return { days, wrong: at + 1 }
-    for (let day = first; day <= last; day += 86_400_000) days.push({ day: new Date(day).toISOString().slice(0, 10), kind, zh: found[4]!.trim(), ...(source ? { source } : {}) })
+    const span = found && kind ? { first: found[1]!, last: found[2] ?? found[1]!, kind, zh: found[4]!.trim(), source } : null
+    if (!span || spanFaults([span])[0]) return { days, wrong: at + 1 }
+    days.push(...daysOf([span]))
   }
   return { days, wrong: null }
 }

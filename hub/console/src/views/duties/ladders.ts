@@ -2,10 +2,11 @@
 import type { DutyLadder, LadderStep } from '@/backend/duties'
 import type { Locale } from '@/backend/types'
 import { span } from '@/parts/time'
-import rules from './ladder.json'
+import rules from './rules.json'
 
 /** As the hub has them: whom a step may name and by which ways, the furthest from its due time, and what it takes for granted where a step says nothing. */
-export const { whom: WHOM, channels: CHANNELS, longest_min: LONGEST_MIN, usual: USUAL } = rules
+export const { whom: WHOM, channels: CHANNELS, longest_min: LONGEST_MIN } = rules
+const USUAL = rules.usual.step
 
 /** What a number field holds: nothing, where it was emptied or what was typed is no number. */
 export type Typed = number | ''
