@@ -283,6 +283,9 @@ def count(prepared: Prepared) -> People:
         if best is not None:
             found[field] = best
     _fold_light(found)
+    aboard = _nobody_left(prepared, counted) if "dead" not in found else None
+    if aboard is not None:
+        found["dead"] = aboard
     _explicit_zeros(prepared, [s for s in prepared.sentences if s.standing is not Standing.BACKGROUND], found)
     loss = _loss(prepared, counted)
     if loss is not None:
@@ -295,6 +298,19 @@ def count(prepared: Prepared) -> People:
     fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
     least = _lower_bounds(prepared, counted)
     return People(Casualties(**fields), loss.value if loss else None, either.value if either else None, ill, found, least)
+
+
+_NOBODY_LEFT = re.compile(
+    r"(?:全机|全船|全车|全员|(?:机|船|车)上(?:人员|乘客)?(?:全部|均|无一))(?:已|不幸|确认)*(?:遇难|罹难|丧生|生还|死亡)|无一?人生还|无人幸存"
+)
+_ABOARD = re.compile(rf"(?:(?:机|船|车)上|舱内|搭载|载有|载着)(?:人员|乘客|旅客)?(?:共计|共有|共|载有|有|搭载)?{_N}(?:名|人)")
+
+
+def _nobody_left(prepared: Prepared, counted: list[Sentence]) -> Figure | None:
+    """全机遇难。机上共有10人: all who were aboard, though the sentence that loses them gives no number."""
+    lost = any(_NOBODY_LEFT.search(prepared.text, s.start, s.end) for s in counted)
+    aboard = [f for s in counted for f in _figures(prepared, s.start, s.end, _ABOARD)] if lost else []
+    return max(aboard, key=lambda f: f.value) if aboard else None
 
 
 def _figures(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -> list[Figure]:
@@ -393,7 +409,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
 _ANYONE_DEATH = re.compile(
-    r"被[^，。；\d]{0,8}(?:致死|踩死|蜇死|咬死|电死)|(?:抢救无效|送医后)，?于[^，。；]{1,14}(?:宣布|宣告)?(?:死亡|身亡)|(?:抢救无效|送医后?|当场|不幸|(?:确认|证实|宣布|宣告)(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|伤势?过?重(?:不治)?(?:死亡|身亡|去世)|(?:已无|没有|无|停止|停止了)(?:呼吸心跳|呼吸|心跳|生命体征)|(?:人|身体|身子)(?:都|已经|早)?(?:已经)?凉(?:了|透)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救回来|没能?救活|没抢救过来|没气了|不行了)"
+    r"被[^，。；\d]{0,8}(?:致死|踩死|蜇死|咬死|电死)|(?:抢救无效|送医后)，?于[^，。；]{1,14}(?:宣布|宣告)?(?:死亡|身亡)|(?:抢救无效|送医后?|当场|不幸|(?:确认|证实|宣布|宣告)(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|(?:夺走|夺去|带走)(?:了)?(?!他们|她们|众|多|数)[^，。；\d一二两三四五六七八九十]{0,8}的?(?:生命|性命)|伤势?过?重(?:不治)?(?:死亡|身亡|去世)|(?:已无|没有|无|停止|停止了)(?:呼吸心跳|呼吸|心跳|生命体征)|(?:人|身体|身子)(?:都|已经|早)?(?:已经)?凉(?:了|透)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救回来|没能?救活|没抢救过来|没气了|不行了)"
 )
 # 打捞出小周的遗体
 _ONE_BODY = re.compile(
@@ -538,9 +554,7 @@ def _one_after_another(prepared: Prepared, start: int, end: int) -> list[Figure]
 
 
 _BODIES = [
-    re.compile(
-        rf"(?:发现|找到|搜寻到|打捞出|挖出|打捞起|搜救出|清理出){_N}(?:具|名|位)(?:遇难|失踪|失联|落水|被困|被埋)?(?:者|人员|死者|男性|女性|男子|女子|矿工|船员|工人|渔民|游客|群众|村民)?(?:的)?(?:遗体|尸体)"
-    ),
+    re.compile(rf"(?:发现|找到|搜寻到|打捞出|挖出|打捞起|搜救出|清理出){_N}(?:具|名|位)[^，。；、\d]{{0,8}}?(?:的)?(?:遗体|尸体)"),
     re.compile(rf"{_N}具(?:遇难者|遇难人员)?(?:的)?(?:遗体|尸体)"),
     re.compile(
         rf"{_N}(?:名|位|个)(?:(?!生还|获救)[^，。；\d]){{0,10}}(?:的)?(?:遗体|尸体)(?:已经|已|均|都|全部|陆续|先后|被|也)*(?:找到|发现|寻获|打捞|搜寻到|运出|升井|运送)"
@@ -578,12 +592,32 @@ def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | N
                 return Figure(value, corrected.start(), corrected.end())
     if not every:
         return None
+    if field == "dead":
+        every += _died_later(prepared, counted, every)
     best = max(every, key=lambda f: (f.value, -f.start))
     if field in _FALLING and not sums and latest:
         return max(latest, key=lambda f: f.value)
     if sums and not total_said:
         best = max([best, *sums], key=lambda f: f.value)
     return best
+
+
+def _died_later(prepared: Prepared, counted: list[Sentence], every: list[Figure]) -> list[Figure]:
+    """锅炉工当场死亡，2名学生受重伤。次日，2名重伤学生抢救无效死亡: who dies of the injured adds to who died at once, unless a total is told."""
+    at_once = [f for f in every if _AT_ONCE.search(prepared.text, f.start, f.end)]
+    first = max(at_once, key=lambda f: f.value) if at_once else None
+    return [
+        Figure(first.value + more.value, first.start, more.end)
+        for sentence in (counted if first is not None else ())
+        if first is not None and sentence.start > first.end and _TOTALLING.search(prepared.text, sentence.start, sentence.end) is None
+        for more in _figures(prepared, sentence.start, sentence.end, _OF_THE_HURT)
+    ]
+
+
+_AT_ONCE = re.compile(r"(?:当场|现场)(?:死亡|身亡)")
+_OF_THE_HURT = re.compile(
+    rf"{_N}(?:名|位|个)(?:重伤|伤重|受伤|伤)(?:者|员|[^，。；\d]{{1,4}})[^，。；\d]{{0,6}}(?:抢救无效|救治无效|医治无效|不治)"
+)
 
 
 def _by_place(prepared: Prepared, sentence: Sentence, here: list[Figure]) -> list[Figure]:

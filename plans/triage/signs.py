@@ -23,6 +23,7 @@ _FLAME = re.compile(r"(?:了|大量|滚滚|熊熊|阵阵|着|的|一股|[浓黑�
 _FEARED = re.compile(
     r"(?:担心|生怕|害怕|怕|唯恐|以为|防止|以防|以免|避免|谨防|差点|险些|随时|可能|将会|如遇)[^，。；、]{0,10}$|遇[^，。；]{1,6}[、或]$|遇高?热$"
 )
+_OWN_FUEL = re.compile(r"油箱[^，。；]{0,8}$")  # what a vehicle loses of its own fuel is no leak of its load
 _DANGER = re.compile(r"(?:燃烧|爆炸)?(?:的)?(?:危险|风险|可能(?!是|为|系|因)|隐患)")
 
 
@@ -50,7 +51,10 @@ def read(prepared: Prepared, substance: bool = True) -> dict[str, tuple[bool, in
 def _stated(prepared: Prepared, token: Token, substance: bool) -> bool:
     """Not only feared, and more than a bang, a smell or a flame that bursts out."""
     text = prepared.text
-    if _FEARED.search(text, max(0, token.start - 14), token.start) or _DANGER.match(text, token.end):
+    before = max(0, token.start - 14)
+    if _FEARED.search(text, before, token.start) or _DANGER.match(text, token.end):
+        return False
+    if substance and _OWN_FUEL.search(text, before, token.start):
         return False
     said = text[token.start : token.end]
     if _BANG.fullmatch(said):

@@ -102,6 +102,11 @@ def test_the_fields_of_a_draft_are_the_contract() -> None:
         ("宴席后20多人腹泻住院，另有30多人经检查无明显症状", {"poisoned": 20}),
         ("一名男子误食野蘑菇险些丧命，5名亲友呕吐", {"dead": None, "poisoned": 5}),
         ("警局今晨遭炸弹袭击，5人死亡。“车冲过来就炸了。”7月28日，邻县一警局同样遭到袭击，造成70人死亡", {"dead": 5}),
+        ("浴池锅炉爆炸，锅炉工当场死亡，4名学生受重伤。次日，2名重伤学生抢救无效死亡", {"dead": 3}),
+        ("直升机坠毁，机上共有10人。失事原因不明，全机遇难", {"dead": 10}),
+        ("山洪过后，搜救队找到4名驴友遗体", {"dead": 4}),
+        ("大火夺去了女主人的生命", {"dead": 1}),
+        ("商场昨日失火，2人受伤。上月15日，同一商场起火，造成3人死亡", {"dead": None, "injured": 2}),
         ("渔船今日凌晨被撞沉，7人下落不明。今年3月18日，另一渔船沉没，9名船员失踪，至今未寻获", {"missing": 7}),
     ],
 )
@@ -367,6 +372,10 @@ def test_spaces_part_the_clauses_of_a_message_and_not_a_number_from_its_noun() -
         ("仓库内叉车急转弯翻车，驾驶人被甩出压在车架下，抢救无效死亡。", "special_equipment"),
         ("高速口一辆载有30吨浓硫酸的车辆后轮起火，明火已扑灭。", "hazmat_transport"),
         ("化肥公司合成氨系统换热器煤气泄漏爆炸，周边玻璃震碎。", "hazmat_facility"),
+        ("食品厂腌制池散出有害气体，3名工人下池清理时中毒。", "group_poisoning"),
+        ("铜矿的尾矿堆突然坍塌，掩埋2台挖掘机，3人失联。", "mining"),
+        ("改建中的加油站清罐，残油挥发的油气遇焊花爆燃，油罐炸飞。", "hazmat_facility"),
+        ("五金厂的酸洗槽开裂，数吨强酸泄漏流到院外。", "hazmat_facility"),
     ],
 )
 def test_what_failed_and_where_decide_the_family_not_what_followed(text: str, family: str) -> None:
