@@ -116,6 +116,8 @@ def _guess_id(payload: bytes) -> str | None:
     return id if isinstance(id, str) and len(id) <= 64 else None
 
 
+MOST_BRIEF: Final = 20
+"""The largest batch that is written where the loop is (our own choice): a larger one is written beside it, while the next is read and decided."""
 MOST_SIGNED: Final = 50
 """The largest batch whose receipts are signed as they go (our own choice: in a flood nobody shall wait for signatures, which are given when asked for)."""
 
@@ -279,7 +281,7 @@ class Intake:
     async def _store(self, items: list[Item]) -> None:
         for attempt in (1, 2, 3):
             try:
-                async with self.store.transaction(urgent=True) as tx:
+                async with self.store.transaction(urgent=True, brief=len(items) <= MOST_BRIEF) as tx:
                     recorded = await store_batch(tx, items, zone=self.zone, takers=self.takers, numbered=self._note_numbers)
                 for item, entry in recorded:
                     assert item.receipt is not None

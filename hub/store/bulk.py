@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -47,6 +48,17 @@ async def visit(conn: AsyncConnection, do: Callable[..., T], *arguments: Any) ->
     driver: Any = (await conn.get_raw_connection()).driver_connection
     done: T = await driver.visit(do, driver._conn, *arguments)
     return done
+
+
+@contextmanager
+def at_once(conn: AsyncConnection) -> Iterator[None]:
+    """Within the block the statements of a SQLite transaction are run where the loop is (`hub.store.one_visit.Connection`)."""
+    driver: Any = conn.sync_connection.connection.driver_connection  # type: ignore[union-attr]
+    driver.at_once = True
+    try:
+        yield
+    finally:
+        driver.at_once = False
 
 
 async def fetch(conn: AsyncConnection, statement: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """aiosqlite's connection with one visit to its thread for each statement, where its own cursor makes four: open, execute, fetch, close.
 
 A visit costs two changes of thread and a turn of the loop, which is long where messages pour in; most statements of a hub read a few rows.
+Those of a brief transaction are run at once, where the loop is (`at_once`).
 """
 
 from __future__ import annotations
@@ -54,14 +55,22 @@ class Cursor:
 
 
 class Connection(aiosqlite.Connection):
-    """A connection whose cursors make one visit a statement. Builds on `_execute` and `_conn` of aiosqlite, pinned by `constraints.txt`."""
+    """A connection whose cursors make one visit a statement. Builds on `_execute` and `_conn` of aiosqlite, pinned by `constraints.txt`.
+
+    `at_once`: statements are run where the loop is, without a visit, as long as it is set. For a transaction that has begun (it waits for no lock)
+    and touches few rows by their indexes: beginning and committing, which wait for others and for the disk, are visits all the same.
+    """
+
+    at_once = False
 
     def cursor(self) -> Any:
         """A cursor, without a visit."""
         return Cursor(self)
 
     async def visit(self, do: Callable[..., Any], *arguments: Any) -> Any:
-        """Run `do` in the connection's thread."""
+        """Run `do` in the connection's thread, or at once."""
+        if self.at_once:
+            return do(*arguments)
         return await self._execute(do, *arguments)  # type: ignore[no-untyped-call]
 
 
