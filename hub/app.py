@@ -30,7 +30,7 @@ from hub.operate.safety import safety_tasks
 from hub.operate.secrets import given_secret, own_secret, refuse_shipped
 from hub.respond import reactors
 from hub.respond.daily import DailyDuty, Links
-from hub.respond.reactor import Runner
+from hub.respond.reactor import Runner, groups
 from hub.respond.reading import watch
 from hub.respond.sharing import expire
 from hub.respond.zones import keep_drawn
@@ -145,8 +145,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
         tasks["plans.import"] = partial(import_catalogue, store)
         tasks["zones.draw"] = partial(keep_drawn, store)
         tasks["resources.stock"] = partial(watch_stock, store, packaged_rules(), demo=settings.demo)
-        for reactor in reactors(intake, registry):
-            tasks[f"react.{reactor.name}"] = Runner(store, reactor).run
+        for name, group in groups(reactors(intake, registry)).items():
+            tasks[f"react.{name}"] = Runner(store, *group).run
     if "web" in only:
         tasks["live"] = live.run
         tasks["attachments"] = partial(sweep_for_ever, settings.data_path, clock)

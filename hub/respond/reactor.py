@@ -1,7 +1,8 @@
 """Reactors: each reads the change feed from its own cursor and acts in the transaction that moves the cursor.
 
-A crash is a later start; in a cluster a lease sees to it that one process works for a reactor at a time, and the cursor's
-compare-and-set that no change is worked twice.
+Those that nobody waits for in particular run together: one reading of the feed, one transaction and one commit for what they all do about the same
+changes. A crash is a later start; in a cluster a lease sees to it that one process works for a reactor at a time, and the cursor's compare-and-set
+that no change is worked twice.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from itertools import chain
+from typing import Final, Protocol, runtime_checkable
 
 from sqlalchemy import insert, or_, select, update
 
@@ -28,14 +30,16 @@ LEASE = timedelta(seconds=15)
 """How long a lease holds without renewal (our own choice: a dead process is replaced within it)."""
 BATCH = 200
 STRETCH_S = 0.03
-"""How long one transaction of a reactor may hold the writer's turn (our own choice: reports must not wait for reactions, and shorter ones cost more
+"""How long one transaction of reactors may hold the writer's turn (our own choice: reports must not wait for reactions, and shorter ones cost more
 commits than they save waiting)."""
 GATHER_S = 0.02
-"""How long changes are gathered before they are worked on: one commit for many instead of one for each."""
+"""How long changes are gathered at least before they are worked on: one commit for many instead of one for each."""
+LONGEST_GATHER_S = 0.1
+REST: Final = 4
+"""For how many times as long as the last transaction took changes are gathered, up to the longest (our own choice: reactors that keep up take a fifth of
+the writer's time; those that have fallen behind take all that is free)."""
 PASSED_OVER = 1000
 """After how many changes that are none of its business a reactor writes its cursor down all the same."""
-
-_MOVE = "UPDATE reactor SET cursor = $1, lease_until = $2 WHERE name = $3 AND cursor = $4 AND lease_owner = $5 RETURNING name"
 
 
 class Reactor(Protocol):
@@ -45,7 +49,7 @@ class Reactor(Protocol):
     kinds: frozenset[str]
 
     async def react(self, tx: Transaction, change: Change) -> None:
-        """Do what this change asks for, in `tx`; the cursor moves in the same transaction."""
+        """Do what this change asks for, in `tx`; the cursor moves in the same transaction. Statements touch few rows, by their indexes."""
         ...
 
 
@@ -60,21 +64,41 @@ class Preparing(Protocol):
 
 @runtime_checkable
 class Prompt(Reactor, Protocol):
-    """A reactor that somebody waits for: it gathers for a shorter while, and so is first at the writer."""
+    """A reactor that somebody waits for: it runs by itself and gathers for this while only, and so is first at the writer."""
 
     gather_s: float
 
 
-class Runner:
-    """Runs one reactor until cancelled. `from_start` False begins a new reactor at the present head instead of the first change."""
+def groups(reactors: Iterable[Reactor]) -> dict[str, list[Reactor]]:
+    """Who runs together, by a name: the prompt ones alone, all others as one."""
+    by_name: dict[str, list[Reactor]] = {}
+    for reactor in reactors:
+        by_name.setdefault(reactor.name if isinstance(reactor, Prompt) else "together", []).append(reactor)
+    return by_name
 
-    def __init__(self, store: Store, reactor: Reactor, *, owner: str | None = None) -> None:
-        self.store = store
+
+class _Place:
+    """How far one reactor has come: in memory (`at`: what is none of its business is only passed over) and as stored; and whether it is ours."""
+
+    def __init__(self, reactor: Reactor) -> None:
         self.reactor = reactor
+        self.at = self.stored = 0
+        self.held = False
+
+    def wants(self, change: Change) -> bool:
+        return change.seq > self.at and change.kind in self.reactor.kinds
+
+
+class Runner:
+    """Runs reactors together until cancelled. A new reactor begins with the first change there is."""
+
+    def __init__(self, store: Store, *reactors: Reactor, owner: str | None = None) -> None:
+        self.store = store
         self.owner = owner or ("local" if store.is_sqlite else new_id())  # one file has one hub: a restart must not wait for its own lease
-        self.gather_s = reactor.gather_s if isinstance(reactor, Prompt) else GATHER_S
-        self.cursor = 0
-        self._stored = 0
+        self._places = [_Place(reactor) for reactor in reactors]
+        self._gather_s = min((reactor.gather_s for reactor in reactors if isinstance(reactor, Prompt)), default=None)
+        self._took_s = 0.0
+        self._behind = False
         self._renew_at: datetime | None = None
 
     async def run(self) -> None:
@@ -82,62 +106,91 @@ class Runner:
         while True:
             try:
                 if not await self.step():
-                    await self.store.grown(self.cursor, within_s=1.0)
-                    await asyncio.sleep(self.gather_s)
+                    await self.store.grown(self._reached(), within_s=1.0)
+                if not self._behind:
+                    await asyncio.sleep(self._pause_s())
             except Unavailable:
                 await asyncio.sleep(1)
 
+    def _pause_s(self) -> float:
+        return self._gather_s if self._gather_s is not None else min(max(GATHER_S, REST * self._took_s), LONGEST_GATHER_S)
+
+    def _reached(self) -> int:
+        return min((place.at for place in self._places if place.held), default=0)
+
     async def step(self) -> bool:
-        """Handle one batch. False where there was nothing to do or another process holds the lease."""
+        """Handle one batch. False where there was nothing to do or other processes hold the leases."""
+        self._behind, self._took_s = False, 0.0
         if self._renew_at is None or self.store.clock.now() >= self._renew_at:
-            async with self.store.transaction() as tx:
-                held = await self._lease(tx)
-            if not held:
+            async with self.store.transaction(brief=True) as tx:
+                for place in self._places:
+                    place.held = await self._lease(tx, place)
+            if not any(place.held for place in self._places):
                 await asyncio.sleep(LEASE.total_seconds() / 5)
                 return False
             self._renew_at = tx.now + LEASE / 2
-        batch = await self.store.tail.after(self.cursor, BATCH)
+        batch = await self.store.tail.after(self._reached(), BATCH)
         if not batch:
             return False
-        await self._work(batch)
+        reached = await self._work([place for place in self._places if place.held], batch)
+        self._behind = (reached < self.store.seen and len(batch) == BATCH) or reached < batch[-1].seq
         return True
 
-    async def _work(self, batch: Sequence[Change]) -> None:
-        """One short transaction: the reactions to a stretch, then the cursor by compare-and-set. What nobody wants is only passed over."""
-        wanted = [change for change in batch if change.kind in self.reactor.kinds]
-        if not wanted and batch[-1].seq - self._stored < PASSED_OVER:
-            self.cursor = batch[-1].seq
-            return
-        reached = batch[-1].seq
-        async with self.store.transaction(brief=True) as tx:
-            end_s = time.monotonic() + STRETCH_S
-            if isinstance(self.reactor, Preparing):
-                await self.reactor.prepare(tx, wanted)
-            for n, change in enumerate(wanted):
-                await self.reactor.react(tx, change)
-                await asyncio.sleep(0)  # what is run at once leaves the loop no turn by itself
-                if time.monotonic() > end_s and n + 1 < len(wanted):
-                    reached = change.seq
-                    break
-            if not await fetch(tx.conn, _MOVE, reached, utc_text(tx.now + LEASE), self.reactor.name, self._stored, self.owner):
-                self._renew_at = None
-                raise Unavailable("lease_lost", "另一进程接管了此任务", "another process took this reactor over")
-        self.cursor = self._stored = reached
+    async def _work(self, places: Sequence[_Place], batch: Sequence[Change]) -> int:
+        """One short transaction: the reactions to a stretch, then the cursors by compare-and-set. What nobody wants is only passed over.
 
-    async def _lease(self, tx: Transaction) -> bool:
+        Gives the last change that was worked on."""
+        reached = batch[-1].seq
+        wanted = [change for change in batch if any(place.wants(change) for place in places)]
+        if wanted or reached - min(place.stored for place in places) >= PASSED_OVER:
+            began_s = time.monotonic()
+            async with self.store.transaction(brief=True) as tx:
+                reached = await self._react(tx, places, wanted, began_s + STRETCH_S) or reached
+                await self._move(tx, [place for place in places if place.at <= reached], reached)
+            self._took_s = time.monotonic() - began_s
+            for place in places:
+                place.stored = max(place.stored, reached)
+        for place in places:
+            place.at = max(place.at, reached)
+        return reached
+
+    async def _react(self, tx: Transaction, places: Sequence[_Place], wanted: Sequence[Change], end_s: float) -> int | None:
+        """React to changes, oldest first; gives the last one where the time was over before the end."""
+        for place in places:
+            if isinstance(place.reactor, Preparing):
+                await place.reactor.prepare(tx, [change for change in wanted if place.wants(change)])
+        for change in wanted:
+            for place in places:
+                if place.wants(change):
+                    await place.reactor.react(tx, change)
+                    await tx.write()  # the next one finds it
+            await asyncio.sleep(0)  # what is run at once leaves the loop no turn by itself
+            if time.monotonic() > end_s and change is not wanted[-1]:
+                return change.seq
+        return None
+
+    async def _move(self, tx: Transaction, places: Sequence[_Place], reached: int) -> None:
+        from_here = " OR ".join(f"(name = ${n} AND cursor = ${n + 1})" for n in range(4, 4 + 2 * len(places), 2))
+        moved = await fetch(tx.conn, f"UPDATE reactor SET cursor = $1, lease_until = $2 WHERE lease_owner = $3 AND ({from_here}) RETURNING name",  # noqa: S608
+                            reached, utc_text(tx.now + LEASE), self.owner, *chain.from_iterable((p.reactor.name, p.stored) for p in places))
+        if len(moved) != len(places):
+            self._renew_at = None
+            raise Unavailable("lease_lost", "另一进程接管了此任务", "another process took this reactor over")
+
+    async def _lease(self, tx: Transaction, place: _Place) -> bool:
         row = (await tx.conn.execute(select(table.c.cursor, table.c.lease_owner, table.c.lease_until)
-                                     .where(table.c.name == self.reactor.name))).first()
+                                     .where(table.c.name == place.reactor.name))).first()
         until = utc_text(tx.now + LEASE)
         if row is None:
             await tx.conn.execute(
-                insert(table).values(name=self.reactor.name, cursor=0, lease_owner=self.owner, lease_until=until, failures=0))
-            self.cursor = self._stored = 0
+                insert(table).values(name=place.reactor.name, cursor=0, lease_owner=self.owner, lease_until=until, failures=0))
+            place.at = place.stored = 0
             return True
         taken = await tx.conn.execute(
-            update(table).where(table.c.name == self.reactor.name,
+            update(table).where(table.c.name == place.reactor.name,
                                 or_(table.c.lease_owner == self.owner, table.c.lease_until.is_(None), table.c.lease_until < tx.at))
             .values(lease_owner=self.owner, lease_until=until)
         )
-        self.cursor = max(self.cursor, row.cursor) if row.cursor == self._stored else row.cursor
-        self._stored = row.cursor
+        place.at = max(place.at, row.cursor) if row.cursor == place.stored else row.cursor
+        place.stored = row.cursor
         return taken.rowcount == 1
