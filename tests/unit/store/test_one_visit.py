@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from hub.store import Store
-from hub.store.one_visit import connect
+from hub.store.one_visit import Connection, connect
 from hub.store.schema import counter
 
 
@@ -62,3 +62,32 @@ async def test_a_reader_that_is_cut_short_leaves_the_next_one_a_whole_connection
         await tx.count("x")
     async with store.read() as conn:
         assert (await conn.execute(text("SELECT value FROM counter WHERE name = 'x'"))).scalar_one() == 1
+
+
+async def test_statements_of_a_brief_transaction_make_no_visit_and_its_rows_are_kept_or_dropped_as_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    visits: list[str] = []
+    visit = Connection._execute
+
+    async def counted(self: Connection, do: Any, *what: Any) -> Any:
+        visits.append(do.__name__)
+        return await visit(self, do, *what)  # type: ignore[no-untyped-call]
+
+    async with Store(f"sqlite:///{tmp_path / 'x.db'}") as store:
+        async with store.transaction():
+            pass
+        monkeypatch.setattr(Connection, "_execute", counted)
+        async with store.transaction(brief=True) as tx:
+            await tx.conn.execute(counter.insert(), [{"name": "kept", "value": 1}])
+            await tx.count("kept")
+        assert visits == ["_run", "commit"]  # it began and it ended
+        with pytest.raises(ZeroDivisionError):
+            async with store.transaction(brief=True) as tx:
+                await tx.count("kept")
+                raise ZeroDivisionError
+        visits.clear()
+        async with store.transaction() as tx:
+            assert await tx.count("kept", 0) == 2
+        assert len(visits) == 3  # the promise ended with its transaction
+        monkeypatch.undo()

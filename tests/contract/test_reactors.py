@@ -1,0 +1,150 @@
+"""Reactors that run together: each change once and in order for each of them, whatever fails, begins later or belongs to another process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import select, update
+
+from hub.domain.change import Change
+from hub.domain.incident import IncidentNoted
+from hub.errors import Unavailable
+from hub.respond import reactor as module
+from hub.respond.reactor import Reactor, Runner, groups
+from hub.store import Store, Transaction
+from hub.store.bulk import Rows, fetch
+from hub.store.schema import counter, reactor
+
+
+class Listener(Reactor):
+    """Keeps what it heard, and leaves a row that others can find before the transaction ends."""
+
+    kinds = frozenset({"incident.noted"})
+
+    def __init__(self, name: str, fails_at: int | None = None) -> None:
+        self.name = name
+        self.fails_at = fails_at
+        self.heard: list[int] = []
+        self.found: list[int] = []
+
+    async def react(self, tx: Transaction, change: Change) -> None:
+        n = int(change.read(IncidentNoted).text)
+        if n == self.fails_at:
+            raise Unavailable("store_unavailable", "不可用", "not available")
+        self.found.append((await fetch(tx.conn, "SELECT count(*) FROM counter WHERE name LIKE $1", f"%/{n}"))[0][0])
+        await tx.insert(Rows(counter, [(f"{self.name}/{n}", 1)]))
+        tx.after_commit(lambda: self.heard.append(n))
+
+
+class Hasty(Listener):
+    gather_s = 0.001
+
+
+async def note(store: Store, numbers: Sequence[int]) -> None:
+    async with store.transaction() as tx:
+        for n in numbers:
+            tx.record(IncidentNoted(text=str(n)), actor="person:a", subject="incident:i", incident_id="i")
+
+
+async def cursors(store: Store) -> dict[str, int]:
+    async with store.read() as conn:
+        return {row.name: row.cursor for row in await conn.execute(select(reactor))}
+
+
+async def run_out(runner: Runner) -> None:
+    while await runner.step():
+        pass
+
+
+async def test_every_change_comes_once_and_in_order_to_each_and_the_next_finds_what_the_one_before_wrote(store: Store) -> None:
+    first, second = Listener("first"), Listener("second")
+    await note(store, [1, 2])
+    runner = Runner(store, first, second, owner="a")
+    await run_out(runner)
+    await note(store, [3])
+    await run_out(runner)
+    assert first.heard == second.heard == [1, 2, 3]
+    assert (first.found, second.found) == ([0, 0, 0], [1, 1, 1])
+    await run_out(Runner(store, first, second, owner="a"))
+    assert first.heard == second.heard == [1, 2, 3]
+
+
+async def test_what_one_of_them_cannot_finish_nobody_has_done_and_all_do_it_again(store: Store) -> None:
+    first, second = Listener("first"), Listener("second", fails_at=2)
+    await note(store, [1, 2])
+    runner = Runner(store, first, second, owner="a")
+    with pytest.raises(Unavailable):
+        await run_out(runner)
+    assert first.heard == [] and set((await cursors(store)).values()) == {0}
+    second.fails_at = None
+    await run_out(runner)
+    assert first.heard == second.heard == [1, 2]
+
+
+async def test_a_reactor_that_is_new_begins_with_the_first_change_and_the_others_hear_nothing_twice(store: Store) -> None:
+    old, new = Listener("old"), Listener("new")
+    await note(store, [1, 2])
+    await run_out(Runner(store, old, owner="a"))
+    await note(store, [3])
+    await run_out(Runner(store, old, new, owner="a"))
+    assert old.heard == new.heard == [1, 2, 3]
+    assert len(set((await cursors(store)).values())) == 1
+
+
+async def test_one_that_is_ahead_of_a_cut_stretch_keeps_its_place(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = Listener("old"), Listener("new")
+    await note(store, [1, 2, 3])
+    await run_out(Runner(store, old, owner="a"))
+    monkeypatch.setattr(module, "STRETCH_S", -1.0)
+    runner = Runner(store, old, new, owner="a")
+    assert await runner.step()
+    assert new.heard == [1] and (await cursors(store))["old"] > (await cursors(store))["new"]
+    await run_out(runner)
+    assert old.heard == new.heard == [1, 2, 3]
+
+
+async def test_what_another_process_holds_is_left_to_it_and_a_lost_lease_writes_nothing(store: Store) -> None:
+    mine, theirs = Listener("mine"), Listener("theirs")
+    await run_out(Runner(store, theirs, owner="b"))
+    await note(store, [1])
+    runner = Runner(store, mine, theirs, owner="a")
+    await run_out(runner)
+    assert (mine.heard, theirs.heard) == ([1], [])
+    async with store.transaction() as tx:
+        await tx.conn.execute(update(reactor).where(reactor.c.name == "mine").values(lease_owner="b"))
+    await note(store, [2])
+    with pytest.raises(Unavailable):
+        await runner.step()
+    assert mine.heard == [1]
+
+
+async def test_a_cursor_is_written_down_after_many_changes_that_are_none_of_its_business(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(Listener):
+        kinds = frozenset({"test.never"})
+
+    monkeypatch.setattr(module, "PASSED_OVER", 3)
+    runner = Runner(store, Deaf("deaf"), owner="a")
+    await note(store, [1])
+    await run_out(runner)
+    assert (await cursors(store))["deaf"] == 0
+    await note(store, [2, 3, 4])
+    await run_out(runner)
+    assert (await cursors(store))["deaf"] >= 3
+
+
+async def test_a_long_backlog_is_worked_off_by_the_running_stage(store: Store) -> None:
+    listener = Listener("listener")
+    await note(store, range(500))
+    running = asyncio.create_task(Runner(store, listener, owner="a").run())
+    async with asyncio.timeout(20):
+        while len(listener.heard) < 500:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert listener.heard == list(range(500))
+
+
+def test_prompt_reactors_run_alone_and_the_others_as_one() -> None:
+    one, two, hasty = Listener("one"), Listener("two"), Hasty("hasty")
+    assert groups([one, hasty, two]) == {"together": [one, two], "hasty": [hasty]}
