@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from hub.errors import Rejected
 from hub.notify import robots
-from hub.notify.addresses import check_address, refuse_near
+from hub.notify.addresses import check_address, only_away, refuse_near
 from hub.notify.channels import Message, SendFailed
 
 TIMEOUT_S = 20.0
@@ -107,9 +107,14 @@ def deliver(message: Message, timeout_s: float, near: Collection[str] = ()) -> N
         check_address(message.address)
     except Rejected as error:
         raise SendFailed(error.zh, error.en, permanent=True) from None
-    if robots.is_robot(message.address):
-        robots.deliver(message, timeout_s)
-        return
+    with only_away(near):
+        if robots.is_robot(message.address):
+            robots.deliver(message, timeout_s)
+        else:
+            _by_apprise(message, timeout_s, near)
+
+
+def _by_apprise(message: Message, timeout_s: float, near: Collection[str]) -> None:
     import apprise
 
     asset = apprise.AppriseAsset(app_id="Tocsin", app_desc="Tocsin", async_mode=False, secure_logging=True, http_redirects=False)

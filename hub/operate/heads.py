@@ -108,7 +108,7 @@ class HeadKeeper:
             for head in waiting:
                 body: dict[str, Any] = {"head": msgspec.to_builtins(head), "public_key": self.signer.public}
                 try:
-                    async with http.post(self.settings.audit_head_url, json=body) as answer:
+                    async with http.post(self.settings.audit_head_url, json=body, allow_redirects=False) as answer:
                         if answer.status >= 300:
                             log.warning("the other system refused a signed head: %s", answer.status)
                             return

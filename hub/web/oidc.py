@@ -137,7 +137,15 @@ async def _provider(settings: Settings) -> Provider:
     found: Provider = _read(await _fetch("GET", f"{settings.oidc_issuer.rstrip('/')}/.well-known/openid-configuration"), Provider)
     if found.issuer != settings.oidc_issuer:
         raise Unavailable("provider", "统一身份认证的签发者不符", "the identity provider names another issuer")
+    refuse_downgrade(found)
     return found
+
+
+def refuse_downgrade(provider: Provider) -> None:
+    """Raise Unavailable where a provider that is reached by HTTPS sends the hub on by HTTP, which can only be to services of this machine."""
+    secure = provider.issuer.startswith("https://")
+    if secure and not all(url.startswith("https://") for url in (provider.authorization_endpoint, provider.token_endpoint, provider.jwks_uri)):
+        raise Unavailable("provider", "统一身份认证的各地址须使用 HTTPS", "every address of the identity provider must be HTTPS")
 
 
 async def _id_token(ask: Ask, provider: Provider, flow: Flow, code: str) -> str:

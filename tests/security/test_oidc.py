@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hub.app import Running
 from hub.clock import SystemClock
+from hub.errors import Unavailable
 from hub.store.accounts import account_by_login, bind_external, close_account, first_start_link
+from hub.web.oidc import Provider, refuse_downgrade
 from tests.support.district import POLICY
 from tests.support.oidc_provider import CLIENT, SECRET, oidc_provider
 from tests.support.web_hub import Visitor, web_hub
@@ -134,3 +137,12 @@ async def test_without_a_provider_the_way_does_not_exist(tmp_path: Path) -> None
 async def test_a_provider_elsewhere_without_https_is_never_asked(tmp_path: Path) -> None:
     async with web_hub(tmp_path, SystemClock(), oidc_issuer="http://idp.example", oidc_client_id=CLIENT) as hub, Visitor(hub.web_url) as visitor:
         assert await visitor.ask("GET", START) == 503 and "HTTPS" in visitor.body["message"]["en"]
+
+
+@pytest.mark.parametrize("lowered", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
+def test_a_provider_sends_the_hub_to_no_service_of_its_own_machine(lowered: str) -> None:
+    at = "https://idp.example"
+    provider = Provider(issuer=at, authorization_endpoint=f"{at}/a", token_endpoint=f"{at}/t", jwks_uri=f"{at}/k")
+    refuse_downgrade(provider)
+    with pytest.raises(Unavailable, match="HTTPS"):
+        refuse_downgrade(msgspec.structs.replace(provider, **{lowered: "http://127.0.0.1:9/x"}))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import socket
 import zipfile
+from collections import Counter
+from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
@@ -18,7 +21,7 @@ from hub.domain.access import Role
 from hub.domain.daily import Column, Field, FieldKind, Template
 from hub.errors import Rejected
 from hub.ids import new_id
-from hub.notify.addresses import check_address, is_near
+from hub.notify.addresses import check_address, is_near, only_away
 from hub.notify.channels import Message, SendFailed
 from hub.notify.push import deliver
 from hub.operate.bundle import drawn
@@ -192,7 +195,7 @@ def test_a_form_that_goes_out_and_comes_back_has_the_same_texts_and_no_formula(t
 
 
 @pytest.mark.parametrize("address", [
-    "syslog://", "dbus://", "windows://", "macosx://", "SYSLOG://", "json://gateway.example/?template=/etc/passwd", "slack://a/b/c?TEMPLATE=/etc/passwd", "fcm://p/t?keyfile=/etc/passwd",
+    "syslog://", "dbus://", "mqtts://gateway.example/t", "windows://", "macosx://", "SYSLOG://", "json://gateway.example/?template=/etc/passwd", "slack://a/b/c?TEMPLATE=/etc/passwd", "fcm://p/t?keyfile=/etc/passwd",
     "vapid://a@b.example?subfile=/etc/passwd", "mailto://u:p@gateway.example?pgp=yes", "json://gateway.example?redirect=yes", "json://[::1",
 ])
 def test_no_contact_acts_on_the_hub_or_reads_its_files(address: str) -> None:
@@ -216,6 +219,42 @@ def test_no_notice_goes_to_the_hub_itself_however_the_address_is_written(host: s
                                                ("8.8.8.8", False), ("2001:db8::1", False)])
 def test_an_office_network_is_not_the_hub_itself(address: str, near: bool) -> None:
     assert is_near(address) is near
+
+
+@pytest.mark.parametrize("form", ["json://gateway.example:{port}/hook", "mailto://u:p@gateway.example:{port}?smtp=mail.example&mode=insecure&to=a@gateway.example"])
+async def test_a_name_that_leads_away_at_the_look_and_to_the_hub_at_the_send_reaches_nothing(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, ask = Counter[str](), socket.getaddrinfo
+
+    def rebinding(host: str, port: int | None, *given: Any, **more: Any) -> Any:
+        asked[host] += 1
+        if not host.endswith(".example"):
+            return ask(host, port, *given, **more)
+        return ask("203.0.113.9" if asked[host] == 1 else "127.0.0.1", port, *given, **more)
+
+    reached = []
+    server = await asyncio.start_server(lambda _, writer: (reached.append(form), writer.close()), "127.0.0.1", 0)
+    async with server:
+        address = form.format(port=server.sockets[0].getsockname()[1])
+        monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+        with pytest.raises(SendFailed, match="notice_near") as failed:
+            await asyncio.to_thread(deliver, Message("id", address, "t", "b", urgent=False, drill=False), 5)
+    assert failed.value.permanent
+    assert reached == []
+    assert not form.startswith("json") or asked["gateway.example"] == 2, "the name was not looked up again, so that nothing was shown"
+
+
+async def test_whoever_sends_may_not_connect_here_and_everybody_else_may() -> None:
+    async with Gateway() as gateway:
+        socket.create_connection(("127.0.0.1", gateway.port)).close()
+        with pytest.raises(SendFailed), only_away(()):
+            socket.create_connection(("127.0.0.1", gateway.port))
+        with pytest.raises(SendFailed), only_away(()), socket.socket(type=socket.SOCK_DGRAM) as line:  # a name that only the system looks up
+            line.sendto(b"<14>", ("localhost", 514))
+        with pytest.raises(SendFailed), only_away(()), socket.socket(socket.AF_UNIX) as line:
+            line.connect("/run/dbus/system_bus_socket")
+        with only_away(NEAR):
+            socket.create_connection(("127.0.0.1", gateway.port)).close()
+        socket.create_connection(("127.0.0.1", gateway.port)).close()
 
 
 async def test_a_gateway_sends_the_hub_nowhere_else() -> None:
