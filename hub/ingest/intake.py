@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from hub import wire
 from hub.domain.change import canonical
 from hub.domain.classified import CODE as CLASSIFIED
-from hub.domain.classified import packaged_guard
+from hub.domain.classified import ClassifiedHit, ClassifiedSuspected, packaged_guard, warned_of
 from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView, apply_report, changed_fields, open_incident
 from hub.domain.report import Channel, ReportReceived, ReportView, judge, report_view
 from hub.domain.signature import Signer, check_report
@@ -61,7 +61,7 @@ class Item:
     """One message under way: what came, from whom, decoded or refused, and whom to tell."""
 
     __slots__ = ("channel", "content", "draft", "error", "message", "message_id", "payload", "receipt", "received_at", "sender", "settle",
-                 "source", "urgent", "what")
+                 "source", "suspected", "urgent", "what")
 
     def __init__(self, what: str, payload: bytes, sender: Source, channel: Channel, received_at: datetime,
                  settle: Callable[[Item], None] | None) -> None:
@@ -75,6 +75,7 @@ class Item:
         self.message: Any = None
         self.message_id: str | None = None
         self.content = ""
+        self.suspected: tuple[ClassifiedHit, ...] = ()
         self.draft: Opening | None = None
         self.urgent = False
         self.error: Rejected | None = None
@@ -206,6 +207,8 @@ class Intake:
             else:
                 raise Rejected("unsupported_message", f"不支持的消息 {item.what}", f"messages of the kind {item.what} are not supported")
             packaged_guard().refuse_message(item.payload, item.message)
+            if item.sender.agent_id is not None:  # a person was asked before; a device cannot be
+                item.suspected = packaged_guard().message_warnings(item.payload, item.message)
             item.content = wire.content_hash(item.message)
         except Rejected as error:
             if item.message_id is None:
@@ -348,8 +351,16 @@ async def _take(tx: Transaction, item: Item, takers: dict[str, Take]) -> None:
     try:
         async with tx.conn.begin_nested():
             item.receipt = await taker(tx, item)
+            if item.receipt.status is ReceiptStatus.STORED:
+                _mark(tx, item, f"{item.what}:{item.message_id}")
     except Rejected as error:
         item.reject(error)
+
+
+def _mark(tx: Transaction, item: Item, subject: str, **of: Any) -> None:
+    """Note what looks classified in a message that is stored all the same, where everybody who reads it sees the note."""
+    if item.suspected:
+        tx.record(ClassifiedSuspected(warnings=warned_of(item.suspected)), actor=item.source, subject=subject, **of)
 
 
 def _refused(item: Item) -> quarantine_store.Refused:
@@ -462,6 +473,7 @@ def _one(batch: _Batch, item: Item, numbers: Numbers) -> int:
         text = canonical(view)
     entry = batch.tx.record(ReportReceived(report=view), text=b'{"report":' + text + b"}", actor=item.source, subject=f"report:{view.id}",
                             incident_id=view.incident_id, department_id=view.department_id, drill=view.drill)
+    _mark(batch.tx, item, f"report:{view.id}", incident_id=view.incident_id, department_id=view.department_id, drill=view.drill)
     if incident is None:
         _record_opened(batch, item, view.id)
     else:

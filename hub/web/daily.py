@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from html import escape
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
@@ -14,6 +16,8 @@ from msgspec import Meta, Struct
 from hub import wire
 from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind
 from hub.domain.calendar import local_day
+from hub.domain.classified import CODE as CLASSIFIED
+from hub.domain.classified import packaged_guard
 from hub.domain.contradiction import Contradiction, Fact
 from hub.domain.daily import KIND, Content, Filing, Flag, Schedule, Template, files_in, read_content
 from hub.domain.obligation import Obligation
@@ -29,7 +33,7 @@ from hub.store.board import BoardRow, row_of
 from hub.store.organisation import list_departments
 from hub.web.attachments import has_sent, serve
 from hub.web.obligations import rules_of
-from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route
+from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route, Unconfirmed
 from hub.wire import Receipt, ReceiptStatus
 
 Text = Annotated[str, Meta(max_length=20_000)]
@@ -284,6 +288,8 @@ async def file_message(ask: Ask) -> Answer:
     ask.require(Action.DAILY_FILE, Thing(kind=ThingKind.DAILY, department_id=message.department))
     agent = ask.actor.kind is ActorKind.AGENT
     source = (ask.hub.registry.source(ask.actor.id) if agent else None) or Source(ask.who, department_id=message.department)
+    if not agent:
+        await ask.confirm(packaged_guard().warnings(message))
     receipt = await ask.hub.intake.submit("daily", ask.body, source, Channel.HTTP)
     return Answer(receipt, status=_STATUS[receipt.status])
 
@@ -373,6 +379,7 @@ async def file_sheet(ask: Ask) -> Answer:
             "zh": f"表格有 {len(lines)} 处错误，未入库", "en": f"{len(lines)} faults in the sheet; nothing was stored"}), status=422)
     query: SheetQuery = ask.query
     content = msgspec.structs.replace(filled.content, late_reason=query.late_reason, explanation=query.explanation)
+    await ask.look_over(content)
     return await _file(ask, o, content, id=query.id, channel="excel")
 
 
@@ -426,7 +433,8 @@ async def _link_at_rest(ask: Ask, o: Obligation) -> web.Response | None:
     return _page(title, f'<p class="ok" data-test="receipt">已报送，回执 <b>{escape(held.receipt_no)}</b>，{escape(held.filed_at)}。<br>Filed; receipt {escape(held.receipt_no)}.</p>')
 
 
-async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None) -> web.Response:
+async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None, given: Mapping[str, str] = MappingProxyType({})) -> web.Response:
+    """The form; after a refusal with what was typed, but not what looks classified. Sending it again says that the warnings it shows were seen."""
     async with ask.store.read() as conn:
         policies = await ask.hub.policies.read(conn)
         names = {d.id: (d.zh, d.en) for d in await list_departments(conn)}
@@ -440,11 +448,13 @@ async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None) -> w
         parts.append(f'<div class="warn" data-test="contradiction">已知当日有 {count} 项情况，详情请登录查看；如仍报零，请说明。<br>'
                      f"{count} known facts contradict a zero report; sign in to see them, or explain.</div>")
     late = ask.now > o.late_at or o.was_late
+    typed = {} if error is not None and error.code == CLASSIFIED else given
     form = [f'<input type="hidden" name="id" value="{new_id()}">']
-    if late:
-        form.append('<p><label>迟报原因 / why it is late<br><textarea name="late_reason" rows="2" required maxlength="2000"></textarea></label></p>')
-    if weighed.facts:
-        form.append('<p><label>说明 / explanation<br><textarea name="explanation" rows="2" required maxlength="2000"></textarea></label></p>')
+    if isinstance(error, Unconfirmed):
+        form.append(f'<input type="hidden" name="seen" value="{",".join(hit.mark for hit in error.hits)}">')
+    asked = [("late_reason", "迟报原因 / why it is late")] * late + [("explanation", "说明 / explanation")] * bool(weighed.facts)
+    form += [f'<p><label>{label}<br><textarea name="{name}" rows="2" required maxlength="2000">{escape(typed.get(name, ""))}</textarea></label></p>'
+             for name, label in asked]
     form.append('<button type="submit" data-test="confirm">确认零报告：今日无情况<br><small style="color:#fff">Confirm: nothing to report</small></button>')
     parts.append(f'<form method="post">{"".join(form)}</form><p><small>有情况请登录后填报。 / If something happened, sign in and file it.</small></p>')
     return _page(f"{o.title_zh} / {o.title_en}", "".join(parts), 422 if error else 200)
@@ -465,12 +475,13 @@ async def link_file(ask: Ask) -> web.StreamResponse:
     id = given.get("id", "")
     content = Content(zero=True, late_reason=given.get("late_reason", "")[:2000] or None, explanation=given.get("explanation", "")[:2000] or None)
     try:
+        await ask.confirm(packaged_guard().warnings(content), given.get("seen", ""))
         async with ask.store.transaction() as tx:
             policies = await ask.hub.policies.read(tx.conn)
             await store.file(tx, rules_of(ask), policies.access, o.id, content, store.By(f"link:{o.id}", "link", o.department_id),
                              id=id if is_id(id) else new_id())
     except Rejected as error:
-        return await _ask_page(ask, o, error)
+        return await _ask_page(ask, o, error, given)
     async with ask.store.read() as conn:
         o = await ledger.get_obligation(conn, o.id) or o
     done = await _link_at_rest(ask, o)
@@ -487,8 +498,8 @@ ROUTES = [
     Route("POST", "/api/v1/daily/schedules", save_schedule, Action.DAILY_TEMPLATE, body=Schedule, returns=Schedule, zh="保存安排", en="save a schedule"),
     Route("GET", _ONE, whole, Action.DAILY_READ, returns=DailyWhole, zh="一份日报", en="one daily report"),
     Route("GET", _ONE + "/evidence", evidence_of_zero, Action.DAILY_FILE, returns=EvidenceView, zh="与零报告不符的情况", en="what contradicts a zero report"),
-    Route("POST", _ONE + "/evidence", evidence_of, Action.DAILY_FILE, body=EvidenceBody, returns=EvidenceView, zh="与填报不符的情况", en="what contradicts these values"),
-    Route("PUT", _ONE + "/draft", keep_draft, Action.DAILY_FILE, body=DraftBody, returns=DraftSaved, zh="暂存", en="keep a draft"),
+    Route("POST", _ONE + "/evidence", evidence_of, Action.DAILY_FILE, body=EvidenceBody, returns=EvidenceView, asks_to_confirm=False, zh="与填报不符的情况", en="what contradicts these values"),
+    Route("PUT", _ONE + "/draft", keep_draft, Action.DAILY_FILE, body=DraftBody, returns=DraftSaved, asks_to_confirm=False, zh="暂存", en="keep a draft"),
     Route("POST", _ONE + "/file", file, Action.DAILY_FILE, body=FileBody, returns=Receipt, status=201, zh="报送", en="file"),
     Route("POST", _ONE + "/correct", correct, Action.DAILY_CORRECT, body=FileBody, returns=Receipt, status=201, zh="更正", en="correct"),
     Route("POST", _ONE + "/return", give_back, Action.DAILY_RETURN, body=ReasonBody, returns=Filing, zh="退回", en="return"),

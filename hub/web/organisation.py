@@ -345,7 +345,7 @@ async def importing(ask: Ask) -> Imported:
     """
     ask.require(Action.ADMIN_APPOINT, HUB)
     rows = await asyncio.to_thread(read_table, ask.body)
-    packaged_guard().refuse_in(rows)
+    await ask.look_over(rows)
     async with ask.store.read() as conn:
         departments = {row.id: row for row in await list_departments(conn)}
         policy = (await ask.hub.policies.read(conn)).access

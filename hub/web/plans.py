@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.clock import utc_text
 from hub.domain.access import HUB, Action
 from hub.domain.activation import MatchView, PlanHead, PlanStep
-from hub.domain.classified import packaged_guard
 from hub.domain.incident import IncidentView
 from hub.store.access import visible_incidents
 from hub.store.district import district_now
@@ -336,7 +335,7 @@ async def import_yaml(ask: Ask) -> Answer:
     except PlanRejected as refused:
         faults = [FaultView(line=f.line, field=f.field, code=f.code, zh=f.zh, en=f.en) for f in refused.faults]
         return Answer(Imported(plan=None, faults=faults), status=422)
-    packaged_guard().refuse_in(plan)
+    await ask.look_over(plan)
     draft = msgspec.structs.replace(plan, status=PlanStatus.DRAFT)
     async with ask.store.transaction() as tx:
         held = await get_plan(tx.conn, draft.id, draft.version)

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from hub.domain.access import Action, Thing, ThingKind
+from hub.domain.classified import packaged_guard
 from hub.domain.report import Channel
 from hub.errors import Rejected
 from hub.ingest.intake import Source
@@ -72,6 +73,7 @@ async def replay(ask: Ask) -> Answer:
     if not payload:
         raise Rejected("content_not_kept", "原文疑似涉密，未保存；请重新填写或请报送单位重报", "its content looked classified and was not kept; write it "
                        "anew, or ask for it again", field="payload")
+    await ask.confirm(packaged_guard().message_warnings(payload))
     receipt = await ask.hub.intake.submit(row.what, payload, sender, Channel(row.channel))
     if receipt.status in (ReceiptStatus.STORED, ReceiptStatus.DUPLICATE):
         async with ask.store.transaction() as tx:

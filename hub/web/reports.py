@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind, Tier
+from hub.domain.classified import packaged_guard
 from hub.domain.report import Channel, ReportView
 from hub.errors import Unavailable
 from hub.ingest.intake import Source
@@ -69,6 +70,8 @@ async def file(ask: Ask) -> Answer:
     ask.require(Action.REPORT_FILE, own(ask))
     actor = ask.actor
     source = ask.hub.registry.source(actor.id) if actor.kind is ActorKind.AGENT else None
+    if actor.kind is not ActorKind.AGENT:
+        await ask.confirm(packaged_guard().message_warnings(ask.body))
     channel = Channel.HTTP if actor.kind is ActorKind.AGENT else Channel(ask.query.channel)
     sender = source or Source(ask.who, department_id=actor.department_id)
     receipt = await ask.hub.intake.submit("report", ask.body, sender, channel)

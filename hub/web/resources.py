@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
-from hub.domain.classified import packaged_guard
 from hub.domain.resource import LineError, Request, RequestState, Resource, ResourceKind, Suggestion, parse_table
 from hub.errors import Rejected
 from hub.ids import new_id
@@ -161,7 +160,7 @@ async def import_table(ask: Ask) -> Answer:
     """Take an Excel table of resources: all lines, or none with every error named."""
     ask.require(Action.RESOURCE_EDIT, Thing(kind=ThingKind.RESOURCE, department_id=ask.actor.department_id))
     rows = await asyncio.to_thread(_rows, ask.body)
-    packaged_guard().refuse_in([[str(cell) for cell in row] for row in rows])
+    await ask.look_over([[str(cell) for cell in row] for row in rows])
     async with ask.store.read() as conn:
         departments = [d.id for d in await list_departments(conn)]
     found, errors = parse_table(rows, departments)

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from hub import wire
 from hub.domain.access import HUB, REFUSED_BY_ROLE, Action, Actor, ActorKind, Decision, Thing, may
-from hub.domain.classified import packaged_guard
+from hub.domain.classified import WARNED, ClassifiedConfirmed, ClassifiedHit, packaged_guard, warned_of
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("hub.web")
 PUBLIC = "public"
 """The action of the few routes that anybody may call: health, sign-in, enrolment, the console's files."""
+SEEN = "X-Tocsin-Seen"
+"""The header in which a request names the warnings of classified content (`mark`, with commas between) that its author has seen."""
 
 S = TypeVar("S", bound=Struct)
 
@@ -53,6 +55,17 @@ class NotFound(Exception):
     """There is no such object (or the actor may not know that there is)."""
 
 
+class Unconfirmed(Rejected):
+    """A text may be classified, and its author has yet to say that he saw these warnings."""
+
+    def __init__(self, hits: tuple[ClassifiedHit, ...]) -> None:
+        said = warned_of(hits)
+        super().__init__(WARNED, f"疑似涉密字样，请核对，确认不涉密后再提交：{'、'.join(dict.fromkeys(w.zh for w in said))}",
+                         f"this may be classified: look again, and confirm that it is not: {', '.join(dict.fromkeys(w.en for w in said))}",
+                         field=hits[0].field or None)
+        self.hits = hits
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A value with a status other than the route's own, or with headers."""
@@ -70,13 +83,14 @@ class Message(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """The body of every answer that is not a success: a stable code, what to do, and the field it is about."""
+    """The body of every answer that is not a success: a stable code, what to do, and the field it is about; `warnings` are to be confirmed."""
 
     code: str
     message: Message
     field: str | None = None
     id: str | None = None
     retry_after_s: float | None = None
+    warnings: tuple[ClassifiedHit, ...] = ()
 
 
 class Done(Struct, frozen=True):
@@ -110,6 +124,8 @@ class Route:
     also: tuple[Action, ...] = ()
     looked_over: bool = True
     """Is what it would store looked over for classified content? Not where a secret is given, nor where looking is the act itself."""
+    asks_to_confirm: bool = True
+    """Are warnings to be confirmed? Not where nothing is stored for others to read: a draft, a question."""
     own_refusal: bool = False
     """Is a refusal (422) told in the struct of `returns` instead of a Problem?"""
 
@@ -145,6 +161,27 @@ class Ask:
     def who(self) -> str:
         """The actor as changes name it, such as `person:ID`."""
         return self.actor.addressed
+
+    async def look_over(self, value: Any) -> None:
+        """Refuse what must not be entered here (`classified`), and what may not until its author has seen the warnings (`Unconfirmed`).
+
+        A device is not asked: the intake marks what it sends.
+        """
+        packaged_guard().refuse_in(value)
+        if self.actor.kind is not ActorKind.AGENT:
+            await self.confirm(packaged_guard().warnings(value))
+
+    async def confirm(self, hits: tuple[ClassifiedHit, ...], seen: str | None = None) -> None:
+        """Demand that these warnings were seen, and chain that they were; without the chain nothing is taken. `seen`: instead of the header."""
+        if not hits:
+            return
+        named = (self.request.headers.get(SEEN, "") if seen is None else seen).split(",")
+        if any(hit.mark not in named for hit in hits):
+            raise Unconfirmed(hits)
+        path = self.request.path if self.route.action != PUBLIC else self.route.path  # a link's token is a secret
+        async with self.store.transaction() as tx:
+            tx.record(ClassifiedConfirmed(form=f"{self.route.method} {path}", warnings=warned_of(hits)), actor=self.who, subject=f"form:{self.route.path}",
+                      department_id=self.actor.department_id)
 
     def may(self, action: Action, thing: Thing) -> Decision:
         """The decision, without acting on it."""
@@ -202,10 +239,10 @@ def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | No
 
 
 def problem(status: int, code: str, zh: str, en: str, *, field: str | None = None, id: str | None = None,
-            retry_after_s: float | None = None) -> web.Response:
+            retry_after_s: float | None = None, warnings: tuple[ClassifiedHit, ...] = ()) -> web.Response:
     """A refusal with a code and a sentence."""
     headers = {"Retry-After": str(max(1, round(retry_after_s)))} if retry_after_s is not None else None
-    return json_response(Problem(code, Message(zh, en), field, id, retry_after_s), status=status, headers=headers)
+    return json_response(Problem(code, Message(zh, en), field, id, retry_after_s, warnings), status=status, headers=headers)
 
 
 async def answer(ask_for: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
@@ -213,7 +250,7 @@ async def answer(ask_for: Callable[[], Awaitable[web.StreamResponse]]) -> web.St
     try:
         return await ask_for()
     except Rejected as error:
-        return problem(422, error.code, error.zh, error.en, field=error.field)
+        return problem(422, error.code, error.zh, error.en, field=error.field, warnings=error.hits if isinstance(error, Unconfirmed) else ())
     except Unavailable as error:
         return problem(503, error.code, error.zh, error.en, retry_after_s=error.retry_after_s)
     except NotSignedIn:
@@ -258,11 +295,11 @@ async def _answered(hub: Services, route: Route, request: web.Request, actor: Ac
     refuse_without_role(actor, route)
     query = read_query(request, route)
     body = await read_body(request, route)
+    ask = Ask(hub, request, route, actor, body, query)
     if route.looked_over and route.action != PUBLIC and route.method != "GET":
         for given in (query, body):
             if isinstance(given, Struct):
-                packaged_guard().refuse_in(given)
-    ask = Ask(hub, request, route, actor, body, query)
+                await ask.look_over(given) if route.asks_to_confirm else packaged_guard().refuse_in(given)
     value = await route.handler(ask)
     if not ask.asked:
         raise AssertionError(f"{route.method} {route.path} answered without asking for permission")

@@ -106,5 +106,6 @@ def _evidence(spans: list[SpanView]) -> dict[str, str]:
 
 
 ROUTES = [
-    Route("POST", "/api/v1/triage", run, Action.TRIAGE_RUN, body=TriageBody, returns=DraftAnswer, limit_bytes=1_000_000, zh="文本研判", en="triage a text"),
+    Route("POST", "/api/v1/triage", run, Action.TRIAGE_RUN, body=TriageBody, returns=DraftAnswer, limit_bytes=1_000_000, asks_to_confirm=False,
+          zh="文本研判", en="triage a text"),
 ]

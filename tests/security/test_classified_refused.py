@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
 from msgspec import Struct
 
 from hub.domain.access import MACHINES, Action, Role
+from hub.domain.change import KINDS, Change, ChangeBody
+from hub.domain.classified import ClassifiedConfirmed, ClassifiedSuspected
 from hub.domain.report import Channel
 from hub.errors import Rejected
 from hub.ids import new_id
 from hub.ingest.intake import Source
+from hub.store import changes_after
 from hub.store.quarantine import Quarantined, list_quarantine
 from hub.web.app import all_routes
-from hub.web.route import PUBLIC, Route
+from hub.web.route import PUBLIC, SEEN, Route
 from hub.wire import ReceiptStatus
 from tests.support.district import NOW, POLICY
 from tests.support.examples import example, is_valid
@@ -30,6 +34,7 @@ from tests.support.web_hub import Visitor, cookie_for
 
 SIGN = "Kx7Qz"
 TEXT = f"绝密{SIGN}"
+DOUBTFUL = f"部队番号{SIGN}"
 NOT_LOOKED_OVER = {"/api/v1/classified", "/api/v1/session/password", "/api/v1/quarantine/{id}/replay"}
 """Looking is the act itself; a secret, which is stored as a hash; the intake looks."""
 TAKES_BYTES = {
@@ -57,39 +62,109 @@ def traces(folder: Path) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.is_file() and SIGN.encode() in path.read_bytes()]
 
 
-def spoilt(kind: type[Struct]) -> dict[str, Any] | None:
+def spoilt(kind: type[Struct], text: str) -> dict[str, Any] | None:
     """A body that the decoder takes with the text in it; None where the type has no place for one."""
     plain = example(kind)
     for field in msgspec.structs.fields(kind):
-        for value in (TEXT, [TEXT], {"k": TEXT}):
+        for value in (text, [text], {"k": text}):
             if is_valid(kind, body := plain | {field.encode_name: value}):
                 return body
     return None
 
 
-def looked_over() -> Iterator[tuple[Route, dict[str, Any]]]:
+def looked_over(text: str) -> Iterator[tuple[Route, dict[str, Any]]]:
     for route in all_routes():
         if route.action != PUBLIC and route.path not in NOT_LOOKED_OVER and isinstance(route.body, type) and route.body is not bytes:
-            body = spoilt(route.body)
+            body = spoilt(route.body, text)
             if body is not None:
                 yield route, body
 
 
-async def test_every_form_of_the_hub_refuses_it_whoever_fills_it_in(world: World, tmp_path: Path) -> None:
+async def filled_in(world: World, visitor: Visitor, text: str) -> AsyncIterator[tuple[Route, dict[str, Any]]]:
+    """Every form with this text in it, each filled in by somebody who may."""
     cookies = {role: (await cookie_for(world.store, role, department="district-office", enterprise="e1" if role is Role.ENTERPRISE_CONTACT else None))[1]
                for role in Role if role not in MACHINES}
+    for route, body in looked_over(text):
+        held_by = POLICY.document.actions[Action(route.action)].roles
+        visitor.hold(cookies[next((role for role in cookies if role in held_by), Role.OPERATOR)])
+        yield route, body
+
+
+async def test_every_form_of_the_hub_refuses_it_whoever_fills_it_in(world: World, tmp_path: Path) -> None:
     tried = 0
     async with Visitor(world.hub.web_url) as visitor:
-        for route, body in looked_over():
-            held_by = POLICY.document.actions[Action(route.action)].roles
-            role = next((role for role in cookies if role in held_by), Role.OPERATOR)
-            visitor.hold(cookies[role])
+        async for route, body in filled_in(world, visitor, TEXT):
             assert await visitor.ask(route.method, re.sub(r"\{[^}]*\}", "1", route.path), body) == 422, (route.path, visitor.body)
             assert visitor.body["code"] == "classified", route.path
             assert visitor.body["field"] and SIGN not in str(visitor.body), route.path
             tried += 1
     assert tried > 50
     assert traces(tmp_path) == []
+
+
+async def test_no_form_takes_a_doubtful_text_before_its_author_says_that_he_saw_the_warning(world: World) -> None:
+    tried = 0
+    async with Visitor(world.hub.web_url) as visitor:
+        async for route, body in filled_in(world, visitor, DOUBTFUL):
+            if not route.asks_to_confirm:
+                continue
+            path = re.sub(r"\{[^}]*\}", "1", route.path)
+            for header in ({}, {SEEN: "0" * 12}):
+                assert await visitor.ask(route.method, path, body, headers=header) == 422, (route.path, visitor.body)
+                assert visitor.body["code"] == "classified_warning", (route.path, visitor.body)
+                assert SIGN not in str(visitor.body), route.path
+            before = await world.store.head()
+            seen = {SEEN: ",".join(hit["mark"] for hit in visitor.body["warnings"])}
+            await visitor.ask(route.method, path, body, headers=seen)
+            assert "classified_warning" not in str(visitor.body), route.path
+            assert await kinds(world, before, ClassifiedConfirmed), route.path
+            tried += 1
+    assert tried > 50
+    assert {(route.method, route.path) for route in all_routes() if not route.asks_to_confirm} == {
+        ("POST", "/api/v1/triage"), ("POST", "/api/v1/daily/{duty}/evidence"), ("PUT", "/api/v1/daily/{duty}/draft")}
+
+
+async def kinds(world: World, after: int, kind: type[ChangeBody]) -> list[Change]:
+    """The changes of a kind since then."""
+    name = next(found.kind for found in KINDS.values() if found.body is kind)
+    async with world.store.read() as conn:
+        return [change for change in await changes_after(conn, after, limit=100) if change.kind == name]
+
+
+async def test_a_report_by_a_person_waits_for_the_confirmation_and_one_by_a_device_is_stored_and_marked(world: World) -> None:
+    doubtful = report(text=DOUBTFUL)
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.DUTY_OFFICER)
+        for channel in ("web", "phone"):
+            assert await visitor.ask("POST", f"/api/v1/reports?channel={channel}", doubtful) == 422
+            assert (visitor.body["code"], visitor.body["field"]) == ("classified_warning", "text")
+        seen = {SEEN: ",".join(hit["mark"] for hit in visitor.body["warnings"])}
+        before = await world.store.head()
+        assert await visitor.ask("POST", "/api/v1/reports", doubtful, headers=seen) == 201
+        (confirmed,) = await kinds(world, before, ClassifiedConfirmed)
+        assert (confirmed.actor.partition(":")[0], SIGN in str(confirmed)) == ("person", False)
+        assert await kinds(world, before, ClassifiedSuspected) == []
+    before = await world.store.head()
+    source, filed = Source("agent:a-1", agent_id="a-1", department_id="fire-rescue"), report(text=DOUBTFUL)
+    for what, message in (("report", filed), ("report", filed), ("report", report())):
+        receipt = await world.hub.services.intake.submit(what, msgspec.json.encode(message), source, Channel.MQTT)
+        assert receipt.status in (ReceiptStatus.STORED, ReceiptStatus.DUPLICATE)
+    (suspected,) = await kinds(world, before, ClassifiedSuspected)
+    assert (suspected.subject, suspected.incident_id) == (f"report:{filed['id']}", filed["id"])
+
+
+async def test_a_signed_link_shows_the_warning_and_takes_the_text_the_second_time(world: World) -> None:
+    duty = world.nouns.one("daily", "other").path["duty"]
+    page = f"/z/{world.hub.services.extra['links'].token(duty)}"
+    form = {"id": new_id(), "explanation": f"与{DOUBTFUL}无关"}
+    async with Visitor(world.hub.web_url, headers={"Content-Type": "application/x-www-form-urlencoded"}) as visitor:
+        assert await visitor.ask("POST", page, raw=urlencode(form).encode()) == 422
+        assert "疑似涉密" in visitor.body
+        (seen,) = re.findall(r'name="seen" value="([^"]+)"', visitor.body)
+        before = await world.store.head()
+        assert await visitor.ask("POST", page, raw=urlencode(form | {"seen": seen}).encode()) == 200, visitor.body
+    (confirmed,) = await kinds(world, before, ClassifiedConfirmed)
+    assert page not in str(confirmed), "the link's token is a secret"
 
 
 def test_every_route_that_takes_bytes_is_known_here() -> None:

@@ -13,7 +13,7 @@ from hub.errors import Rejected
 
 GUARD = packaged_guard()
 WORDS = msgspec.convert(packaged("classified_words")["words"], tuple[ClassifiedWord, ...])
-REFUSING = [word.pattern for word in WORDS if word.severity is Severity.REFUSE]
+REFUSING, WARNING = ([word.pattern for word in WORDS if word.severity is severity] for severity in (Severity.REFUSE, Severity.WARN))
 
 
 @pytest.mark.parametrize("text", ["机密★10年", "此件秘密☆", "密级：秘密", "按机密文件办理", "绝密", "机 密 ★ 长期"])
@@ -38,6 +38,21 @@ def test_doubtful_texts_only_warn_and_say_where() -> None:
 @given(st.sampled_from(REFUSING).flatmap(lambda pattern: st.from_regex(pattern, fullmatch=True)))
 def test_the_signs_clear_no_text_that_a_pattern_refuses(text: str) -> None:
     assert any(sign in text for sign in packaged("classified_words")["signs"])
+
+
+@given(st.sampled_from(WARNING).flatmap(lambda pattern: st.from_regex(pattern, fullmatch=True)))
+def test_nor_do_the_signs_of_warnings(text: str) -> None:
+    assert any(sign in text for sign in packaged("classified_words")["warning_signs"])
+
+
+def test_a_warning_is_named_by_its_word_and_field_wherever_in_the_text_it_stands() -> None:
+    first, moved = (GUARD.warnings({"text": text, "title": "正常"}) for text in ("部队番号不明", "请核：部队番号不明"))
+    assert [hit.mark for hit in first] == [hit.mark for hit in moved]
+    assert {hit.mark for hit in first}.isdisjoint(hit.mark for other in ({"text": "部队部署"}, {"title": "部队番号"}) for hit in GUARD.warnings(other))
+    plain = msgspec.json.encode({"text": "部队番号不明"})
+    for payload in (plain, plain.decode().encode("ascii", "backslashreplace")):
+        assert [hit.mark for hit in GUARD.message_warnings(payload)] == [hit.mark for hit in first]
+    assert GUARD.message_warnings(b'{"text": "\xe9\x83\xa8') == ()
 
 
 @pytest.mark.parametrize(("message", "field"), [

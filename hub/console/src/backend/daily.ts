@@ -1,5 +1,5 @@
 // The daily duty: reports, board, digest, sharing groups.
-import { ask, get, post, type Query } from './http'
+import { ask, get, post, send, type Query } from './http'
 import type { Bilingual, Obligation, Receipt } from './types'
 import type { Attached } from './upload'
 
@@ -77,7 +77,7 @@ export const daily = {
   attachment: (id: string, sha256: string): string => `${one(id)}/attachments/${sha256}`,
   upload: async (id: string, message: string, file: File, late_reason: string): Promise<Receipt | SheetRefusal> => {
     const query = new URLSearchParams({ id: message, ...(late_reason ? { late_reason } : {}) })
-    const answer = await fetch(`${one(id)}/sheet?${query}`, { method: 'POST', headers: { 'x-tocsin': 'console' }, body: file, signal: AbortSignal.timeout(60_000) })
+    const answer = await send(`${one(id)}/sheet?${query}`, () => ({ method: 'POST', headers: { 'x-tocsin': 'console' }, body: file, signal: AbortSignal.timeout(60_000) }))
     return (await answer.json()) as Receipt | SheetRefusal
   },
   board: (day?: string) => get<BoardView>('/api/v1/board', { day }),

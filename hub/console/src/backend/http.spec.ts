@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { PretendHub } from '../../tests/hub'
-import { get, onSignedOut, post, Refused, Unreachable } from './http'
+import { get, onSignedOut, onWarned, post, Refused, Unreachable, type Warning } from './http'
 
 afterEach(() => vi.unstubAllGlobals())
 
@@ -26,6 +26,23 @@ describe('a request', () => {
   it('gives a sentence even where something in front of the hub answered with a page', async () => {
     vi.stubGlobal('fetch', async () => new Response('<html>413</html>', { status: 413 }))
     await expect(get('/api/v1/x')).rejects.toMatchObject({ code: 'http_413', field: null })
+  })
+
+  it('is sent again with the warnings that its author has seen, and not without', async () => {
+    const warning = { field: 'place.text', start: 1, end: 5, severity: 'warn', zh: '军事信息', en: 'military information', mark: 'abc' }
+    const sent: Record<string, string>[] = []
+    vi.stubGlobal('fetch', async (_: string, request: RequestInit) => {
+      sent.push(request.headers as Record<string, string>)
+      if (sent.at(-1)!['x-tocsin-seen'] === 'abc') return new Response('{"done": true}')
+      return new Response(JSON.stringify({ code: 'classified_warning', message: { zh: '请核对', en: 'look' }, warnings: [warning, warning] }), { status: 422 })
+    })
+    const shown: Warning[][] = []
+    onWarned(async (warnings) => shown.push(warnings) > 1)
+    await expect(post('/api/v1/x', { place: { text: '近部队番号' } })).rejects.toMatchObject({ code: 'classified_warning' })
+    await expect(post('/api/v1/x', { place: { text: '近部队番号' } })).resolves.toEqual({ done: true })
+    onWarned(null)
+    expect(shown).toEqual([[{ ...warning, word: '部队番号' }], [{ ...warning, word: '部队番号' }]])
+    expect(sent).toHaveLength(3)
   })
 
   it.each([502, 503, 504])('says that nobody answers for %i', async (status) => {

@@ -1,5 +1,5 @@
 // One request to the hub. Nothing outside this folder may call fetch; every refusal comes out as `Refused`, every broken line as `Unreachable`.
-import type { Bilingual } from './types'
+import type { Bilingual, ClassifiedHit } from './types'
 
 /** The hub answered and said no: a stable code, a sentence in both languages, and the field where there is one. */
 export class Refused extends Error {
@@ -45,11 +45,39 @@ export function refusal(status: number, payload: unknown): Refused {
   return new Refused(status, code, sentence, typeof inner.field === 'string' ? inner.field : null)
 }
 
+/** A warning that a text may be classified, with the word that stands there where it is known. */
+export type Warning = ClassifiedHit & { word: string }
+type Ask = (warnings: Warning[]) => Promise<boolean>
+let warned: Ask | null = null
+
+/** Name who shows such warnings to the person and says whether to go on (null: nobody; then the hub's refusal stands). */
+export function onWarned(then: Ask | null): void {
+  warned = then
+}
+
+/** The word at a dotted path of what was sent; what is no JSON shows none. */
+function wordAt(body: unknown, hit: ClassifiedHit): string {
+  const found = hit.field.split('.').reduce<unknown>((inner, name) => (inner as Record<string, unknown> | undefined)?.[name], body)
+  return typeof found === 'string' ? [...found].slice(hit.start, hit.end).join('') : '…'
+}
+
+/** Send a request; where the hub warns that its text may be classified, ask, and send it again with the warnings that were seen. */
+export async function send(path: string, request: () => RequestInit, body?: unknown): Promise<Response> {
+  const answer = await fetch(path, request())
+  if (answer.status !== 422 || !warned) return answer
+  const said = (await answer.clone().json().catch(() => null)) as { code?: string; warnings?: ClassifiedHit[] } | null
+  if (said?.code !== 'classified_warning' || !said.warnings?.length) return answer
+  const once = [...new Map(said.warnings.map((hit) => [hit.mark, { ...hit, word: wordAt(body, hit) }])).values()]
+  if (!(await warned(once))) return answer
+  const again = request()
+  return fetch(path, { ...again, headers: { ...(again.headers as Record<string, string>), 'x-tocsin-seen': once.map((hit) => hit.mark).join(',') } })
+}
+
 /** Ask the hub. Raises Refused (4xx), Unreachable (no answer in 15 s, 502, 503, 504) and nothing else. */
 export async function ask<T>(method: string, path: string, options: { query?: Query; body?: unknown; keepalive?: boolean } = {}): Promise<T> {
   let answer: Response
   try {
-    answer = await fetch(address(path, options.query), {
+    answer = await send(address(path, options.query), () => ({
       method,
       credentials: 'same-origin',
       headers: {
@@ -60,7 +88,7 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
       body: options.body === undefined ? undefined : JSON.stringify(options.body),
       keepalive: options.keepalive ?? false,
       signal: AbortSignal.timeout(TIMEOUT_MS),
-    })
+    }), options.body)
   } catch {
     throw new Unreachable('no answer')
   }
@@ -107,7 +135,7 @@ export async function text(path: string, query?: Query): Promise<string> {
 export async function file(path: string, body: unknown): Promise<Blob> {
   let answer: Response
   try {
-    answer = await fetch(path, { method: 'POST', credentials: 'same-origin', headers: { 'x-tocsin': 'console', 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    answer = await send(path, () => ({ method: 'POST', credentials: 'same-origin', headers: { 'x-tocsin': 'console', 'content-type': 'application/json' }, body: JSON.stringify(body) }), body)
   } catch {
     throw new Unreachable('no answer')
   }

@@ -1,5 +1,5 @@
 // Questions about plans, responses, tasks, zones, resources; and the file that hazmat support needs where there is no signal.
-import { address, file, get, post, refusal, text, Unreachable, type Query } from './http'
+import { address, file, get, post, refusal, send as sendOver, text, Unreachable, type Query } from './http'
 import type { Bilingual } from './types'
 
 export type Truth = 'satisfied' | 'unsatisfied' | 'unknown'
@@ -146,7 +146,7 @@ export interface ImportedPlan { plan: PlanHead | null; faults: LineNote[] }
 async function sendFile<T>(path: string, file: Blob, named: (body: unknown) => body is T): Promise<T> {
   let answer: Response
   try {
-    answer = await fetch(path, { method: 'POST', credentials: 'same-origin', headers: { accept: 'application/json', 'x-tocsin': 'console' }, body: file })
+    answer = await sendOver(path, () => ({ method: 'POST', credentials: 'same-origin', headers: { accept: 'application/json', 'x-tocsin': 'console' }, body: file }))
   } catch {
     throw new Unreachable('no answer')
   }

@@ -428,6 +428,7 @@ export interface ClassifiedHit {
   severity: string
   zh: string
   en: string
+  mark: string
 }
 
 /** One open session of an account. */
