@@ -88,15 +88,21 @@ async def export(ask: Ask) -> web.StreamResponse:
     settings = ask.hub.settings
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Content-Disposition": 'attachment; filename="audit.jsonl"'})
     out = _Sink()
+
+    async def send() -> None:  # the answer begins with the first line: what is refused before it is told like any refusal
+        if data := out.take():
+            if not response.prepared:
+                await response.prepare(ask.request)
+            await response.write(data)
+
     async with reading(ask.store.url) as conn:
-        await response.prepare(ask.request)
         writing = asyncio.create_task(write_export(conn, out, signer(settings.data_path), hub_id=settings.hub_id, now=ask.now, after=query.after,
                                                    bodies=query.bodies, former_keys=tuple(known_keys(settings.data_path).values())))
         while not writing.done():
             await asyncio.wait({writing}, timeout=0.05)
-            await response.write(out.take())
+            await send()
         await writing
-    await response.write(out.take())
+    await send()
     await response.write_eof()
     return response
 

@@ -178,6 +178,8 @@ async def test_auditors_read_verify_and_export_and_others_do_not(tmp_path: Path,
         assert visitor.body["heads"] >= 1
         assert await visitor.ask("GET", "/api/v1/audit?limit=3") == 200
         assert len(visitor.body["items"]) == 3
+        assert await visitor.ask("GET", "/api/v1/audit/export?after=999999") == 422, "refused before the answer begins"
+        assert visitor.body["field"] == "after"
         assert await visitor.ask("GET", "/api/v1/audit/export?bodies=true") == 200
         (tmp_path / "export.jsonl").write_text(visitor.body)
         assert await visitor.ask("GET", f"/api/v1/audit?actor=person:{person}") == 200

@@ -38,7 +38,7 @@ from hub.wire import Place, Report, Reporter, ReportKind
 from tests.support.district import HOUR, NOW, POLICY
 from tests.support.examples import example
 from tests.support.furnished import World, furnished
-from tests.support.nouns import DAY, MINE, Held
+from tests.support.nouns import DAY, MINE, Held, kind_of
 from tests.support.web_hub import Visitor, cookie_for
 
 PEOPLE = [role for role in Role if role not in MACHINES]
@@ -49,18 +49,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
 LEFT_OUT = {("GET", "/api/v1/live")}
 """Opened as a WebSocket, role by role, in tests of its own below."""
 
-KINDS = {
-    "/api/v1/incidents/{id}": "incident", "/api/v1/reports/{report}/attachments": "attachment", "/api/v1/reports/{id}": "report",
-    "/api/v1/attachments/{id}": "upload", "/api/v1/agents/{id}": "agent", "/api/v1/quarantine/{id}": "quarantined",
-    "/api/v1/departments/{id}": "department", "/api/v1/posts/{id}": "post", "/api/v1/people/{id}": "person", "/api/v1/appointments/{id}": "appointment",
-    "/api/v1/accounts/{id}": "account", "/api/v1/sessions/{id}": "session", "/api/v1/agreements/{id}": "agreement", "/api/v1/policies/{name}": "policy",
-    "/api/v1/obligations/{id}": "obligation", "/api/v1/duty/data/{name}": "duty_data", "/api/v1/daily/{duty}": "daily", "/api/v1/digests/{day}": "digest",
-    "/api/v1/groups/{id}": "group", "/api/v1/roster/posts/{id}": "roster_post", "/api/v1/roster/swaps/{id}": "swap",
-    "/api/v1/roster/handovers/{id}": "handover", "/api/v1/notices/{id}": "notice", "/api/v1/contacts/{id}": "contact",
-    "/api/v1/cameras/{agent}/{camera}": "camera", "/api/v1/feeds/{agent}/{camera}": "camera", "/api/v1/recordings/{id}": "recording",
-    "/api/v1/requests/{id}": "request", "/api/v1/activations/{id}": "activation", "/api/v1/tasks/{id}": "task", "/api/v1/plans/{plan}": "plan",
-}
-"""Which kind of object a path names, by its beginning."""
 NEEDED: dict[str, Action] = {
     "incident": Action.INCIDENT_READ, "request": Action.INCIDENT_READ, "activation": Action.INCIDENT_READ, "task": Action.TASK_READ,
     "obligation": Action.OBLIGATION_READ, "notice": Action.NOTICE_READ, "group": Action.GROUP_READ,
@@ -153,11 +141,6 @@ def _by_its_incident(held: Held) -> Held:
     return Held("mark", held.name, held.path, (incident,))
 
 
-def kind_of(path: str) -> str | None:
-    """The kind of object that a path names; None where it names none."""
-    return next((kind for start, kind in KINDS.items() if path == start or path.startswith(start + "/")), None)
-
-
 NO_FILE = "0" * 64
 """The hash of a file that a daily report or a post does not have: whoever may read those is told that there is none."""
 
@@ -182,15 +165,6 @@ def permitted(actor: Actor, case: Case) -> bool:
 
 def _holds(actor: Actor, action: Action) -> bool:
     return bool(actor.permits.get(action))
-
-
-def hidden_marks(actor: Actor, world: World) -> list[str]:
-    """The words of everything that this actor may not read."""
-    found = []
-    for held in world.nouns.all():
-        if held.reads is not None and not any(may(actor, held.reads, thing, NOW).allowed for thing in held.things):
-            found += held.marks
-    return found
 
 
 def body_for(route: Route) -> dict[str, Any]:
@@ -286,7 +260,7 @@ async def test_a_role_gets_what_the_policy_gives_it_and_nothing_else(world: Worl
     async with Visitor(world.hub.web_url) as visitor:
         trial = Trial(world, visitor, role, scope)
         actor = await trial.sign_in()
-        secret = hidden_marks(actor, world)
+        secret = world.nouns.hidden_marks(actor, NOW)
         every = [(route, case, permitted(actor, case)) for route in protected() for case in cases(world, route)]
         for route, case, expected in every:
             if not expected:
@@ -315,7 +289,7 @@ async def test_an_agent_gets_what_its_row_gives_it_over_http_and_nothing_else(wo
             if POLICY.document.actions[Action(route.action)].rule is Rule.OWN:
                 continue  # an account's own affairs: a machine has no account
             for case in cases(world, route):
-                await trial.try_(route, case, permitted(actor, case), hidden_marks(actor, world))
+                await trial.try_(route, case, permitted(actor, case), world.nouns.hidden_marks(actor, NOW))
     assert not trial.wrong, listed(trial.wrong)
 
 
@@ -372,8 +346,8 @@ async def test_the_live_feed_names_nothing_that_its_reader_may_not_see_whatever_
             if may(actor, Action.INCIDENT_READ, world.nouns.one("incident", "mine").things[0], NOW).allowed:
                 assert world.mine.id in said, (role, scope)
             if not may(actor, Action.AUDIT_READ, HUB, NOW).allowed:  # the chain names everything, to whoever audits it
-                wrong += [(str(role), str(scope), mark) for mark in hidden_marks(actor, world) if mark in said]
-            hidden |= {held.kind for held in world.nouns.all() if set(held.marks) & set(hidden_marks(actor, world))}
+                wrong += [(str(role), str(scope), mark) for mark in world.nouns.hidden_marks(actor, NOW) if mark in said]
+            hidden |= {held.kind for held in world.nouns.all() if set(held.marks) & set(world.nouns.hidden_marks(actor, NOW))}
     assert not wrong, listed(wrong)
     assert {"incident", "report", "camera", "recording", "group", "obligation", "notice", "request", "activation", "handover", "agreement"} <= hidden
 

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from hub.clock import utc_text
-from hub.domain.access import Action, Thing, ThingKind, Tier
+from hub.domain.access import Action, Actor, Thing, ThingKind, Tier, may
 from hub.domain.camera import CameraPlace, EnterpriseView, LinkedCamera, Why
 from hub.domain.duty_rules import packaged_rules
 from hub.domain.group import Group
@@ -59,6 +59,25 @@ PLAN = "matrix"
 DAY = "2026-11-23"
 
 
+KINDS = {
+    "/api/v1/incidents/{id}": "incident", "/api/v1/reports/{report}/attachments": "attachment", "/api/v1/reports/{id}": "report",
+    "/api/v1/attachments/{id}": "upload", "/api/v1/agents/{id}": "agent", "/api/v1/quarantine/{id}": "quarantined",
+    "/api/v1/departments/{id}": "department", "/api/v1/posts/{id}": "post", "/api/v1/people/{id}": "person", "/api/v1/appointments/{id}": "appointment",
+    "/api/v1/accounts/{id}": "account", "/api/v1/sessions/{id}": "session", "/api/v1/agreements/{id}": "agreement", "/api/v1/policies/{name}": "policy",
+    "/api/v1/obligations/{id}": "obligation", "/api/v1/duty/data/{name}": "duty_data", "/api/v1/daily/{duty}": "daily", "/api/v1/digests/{day}": "digest",
+    "/api/v1/groups/{id}": "group", "/api/v1/roster/posts/{id}": "roster_post", "/api/v1/roster/swaps/{id}": "swap",
+    "/api/v1/roster/handovers/{id}": "handover", "/api/v1/notices/{id}": "notice", "/api/v1/contacts/{id}": "contact",
+    "/api/v1/cameras/{agent}/{camera}": "camera", "/api/v1/feeds/{agent}/{camera}": "camera", "/api/v1/recordings/{id}": "recording",
+    "/api/v1/requests/{id}": "request", "/api/v1/activations/{id}": "activation", "/api/v1/tasks/{id}": "task", "/api/v1/plans/{plan}": "plan",
+}
+"""Which kind of object a path names, by its beginning."""
+
+
+def kind_of(path: str) -> str | None:
+    """The kind of object that a path names; None where it names none."""
+    return next((kind for start, kind in KINDS.items() if path == start or path.startswith(start + "/")), None)
+
+
 @dataclass(frozen=True)
 class Held:
     """One object: `kind`, `name` (mine, other, told, …), the names of its path, the things access looks at (one permit is enough).
@@ -92,6 +111,11 @@ class Nouns:
 
     def one(self, kind: str, name: str) -> Held:
         return next(held for held in self.of(kind) if held.name == name)
+
+    def hidden_marks(self, actor: Actor, now: datetime) -> list[str]:
+        """The words of everything that this actor may not read."""
+        hidden = [held for held in self.all() if held.reads is not None and not any(may(actor, held.reads, thing, now).allowed for thing in held.things)]
+        return [mark for held in hidden for mark in held.marks]
 
 
 async def furnish(store: Store, data: Path | None = None) -> Nouns:
