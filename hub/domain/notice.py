@@ -234,18 +234,18 @@ class _Blank(dict[str, str]):
 _BLANK_LINE: Final = re.compile(r"^[^\S\n]*\n|\n[^\S\n]*\Z", re.MULTILINE)
 
 
-def render(template: Template, language: str, fields: Fields) -> tuple[str, str]:
-    """Title and body of a notice in `zh`, `en` or `both`; lines that a missing field leaves empty are left out."""
+def render(template: Template, language: str, fields: Fields, **own: str) -> tuple[str, str]:
+    """Title and body of a notice in `zh`, `en` or `both`; lines that a missing field leaves empty are left out. `own` are fields of this notice alone."""
     if language == "zh":
-        return _filled(template.zh, fields.zh)
+        return _filled(template.zh, fields.zh, own)
     if language == "en":
-        return _filled(template.en, fields.en)
-    (zh, zh_body), (en, en_body) = _filled(template.zh, fields.zh), _filled(template.en, fields.en)
+        return _filled(template.en, fields.en, own)
+    (zh, zh_body), (en, en_body) = _filled(template.zh, fields.zh, own), _filled(template.en, fields.en, own)
     return f"{zh} / {en}", f"{zh_body}\n\n{en_body}"
 
 
-def _filled(wording: Wording, fields: Mapping[str, str]) -> tuple[str, str]:
-    values = _Blank(fields)
+def _filled(wording: Wording, fields: Mapping[str, str], own: Mapping[str, str]) -> tuple[str, str]:
+    values = _Blank(fields, **own)
     return wording.title.format_map(values), _BLANK_LINE.sub("", wording.body.format_map(values))
 
 
@@ -296,6 +296,7 @@ def _local(at: datetime, zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
+@lru_cache(maxsize=4096)
 def _span(span: timedelta, hour: str, minute: str) -> str:
     """A length of time in a language's own units: `2 h 05 min`."""
     minutes = max(0, int(span.total_seconds() // 60))

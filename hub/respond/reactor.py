@@ -82,6 +82,7 @@ class _Place:
 
     def __init__(self, reactor: Reactor) -> None:
         self.reactor = reactor
+        self.prepare = reactor.prepare if isinstance(reactor, Preparing) else None
         self.at = self.stored = 0
         self.held = False
 
@@ -157,8 +158,8 @@ class Runner:
     async def _react(self, tx: Transaction, places: Sequence[_Place], wanted: Sequence[Change], end_s: float) -> int | None:
         """React to changes, oldest first; gives the last one where the time was over before the end."""
         for place in places:
-            if isinstance(place.reactor, Preparing):
-                await place.reactor.prepare(tx, [change for change in wanted if place.wants(change)])
+            if place.prepare is not None:
+                await place.prepare(tx, [change for change in wanted if place.wants(change)])
         for change in wanted:
             for place in places:
                 if place.wants(change):

@@ -29,7 +29,6 @@ from hub.domain.notice import (
     quiet_until,
     render,
     still_wanted,
-    with_link,
 )
 from hub.domain.obligation import LIVE, Obligation, State, whole_ms
 from hub.errors import Rejected, changed_meanwhile
@@ -81,12 +80,11 @@ def draft(
 ) -> Draft:
     """Write one notice: worded, with its place in the outbox. What is for the screen is sent with the commit; quiet hours defer the rest."""
     id, now = id or new_id(), whole_ms(now)
-    number = {"notice": id[-12:]}
-    console, filled = channel == "console", Fields({**fields.zh, **number}, {**fields.en, **number})
-    title, body = render(rules.templates[template], "zh" if console else language, filled)
-    title_en, body_en = render(rules.templates[template], "en", filled) if console else (None, None)
+    console, own = channel == "console", {"notice": id[-12:]}
     if console:  # whoever reads it there is signed in: no link stands for a signature
-        body, body_en = with_link(body, None), with_link(body_en or "", None)
+        own["link"] = ""
+    title, body = render(rules.templates[template], "zh" if console else language, fields, **own)
+    title_en, body_en = render(rules.templates[template], "en", fields, **own) if console else (None, None)
     waits = None if urgent or console else quiet_until(rules.quiet, channel, now, rules.calendar.zone, own=quiet)
     notice = Notice(
         id=id, channel=channel, to=masked(address), title=title, body=body, template=template, urgent=urgent, drill=drill,
