@@ -262,8 +262,13 @@ def settle(people: People, family: str) -> People:
 _MEASURE = re.compile(
     r"(?<!\d)\d{1,13}(?:\.\d{1,6})?(?=余?(?:岁|层|楼|小时|分钟|秒|米|公里|千米|吨|公斤|号|时|分|月|日|年|点|毫米|平方|度|辆|艘|级|间|栋|亩|户|公顷))"
     r"|(?<=核载|实载|准载|限载|定员)\d{1,4}(?=人)"
-    r"|(?:险些|差点|差一点|几乎)(?:儿|就)?(?:丧命|送命|丧生|身亡|丢命|没命|丢了性命|送了命)"  # nobody died of it
+    r"|九死一生|死里逃生|出生入死|生死一线|你死我活|(?:险些|差点|差一点|几乎)(?:儿|就)?(?:丧命|送命|丧生|身亡|丢命|没命|丢了性命|送了命)"  # nobody died of it
 )
+
+
+_PAIR = re.compile(
+    r"一对(?=(?:年轻|中年|老年|外地|小)?(?:母子|母女|父子|父女|夫妻|夫妇|情侣|兄弟|姐妹|姐弟|兄妹|祖孙|双胞胎|恋人|老人))"
+)  # two people
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -274,7 +279,7 @@ def _blank(match: re.Match[str]) -> str:
 def count(prepared: Prepared) -> People:
     """Casualties and loss (yuan) of the incident itself."""
     prepared = msgspec.structs.replace(
-        prepared, text=_MEASURE.sub(_blank, prepared.text.replace("生命迹象", "生命体征").replace("脑死亡", "脑某某"))
+        prepared, text=_PAIR.sub("2名", _MEASURE.sub(_blank, prepared.text.replace("生命迹象", "生命体征").replace("脑死亡", "脑某某")))
     )
     counted = [s for s in prepared.sentences if s.standing is Standing.MAIN]
     found: dict[str, Figure] = {}
@@ -409,7 +414,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
 _ANYONE_DEATH = re.compile(
-    r"被[^，。；\d]{0,8}(?:致死|踩死|蜇死|咬死|电死)|(?:抢救无效|送医后)，?于[^，。；]{1,14}(?:宣布|宣告)?(?:死亡|身亡)|(?:抢救无效|送医后?|当场|不幸|(?:确认|证实|宣布|宣告)(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|(?:夺走|夺去|带走)(?:了)?(?!他们|她们|众|多|数)[^，。；\d一二两三四五六七八九十]{0,8}的?(?:生命|性命)|伤势?过?重(?:不治)?(?:死亡|身亡|去世)|(?:已无|没有|无|停止|停止了)(?:呼吸心跳|呼吸|心跳|生命体征)|(?:人|身体|身子)(?:都|已经|早)?(?:已经)?凉(?:了|透)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救回来|没能?救活|没抢救过来|没气了|不行了)"
+    r"被[^，。；\d]{0,8}(?:致死|踩死|蜇死|咬死|电死)|(?:抢救无效|送医后)，?于[^，。；]{1,14}(?:宣布|宣告)?(?:死亡|身亡)|送[医往][^，。；\d]{0,4}(?:救治|抢救|医治|治疗)后(?:死亡|身亡|去世)|(?:(?:抢救|救治|医治)无效|送医后?|当场|不幸|(?:确认|证实|宣布|宣告)(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|(?:夺走|夺去|带走)(?:了)?(?!他们|她们|众|多|数)[^，。；\d一二两三四五六七八九十]{0,8}的?(?:生命|性命)|伤势?过?重(?:不治)?(?:死亡|身亡|去世)|(?:已无|没有|无|停止|停止了)(?:呼吸心跳|呼吸|心跳|生命体征)|(?:人|身体|身子)(?:都|已经|早)?(?:已经)?凉(?:了|透)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救回来|没能?救活|没抢救过来|没气了|不行了)"
 )
 # 打捞出小周的遗体
 _ONE_BODY = re.compile(
@@ -597,9 +602,24 @@ def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | N
     best = max(every, key=lambda f: (f.value, -f.start))
     if field in _FALLING and not sums and latest:
         return max(latest, key=lambda f: f.value)
+    if field == "injured" and not any(_UPDATE.search(prepared.text, f.start - 12, f.end + 12) for f in every):
+        best = max((f for f in every if _summed_up(prepared, f)), key=lambda f: f.value, default=best)
     if sums and not total_said:
         best = max([best, *sums], key=lambda f: f.value)
     return best
+
+
+_UPDATE = re.compile(r"升至|增至|增加|上升|更新|最新|截至|截止|再次|又有|陆续")
+_THE_LOSS = re.compile(r"[^，。；\d]{0,4}[，、](?:造成|共计)?(?:直接)?(?:经济|财产)?损失")
+_DEAD_BEFORE = re.compile(rf"{NUMBER}人?死[、，和]?\Z")
+
+
+def _summed_up(prepared: Prepared, injured: Figure) -> bool:
+    """造成3人死亡、8人受伤，直接经济损失318万元; 一死一伤: the sum of a report, whoever else was carried away and died later."""
+    before = prepared.text[max(0, injured.start - 6) : injured.start]
+    if "其中" in before or "重伤" in prepared.text[injured.start : injured.end]:
+        return False
+    return _THE_LOSS.match(prepared.text, injured.end) is not None or _DEAD_BEFORE.search(before) is not None
 
 
 def _died_later(prepared: Prepared, counted: list[Sentence], every: list[Figure]) -> list[Figure]:
