@@ -289,7 +289,7 @@ class Intake:
                 for item, entry in recorded:
                     assert item.receipt is not None
                     item.receipt = msgspec.structs.replace(item.receipt, seq=entry.seq)
-                    if self.signer is not None and len(items) <= MOST_SIGNED:
+                    if self.signer is not None and entry.link and len(items) <= MOST_SIGNED:
                         item.receipt = self.signer.receipt(item.receipt, item.content, entry.link)
                 return
             except IntegrityError:
@@ -330,7 +330,7 @@ def _unheard(_numbers: Numbers) -> None:
 async def store_batch(
     tx: Transaction, items: Sequence[Item], *, zone: ZoneInfo, takers: dict[str, Take] | None = None,
     numbered: Callable[[Numbers], None] = _unheard,
-) -> list[tuple[Item, Recorded]]:
+) -> list[Told]:
     """Decide and write a batch in one transaction; gives each item its receipt, and the change whose `seq` completes it after the commit."""
     reports = [item for item in items if item.what == "report" and item.error is None]
     recorded = await _store_reports(tx, reports, zone, numbered) if reports else []
@@ -372,6 +372,10 @@ def _refused(item: Item) -> quarantine_store.Refused:
     return quarantine_store.Refused(item.channel, item.what, item.sender.agent_id, item.sender.actor, id, payload, item.error, awaits)
 
 
+Told = tuple[Item, "Recorded | Known"]
+"""A message that is stored, or was before, with the change that stored it."""
+
+
 class _Batch:
     """The state of one batch of reports while it is decided."""
 
@@ -388,48 +392,51 @@ class _Batch:
 
 async def _store_reports(
     tx: Transaction, items: Sequence[Item], zone: ZoneInfo, numbered: Callable[[Numbers], None] = _unheard,
-) -> list[tuple[Item, Recorded]]:
+) -> list[Told]:
     """Answer every report. Copies within a batch wait for the first: they fold where it was stored, and are decided where it was refused."""
-    known = await known_reports(tx, {item.message.id for item in items})
-    recorded: list[tuple[Item, Recorded]] = []
+    known = await known_reports(tx, {item.message.id for item in items}, linked=len(items) <= MOST_SIGNED)
+    recorded: list[Told] = []
     while items:
         batch, copies = _Batch(tx, {}), []
         for item in items:
             there = known.get(item.message.id)
             if there is not None:
-                _fold(there, item)
+                recorded += _fold(there, item)
             elif item.message.id in batch.fresh:
                 copies.append(item)
             else:
                 batch.fresh[item.message.id] = item
         if batch.fresh:
             await _decide(batch, list(batch.fresh.values()), zone, numbered)
+        made = {item.message.id: entry for item, entry in batch.recorded}
         recorded += batch.recorded
-        items = [item for item in copies if not _fold_within(batch.fresh[item.message.id], item)]
+        for item in copies:
+            if (entry := made.get(item.message.id)) is not None:
+                recorded += _fold_within(batch.fresh[item.message.id], item, entry)
+        items = [item for item in copies if item.message.id not in made]
         if items:
             await tx.write()
     return recorded
 
 
-def _fold(there: Known, item: Item) -> None:
-    """Answer a report whose id the store has."""
+def _fold(there: Known, item: Item) -> list[Told]:
+    """Answer a report whose id the store has; with the change that stored it, for the signature."""
     if there.content_hash != item.content:
         item.reject(_conflict())
-    else:
-        item.receipt = Receipt(id=item.message.id, status=ReceiptStatus.DUPLICATE, receipt_no=there.receipt_no, stored_at=there.received_at,
-                               seq=there.seq, incident_id=there.incident_id)
+        return []
+    item.receipt = Receipt(id=item.message.id, status=ReceiptStatus.DUPLICATE, receipt_no=there.receipt_no, stored_at=there.stored_at,
+                           incident_id=there.incident_id)
+    return [(item, there)]
 
 
-def _fold_within(first: Item, item: Item) -> bool:
-    """Answer a report whose id came earlier in this batch; False where that one was refused, so that this one is decided by itself."""
-    if first.error is not None:
-        return False
+def _fold_within(first: Item, item: Item, entry: Recorded) -> list[Told]:
+    """Answer a report whose id came earlier in this batch and was stored with that change."""
     assert first.receipt is not None
     if first.content != item.content:
         item.reject(_conflict())
-    else:
-        item.receipt = msgspec.structs.replace(first.receipt, status=ReceiptStatus.DUPLICATE)
-    return True
+        return []
+    item.receipt = msgspec.structs.replace(first.receipt, status=ReceiptStatus.DUPLICATE)
+    return [(item, entry)]
 
 
 def _conflict() -> Rejected:

@@ -19,18 +19,25 @@ from hub.store.writer import Transaction
 
 
 class Known(NamedTuple):
-    """What the store already has under a report's id."""
+    """What the store already has under a report's id; with the change that stored it, its time and incident and its hash in the chain (`link`)
+    where that was asked for and found."""
 
     content_hash: str
     receipt_no: str
-    received_at: str
+    stored_at: str
     incident_id: str
-    seq: int
+    seq: int | None
+    link: str | None
 
 
-_KNOWN = "SELECT id, content_hash, receipt_no, received_at, incident_id, seq FROM report WHERE id "
-_KNOWN_SQLITE = f"{_KNOWN} IN (SELECT value FROM json_each($1))"  # noqa: S608 our own words
-_KNOWN_POSTGRES = f"{_KNOWN} = ANY(CAST($1 AS TEXT[]))"
+_KNOWN = {
+    False: "SELECT r.id, r.content_hash, r.receipt_no, r.received_at, r.incident_id, NULL, NULL FROM report r WHERE r.id",
+    True: """SELECT r.id, r.content_hash, r.receipt_no, coalesce(c.at, r.received_at), coalesce(c.incident_id, r.incident_id), c.seq, c.hash
+        FROM report r LEFT JOIN change c ON c.incident_id IN (r.incident_id, r.id) AND c.kind = 'report.received' AND c.subject = 'report:' || r.id
+        WHERE r.id""",
+}
+"""Without and with the change, which is looked for in the report's incident and (it was merged since) in the one that the report opened."""
+_AMONG_SQLITE, _AMONG_POSTGRES = "IN (SELECT value FROM json_each($1))", "= ANY(CAST($1 AS TEXT[]))"
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
 _NEAR = f"SELECT view FROM incident WHERE occurred_at >= $1 AND occurred_at < $2 AND state IN ({_OPEN})"  # noqa: S608 our own words
 _WITHIN = " AND (lon IS NULL OR lon BETWEEN $4 AND $5 AND lat BETWEEN $6 AND $7)"
@@ -46,15 +53,16 @@ _update_incident = (
 )
 
 
-async def known_reports(tx: Transaction, ids: Iterable[str]) -> dict[str, Known]:
-    """Which of these report ids are stored, with what. The ids are one parameter, so that the statement is prepared once."""
+async def known_reports(tx: Transaction, ids: Iterable[str], *, linked: bool = False) -> dict[str, Known]:
+    """Which of these report ids are stored, with what (`linked`: and by which change). The ids are one parameter, so that the statement is
+    prepared once."""
     wanted = list(ids)
     if not wanted:
         return {}
     if tx.sqlite:
-        rows = await fetch(tx.conn, _KNOWN_SQLITE, msgspec.json.encode(wanted).decode())
+        rows = await fetch(tx.conn, f"{_KNOWN[linked]} {_AMONG_SQLITE}", msgspec.json.encode(wanted).decode())
     else:
-        rows = await fetch(tx.conn, _KNOWN_POSTGRES, wanted)
+        rows = await fetch(tx.conn, f"{_KNOWN[linked]} {_AMONG_POSTGRES}", wanted)
     return {row[0]: Known(*row[1:]) for row in rows}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -17,6 +18,7 @@ from hub import wire
 from hub.cli import app
 from hub.clock import ManualClock
 from hub.domain.access import Role
+from hub.domain.report import Channel
 from hub.domain.signature import public_text
 from hub.ingest import intake
 from hub.operate.heads import HeadKeeper
@@ -76,6 +78,30 @@ async def test_a_receipt_is_signed_as_it_goes_and_in_a_flood_when_it_is_asked_fo
             proved = visitor.body["receipt"]
             assert ("signature" in told) is signed
             assert told == (proved if signed else {name: value for name, value in proved.items() if name != "signature"})
+
+
+async def test_the_receipt_of_a_copy_is_signed_and_proves_the_stored_report(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
+    plant = Plant()
+    await plant.enrol(store_url, clock)
+    report = plant.report()
+    async with web_hub(tmp_path / "hub", clock, store_url=store_url) as hub, Visitor(hub.web_url) as visitor:
+        source = hub.services.registry.source("plant")
+        assert source is not None
+        both = await asyncio.gather(*(hub.services.intake.submit("report", wire.encode(report), source, Channel.MQTT) for _ in range(2)))
+        clock.set(NOW.replace(day=24))
+        assert await visitor.ask("POST", "/api/v1/reports", raw=wire.encode(report), headers=plant.headers) == 200
+        later = visitor.body
+        assert await visitor.ask("GET", f"/api/v1/reports/{report.id}/receipt", headers=plant.headers) == 200
+        proof = visitor.body
+    (tmp_path / "report.json").write_bytes(wire.encode(report))
+    key = str(tmp_path / "hub" / "secrets" / "hub-signing-key.pub")
+    told = [msgspec.to_builtins(receipt) for receipt in both] + [later]
+    assert [one["status"] for one in told] == ["stored", "duplicate", "duplicate"]
+    assert {(one["receipt_no"], one["seq"], one["stored_at"]) for one in told} == {(told[0]["receipt_no"], told[0]["seq"], told[0]["stored_at"])}
+    for receipt, code in [(one, 0) for one in told] + [(later | {"status": "stored"}, 1), (later | {"receipt_no": "20260101-000001"}, 1)]:
+        (tmp_path / "proof.json").write_text(json.dumps(proof | {"receipt": receipt}))
+        done = await _in_thread("verify", str(tmp_path / "report.json"), "--receipt", str(tmp_path / "proof.json"), "--key", key)
+        assert done.exit_code == code, (receipt, done.output)
 
 
 async def test_report_receipt_and_chain_are_proved_offline_and_any_edit_shows(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
