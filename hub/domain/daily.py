@@ -110,26 +110,14 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     edition: str = ""
 
 
-class DigestRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When the digest drafts itself (local `HH:MM`), until when it is to be signed, by whose post, in which group it appears."""
-
-    at: str = "18:00"
-    sign_within_min: Annotated[float, Meta(gt=0)] = 60
-    department: str = "district-office"
-    group: str = "district"
-    heading_zh: str = "每日要情"
-    heading_en: str = "Daily digest"
-
-
 _V = TypeVar("_V", Template, Schedule)
 
 
 class Book(Struct, frozen=True, kw_only=True):
-    """Templates and schedules in every version, and the digest's rule."""
+    """Templates and schedules in every version."""
 
     templates: tuple[Template, ...]
     schedules: tuple[Schedule, ...]
-    digest: DigestRule
 
     def template(self, id: str, day: date) -> Template | None:
         """The version of a template that holds on a day."""
@@ -159,7 +147,6 @@ def parse_book(templates: Any, schedules: Any) -> Book:
         book = Book(
             templates=msgspec.convert([{**common, **row} for row in templates["templates"]], tuple[Template, ...]),
             schedules=msgspec.convert([{**common, **row} for row in schedules["schedules"]], tuple[Schedule, ...]),
-            digest=msgspec.convert(schedules["digest"], DigestRule),
         )
     except (msgspec.ValidationError, KeyError, TypeError) as error:
         raise Rejected("daily_data", f"日报数据有误：{error}", f"the data of daily reports is wrong: {error}") from error

@@ -9,9 +9,26 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from hub.domain.calendar import is_clock
 from hub.domain.change import ChangeBody, change
 from hub.domain.daily import Standing
-from hub.errors import Rejected
+from hub.errors import Fault, Rejected
+
+
+class DigestRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the digest drafts itself (local `HH:MM`), until when it is to be signed, by whose post, in which group it appears, its name."""
+
+    at: str
+    sign_within_min: Annotated[float, Meta(gt=0)]
+    department: str
+    group: str
+    heading_zh: str
+
+
+def faults(found: DigestRule) -> list[Fault]:
+    """What is wrong with the rule as data; empty where nothing is."""
+    wrong = [] if is_clock(found.at) else [Fault("digest.at", f"时刻应为 HH:MM：{found.at}", f"a time of day must read HH:MM: {found.at}")]
+    return wrong + [Fault(f"digest.{name}", "不能为空", "must not be empty") for name in ("department", "group", "heading_zh") if not getattr(found, name).strip()]
 
 
 class DigestState(StrEnum):

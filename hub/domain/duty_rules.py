@@ -1,4 +1,4 @@
-"""The rules of duty as values: kinds, ladders, calendar, limits, templates and quiet hours, read from data and checked. Pure.
+"""The rules of duty as values: kinds, ladders, calendar, limits, templates, quiet hours and the digest's hour, read from data and checked. Pure.
 
 `parse` is given documents (the packaged YAML, or a district's own in their place) and names every fault at once.
 """
@@ -13,11 +13,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from hub.domain import calendar, clocks, ladder
+from hub.domain import calendar, clocks, digest, ladder
 from hub.domain.calendar import Calendar, Override, SensitivePeriod, is_clock
 from hub.domain.change import ChangeBody, change
 from hub.domain.clocks import Limit
 from hub.domain.data import packaged
+from hub.domain.digest import DigestRule
 from hub.domain.ladder import Ladder
 from hub.domain.notice import QuietRule, Template, wording_faults
 from hub.domain.obligation import Kind
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 CHANNELS: Final = ("console", "push", "mqtt")
 """What a step may name, in the order in which people read them: the screen, every further contact of the post, the department's agent."""
-FILES: Final = ("obligation_kinds", "ladders", "calendar_overrides", "statutory_limits", "notice_templates", "quiet_rules")
+FILES: Final = ("obligation_kinds", "ladders", "calendar_overrides", "statutory_limits", "notice_templates", "quiet_rules", "digest_rule")
 
 
 @change("obligation.rules_saved", zh="值班数据变更", en="the data of duties was changed")
@@ -57,6 +58,7 @@ class DutyRules(Struct, frozen=True, kw_only=True):
     role_posts: Mapping[str, RolePost]
     templates: Mapping[str, Template]
     quiet: tuple[QuietRule, ...]
+    digest: DigestRule
 
     def kind(self, name: str) -> Kind:
         """The kind of that name; raises Rejected `unknown_kind`."""
@@ -71,7 +73,7 @@ class DutyRules(Struct, frozen=True, kw_only=True):
 
 
 def parse(documents: Mapping[str, Any]) -> DutyRules:
-    """Read the six documents of `FILES`; raises Rejected `duty_data` that names every fault found."""
+    """Read the documents of `FILES`; raises Rejected `duty_data` that names every fault found."""
     rules = DutyRules(
         kinds=_by_id(documents["obligation_kinds"], "kinds", Kind), ladders=_by_id(documents["ladders"], "ladders", Ladder),
         calendar=_calendar(documents["calendar_overrides"]),
@@ -79,6 +81,7 @@ def parse(documents: Mapping[str, Any]) -> DutyRules:
         role_posts=_by_name(documents["statutory_limits"], "role_posts", RolePost),
         templates=_by_name(documents["notice_templates"], "templates", Template),
         quiet=_part(documents["quiet_rules"], "rules", tuple[QuietRule, ...]),
+        digest=_part(documents["digest_rule"], "digest", DigestRule),
     )
     if found := faults(rules):
         raise _bad(found)
@@ -99,7 +102,7 @@ def faults(rules: DutyRules) -> list[Fault]:
     for n, rule in enumerate(rules.quiet):
         found += [Fault(f"rules.{n}.{field}", f"静默时段应为 HH:MM：{clock}", f"quiet hours must read HH:MM: {clock}")
                   for field, clock in (("starts", rule.starts), ("ends", rule.ends)) if not is_clock(clock) or clock == "24:00"]
-    return found + calendar.faults(rules.calendar) + clocks.faults(rules.limits)
+    return found + calendar.faults(rules.calendar) + clocks.faults(rules.limits) + digest.faults(rules.digest)
 
 
 def _bad(found: Sequence[Fault]) -> Rejected:

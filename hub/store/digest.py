@@ -49,13 +49,14 @@ async def list_digests(conn: AsyncConnection, *, limit: int = 60) -> list[Digest
 async def draft_when_due(store: Store, rules: DutyRules) -> Digest | None:
     """Draft today's digest once its hour has come and it is not there yet; idle, it only reads."""
     now = store.clock.now()
+    day = local_day(rules.calendar, now)
+    if now < at_local(rules.calendar, day, rules.digest.at):
+        return None
     async with store.read() as conn:
-        book = await load_book(conn)
-        day = local_day(rules.calendar, now)
-        if now < at_local(rules.calendar, day, book.digest.at) or await get_digest(conn, day.isoformat()) is not None:
+        if await get_digest(conn, day.isoformat()) is not None:
             return None
     async with store.transaction() as tx:
-        return await draft(tx, rules, book, day, by=ACTOR)
+        return await draft(tx, rules, await load_book(tx.conn), day, by=ACTOR)
 
 
 async def draft(tx: Transaction, rules: DutyRules, book: Book, day: date, *, by: str) -> Digest:
@@ -66,11 +67,11 @@ async def draft(tx: Transaction, rules: DutyRules, book: Book, day: date, *, by:
     made = await _compose(tx, rules, book, day, held)
     if held is None:
         await tx.conn.execute(insert(table).values(day=made.day, id=made.id, **_values(made, tx.at)))
-        post = f"{book.digest.department}.duty"
+        post = f"{rules.digest.department}.duty"
         await ledger.make(tx, rules, [Owed(
-            key=f"digest:{made.day}", kind="digest", department_id=book.digest.department, post_id=post, subject=f"digest:{made.day}", day=made.day,
+            key=f"digest:{made.day}", kind="digest", department_id=rules.digest.department, post_id=post, subject=f"digest:{made.day}", day=made.day,
             title_zh=f"签发{made.heading} {made.day}", title_en=f"sign the digest of {made.day}",
-            due_at=tx.now + timedelta(minutes=book.digest.sign_within_min))], actor=ACTOR)
+            due_at=tx.now + timedelta(minutes=rules.digest.sign_within_min))], actor=ACTOR)
     else:
         await _set(tx, held.version, made)
     tx.record(DigestSaved(digest=made), actor=by, subject=f"digest:{made.day}")
@@ -100,7 +101,7 @@ async def _compose(tx: Transaction, rules: DutyRules, book: Book, day: date, hel
     number = held.number if held else await tx.count(f"digest:{day.year}")
     return Digest(
         id=held.id if held else new_id(), day=day.isoformat(), number=number, version=held.version + 1 if held else 1, state=DigestState.DRAFTED,
-        heading=book.digest.heading_zh, issuer=names.get(book.digest.department, (book.digest.department,) * 2)[0], first_line=line,
+        heading=rules.digest.heading_zh, issuer=names.get(rules.digest.department, (rules.digest.department,) * 2)[0], first_line=line,
         first_line_en=line_en, missing=missing, lines=lines, events=events,
         sections=rule.sections(lines, events, summaries=await _summaries(tx.conn, book, day, names)), drafted_at=tx.at)
 
@@ -155,25 +156,24 @@ async def _held(tx: Transaction, day: str) -> Digest:
 async def sign(tx: Transaction, rules: DutyRules, day: str, *, by: str, name: str, department_id: str | None, based_on: int) -> Digest:
     """Sign the digest, publish it in the sharing group (pinned), and meet the duty of the desk's post, all in one transaction."""
     held = await _held(tx, day)
-    book = await load_book(tx.conn)
     post_id = new_id()
     signed = rule.sign(held, by=by, name=name, at=tx.at, based_on=based_on, post_id=post_id)
     await _set(tx, held.version, signed)
-    await _group(tx, book)
-    await write(tx, rules, book.digest.group, as_text(signed), id=post_id, by=by, name=name, department_id=department_id, digest_day=day, pin=True)
+    await _group(tx, rules)
+    await write(tx, rules, rules.digest.group, as_text(signed), id=post_id, by=by, name=name, department_id=department_id, digest_day=day, pin=True)
     tx.record(DigestSigned(digest=signed), actor=by, subject=f"digest:{day}")
     await ledger.meet_where_owed(tx, rules, by=by, subject=f"digest:{day}", kinds={"digest"},
                                  evidence=Evidence(ref=f"digest:{held.id}", zh=f"已签发第{held.number}期", en=f"signed, number {held.number}", at=tx.now))
     return signed
 
 
-async def _group(tx: Transaction, book: Book) -> Group:
+async def _group(tx: Transaction, rules: DutyRules) -> Group:
     """The sharing group of the whole district; made with every active department where it is not there yet."""
-    held = await get_group(tx.conn, book.digest.group)
+    held = await get_group(tx.conn, rules.digest.group)
     if held is not None:
         return held
     members = tuple(d.id for d in await list_departments(tx.conn) if d.active)
-    return await save_group(tx, Group(id=book.digest.group, zh="全区突发事件信息共享群", en="sharing group of the district", purpose="每日要情与突发事件信息共享",
+    return await save_group(tx, Group(id=rules.digest.group, zh="全区突发事件信息共享群", en="sharing group of the district", purpose="每日要情与突发事件信息共享",
                                       departments=members), by=ACTOR)
 
 

@@ -8,12 +8,14 @@ from html import escape
 from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from hub import wire
+from hub.clock import parse_utc
 from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind
 from hub.domain.calendar import local_day
 from hub.domain.classified import CODE as CLASSIFIED
@@ -430,7 +432,8 @@ async def _link_at_rest(ask: Ask, o: Obligation) -> web.Response | None:
         held = await store.current_filing(conn, o.id)
     if held is None:
         return _page(title, '<p class="ok">该日报无需报送。<br>This report need not be filed.</p>')
-    return _page(title, f'<p class="ok" data-test="receipt">已报送，回执 <b>{escape(held.receipt_no)}</b>，{escape(held.filed_at)}。<br>Filed; receipt {escape(held.receipt_no)}.</p>')
+    at = f"{parse_utc(held.filed_at).astimezone(ZoneInfo(rules_of(ask).calendar.zone)):%Y-%m-%d %H:%M}"
+    return _page(title, f'<p class="ok" data-test="receipt">已报送，回执 <b>{escape(held.receipt_no)}</b>，{at}。<br>Filed {at}; receipt {escape(held.receipt_no)}.</p>')
 
 
 async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None, given: Mapping[str, str] = MappingProxyType({})) -> web.Response:
@@ -456,7 +459,7 @@ async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None, give
     form += [f'<p><label>{label}<br><textarea name="{name}" rows="2" required maxlength="2000">{escape(typed.get(name, ""))}</textarea></label></p>'
              for name, label in asked]
     form.append('<button type="submit" data-test="confirm">确认零报告：今日无情况<br><small style="color:#fff">Confirm: nothing to report</small></button>')
-    parts.append(f'<form method="post">{"".join(form)}</form><p><small>有情况请登录后填报。 / If something happened, sign in and file it.</small></p>')
+    parts.append(f'<form method="post">{"".join(form)}</form><p><small>有情况请<a href="/daily/{o.id}">登录后填报</a>。 / If something happened, <a href="/daily/{o.id}">sign in and file it</a>.</small></p>')
     return _page(f"{o.title_zh} / {o.title_en}", "".join(parts), 422 if error else 200)
 
 

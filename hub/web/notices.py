@@ -87,9 +87,10 @@ class ContactBody(Struct, frozen=True, kw_only=True):
 
 
 class ContactList(Struct, frozen=True, kw_only=True):
-    """Contacts with their addresses masked."""
+    """Contacts with their addresses masked; `bare` are the posts to which none leads that is in use and not known to be unreachable."""
 
     items: list[Contact]
+    bare: list[str]
 
 
 def _thing(department_id: str | None, id: str = "") -> Thing:
@@ -186,7 +187,9 @@ async def list_contacts(ask: Ask) -> ContactList:
     async with ask.store.read() as conn:
         near = reach(ask.actor, Action.NOTICE_TEST, ask.now)
         posts = await list_posts(conn, departments=None if near.whole else near.departments)
-        return ContactList(items=await store.list_contacts(conn, posts=[p.id for p in posts]))
+        items = await store.list_contacts(conn, posts=[p.id for p in posts])
+    led_to = {c.post_id for c in items if c.active and c.state is not ContactState.UNREACHABLE}
+    return ContactList(items=items, bare=[p.id for p in posts if p.active and p.id not in led_to])
 
 
 async def _post(ask: Ask, id: str) -> Post:

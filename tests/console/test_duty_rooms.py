@@ -60,13 +60,14 @@ def test_a_department_gets_a_deadline_lead_and_grace_of_its_own(new_screen: Scre
     form.locator("[name=days]").select_option("working")
     form.locator("[name=lead]").fill("120")
     form.locator("[name=grace]").fill("10")
+    form.locator("[name=valid_to]").fill("2099-12-31")
     form.locator("fieldset").first.locator("input").first.uncheck()
     form.get_by_label("区水利局").first.check()
     page.click("[data-test=save-schedule]")
     expect(page.locator("[data-test=saved]")).to_be_visible()
     (saved,) = [one for one in screen.call("GET", "/api/v1/daily/templates")["body"]["schedules"] if one["id"] == "water-evening"]
     assert saved["rule"]["times"] == ["21:30"] and (saved["rule"]["open_before_min"], saved["rule"]["grace_min"]) == (120, 10)
-    assert saved["departments"] == ["water-bureau"] and saved["rule"]["days"] == "working"
+    assert saved["departments"] == ["water-bureau"] and (saved["rule"]["days"], saved["valid_to"]) == ("working", "2099-12-31")
 
 
 def test_a_file_goes_with_a_daily_report_and_is_read_back_by_the_duty_officer(hub: RunningHub, new_screen: Screens, tmp_path: Path) -> None:
@@ -222,6 +223,19 @@ def test_an_urgent_notice_stands_on_every_page_of_its_department_until_somebody_
     expect(card).to_have_count(0)
     expect(bar).to_have_count(0)
     assert screen.errors == [] == english.errors
+
+
+def test_paper_holds_the_document_and_nothing_of_the_screen_around_it(new_screen: Screens) -> None:
+    screen = new_screen(width=1366, height=768)
+    for path, kept in (("/board", "[data-test=board] table"), ("/digest", "[data-test=digest]"), ("/plans/hazmat-road-transport", "[data-test=plan] table")):
+        page = screen.open(path)
+        expect(page.locator(kept).first).to_be_visible()
+        page.emulate_media(media="print")
+        for around in ("nav.rail", "nav.dock", "header.bar", "[data-test=alarm]", "main textarea", "main .button"):
+            expect(page.locator(f"{around}:visible")).to_have_count(0)
+        page.set_viewport_size({"width": 688, "height": 1000})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 688, path
+        page.emulate_media(media="screen")
 
 
 def fill_shift(page: Page, person: str, starts: str, ends: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -181,10 +182,11 @@ async def test_the_link_shows_on_get_and_files_on_post_until_the_lock(hub: Runni
     o = await duty(hub)
     path = "/z/" + hub.services.extra["links"].token(o.id)
     async with Visitor(hub.web_url, headers={}) as anyone:
-        assert await anyone.ask("GET", path) == 200 and "确认零报告" in anyone.body
+        assert await anyone.ask("GET", path) == 200 and "确认零报告" in anyone.body and f'href="/daily/{o.id}"' in anyone.body
         assert (await duty(hub)).state == "open"
         form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "null"}
         assert await anyone.ask("POST", path, raw=b"id=" + new_id().encode(), headers=form) == 200 and "20261123-000001" in anyone.body
+        assert f"{clock.now().astimezone(ZoneInfo('Asia/Shanghai')):%Y-%m-%d %H:%M}。" in anyone.body
         assert (await duty(hub)).state == "met"
         assert await anyone.ask("POST", path, raw=b"", headers=form) == 200 and "20261123-000001" in anyone.body
         other = await duty(hub, "fire-rescue")
@@ -280,6 +282,8 @@ async def test_the_digest_drafts_itself_names_the_missing_first_is_edited_signed
         if o.department_id != "fire-rescue":
             assert await zero(officer, o.id) == 201
     clock.set(MORNING + timedelta(hours=4, minutes=1))
+    later = msgspec.structs.replace(rules, digest=msgspec.structs.replace(rules.digest, at="18:30"))
+    assert await draft_when_due(store, later) is None, "the district's own hour counts"
     assert await draft_when_due(store, rules) is not None and await draft_when_due(store, rules) is None
     await officer.ask("GET", "/api/v1/digests/2026-11-23")
     found = officer.body

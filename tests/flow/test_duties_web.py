@@ -283,6 +283,7 @@ async def test_contacts_are_shown_masked_kept_when_saved_masked_and_tested_for_r
         assert len(gateway.got) == 1
         assert await visitor.ask("GET", "/api/v1/contacts") == 200
         assert [(c["name"], c["state"]) for c in visitor.body["items"]] == [("值班群", "reachable")]
+        assert "water-bureau.leader" in visitor.body["bare"] and "water-bureau.duty" not in visitor.body["bare"]
         assert await visitor.ask("PUT", "/api/v1/contacts/new", {**body, "post_id": "fire-rescue.duty"}) == 403
         assert await visitor.ask("PUT", "/api/v1/contacts/new", {**body, "address": "no address"}) == 422
 

@@ -153,6 +153,9 @@ def test_faulty_duty_data_is_refused_with_every_fault_named() -> None:
     ("calendar_overrides", {"zone": ZONE, "periods": [{"id": "p", "first": "2026-02-01", "last": "2026-02-01", "zh": "p", "en": "p", "times": ["9"]}]},
      "periods.0.times"),
     ("quiet_rules", {"rules": [{"channels": ["push"], "starts": "22:00", "ends": "24:00"}]}, "rules.0.ends"),
+    ("digest_rule", {"digest": {**packaged("digest_rule")["digest"], "at": "6 pm"}}, "digest.at"),
+    ("digest_rule", {"digest": {**packaged("digest_rule")["digest"], "heading_zh": " "}}, "digest.heading_zh"),
+    ("digest_rule", {"digest": {**packaged("digest_rule")["digest"], "sign_within_min": 0}}, "digest.sign_within_min"), ("digest_rule", {}, "digest"),
     ("notice_templates", {"templates": {"x": {"zh": {"title": "t"}, "en": {"title": "t", "body": "b"}}}}, "templates.x.zh.body"),
 ])
 def test_whatever_is_wrong_with_a_document_its_field_is_named_and_nothing_worse_happens(name: str, document: object, field: str) -> None:

@@ -36,7 +36,7 @@ export const roster = {
 }
 
 export const contacts = {
-  list: () => get<{ items: Contact[] }>('/api/v1/contacts'),
+  list: () => get<{ items: Contact[]; bare: string[] }>('/api/v1/contacts'),
   save: (id: string, body: ContactBody) => ask<Contact>('PUT', `/api/v1/contacts/${encodeURIComponent(id)}`, { body }),
   test: (id: string) => post<unknown>(of('/api/v1/contacts', id, 'test')),
 }

@@ -74,3 +74,13 @@ it('marks a drill', async () => {
   hub.open('液氨泄漏', { drill: true })
   await vi.waitFor(() => expect(alarm.text()).toContain('【演练】'))
 })
+
+it('alarms nobody who could not take the report', async () => {
+  const session = useSession()
+  session.who = { ...session.who!, permissions: ['incident.list', 'report.file'] }
+  const alarm = await bar()
+  hub.open('液氨泄漏')
+  await vi.waitFor(() => expect(useIncidents().sorted).toHaveLength(1))
+  expect(useIncidents().waiting).toEqual([])
+  expect(alarm.find('[data-test=alarm]').exists()).toBe(false)
+})

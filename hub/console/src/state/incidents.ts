@@ -80,7 +80,8 @@ export const useIncidents = defineStore('incidents', () => {
   const loading_more = ref(false)
 
   const sorted = computed(() => Object.values(all.value).sort(byUrgency))
-  const waiting = computed(() => sorted.value.filter(awaits))
+  /** What rings: reports that wait for the desk, on the screens of those who may take them. Nobody else is alarmed by what they cannot do anything about. */
+  const waiting = computed(() => (session.may('incident.take') ? sorted.value.filter(awaits) : []))
   const first = computed(() => longestWaiting(waiting.value))
   const open = computed(() => sorted.value.filter((incident) => belongs(incident, 'open')))
 

@@ -10,7 +10,7 @@ it.each(Object.entries(PARTS).flatMap(([name, parts]) => parts.map((part) => [na
   const rows: Record<string, Row> = {
     kinds: { zh: '日报', en: 'daily', ladder: 'daily', grace_min: 30, lock_min: null, by_hand: false, note: 'kept' },
     limits: { id: 'a', duty: 'first', from_role: 'x', to_role: 'y', clock: 'told', written_min: 60, categories: ['12', '12G'], grades: ['ungraded', 'general'], zh: '甲', en: 'a', source: 's', edition: '1', valid_from: '2026-01-01', status: 'confirmed' },
-    role_posts: { department: 'd', post: 'd.duty' }, templates: { zh: { title: '甲', body: '乙' }, en: { title: 'A', body: 'B' } }, rules: { channels: ['push'], starts: '22:00', ends: '07:00', zh: '夜', en: 'night' },
+    role_posts: { department: 'd', post: 'd.duty' }, templates: { zh: { title: '甲', body: '乙' }, en: { title: 'A', body: 'B' } }, digest: { at: '18:00', sign_within_min: 60, department: 'd', group: 'g', heading_zh: '要情' }, rules: { channels: ['push'], starts: '22:00', ends: '07:00', zh: '夜', en: 'night' },
   }
   const { lock_min: _none, ...wanted } = rows[part.name]!
   expect(rowOf(formOf(rows[part.name]!, part), rows[part.name]!, part)).toEqual(wanted)
@@ -29,6 +29,7 @@ it('names what is wrong at its column', () => {
   expect(faultsOf({ ...formOf({ id: 'a' }, limits!) }, limits!, '', ['a'])).toMatchObject({ id: 'taken', zh: 'needed', source: 'needed' })
   expect(columnOf('templates.test.en.body', wordings!, 'test')).toBe('en.body')
   expect(columnOf('rules.1.starts', quiet!, '0')).toBeNull()
+  expect(columnOf('digest.at', PARTS.digest_rule![0]!, 'digest')).toBe('at')
 })
 
 it('puts a row in its place, at the end, or away, and leaves the rest alone', () => {
@@ -36,6 +37,7 @@ it('puts a row in its place, at the end, or away, and leaves the rest alone', ()
   expect(put(list, quiet!, '1', { starts: '3' })).toEqual({ source: 's', rules: [{ starts: '1' }, { starts: '3' }] })
   expect(put(list, quiet!, null, { starts: '3' }).rules).toHaveLength(3)
   expect(put(list, quiet!, '0', null).rules).toEqual([{ starts: '2' }])
+  expect(put({ source: 's', digest: { at: '1' } }, PARTS.digest_rule![0]!, 'digest', { at: '2' })).toEqual({ source: 's', digest: { at: '2' } })
   const map = { kinds: { a: {}, b: {} } }
   expect(Object.keys(put(map, kinds!, 'a', null).kinds as object)).toEqual(['b'])
   expect(Object.keys(put(map, kinds!, 'a', { zh: '甲' }).kinds as object)).toEqual(['a', 'b'])

@@ -8,7 +8,7 @@ export type RowForm = Record<string, Value>
 type ColumnKind = 'text' | 'long' | 'number' | 'clock' | 'date' | 'yes' | 'one' | 'many' | 'list'
 export interface Column { name: string; kind: ColumnKind; needed?: boolean; usual?: Value; /** What may be chosen; `ladders` and `departments` come from the hub. */ from?: readonly string[] | 'ladders' | 'departments' }
 /** A part of a document: rows by their ids (`keyed`), or one after the other, with an `id` among their columns or none. */
-export interface Part { name: string; keyed: boolean; columns: Column[] }
+export interface Part { name: string; keyed: boolean; /** The part is one row and nothing else. */ only?: boolean; columns: Column[] }
 
 const text = (name: string, needed = true): Column => ({ name, kind: 'text', needed })
 const number = (name: string, usual?: unknown): Column => ({ name, kind: 'number', ...(typeof usual === 'number' ? { usual, needed: true } : {}) })
@@ -29,6 +29,9 @@ export const PARTS: Record<string, Part[]> = {
     { name: 'role_posts', keyed: true, columns: [{ name: 'department', kind: 'one', from: 'departments', needed: true }, text('post')] },
   ],
   notice_templates: [{ name: 'templates', keyed: true, columns: [text('zh.title'), { name: 'zh.body', kind: 'long', needed: true }, text('en.title'), { name: 'en.body', kind: 'long', needed: true }] }],
+  digest_rule: [{ name: 'digest', keyed: false, only: true, columns: [
+    text('heading_zh'), { name: 'at', kind: 'clock', needed: true }, { name: 'sign_within_min', kind: 'number', needed: true }, { name: 'department', kind: 'one', from: 'departments', needed: true }, text('group'),
+  ] }],
   quiet_rules: [{ name: 'rules', keyed: false, columns: [
     text('zh', false), text('en', false), { name: 'channels', kind: 'many', from: rules.channels, needed: true }, { name: 'starts', kind: 'clock', needed: true }, { name: 'ends', kind: 'clock', needed: true },
   ] }],
@@ -38,6 +41,7 @@ export interface Entry { key: string; row: Row }
 /** The rows of a part, each by what names it in the document: its id, or its place. */
 export function entries(document: Row, part: Part): Entry[] {
   const held = document[part.name]
+  if (part.only) return [{ key: part.name, row: held as Row }]
   return Object.entries((held ?? {}) as Record<string, Row>).map(([key, row]) => ({ key, row }))
 }
 
@@ -87,6 +91,7 @@ export function faultsOf(form: RowForm, part: Part, id: string, taken: string[])
 /** The document with this row in its place (null: without it), and with it everything that it had besides. */
 export function put(document: Row, part: Part, key: string | null, row: Row | null): Row {
   const held = document[part.name]
+  if (part.only) return { ...document, [part.name]: row }
   if (part.keyed) {
     const { [key!]: _, ...others } = held as Record<string, Row>
     return { ...document, [part.name]: row === null ? others : { ...(held as object), [key!]: row } }
@@ -98,6 +103,6 @@ export function put(document: Row, part: Part, key: string | null, row: Row | nu
 
 /** The column of this row that a refusal of the hub names (`kinds.digest.grace_min`), or null. */
 export function columnOf(field: string | null, part: Part, key: string): string | null {
-  const path = `${part.name}.${key}.`
+  const path = part.only ? `${part.name}.` : `${part.name}.${key}.`
   return field?.startsWith(path) ? field.slice(path.length) : null
 }
