@@ -305,11 +305,11 @@ async def _owe(tx: Transaction, rules: DutyRules, incident: IncidentView, head: 
 
 
 def _owed(incident: IncidentView, head: ResponseHead, task: ActiveTask) -> Owed:
-    owner = task.owner
+    owner, titles = task.owner, {plan.id: plan.title.zh for plan in head.plans}
     return Owed(
         key=_key(head.id, task), kind=KIND, department_id=owner.department, post_id=owner.post or f"{owner.department}.duty",
         subject=f"activation:{head.id}", title_zh=task.text.zh, title_en=task.text.en, due_at=task.due_at, incident_id=incident.id,
-        drill=incident.drill, rule="、".join(task.plans))
+        drill=incident.drill, rule="".join(f"《{titles.get(plan, plan)}》" for plan in task.plans))
 
 
 async def _tell(tx: Transaction, rules: DutyRules, incident: IncidentView, head: ResponseHead, notices: Iterable[ActiveNotice]) -> None:

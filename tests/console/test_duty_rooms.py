@@ -225,6 +225,17 @@ def test_an_urgent_notice_stands_on_every_page_of_its_department_until_somebody_
     assert screen.errors == [] == english.errors
 
 
+def test_a_department_says_from_the_notice_that_it_is_on_it(hub: RunningHub, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open("/notices")
+    ((duty, _),) = owe(hub, 17, "district-office", hours=1)
+    card = page.locator(f"[data-test=notice]:has(a[href$='{duty}'])")
+    expect(card).to_contain_text("提醒")
+    card.locator("[data-test=on-it]").click()
+    expect(card).to_have_count(0)
+    assert screen.call("GET", f"/api/v1/obligations/{duty}")["body"]["obligation"]["ack_until"]
+
+
 def test_paper_holds_the_document_and_nothing_of_the_screen_around_it(new_screen: Screens) -> None:
     screen = new_screen(width=1366, height=768)
     for path, kept in (("/board", "[data-test=board] table"), ("/digest", "[data-test=digest]"), ("/plans/hazmat-road-transport", "[data-test=plan] table")):

@@ -215,6 +215,7 @@ async def test_plans_in_force_give_every_task_an_owner_a_time_and_a_duty(store: 
     assert len(found) == len(held.document.tasks) == head.tasks > 20
     assert all(t.owner.department and t.due_at >= clock.now() and t.state is State.OPEN for t in found)
     assert duty is not None and duty.kind == "plan_task" and duty.incident_id == view.id and duty.post_id == f"{duty.department_id}.duty"
+    assert duty.rule is not None and duty.rule.startswith("《危险货物道路运输事故应急预案》"), "people read the plan's name, not its id"
     assert {s.department_id for s in shares} >= {"fire-rescue", "ecology-bureau", "health-commission"}
     assert any(len(t.plans) == 2 for t in found), "two plans want the same task once"
 

@@ -40,7 +40,8 @@ export const useNotices = defineStore('notices', () => {
   const items = ref<Notice[]>([])
   const loaded = ref(false)
   const waiting = computed(() => byDuty(items.value))
-  const urgent = computed(() => waiting.value.filter((one) => one.urgent))
+  /** The urgent ones, what is real before what is exercised. */
+  const urgent = computed(() => waiting.value.filter((one) => one.urgent).sort((a, b) => Number(a.newest.drill) - Number(b.newest.drill)))
   let timer: ReturnType<typeof setTimeout> | undefined
 
   async function load(): Promise<void> {
