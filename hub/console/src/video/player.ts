@@ -32,6 +32,7 @@ class MseSink implements Sink {
   private buffer: SourceBuffer | null = null
   private queue: Uint8Array<ArrayBuffer>[] = []
   private url = ''
+  private type = ''
   private began = false
   private caughtUp = false
   private target_s = TARGET_S
@@ -42,29 +43,41 @@ class MseSink implements Sink {
   constructor(private readonly video: HTMLVideoElement, private readonly shown: (wall_ms: number) => void, private readonly broken: (why: string) => void) {
     this.timer = setInterval(() => this.keepUp(), 100)
     this.video.addEventListener('waiting', this.dry)
+    this.open() // while the hub is asked: the first picture need not wait for it
     this.frame()
   }
 
   init(init: Init, segment: Uint8Array<ArrayBuffer>): boolean {
     const type = `video/mp4; codecs="${[init.codec, init.audio].filter(Boolean).join(', ')}"`
     if (!MediaSource.isTypeSupported(type)) return false
-    if (this.url) URL.revokeObjectURL(this.url)
+    if (this.type) this.open()
+    this.type = type
     this.queue = [segment]
+    this.ready()
+    return true
+  }
+
+  private open(): void {
+    if (this.url) URL.revokeObjectURL(this.url)
+    this.type = ''
     this.times = []
     this.buffer = null
     this.began = this.caughtUp = false
-    const source = (this.source = new MediaSource())
-    this.url = URL.createObjectURL(source)
+    this.source = new MediaSource()
+    this.source.addEventListener('sourceopen', () => this.ready(), { once: true })
+    this.url = URL.createObjectURL(this.source)
     this.video.src = this.url
-    source.addEventListener('sourceopen', () => {
-      if (source !== this.source) return
-      source.duration = Infinity
-      this.buffer = source.addSourceBuffer(type)
-      this.buffer.addEventListener('updateend', () => this.next())
-      this.buffer.addEventListener('error', () => this.broken('decode'))
-      this.next()
-    }, { once: true })
-    return true
+  }
+
+  /** The browser's source is open and the hub has said what comes: in either order. */
+  private ready(): void {
+    const source = this.source
+    if (!this.type || this.buffer || source?.readyState !== 'open') return
+    source.duration = Infinity
+    this.buffer = source.addSourceBuffer(this.type)
+    this.buffer.addEventListener('updateend', () => this.next())
+    this.buffer.addEventListener('error', () => this.broken('decode'))
+    this.next()
   }
 
   fragment(message: ArrayBuffer): void {
@@ -262,8 +275,7 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
     const { kind } = header(data)
     if (kind === 2) {
       const words = readInit(data)
-      sink ??= options.lowLatency && typeof VideoDecoder !== 'undefined' ? new CodecsSink(canvas, shown, again) : new MseSink(video, shown, again)
-      if (!sink.init(words.init, words.segment)) {
+      if (!sink?.init(words.init, words.segment)) {
         if (quality === 'h264') return say({ state: 'unsupported', reason: words.init.codec })
         quality = 'h264' // this browser has no decoder for it: ask for an explicit, counted transcode
         attempt = 0
@@ -275,6 +287,7 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
     }
   }
   function connect(): void {
+    sink ??= options.lowLatency && typeof VideoDecoder !== 'undefined' ? new CodecsSink(canvas, shown, again) : new MseSink(video, shown, again)
     const mine = (socket = backend.dial(options.id, { quality, fragment_s: options.fragment_s, reason: options.reason }))
     mine.onmessage = (event: MessageEvent) => {
       if (mine !== socket || typeof event.data === 'string') return
