@@ -9,7 +9,7 @@ CONSOLE_SOURCES := $(shell find hub/console/src hub/console/public -type f 2>/de
 # Python's parts, the system's packages and the console are fetched side by side; one after the other where Node itself comes through pip.
 TOGETHER := $(MAKE) --no-print-directory -j$(if $(shell command -v node),3,1)
 
-.PHONY: help run test check soak bench console sbom audit clean
+.PHONY: help run test check soak bench console sbom clean
 
 help: ## say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,8 +33,10 @@ bench: $(VENV)/.test $(VENV)/.system $(CONSOLE) ## every benchmark, one after th
 
 console: $(CONSOLE) ## build the console
 
-sbom: $(VENV)/.test ## a list of all parts (CycloneDX)
-	@$(BIN)/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file sbom.json && echo sbom.json
+sbom: $(VENV)/.test ## lists of all parts, Python's and the console's (CycloneDX)
+	@$(BIN)/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file sbom.json
+	@cd hub/console && npm sbom --sbom-format cyclonedx --omit=dev --package-lock-only > ../../sbom-console.json
+	@echo sbom.json sbom-console.json
 
 clean: ## remove what was built (not the data in var/)
 	rm -rf $(VENV) hub/web/static/console hub/console/node_modules build dist *.egg-info
