@@ -43,6 +43,7 @@ FLOOD_TIMES: Final = 4
 by a receipt; what is far above it would cost every other agent the broker's time, so it waits in the flooder's own socket)."""
 MEDIA_PAUSE_S: Final = 0.02
 """From one media connection to the next (our own choice: fifty in a second)."""
+media_pause = asyncio.sleep
 HUB_PREFIX: Final = "hub"
 _PUBLISH: Final = 3
 _KEEP_ALIVE_AT: Final = 8
@@ -209,7 +210,7 @@ class Front:
     async def _media_turn(self) -> None:
         """Media connections come in one after the other: when fifty cameras come back at once, reports do not wait behind them."""
         async with self._media_door:
-            await asyncio.sleep(MEDIA_PAUSE_S)
+            await media_pause(MEDIA_PAUSE_S)
 
     async def _authenticate(self, connect: Connect, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or ("?",))[0])

@@ -96,6 +96,32 @@ async def test_what_is_no_media_goes_no_further_and_its_sender_is_cut_and_kept_o
         assert (await hub.message())[1] == b"{}"
 
 
+async def test_media_connections_wait_at_a_door_of_their_own_one_after_the_other_and_reports_pass_them(
+    port: int, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at_the_door, let_in = asyncio.Queue[float](), asyncio.Semaphore(0)
+
+    async def pause(seconds: float) -> None:
+        at_the_door.put_nowait(seconds)
+        await let_in.acquire()
+
+    monkeypatch.setattr(module, "media_pause", pause)
+    async with Raw(port) as hub, Raw(port) as first, Raw(port) as second, Raw(port) as reports:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/+/up/report")
+        coming = [asyncio.create_task(agent(first, "a1.media")), asyncio.create_task(agent(second, "b2.media"))]
+        assert await at_the_door.get() == module.MEDIA_PAUSE_S
+        assert await agent(reports, "a1") == 0
+        reports.publish(f"{ROOT}/a1/up/report", b"passed", qos=1)
+        assert (await hub.message())[1] == b"passed"
+        assert at_the_door.empty() and not any(task.done() for task in coming), "the second one waits for the first"
+        let_in.release()
+        await at_the_door.get()
+        assert sum(task.done() for task in coming) <= 1
+        let_in.release()
+        assert await asyncio.gather(*coming) == [0, 0]
+
+
 async def test_a_second_connect_naming_the_hub_forges_nothing(port: int) -> None:
     """A connected agent sends another CONNECT, as user hub, and a report in another's topic right behind it."""
     async with Raw(port) as hub, Raw(port) as forger, Raw(port) as honest:
