@@ -7,13 +7,17 @@ goes on. Secrets, CA, signed heads, archives and attachments go along; recording
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import hashlib
 import io
 import os
+import shutil
 import sqlite3
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +42,10 @@ FOLDERS: Final = ("secrets", "ca", "heads", "spool", "archive", "attachments")
 """What goes along of the data folder, where it is there."""
 UNFINISHED: Final = (".part", ".new", ".lock", ".tmp")
 PAGES: Final = 2_000
+STAGE: Final = "backup-"
+"""How the folder begins in which a backup is put together: beside the data, for nothing may stand open where the backup goes."""
+LEFT_S: Final = 24 * 3600
+"""After how long such a folder was left by a backup that was killed."""
 Progress = Callable[[str, int, int], None]
 """Is told the step, how much is done, and of how much."""
 
@@ -148,11 +156,22 @@ def _asyncpg_url(url: URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-async def _dump_postgres(url: URL, target: Path, progress: Progress) -> tuple[dict[str, int], int, str]:
-    """Dump and count in one exported snapshot."""
+async def _connected(url: URL) -> Any:
     import asyncpg
 
-    conn = await asyncpg.connect(_asyncpg_url(url))
+    try:
+        return await asyncpg.connect(_asyncpg_url(url))
+    except (OSError, asyncpg.PostgresError) as error:
+        raise Unavailable("store_unavailable", f"无法连接数据库 {url.host}/{url.database}：{error}",
+                          f"the store {url.host}/{url.database} cannot be reached: {error}") from error
+
+
+async def _dump_postgres(url: URL, target: Path, progress: Progress) -> tuple[dict[str, int], int, str]:
+    """Dump and count in one exported snapshot."""
+    progress("database", 0, 1)
+    import asyncpg
+
+    conn = await _connected(url)
     try:
         async with conn.transaction(isolation="repeatable_read", readonly=True):
             snapshot = await conn.fetchval("SELECT pg_export_snapshot()")
@@ -201,8 +220,12 @@ async def make_backup(settings: Settings, out: Path, passphrase: str, now: datet
     """Back the hub up into `out` (which must not exist), then read it back and check it. Raises Rejected, Unavailable; leaves no half file."""
     _refuse_existing(out)
     data, url = settings.data_path, make_url(settings.database_url)
-    with tempfile.TemporaryDirectory(prefix="tocsin-backup-", dir=out.parent) as scratch:
-        stage = Path(scratch)
+    with _named_errors(out), contextlib.ExitStack() as stack:
+        stage = _stage(data, stack)
+        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent)  # where nothing can be written, that is said before the work
+        os.close(handle)
+        part = Path(name)
+        stack.callback(part.unlink, missing_ok=True)
         small = dict(_stage_small(data, stage))  # first: a head signed before the copy is in the copy's chain
         if url.get_backend_name() == "sqlite":
             kind, name = "sqlite", "tocsin.db"
@@ -215,12 +238,36 @@ async def make_backup(settings: Settings, out: Path, passphrase: str, now: datet
         hashed = await asyncio.to_thread(lambda: {n: Stored(path.stat().st_size, sha256_of(path)) for n, path in files.items()})
         manifest = Manifest(format="tocsin-backup-1", version=__version__, hub_id=settings.hub_id, made_at=utc_text(now), kind=kind,
                             counts=facts[0], head_seq=facts[1], head_hash=facts[2], files=hashed, recordings=_recordings(data))
-        part = stage / "sealed"
         await asyncio.to_thread(_seal, part, passphrase, manifest, files, progress)
         await asyncio.to_thread(check_file, part, passphrase, progress)
-        part.chmod(0o600)
         part.rename(out)
     return manifest
+
+
+_WHY: Final = {errno.ENOENT: "没有这个目录", errno.ENOTDIR: "不是目录", errno.EACCES: "没有权限", errno.EPERM: "没有权限", errno.ENOSPC: "磁盘空间不足",
+               errno.EDQUOT: "超出磁盘配额", errno.EROFS: "只读", errno.EIO: "磁盘读写出错"}
+"""The system's reasons in Chinese."""
+
+
+@contextlib.contextmanager
+def _named_errors(place: Path) -> Iterator[None]:
+    """No room, no such folder, no right to write: the system's word for it, as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        where = Path(error.filename).parent if error.filename else place
+        raise Rejected("cannot_write", f"无法读写 {where}：{_WHY.get(error.errno or 0, error.strerror)}", f"{where} cannot be read or written: {error.strerror}",
+                       field="file") from error
+
+
+def _stage(data: Path, stack: contextlib.ExitStack) -> Path:
+    """An empty folder beside the data, gone at the end; those that killed backups left go now."""
+    if not data.is_dir():
+        raise Rejected("no_store", f"没有数据目录 {data}，请用 --data-dir 指定", f"there is no data folder {data}: name it with --data-dir", field="data_dir")
+    for left in data.glob(f"{STAGE}*"):
+        if time.time() - left.stat().st_mtime > LEFT_S:
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=STAGE, dir=data)))
 
 
 def _refuse_existing(out: Path) -> None:
@@ -246,7 +293,7 @@ def _stage_small(data: Path, stage: Path) -> Iterator[tuple[str, Path]]:
 def _seal(out: Path, passphrase: str, manifest: Manifest, files: dict[str, Path], progress: Progress) -> None:
     total = sum(stored.size_bytes for stored in manifest.files.values())
     done = 0
-    with out.open("xb") as raw:
+    with out.open("wb") as raw:
         sealer = Sealer(raw, passphrase)
         with tarfile.open(fileobj=cast(Any, sealer), mode="w|", bufsize=65_536) as tar:
             text = msgspec.json.encode(manifest)
@@ -342,30 +389,30 @@ async def restore(file: Path, passphrase: str, target: Path, *, store_url: str =
 
     Raises Rejected for a damaged backup, a wrong passphrase, or a place that is not empty; nothing is overwritten.
     """
-    manifest = await asyncio.to_thread(check_file, file, passphrase, progress)  # refused before anything is written
+    with _named_errors(file):
+        manifest = await asyncio.to_thread(check_file, file, passphrase, progress)  # refused before anything is written
     _refuse_filled(target)
     if manifest.kind == "postgresql" and not store_url:
         raise Rejected("store_needed", "备份来自 PostgreSQL，请用 --store 指定一个空数据库", "this backup is of PostgreSQL: name an empty database with --store",
                        field="store")
-    await asyncio.to_thread(_extract, file, passphrase, target, progress)
+    with _named_errors(target):
+        await asyncio.to_thread(_extract, file, passphrase, target, progress)
     if manifest.kind == "sqlite":
         url = f"sqlite:///{target / 'tocsin.db'}"
         facts = await asyncio.to_thread(_count_sqlite, target / "tocsin.db")
     else:
         url = store_url
+        progress("database", 0, 1)
         facts = await _restore_postgres(make_url(store_url), target / "tocsin.dump")
+        progress("database", 1, 1)
     async with reading(url) as conn:
-        verdict = await verify_store(conn, heads_on_disk(target), known_keys(target), hub_id=manifest.hub_id)
+        verdict = await verify_store(conn, heads_on_disk(target), known_keys(target), hub_id=manifest.hub_id,
+                                     progress=lambda done: progress("chain", done, manifest.head_seq))
     return Restored(manifest=manifest, verdict=verdict, differences=tuple(_differences(manifest, facts)))
 
 
 async def _restore_postgres(url: URL, dump: Path) -> tuple[dict[str, int], int, str]:
-    import asyncpg
-
-    try:
-        conn = await asyncpg.connect(_asyncpg_url(url))
-    except (OSError, asyncpg.PostgresError) as error:
-        raise Unavailable("store_unavailable", f"无法连接数据库：{error}", f"the store cannot be reached: {error}") from error
+    conn = await _connected(url)
     try:
         if await conn.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"):
             raise Rejected("not_empty", "目标数据库不是空的", "the database is not empty", field="store")

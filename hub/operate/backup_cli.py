@@ -19,7 +19,7 @@ from hub.operate.secrets import given_secret
 from hub.settings import load_settings
 from hub.store import Store
 
-_STEPS = {"database": "数据库 / database", "encrypt": "加密 / encrypt", "check": "校验 / check", "extract": "解开 / extract"}
+_STEPS = {"database": "数据库 / database", "encrypt": "加密 / encrypt", "check": "校验 / check", "extract": "解开 / extract", "chain": "审计链 / chain"}
 Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
 Passphrase = Annotated[Path, typer.Option("--passphrase-file", help="口令文件（至少 12 位；请另外妥善保存）/ a file with the passphrase", exists=True)]
 
@@ -57,7 +57,7 @@ def backup(
 ) -> None:
     """备份运行中的中心：一个加密文件，写完即校验 / back a running hub up into one encrypted file, checked."""
     loaded = load_settings(settings, data_dir=data_dir, store_url=store)
-    passphrase = given_secret(str(passphrase_file), "备份 / backup")
+    passphrase = given_secret(str(passphrase_file), "备份", "backup")
 
     async def run(step: Progress) -> Manifest:
         made = await make_backup(loaded, file.absolute(), passphrase, datetime.now(UTC), step)
@@ -80,7 +80,7 @@ def restore(
     """恢复备份到空位置，核对行数、哈希和审计链（退出码 1：不一致）/ restore into an empty place and compare."""
     from hub.errors import Rejected
 
-    passphrase = given_secret(str(passphrase_file), "备份 / backup")
+    passphrase = given_secret(str(passphrase_file), "备份", "backup")
     if data_dir is None and not check:
         raise Rejected("no_place", "请用 --data-dir 指定空目录，或用 --check 演练", "name an empty folder with --data-dir, or --check for a drill", field="data_dir")
     with contextlib.ExitStack() as stack, _bars() as step:
@@ -88,6 +88,8 @@ def restore(
         found = asyncio.run(restore_into(file, passphrase, place, store_url=store, progress=step))
     _tell(found.manifest)
     _judge(found)
+    if data_dir is not None:
+        typer.echo(f"可以启动 / it can be started: tocsin up --data-dir {data_dir}" + (" --store …" if store else ""))
 
 
 def _judge(found: Restored) -> None:

@@ -43,19 +43,19 @@ def refuse_shipped(settings: Settings) -> None:
         given_secret(settings.broker_password_file, "MQTT")
 
 
-def given_secret(file: str, what: str) -> str:
-    """A secret from a file that the operator names; raises Rejected for a missing, empty or known default one."""
+def given_secret(file: str, what: str, en: str = "") -> str:
+    """A secret (`what` in Chinese, where it differs `en`) from a file that the operator names; raises Rejected for a missing, empty or known default one."""
     try:
         value = Path(file).read_text().strip()
     except OSError as error:
         raise Rejected("secret_missing", f"无法读取{what}密码文件 {file}：{error.strerror}",
-                       f"cannot read the file of the {what} password: {error}") from None
-    refuse_known(value, what)
+                       f"cannot read the file of the {en or what} password: {error}") from None
+    refuse_known(value, what, en)
     return value
 
 
-def refuse_known(value: str, what: str) -> None:
+def refuse_known(value: str, what: str, en: str = "") -> None:
     """Raise Rejected `known_secret` for a default that everybody knows, or one shorter than 12 characters."""
     if value.lower() in KNOWN or len(value) < 12:
-        raise Rejected("known_secret", f"{what}密码过短或为众所周知的默认值，拒绝启动；请换成随机密码（至少 12 位）",
-                       f"the {what} password is short or a known default; start refused. Use at least 12 random characters")
+        raise Rejected("known_secret", f"{what}密码过短或为众所周知的默认值，不予采用；请换成随机密码（至少 12 位）",
+                       f"the {en or what} password is short or a known default, and refused; use at least 12 random characters")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import re
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from hub.errors import Rejected
+from hub.errors import Rejected, Unavailable
 from hub.operate.backup import check_file, make_backup, restore
 from hub.operate.heads import HeadKeeper
 from hub.operate.keys import signer
@@ -108,6 +112,41 @@ async def test_the_content_of_a_backup_is_not_readable_and_a_wrong_passphrase_is
     with pytest.raises(Rejected, match="wrong_passphrase"):
         await restore(tmp_path / "b.tocsin", "another passphrase", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+async def test_nothing_stands_open_where_a_backup_goes_and_what_a_killed_one_left_beside_the_data_goes(tmp_path: Path) -> None:
+    settings, medium, steps = await _hub(tmp_path / "hub"), tmp_path / "medium", set()
+    medium.mkdir()
+    secret = own_secret(tmp_path / "hub", "hub-mqtt").encode()
+    left, fresh = tmp_path / "hub" / "backup-left", tmp_path / "hub" / "backup-running"
+    for folder, age_s in ((left, 90_000), (fresh, 60)):
+        folder.mkdir()
+        os.utime(folder, times=(time.time() - age_s,) * 2)
+
+    def look(step: str, _done: int, _total: int) -> None:
+        steps.add(step)
+        for path in medium.rglob("*"):
+            assert path.is_file() and path.stat().st_mode & 0o077 == 0, path
+            assert b"SQLite format" not in path.read_bytes() and secret not in path.read_bytes(), path
+
+    await make_backup(settings, medium / "b.tocsin", PASSPHRASE, datetime.now(UTC), look)
+    assert steps == {"database", "encrypt", "check"}
+    assert [path.name for path in medium.iterdir()] == ["b.tocsin"]
+    assert [path.name for path in (tmp_path / "hub").glob("backup-*")] == [fresh.name]
+
+
+async def test_where_nothing_can_be_written_a_sentence_says_so_and_nothing_is_left(tmp_path: Path) -> None:
+    settings = await _hub(tmp_path / "hub")
+    for place in (tmp_path / "nowhere" / "b.tocsin", tmp_path / "hub" / "tocsin.db" / "b.tocsin"):
+        with pytest.raises(Rejected, match="cannot_write") as refused:
+            await make_backup(settings, place, PASSPHRASE, datetime.now(UTC))
+        assert re.search("无法读写 .*：(没有这个目录|不是目录)$", refused.value.zh), refused.value.zh
+    with pytest.raises(Unavailable, match="store_unavailable"):
+        await make_backup(msgspec.structs.replace(settings, store_url="postgresql://nobody@127.0.0.1:9/x"), tmp_path / "b.tocsin", PASSPHRASE, datetime.now(UTC))
+    assert not (tmp_path / "b.tocsin").exists()
+    with pytest.raises(Rejected, match="no_store"):
+        await make_backup(Settings(data_dir=str(tmp_path / "none")), tmp_path / "b.tocsin", PASSPHRASE, datetime.now(UTC))
+    assert list((tmp_path / "hub").glob("backup-*")) == []
 
 
 async def test_every_one_of_24_damages_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
