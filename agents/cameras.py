@@ -266,7 +266,9 @@ class CameraUnit:
                 self._tell()
 
     def _preview(self, feed: str, unit: Unit) -> None:
-        """Decode one key frame: health, detectors, JPEG. A quarter of a period early still counts, so that a GOP of 2 s meets 2 s."""
+        """Decode one key frame: health, detectors, JPEG. A quarter of a period early still counts, so that a GOP of 2 s meets 2 s.
+
+        What may have changed is looked at again with the next key frame, so that it is named within two periods."""
         self._preview_due = time.monotonic() + self.entry.preview_s * 0.75
         with self._lock:
             config = self._tracks[feed].video
@@ -277,6 +279,8 @@ class CameraUnit:
             known = len(self.health.references)
             changed = self.health.take(picture, datetime.now(UTC))
             learnt = len(self.health.references) != known
+            if self.health.doubtful:
+                self._preview_due = 0.0
             if self.trouble is not None and self.trouble.code != "flood":
                 self.trouble = None
         if learnt:

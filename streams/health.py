@@ -263,6 +263,11 @@ class Health:
             self.references[light] = current
         return self._settle(finding, now)
 
+    @property
+    def doubtful(self) -> bool:
+        """Did the last picture say something else than the state, which more pictures have to confirm?"""
+        return bool(self._recent) and self._recent[-1].state is not self.state
+
     def _run(self, state: HealthState) -> int:
         count = 0
         for finding in reversed(self._recent):

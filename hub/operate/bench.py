@@ -26,6 +26,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "fairness": ("hub.operate.bench_fairness:run", "一个终端洪泛时其他终端 / the others while one agent floods"),
     "isolation": ("hub.operate.bench_isolation:run", "坏视频流不影响报告 / bad video against reports"),
     "video": ("hub.operate.bench_video:run", "视频延迟与占用 / video latency and cost"),
+    "cameras": ("hub.operate.bench_cameras:run", "二百路无人观看的摄像头 / two hundred cameras that nobody watches"),
     "linkage": ("hub.operate.bench_linkage:run", "报告到首帧 / report to the first frame"),
     "suggestion": ("hub.operate.bench_suggestion:run", "报告到屏幕上的建议预案 / report to the suggested plan on the screen"),
     "duties": ("hub.operate.bench_duties:run", "日报送义务 / the daily duty"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,11 @@ class RtspServer:
             raise Rejected("missing_program", "未安装 gst-rtsp-server（gir1.2-gst-rtsp-server-1.0、python3-gi），请用系统包管理器安装",
                            "gst-rtsp-server (gir1.2-gst-rtsp-server-1.0, python3-gi) is not installed; install it from the system's packages")
         self.port = int(port)
+
+    def turn(self) -> None:
+        """From now on the stream `/turning` is black."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
 
     @property
     def pid(self) -> int | None:

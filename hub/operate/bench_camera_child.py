@@ -4,6 +4,7 @@
 Every stream carries the burnt-in clock of `streams/strip.py` (48 cells). Mounts: see MOUNTS.
 """
 
+import signal
 import struct
 import sys
 import time
@@ -38,6 +39,7 @@ MOUNTS = {
     "/g711": (h264() + " " + TONE + "audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8", 640, 360),
     "/hd": (h264(kbps=2000), 1280, 720),
     "/small": (h264(kbps=400), 640, 360),
+    "/turning": (h264(kbps=400), 640, 360),
     "/sps": (RAW + "videoscale name=scale ! capsfilter name=caps caps=video/x-raw,width=640,height=360 ! "
              + X264.format(options="speed-preset=ultrafast tune=zerolatency", kbps=1000, gop=25, profile="baseline", sets=-1)
              + PAY.format(sets=-1), 640, 360),
@@ -52,10 +54,12 @@ def cells(ms):
 
 
 class Pictures:
-    """Feeds an appsrc with I420 pictures: a textured ground that moves, and the clock strip on top."""
+    """Feeds an appsrc with I420 pictures: a textured ground that moves, and the clock strip on top. One that turns is black once `dark` is set."""
 
-    def __init__(self, src, width, height):
-        self.src, self.width, self.height, self.n = src, width, height, 0
+    dark = False
+
+    def __init__(self, src, width, height, turns=False):
+        self.src, self.width, self.height, self.n, self.turns = src, width, height, 0, turns
         src.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format=I420,width={width},height={height},framerate={RATE}/1"))
         row = bytes((x * 7 + (x // 16) * 31) % 160 + 40 for x in range(width * 2))
         self.rows = [row[s:s + width] for s in range(0, width, 4)]
@@ -70,8 +74,12 @@ class Pictures:
         for n, luma in enumerate(cells(time.time_ns() // 1_000_000)):
             a, b = n * self.width // 48, (n + 1) * self.width // 48
             line[a:b] = bytes([luma]) * (b - a)
-        body = b"".join(self.rows[(y // 12 + self.n) % len(self.rows)] for y in range(strip, self.height))
-        buffer = Gst.Buffer.new_wrapped(bytes(line) * strip + body + self.chroma)
+        chroma = self.chroma
+        if self.turns and Pictures.dark:
+            body, chroma = bytes([16]) * (self.width * (self.height - strip)), bytes([128]) * len(chroma)
+        else:
+            body = b"".join(self.rows[(y // 12 + self.n) % len(self.rows)] for y in range(strip, self.height))
+        buffer = Gst.Buffer.new_wrapped(bytes(line) * strip + body + chroma)
         buffer.pts = int((time.monotonic() - self.began) * Gst.SECOND)
         buffer.duration = Gst.SECOND // RATE
         self.n += 1
@@ -99,9 +107,9 @@ class Tone:
 class Factory(GstRtspServer.RTSPMediaFactory):
     """A shared stream."""
 
-    def __init__(self, launch, width, height, change):
+    def __init__(self, launch, width, height, path):
         super().__init__()
-        self.size, self.change = (width, height), change
+        self.size, self.change, self.turns = (width, height), path == "/sps", path == "/turning"
         self.set_launch(f"( {launch} )")
         self.set_shared(True)
         self.connect("media-configure", self.configure)
@@ -109,7 +117,7 @@ class Factory(GstRtspServer.RTSPMediaFactory):
     def configure(self, _factory, media):
         """Start pushing pictures; on the changing mount, another size after three seconds and so on."""
         element = media.get_element()
-        feeds = [Pictures(element.get_by_name("src"), *self.size)]
+        feeds = [Pictures(element.get_by_name("src"), *self.size, self.turns)]
         if element.get_by_name("snd"):
             feeds.append(Tone(element.get_by_name("snd")))
         media.connect("unprepared", lambda _m: [GLib.source_remove(feed.timer) for feed in feeds])
@@ -123,6 +131,12 @@ class Factory(GstRtspServer.RTSPMediaFactory):
                 return True
 
             GLib.timeout_add(3000, turn)
+
+
+def grow_dark():
+    """What turns is black from now on."""
+    Pictures.dark = True
+    return True
 
 
 def main():
@@ -143,11 +157,12 @@ def main():
         auth.add_digest(*sys.argv[2].split(":"), token)
         server.set_auth(auth)
     for path, (launch, width, height) in MOUNTS.items():
-        factory = Factory(launch, width, height, path == "/sps")
+        factory = Factory(launch, width, height, path)
         factory.set_permissions(permissions)
         mounts.add_factory(path, factory)
     server.attach(None)
     print(server.get_bound_port(), flush=True)
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, grow_dark)
     loop = GLib.MainLoop()
     GLib.io_add_watch(sys.stdin.fileno(), GLib.IO_HUP | GLib.IO_IN, lambda *_: loop.quit())
     loop.run()

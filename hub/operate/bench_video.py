@@ -141,7 +141,7 @@ CLOSE_JS: Final = """(id) => document.querySelector(`[data-test=tile][data-camer
 async def run(progress: Callable[[str], None], size: int = 0) -> dict[str, Any]:
     """The figures of `tocsin bench video`. `size`: the most streams of a load, 0 for fifty."""
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name, RtspServer() as camera:
-        async with _Rig.open(Path(name), camera) as rig:
+        async with Rig.open(Path(name), camera) as rig:
             glass = await _glass(rig, progress)
             table = [await _load(rig, streams, viewers, progress) for streams, viewers in LOADS if not size or max(streams, viewers) <= size]
     rows = {(row["streams"], row["viewers"]): row for row in table}
@@ -165,7 +165,7 @@ def _headline(rows: dict[tuple[int, int], dict[str, Any]]) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Rig:
+class Rig:
     """A camera, a broker and a hub that run; agents come and go."""
 
     folder: Path
@@ -179,7 +179,7 @@ class _Rig:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, folder: Path, camera: RtspServer) -> AsyncIterator[_Rig]:
+    async def open(cls, folder: Path, camera: RtspServer) -> AsyncIterator[Rig]:
         """Mosquitto with the product's configuration, and `tocsin up` on it."""
         settings = Settings(data_dir=str(folder))
         secrets = {name: new_secret() for name in ("glass", "first", "many", *(f"load-{streams}" for streams in {s for s, _ in LOADS}))}
@@ -241,7 +241,7 @@ class _Rig:
 # ── glass to glass, first pictures ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _glass(rig: _Rig, progress: Callable[[str], None]) -> dict[str, Any]:
+async def _glass(rig: Rig, progress: Callable[[str], None]) -> dict[str, Any]:
     async with _screen(await _link(rig.folder / "log"), progress) as page:
         rig.cookies.update({one["name"]: one["value"] for one in await page.context.cookies()})
         with _Floor(rig.camera.url("/hd")) as floor:
@@ -295,7 +295,7 @@ class _Floor:
                         self.ages.append(event.wall_ms - clock)
 
 
-async def _ages(rig: _Rig, page: Any, progress: Callable[[str], None]) -> tuple[list[float], list[float]]:
+async def _ages(rig: Rig, page: Any, progress: Callable[[str], None]) -> tuple[list[float], list[float]]:
     """The ages of the pictures of one camera in the console's player: Media Source, then WebCodecs."""
     id = "glass/hd"
     await _to_wall(rig, page)
@@ -314,12 +314,12 @@ async def _ages(rig: _Rig, page: Any, progress: Callable[[str], None]) -> tuple[
     return mse, codecs
 
 
-async def _to_wall(rig: _Rig, page: Any) -> None:
+async def _to_wall(rig: Rig, page: Any) -> None:
     await page.goto(f"{rig.base}/wall")
     await page.wait_for_selector("[data-test=wall]")
 
 
-async def _firsts(rig: _Rig, page: Any, progress: Callable[[str], None]) -> tuple[list[float], list[float]]:
+async def _firsts(rig: Rig, page: Any, progress: Callable[[str], None]) -> tuple[list[float], list[float]]:
     """From the click to the first decoded picture of cameras that nobody watched before.
 
     Warm: the stream is open at the agent for previews. Cold: only the sub-stream is, and the picture that counts is the main stream's.
@@ -348,7 +348,7 @@ async def _first(page: Any, id: str) -> float:
 # ── loads ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _load(rig: _Rig, streams: int, viewers: int, progress: Callable[[str], None]) -> dict[str, Any]:
+async def _load(rig: Rig, streams: int, viewers: int, progress: Callable[[str], None]) -> dict[str, Any]:
     """CPU, memory, transit and losses of so many streams, a fragment a picture, with so many viewers (each on one of them in turn)."""
     progress(f"{streams} streams × {viewers} viewers")
     agent = f"load-{streams}"
@@ -358,14 +358,14 @@ async def _load(rig: _Rig, streams: int, viewers: int, progress: Callable[[str],
         async with _viewers(rig, [f"{agent}/c{n % streams}" for n in range(viewers)]) as child:
             await asyncio.sleep(SETTLE_S)
             trees = {"agent": process.pid, "broker": rig.broker_pid, "hub": rig.hub.pid, "viewers": child.pid, "camera": rig.camera.pid or 0}
-            before, began = {name: _cpu_s(pid) for name, pid in trees.items()}, time.monotonic()
+            before, began = {name: cpu_s(pid) for name, pid in trees.items()}, time.monotonic()
             _tell(child, "begin")
             await asyncio.sleep(LOAD_S)
             _tell(child, "end")
             seconds = time.monotonic() - began
-            cpu = {f"{name}_cpu_pct": round((_cpu_s(pid) - before[name]) / seconds * 100, 1) for name, pid in trees.items()}
+            cpu = {f"{name}_cpu_pct": round((cpu_s(pid) - before[name]) / seconds * 100, 1) for name, pid in trees.items()}
             seen = await _answer(child)
-            rss = {f"{name}_rss_mb": round(_rss_mb(trees[name]), 1) for name in ("agent", "broker", "hub")}
+            rss = {f"{name}_rss_mb": round(rss_mb(trees[name]), 1) for name in ("agent", "broker", "hub")}
     (rig.folder / agent).rename(rig.folder / f"{agent}-{viewers}")
     return {"streams": streams, "viewers": viewers, **cpu, **rss, "mbit_per_s": round(seen["bytes"] * 8 / seconds / 1e6, 1),
             "frames_per_s": round(seen["frames"] / viewers / seconds, 2), "lost_frames": seen["lost"] + len(seen["ended"]),
@@ -373,7 +373,7 @@ async def _load(rig: _Rig, streams: int, viewers: int, progress: Callable[[str],
 
 
 @contextlib.asynccontextmanager
-async def _viewers(rig: _Rig, cameras: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _viewers(rig: Rig, cameras: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """The viewers' process, once every one of them has live pictures."""
     child = await asyncio.create_subprocess_exec(sys.executable, "-m", "hub.operate.bench_viewers", stdin=asyncio.subprocess.PIPE,
                                                  stdout=asyncio.subprocess.PIPE, limit=1 << 22)
@@ -404,10 +404,11 @@ def _tree(pid: int) -> Iterator[psutil.Process]:
     yield from root.children(recursive=True)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Processor seconds of a process and everything below it."""
     return float(sum(sum(process.cpu_times()[:2]) for process in _tree(pid)))
 
 
-def _rss_mb(pid: int) -> float:
+def rss_mb(pid: int) -> float:
+    """Resident megabytes of a process and everything below it (pages that they share are counted for each)."""
     return float(sum(process.memory_info().rss for process in _tree(pid)) / 2**20)

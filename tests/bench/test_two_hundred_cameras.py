@@ -1,4 +1,4 @@
-"""Two hundred previewed cameras on one hub and one agent: what they cost, and whether each camera's state is right and stays right."""
+"""Two hundred previewed cameras on one hub and one agent: whether each camera's state is right and stays right (`tocsin bench cameras` says what they cost)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 from hub.operate.bench_camera import RtspServer
 from hub.operate.bench_servers import free_port
-from hub.operate.bench_video import _cpu_s, _Rig, _rss_mb
+from hub.operate.bench_video import Rig
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.cameras import list_cameras
 
 CAMERAS, REFUSED, BLACK = 200, 10, 4
 PREVIEW_S = 2.0
-MEASURED_S = 20.0
+QUIET_S = 20.0
 
 
 async def states(store: Store) -> dict[str, str]:
@@ -52,17 +52,12 @@ async def test_two_hundred_previewed_cameras_are_each_right_within_two_preview_p
         for n, row in enumerate(rows[REFUSED:REFUSED + BLACK]):
             row["url"], right[row["id"]] = f"synthetic:?size=320x180&rate=5&seed={n}&fault=black", "black"
         settings = Settings(data_dir=str(tmp_path))
-        async with _Rig.open(tmp_path, camera) as rig, rig.agent("many", rows) as agent, Store(settings.database_url) as store:
+        async with Rig.open(tmp_path, camera) as rig, rig.agent("many", rows), Store(settings.database_url) as store:
             started_s = await until_right(store, right, 60)
-            before, began = (_cpu_s(agent.pid), _cpu_s(rig.hub.pid), _cpu_s(rig.broker_pid)), time.monotonic()
-            await asyncio.sleep(MEASURED_S)
-            after, seconds = (_cpu_s(agent.pid), _cpu_s(rig.hub.pid), _cpu_s(rig.broker_pid)), time.monotonic() - began
-            cpu = [round((b - a) / seconds * 100, 1) for a, b in zip(before, after, strict=True)]
-            rss = [round(_rss_mb(pid)) for pid in (agent.pid, rig.hub.pid, rig.broker_pid)]
+            await asyncio.sleep(QUIET_S)
             assert await states(store) == right, "a state changed though nothing had happened"
             camera.kill()
             gone_s = await until_right(store, {id: "offline" if state == "online" else state for id, state in right.items()}, 30)
             camera.start()
             back_s = await until_right(store, right, 60)
-    print(f"200 cameras: CPU of agent, hub, broker {cpu} % of a core; RSS {rss} MB; all right {started_s:.1f} s after the start, "
-          f"{gone_s:.1f} s after all had gone, {back_s:.1f} s after they were back")
+    print(f"all right {started_s:.1f} s after the start, {gone_s:.1f} s after all had gone, {back_s:.1f} s after they were back")

@@ -95,6 +95,19 @@ def test_one_bad_picture_alone_changes_nothing() -> None:
     assert run(health, [place.black(1), place.day(1), place.black(2), place.day(2)], NOW + timedelta(minutes=1)) == []
 
 
+def test_a_picture_that_says_something_else_is_doubtful_until_another_confirms_it_or_not() -> None:
+    place, health = settled()
+    assert not health.doubtful
+    health.take(place.black(1), NOW)
+    assert health.doubtful
+    health.take(place.black(2), NOW + timedelta(seconds=1))
+    assert (health.state, health.doubtful) == (HealthState.BLACK, False)
+    health.take(place.day(1), NOW + timedelta(seconds=2))
+    assert health.doubtful
+    health.take(place.black(3), NOW + timedelta(seconds=3))
+    assert not health.doubtful
+
+
 def test_a_lost_camera_is_offline_after_the_grace_and_online_at_its_first_picture() -> None:
     place, health = settled()
     at = NOW + timedelta(minutes=1)

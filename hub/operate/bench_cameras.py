@@ -1,0 +1,92 @@
+"""Two hundred cameras of which nobody watches one: what their previews and their health cost one hub and one agent machine, and whether it is right.
+
+Every camera is an RTSP session of its own (640 × 360, 25 pictures a second, 400 kbit/s); one encoder feeds all of one kind. A tenth of them turn black
+at one moment, and each has to be called so, and no other, within two preview periods. CPU is of whole process trees, 100 % is one core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from agents.cameras import CameraEntry
+from hub.clock import parse_utc
+from hub.operate.bench_camera import RtspServer
+from hub.operate.bench_fairness import quantile
+from hub.operate.bench_video import Rig, cpu_s, rss_mb
+
+CAMERAS: Final = 200
+TURNING: Final = 10
+"""One camera of so many turns black."""
+ONLINE_WITHIN_S: Final = 240.0
+QUIET_S: Final = 20.0
+PERIODS: Final = 2
+_CHANGES: Final = ("SELECT change.at, change_body.body FROM change JOIN change_body ON change_body.seq = change.seq "
+                   "WHERE change.kind = 'camera.health_changed' ORDER BY change.seq")
+
+
+async def run(progress: Callable[[str], None], size: int = 0) -> dict[str, Any]:
+    """CPU in per cent of a core, memory in MB, seconds until all are online, and how many of the cameras are called what they are in time. `size`: how many
+    cameras, 0 for two hundred."""
+    count = size or CAMERAS
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name, RtspServer() as camera:
+        async with Rig.open(Path(name), camera) as rig:
+            entries = [{"id": f"c{n}", "url": camera.url("/turning" if n % TURNING == 0 else "/small")} for n in range(count)]
+            began = time.monotonic()
+            async with rig.agent("many", entries) as process:
+                progress(f"{count} cameras come online")
+                await _all_online(rig.folder, count, progress)
+                online_s = time.monotonic() - began
+                trees = {"agent": process.pid, "hub": rig.hub.pid, "broker": rig.broker_pid, "camera": camera.pid or 0}
+                progress("nobody watches")
+                before, began = {name: cpu_s(pid) for name, pid in trees.items()}, time.monotonic()
+                await asyncio.sleep(QUIET_S)
+                spent_s = time.monotonic() - began
+                cpu = {f"{name}_cpu_pct": round((cpu_s(pid) - before[name]) / spent_s * 100, 1) for name, pid in trees.items()}
+                memory = {f"{name}_rss_mb": round(rss_mb(trees[name]), 1) for name in ("agent", "hub", "broker")}
+                progress("a tenth of them turn black")
+                turned = datetime.now(UTC)
+                camera.turn()
+                period_s = CameraEntry.__struct_defaults__[CameraEntry.__struct_fields__.index("preview_s") - len(CameraEntry.__struct_fields__)]
+                await asyncio.sleep((PERIODS + 2) * period_s)
+                seen = _since(rig.folder, turned)
+    expected = {f"many/c{n}" for n in range(count) if n % TURNING == 0}
+    black = {id: at for id, at, health in seen if health == "black"}
+    late = sorted((at - turned).total_seconds() for id, at in black.items() if id in expected)
+    in_time = sum(after_s <= PERIODS * period_s for after_s in late)
+    wrong = {id for id, _, health in seen if health != "black" or id not in expected}
+    return {
+        "cameras": count, "online_s": round(online_s, 1), **cpu, **memory, "agent_cpu_pct_per_camera": round(cpu["agent_cpu_pct"] / count, 3),
+        "turned": len(expected), "right_in_time": in_time, "wrong": len(wrong), "period_s": period_s,
+        "named_p50_s": round(quantile(late, 0.5), 2) if late else None, "named_p95_s": round(quantile(late, 0.95), 2) if late else None,
+    }
+
+
+def _changes(folder: Path) -> list[tuple[str, datetime, str]]:
+    """Camera, time and new state of every change of health, oldest first."""
+    with contextlib.closing(sqlite3.connect(f"file:{folder}/tocsin.db?mode=ro", uri=True)) as reader:
+        rows = reader.execute(_CHANGES).fetchall()
+    return [(body["camera"]["id"], parse_utc(at), body["camera"].get("health", "connecting")) for at, text in rows for body in [json.loads(text)]]
+
+
+def _since(folder: Path, moment: datetime) -> list[tuple[str, datetime, str]]:
+    return [change for change in _changes(folder) if change[1] >= moment]
+
+
+async def _all_online(folder: Path, count: int, progress: Callable[[str], None]) -> None:
+    async with asyncio.timeout(ONLINE_WITHIN_S):
+        while True:
+            last = {id: health for id, _, health in _changes(folder)}
+            online = sum(health == "online" for health in last.values())
+            if online >= count:
+                return
+            progress(f"{online} of {count} cameras are online")
+            await asyncio.sleep(1)
