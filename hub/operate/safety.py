@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select
 
+from hub.clock import Clock
 from hub.domain.proof import CertificateExpiring
 from hub.errors import Unavailable
+from hub.operate import doctor
 from hub.operate.ca import Authority
 from hub.operate.heads import HeadKeeper
+from hub.operate.health import Probe, State
 from hub.operate.keys import signer
 from hub.respond.retention import Retention
+from hub.settings import Settings
 from hub.store import Store
 from hub.store.schema_proof import certificate_warned
 from hub.store.spool import Spool
@@ -22,6 +26,9 @@ from hub.web.services import Services
 
 log = logging.getLogger("hub.safety")
 CERTIFICATES_EVERY_S = 3600.0
+CERTIFICATES_LOOK = timedelta(minutes=1)
+MOST_NAMED = 3
+"""How many certificates that end one sentence names."""
 CRL_AGE = timedelta(days=30)
 """How old the list of revocations may become before it is written anew (it is good for 400 days)."""
 
@@ -35,12 +42,33 @@ def safety_tasks(services: Services, *, respond: bool) -> dict[str, Any]:
     services.extra["spool"] = spool
     services.ca_pem = lambda: authority.pem() if (authority := Authority.open(settings.data_path)) is not None else None
     services.gauges["audit_spooled"] = lambda: float(spool.waiting)
+    services.health.probes["certificates"] = certificates_probe(settings, services.clock)
     tasks: dict[str, Any] = {"spool": spool.run}
     if respond:
         tasks["heads"] = HeadKeeper(store, settings, key).run
         tasks["retention"] = Retention(store, settings.data_path / "archive").run
         tasks["certificates"] = lambda: watch_certificates(services)
     return tasks
+
+
+def certificates_probe(settings: Settings, clock: Clock) -> Probe:
+    """Every certificate in use goes on for 30 days; looked at once a minute. What the doctor would say stands on every screen."""
+    found: list[doctor.Finding] = []
+    looked_at: datetime | None = None
+
+    async def probe() -> tuple[State, str, str]:
+        nonlocal found, looked_at
+        now = clock.now()
+        if looked_at is None or now - looked_at >= CERTIFICATES_LOOK:
+            found, looked_at = await asyncio.to_thread(doctor.check_certificates, settings, now), now
+        ending = [one for one in found if one.state is not doctor.State.OK]
+        if not ending:
+            return State.OK, found[0].zh, found[0].en
+        more = len(ending) - MOST_NAMED
+        return (State.DEGRADED, "；".join(one.zh for one in ending[:MOST_NAMED]) + (f"；另有 {more} 张" if more > 0 else ""),
+                "; ".join(one.en for one in ending[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else ""))
+
+    return probe
 
 
 async def watch_certificates(services: Services) -> None:

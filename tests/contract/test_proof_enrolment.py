@@ -19,7 +19,8 @@ from hub.clock import ManualClock
 from hub.domain.access import Role
 from hub.errors import Rejected
 from hub.operate.ca import Authority, web_certificate
-from hub.operate.safety import warn_of_certificates
+from hub.operate.health import State
+from hub.operate.safety import certificates_probe, warn_of_certificates
 from hub.operate.tls import with_tls
 from hub.settings import Settings
 from hub.store import Store, changes_after
@@ -102,6 +103,26 @@ async def test_a_certificate_that_ends_within_30_days_is_told_once(tmp_path: Pat
         assert await warn_of_certificates(store, authority) == 0
         authority.issue_agent(csr, "plant", clock.now())
         assert {row.name for row in authority.expiring(clock.now())} == {"hub.example"}
+
+
+async def test_what_ends_within_30_days_stands_on_every_screen_until_it_is_renewed(tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    web_certificate(tmp_path, ["hub.example"], NOW)
+    authority = Authority.open(tmp_path)
+    assert authority is not None
+    requests = {name: request(name)[1] for name in ("a1", "a2", "a3")}
+    for name, csr in requests.items():
+        authority.issue_agent(csr, name, NOW)
+    probe = certificates_probe(Settings(data_dir=str(tmp_path)), clock)
+    assert (await probe())[0] is State.OK
+    clock.advance(timedelta(days=397 - 29))
+    state, zh, en = await probe()
+    assert (state, "hub.example" in zh, "另有 1 张" in zh, "and 1 more" in en) == (State.DEGRADED, True, True, True)
+    web_certificate(tmp_path, ["hub.example"], clock.now())
+    for name, csr in requests.items():
+        authority.issue_agent(csr, name, clock.now())
+    clock.advance(timedelta(minutes=1))
+    assert (await probe())[0] is State.OK
 
 
 def test_the_web_certificate_is_renewed_before_it_ends_and_for_a_new_name(tmp_path: Path) -> None:
