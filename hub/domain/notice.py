@@ -274,14 +274,17 @@ def with_link(body: str, link: str | None) -> str:
     return "\n".join(line for line in body.splitlines() if line.strip() != LINK).replace(LINK, "")
 
 
-def fields_of(o: Obligation, *, now: datetime, zone: str, post: Named, kind: Named | None, step: int = 0) -> Fields:
-    """The fields of the templates, from a duty."""
+def fields_of(
+    o: Obligation, *, now: datetime, zone: str, post: Named, kind: Named | None, step: int = 0, owner: Named | None = None,
+) -> Fields:
+    """The fields of the templates, from a duty: `post` is told, `owner` (the same where None) owes it and is what {department} says."""
     common = {"due": _local(o.due_at, zone), "step": str(step), "link": LINK, "rule": o.rule or "", "reason": o.reason or ""}
-    late = now - o.due_at
-    where, what = post.en or post.zh, (kind.en or kind.zh) if kind else o.kind
+    late, owner = now - o.due_at, owner or post
     return Fields(
-        {**common, "late_by": _span(late, "小时", "分钟"), "title": o.title_zh, "kind": kind.zh if kind else o.kind, "department": post.zh, "post": post.zh, "drill": "【演练】" if o.drill else ""},
-        {**common, "late_by": _span(late, "h", "min"), "title": o.title_en or o.title_zh, "kind": what, "department": where, "post": where, "drill": "[Drill] " if o.drill else ""},
+        {**common, "late_by": _span(late, "小时", "分钟"), "title": o.title_zh, "kind": kind.zh if kind else o.kind, "department": owner.zh,
+         "post": post.zh, "drill": "【演练】" if o.drill else ""},
+        {**common, "late_by": _span(late, "h", "min"), "title": o.title_en or o.title_zh, "kind": (kind.en or kind.zh) if kind else o.kind,
+         "department": owner.en or owner.zh, "post": post.en or post.zh, "drill": "[Drill] " if o.drill else ""},
     )
 
 

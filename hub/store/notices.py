@@ -31,6 +31,7 @@ from hub.domain.notice import (
     still_wanted,
 )
 from hub.domain.obligation import LIVE, Obligation, State, whole_ms
+from hub.domain.roster import Post
 from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store.bulk import Rows, fetch, insert_rows
@@ -108,13 +109,13 @@ def rows_of(drafts: Sequence[Draft]) -> Rows:
 
 def drafts_for(
     rules: DutyRules, o: Obligation, targets: Sequence[Target], *, template: str, channels: Collection[str], now: datetime,
-    max_age: timedelta, urgent: bool, dedupe: str, escalation_id: str | None = None, step: int = 0,
+    max_age: timedelta, urgent: bool, dedupe: str, escalation_id: str | None = None, step: int = 0, owner: Post | None = None,
 ) -> list[Draft]:
     """The notices of one step of a duty: to the screen of each post, to each of its addresses, to its department's agents."""
     found: dict[str, Draft] = {}
     for target in targets:
         post = target.post
-        fields = fields_of(o, now=now, zone=rules.calendar.zone, post=post, kind=rules.kinds.get(o.kind), step=step)
+        fields = fields_of(o, now=now, zone=rules.calendar.zone, post=post, kind=rules.kinds.get(o.kind), step=step, owner=owner)
         for channel, address, language, quiet, contact_id in _ways(target, channels):
             key = f"{dedupe}:{channel}:{contact_id or address}"
             if key not in found:

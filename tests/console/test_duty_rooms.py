@@ -230,7 +230,7 @@ def test_a_department_says_from_the_notice_that_it_is_on_it(hub: RunningHub, new
     page = screen.open("/notices")
     ((duty, _),) = owe(hub, 17, "district-office", hours=1)
     card = page.locator(f"[data-test=notice]:has(a[href$='{duty}'])")
-    expect(card).to_contain_text("提醒")
+    expect(card).to_contain_text("突发事件日报 加报")
     card.locator("[data-test=on-it]").click()
     expect(card).to_have_count(0)
     assert screen.call("GET", f"/api/v1/obligations/{duty}")["body"]["obligation"]["ack_until"]
@@ -247,6 +247,12 @@ def test_paper_holds_the_document_and_nothing_of_the_screen_around_it(new_screen
         page.set_viewport_size({"width": 688, "height": 1000})
         assert page.evaluate("document.documentElement.scrollWidth") <= 688, path
         page.emulate_media(media="screen")
+    page = screen.open("/board")
+    page.click("[data-test=span-month]")
+    chart = page.locator("[data-test=trend] svg")
+    expect(chart).to_be_visible()
+    page.emulate_media(media="print")
+    expect(chart).to_have_attribute("width", "680")
 
 
 def fill_shift(page: Page, person: str, starts: str, ends: str) -> None:

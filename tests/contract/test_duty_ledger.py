@@ -290,3 +290,14 @@ async def test_no_screen_waits_for_a_duty_that_is_met_or_in_hand(store: Store, c
     assert await waiting(store, "water-bureau.duty") == []
     clock.advance(16 * MINUTE)
     assert {n.obligation_id for n in await waiting(store, "water-bureau.duty")} == {acknowledged.id}, "the acknowledgement has expired"
+
+
+async def test_whoever_is_told_later_reads_who_has_not_done_it(store: Store, clock: ManualClock) -> None:
+    await put(store)
+    await walk(store, clock, 41)
+    async with store.read() as conn:
+        owner, leader = await get_post(conn, "water-bureau.duty"), await get_post(conn, "water-bureau.leader")
+    assert owner is not None and leader is not None
+    (notice,) = await waiting(store, leader.id)
+    assert notice.body.startswith(f"{owner.zh}尚未办理：事项1") and leader.zh not in notice.body
+    assert notice.body_en is not None and notice.body_en.startswith(f"{owner.en} has not done: duty 1")
