@@ -125,6 +125,20 @@ def test_a_refusal_keeps_what_was_typed_and_says_what_is_wrong_at_the_field(new_
     expect(page.locator("[data-test=receipt]")).to_be_visible()
 
 
+def test_a_doubtful_text_is_taken_once_its_author_has_seen_the_warning(new_screen: Screens) -> None:
+    page = new_screen().open("/reports/new")
+    page.fill("[name=title]", "车辆起火")
+    page.fill("[name=place]", "G204")
+    page.fill("[name=text]", "近部队驻地，请核")
+    page.click("[data-test=send]")
+    expect(page.locator("[data-test=warnings]")).to_contain_text("“部队驻地”")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-test=fault]")).to_contain_text("疑似涉密")
+    page.click("[data-test=send]")
+    page.click("[data-test=not-classified]")
+    expect(page.locator("[data-test=receipt]")).to_be_visible()
+
+
 def test_a_telephone_note_is_filed_with_the_time_of_the_call(new_screen: Screens) -> None:
     screen = new_screen()
     page = screen.open()
