@@ -5,6 +5,7 @@ Every act reads its row under a lock, applies the pure rule, compares and sets t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -341,6 +342,8 @@ class Ticked(NamedTuple):
 
 
 NOTHING = Ticked(0, 0, 0, 0, 0)
+LOOKED_AT_ONCE = 100
+"""After how many duties the loop has its turn (our own choice: some ten milliseconds)."""
 
 
 async def tick_batch(tx: Transaction, rules: DutyRules, *, limit: int = 2_000) -> Ticked:
@@ -355,8 +358,10 @@ async def tick_batch(tx: Transaction, rules: DutyRules, *, limit: int = 2_000) -
         return NOTHING
     reach = await load_reach(tx.conn, departments={o.department_id for o in due}, posts={o.post_id for o in due}, now=tx.now)
     work = _Work(tx, rules, reach)
-    for o in due:
+    for n, o in enumerate(due, 1):
         work.look(o)
+        if n % LOOKED_AT_ONCE == 0:
+            await asyncio.sleep(0)
     await work.write()
     return Ticked(len(due), len(work.escalations), work.taken, len(work.locked), len(work.drafts))
 
