@@ -22,7 +22,7 @@ class Where(msgspec.Struct, frozen=True):
     adcode: str | None = None
 
 
-_UNIT = r"(?!一)(?:(?!村民|部分|大部|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|行至|驶至|途经|途径|[的在从被因与第使致])[一-龥]){1,7}?"
+_UNIT = r"(?!一)(?:(?!村民|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|行至|驶至|途经|途径|[的在从被因与第使致])[一-龥]){1,7}?"
 _TAIL = (
     rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面])|州(?![县市区])|区|县|(?<!红)旗)){{0,3}}"
     rf"(?:{_UNIT}(?:镇|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄|组)){{0,2}})"
@@ -41,7 +41,10 @@ _AT = re.compile(
 _PLACE_LIKE = re.compile(
     r"(?:[省市县区镇乡村州旗路街道港桥站湖河江海岛山]|公司|厂|小区|学校|中学|小学|大学|医院|酒店|码头|园|广场|海域|公里|水库|商场|大厦|机场|段)(?:东|南|西|北|附近|内|侧|口|门前|段|处|方向)?$"
 )
-_NO_NAME = re.compile(r"(?:马路|道路|公路|车道|航道|斑马线|水域|路上|街上|路段|现场|附近|门口|楼道)(?:上|上过马路)?$")
+_NO_NAME = re.compile(r"(?:马路|道路|公路|车道|航道|斑马线|水域|路上|街上|路段|现场|附近|门口|楼道|阶段)(?:上|上过马路)?$")
+_TOWARDS = re.compile("进入|前往|抵达|的")
+# 平顶山煤业有限公司, 天津宏迪工程检测公司: a firm bears the name of a city that need not be where it happened
+_FIRM = re.compile(r"(?:(?![省市县区，。；、])[一-龥]){1,14}?(?:公司|集团|煤矿)")
 _CITY = re.compile(
     r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
 )
@@ -63,7 +66,7 @@ _CROSS = re.compile(
 # names that are no place of the incident: where a ship or a route comes from, pests, banks, units of administration
 _NOT_HERE = re.compile(
     r"美国白蛾|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|人员|男|女|游客))"
-    r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
+    r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|[一-龥]{2,9}(?:省|市|县|区)人(?=[）、，])|(?<=[节今当昨近次])日本(?=是|报|来|刊)|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
 )
 
 
@@ -117,7 +120,7 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
         match = tail.search(text, closer.start(), end)
     local = _local().search(text, start, end)
     road = _KM.search(text, start, end)
-    if match is not None and len(match[0]) > 2:
+    if match is not None and len(match[0]) > 2 and not (_first_names().fullmatch(match[0]) and _FIRM.match(text, match.end())):
         return Where(match[0], match.start(), match.end(), _gazetteer().get(local["name"]) if local else None)
     city = _CITY.search(text, start, end)
     if local is not None and city is not None and city.start("place") < local.start() < city.end("place"):
@@ -132,6 +135,8 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
         found = pattern.search(text, start, end)
         if found is not None and (pattern is not _AT or (_PLACE_LIKE.search(found["place"]) and not _NO_NAME.search(found["place"]))):
             low, high = found.span("place")
+            towards = _TOWARDS.match(text, low)
+            low = towards.end() if towards is not None else low
             if pattern is _CITY and match is not None and low < match.start() < high:
                 low = match.start()  # 大热天荆州
             return Where(text[low:high], low, high)
@@ -143,4 +148,6 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
 
 @lru_cache(maxsize=1)
 def _tail_pattern() -> re.Pattern[str]:
-    return re.compile(rf"(?:{_first_names().pattern})(?:省|市|自治区|特别行政区)?{_TAIL}(?:{_ROAD})?")
+    return re.compile(
+        rf"(?:{_first_names().pattern})(?:省|市|自治区|特别行政区)?(?:(?:{_first_names().pattern})(?:市(?![场民委级长面])|县|区|州(?![县市区])|盟)?)?{_TAIL}(?:{_ROAD})?"
+    )

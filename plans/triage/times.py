@@ -56,7 +56,7 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
     reported = None if line is None or written is None else When(written.isoformat(), line.start("month"), line.end())
     told: date | None = None
     for sentence in prepared.sentences[:12]:
-        if sentence.standing is Standing.UNREAL or (sentence.title and len(prepared.sentences) > 1):
+        if sentence.standing in (Standing.UNREAL, Standing.BACKGROUND) or (sentence.title and len(prepared.sentences) > 1):
             continue
         seen = sentence.start
         for day, match in _days(text, sentence.start, sentence.end, today, prepared.year):
@@ -87,6 +87,7 @@ def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | N
 
 _REPORTED = re.compile(
     r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致)[^，。；\n]){0,20}?(?:通报|发布|消息|获悉|报道|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
+    r"|，(?:(?!发生|突发|造成)[^，。；\n]){0,24}?(?:发布|公布|通报|批复)(?:了)?(?=[《\"]|[^，。；\n]{0,44}(?:调查报告|情况通报))"
 )
 _OVER = re.compile(r"(?:许|左右|[前后])?，?[^，。；]{0,8}(?:扑灭|熄灭|排除|恢复|完毕|成功|结束|救出|得到控制|被控制|解除)")
 _UP_TO = ("截至", "截止", "截止到", "截至到", "至")

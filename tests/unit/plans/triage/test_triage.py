@@ -256,6 +256,7 @@ def test_the_substance_table_is_large_and_well_formed() -> None:
         ("昨日，一厂房起火", NOW, "2026-11-22"),
         ("昨日，一厂房起火", None, None),
         ("一厂房起火", NOW, None),
+        ("11月24日，省应急管理厅发布《“12·4”坍塌事故调查报告》。2024年12月4日23时18分，工地地面坍塌。", NOW, "2024-12-04T23:18+08:00"),
     ],
 )
 def test_the_time_is_read_and_never_made_up(text: str, now: datetime | None, expected: str | None) -> None:
