@@ -105,6 +105,11 @@ class ClassifiedGuard:
     def _cleared(self, text: str, severity: Severity = Severity.REFUSE) -> bool:
         return all(sign not in text for sign in self._signs[severity])
 
+    def _hits(self, severity: Severity, texts: Iterable[tuple[str, str | None]]) -> Iterator[ClassifiedHit]:
+        for field, text in texts:
+            if text and not self._cleared(text, severity):
+                yield from (hit for word in self._words if word.severity is severity for hit in word.hits(field, text))
+
     def look(self, texts: Mapping[str, str | None]) -> tuple[ClassifiedHit, ...]:
         """Every hit in the named texts, refusals first."""
         hits = [hit for field, text in texts.items() if text for word in self._words for hit in word.hits(field, text)]
@@ -112,17 +117,14 @@ class ClassifiedGuard:
 
     def refuse(self, texts: Mapping[str, str | None]) -> None:
         """Refuse the first of these texts that must not be entered here, by its field (the empty name: no field)."""
-        for field, text in texts.items():
-            if not text or self._cleared(text):
-                continue
-            for hit in (hit for word in self._words if word.severity is Severity.REFUSE for hit in word.hits(field, text)):
-                raise Rejected(CODE, f"疑似涉密内容，严禁录入，未保存：{hit.zh}", f"looks classified, do not enter; nothing was stored: {hit.en}",
-                               field=field or None)
+        for hit in self._hits(Severity.REFUSE, texts.items()):
+            raise Rejected(CODE, f"疑似涉密内容，严禁录入，未保存：{hit.zh}", f"looks classified, do not enter; nothing was stored: {hit.en}",
+                           field=hit.field or None)
 
     def warnings(self, value: Any) -> tuple[ClassifiedHit, ...]:
-        """Every warning in a decoded message, form or table."""
-        texts = ((field, text) for field, text in texts_in(value) if not self._cleared(text, Severity.WARN))
-        return tuple(hit for field, text in texts for word in self._words if word.severity is Severity.WARN for hit in word.hits(field, text))
+        """Every warning in a decoded message, form or table; none in what is refused as it is, about which nobody need be asked."""
+        hits = tuple(self._hits(Severity.WARN, texts_in(value)))
+        return () if hits and any(self._hits(Severity.REFUSE, texts_in(value))) else hits
 
     def message_warnings(self, payload: bytes, message: Any = None) -> tuple[ClassifiedHit, ...]:
         """Every warning in a message as it came; `message` is what it was decoded to. What does not decode has none: it is not stored."""

@@ -42,8 +42,9 @@ FOLDERS: Final = ("secrets", "ca", "heads", "spool", "archive", "attachments")
 """What goes along of the data folder, where it is there."""
 UNFINISHED: Final = (".part", ".new", ".lock", ".tmp")
 PAGES: Final = 2_000
-STAGE: Final = "backup-"
-"""How the folder begins in which a backup is put together: beside the data, for nothing may stand open where the backup goes."""
+STAGE: Final = "unsealed-backup-"
+"""How the folder begins in which a backup is put together: beside the data, for nothing may stand open where the backup goes. Nobody else names
+a folder so, since what is left of it is deleted."""
 LEFT_S: Final = 24 * 3600
 """After how long such a folder was left by a backup that was killed."""
 Progress = Callable[[str, int, int], None]

@@ -147,10 +147,11 @@ class Runner:
             began_s = time.monotonic()
             async with self.store.transaction(brief=True) as tx:
                 reached = await self._react(tx, places, wanted, began_s + STRETCH_S) or reached
-                await self._move(tx, [place for place in places if place.at <= reached], reached)
+                moving = [place for place in places if place.at <= reached]
+                await self._move(tx, moving, reached)
             self._took_s = time.monotonic() - began_s
-            for place in places:
-                place.stored = max(place.stored, reached)
+            for place in moving:
+                place.stored = reached
         for place in places:
             place.at = max(place.at, reached)
         return reached

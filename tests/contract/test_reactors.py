@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import select, update
 
+from hub.clock import ManualClock
 from hub.domain.change import Change
 from hub.domain.incident import IncidentNoted
 from hub.errors import Unavailable
 from hub.respond import reactor as module
-from hub.respond.reactor import Reactor, Runner, groups
+from hub.respond.reactor import LEASE, Reactor, Runner, groups
 from hub.store import Store, Transaction
 from hub.store.bulk import Rows, fetch
 from hub.store.schema import counter, reactor
@@ -40,6 +41,10 @@ class Listener(Reactor):
 
 class Hasty(Listener):
     gather_s = 0.001
+
+
+class Deaf(Listener):
+    kinds = frozenset({"test.never"})
 
 
 async def note(store: Store, numbers: Sequence[int]) -> None:
@@ -71,7 +76,8 @@ async def test_every_change_comes_once_and_in_order_to_each_and_the_next_finds_w
     assert first.heard == second.heard == [1, 2, 3]
 
 
-async def test_what_one_of_them_cannot_finish_nobody_has_done_and_all_do_it_again(store: Store) -> None:
+async def test_what_one_of_them_cannot_finish_nobody_has_done_and_all_do_it_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STRETCH_S", 60.0)  # both changes are one stretch, however slow the machine
     first, second = Listener("first"), Listener("second", fails_at=2)
     await note(store, [1, 2])
     runner = Runner(store, first, second, owner="a")
@@ -105,6 +111,20 @@ async def test_one_that_is_ahead_of_a_cut_stretch_keeps_its_place(store: Store, 
     assert old.heard == new.heard == [1, 2, 3]
 
 
+async def test_one_that_has_only_passed_over_changes_keeps_its_cursor_while_another_catches_up(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deaf, late = Deaf("deaf"), Listener("late")
+    await run_out(Runner(store, late, owner="b"))
+    await note(store, [1, 2, 3])
+    runner = Runner(store, deaf, late, owner="a")
+    await run_out(runner)
+    clock.advance(LEASE * 2)  # the other process has died
+    monkeypatch.setattr(module, "STRETCH_S", -1.0)
+    await run_out(runner)
+    assert late.heard == [1, 2, 3] and len(set((await cursors(store)).values())) == 1
+
+
 async def test_what_another_process_holds_is_left_to_it_and_a_lost_lease_writes_nothing(store: Store) -> None:
     mine, theirs = Listener("mine"), Listener("theirs")
     await run_out(Runner(store, theirs, owner="b"))
@@ -121,9 +141,6 @@ async def test_what_another_process_holds_is_left_to_it_and_a_lost_lease_writes_
 
 
 async def test_a_cursor_is_written_down_after_many_changes_that_are_none_of_its_business(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Deaf(Listener):
-        kinds = frozenset({"test.never"})
-
     monkeypatch.setattr(module, "PASSED_OVER", 3)
     runner = Runner(store, Deaf("deaf"), owner="a")
     await note(store, [1])

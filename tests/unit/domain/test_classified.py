@@ -55,6 +55,10 @@ def test_a_warning_is_named_by_its_word_and_field_wherever_in_the_text_it_stands
     assert GUARD.message_warnings(b'{"text": "\xe9\x83\xa8') == ()
 
 
+def test_nobody_is_asked_about_a_text_that_is_refused_as_it_is() -> None:
+    assert GUARD.warnings({"text": "部队番号", "title": "机密★"}) == () == GUARD.message_warnings('{"text": "部队番号，机密★"}'.encode())
+
+
 @pytest.mark.parametrize(("message", "field"), [
     ({"text": "绝密"}, "text"), ({"hazmat": [{"un": "1005"}, {"name": "机密★"}]}, "hazmat.1.name"), ({"values": {"绝密": 1}}, "values.keys"),
     ({"reporter": {"name": "密级：秘密"}}, "reporter.name"), ("绝密", None),
