@@ -352,7 +352,7 @@ async def _take(tx: Transaction, item: Item, takers: dict[str, Take]) -> None:
         async with tx.conn.begin_nested():
             item.receipt = await taker(tx, item)
             if item.receipt.status is ReceiptStatus.STORED:
-                _mark(tx, item, f"{item.what}:{item.message_id}")
+                _mark(tx, item, f"{item.what}:{item.message_id}", department_id=item.sender.department_id, drill=item.sender.drill)
     except Rejected as error:
         item.reject(error)
 

@@ -17,7 +17,7 @@ from hub.errors import Rejected
 from hub.ids import new_id
 from hub.ingest.intake import Intake, Source
 from hub.respond.daily import DailyDuty
-from hub.store import Store
+from hub.store import Store, changes_after
 from hub.store import daily as daily_store
 from hub.store import obligations as ledger
 from hub.store.access import PolicyBook, shipped_policies
@@ -100,6 +100,15 @@ def intake(store: Store) -> Intake:
     made = Intake(store)
     DailyDuty(store, lambda: RULES, PolicyBook()).attach(made, None)
     return made
+
+
+async def test_the_mark_of_a_doubtful_daily_report_is_seen_where_the_report_is(store: Store, intake: Intake) -> None:
+    await prepared(store)
+    message = Daily(id=new_id(), department="water-bureau", template="daily", day=DAY, zero=True, note="与部队驻地无关")
+    assert (await send(intake, message))[0] is ReceiptStatus.STORED
+    async with store.read() as conn:
+        (mark,) = [change for change in await changes_after(conn, 0, limit=1000) if change.kind == "classified.suspected"]
+    assert (mark.subject, mark.department_id) == (f"daily:{message.id}", "water-bureau")
 
 
 async def send(intake: Intake, message: Daily, department: str = "water-bureau") -> tuple[ReceiptStatus, str | None, str | None]:

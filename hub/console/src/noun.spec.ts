@@ -11,6 +11,7 @@ it.each([
   ['the system administrator', who('organisation.read', 'admin.health', 'admin.settings', 'admin.data'), 'system'],
   ['the security administrator', who('organisation.read', 'admin.health', 'admin.appoint'), 'organisation'],
   ['the audit administrator', who('organisation.read', 'admin.health', 'audit.read'), 'audit'],
+  ['whoever may alter settings and see no page of them', who('admin.settings', 'hazmat.read'), 'hazmat'],
   ['somebody between two posts', who(), 'account'],
 ])('begins where %s has work', (_, may, page) => {
   expect(homeOf(may)).toBe(page)

@@ -35,10 +35,10 @@ const modules = import.meta.glob<{ default: Noun }>('./views/*/index.ts', { eage
 export const nouns: Noun[] = Object.values(modules).map((module) => module.default)
 export const navigation: NavEntry[] = nouns.flatMap((noun) => noun.nav ?? []).sort((a, b) => a.order - b.order)
 
-/** The page somebody begins with: the first that is home to what they may do, or the first they may see at all. */
+/** The page somebody begins with: of those they may enter the first that is home to what they may do, or the first of all. */
 export function homeOf(may: (action: string) => boolean, entries: NavEntry[] = navigation): string {
-  const found = entries.find((entry) => entry.home && may(entry.home)) ?? entries.find((entry) => !entry.needs || may(entry.needs))
-  return found?.to ?? 'account'
+  const open = entries.filter((entry) => !entry.needs || may(entry.needs))
+  return (open.find((entry) => entry.home && may(entry.home)) ?? open[0])?.to ?? 'account'
 }
 /** Whether the page by this name has something to show to whoever may do that. */
 export const mayEnter = (name: unknown, may: (action: string) => boolean): boolean => navigation.every((entry) => entry.to !== name || !entry.needs || may(entry.needs))

@@ -1,5 +1,5 @@
 // What the console asks of the hub about cameras, and the socket of a camera's pictures.
-import { ask, file, get, post } from './http'
+import { ask, file, get, post, send } from './http'
 
 export interface CameraPlace {
   name?: string | null; enterprise_id?: string | null; lon?: number | null; lat?: number | null; height_m?: number | null; bearing_deg?: number | null; fov_deg?: number | null
@@ -41,7 +41,7 @@ export const video = {
     return { blob: await answer.blob(), wall_ms: Number(answer.headers.get('x-wall-ms')) || Date.now() }
   },
   snapshot: async (id: string, reason: string): Promise<Blob> => {
-    const answer = await fetch(`${path(id)}/snapshot?reason=${encodeURIComponent(reason)}`, { method: 'POST', credentials: 'same-origin', headers: { 'x-tocsin': 'console' } })
+    const answer = await send(`${path(id)}/snapshot?reason=${encodeURIComponent(reason)}`, () => ({ method: 'POST', credentials: 'same-origin', headers: { 'x-tocsin': 'console' } }), { reason })
     if (!answer.ok) throw new Error(String(answer.status))
     return answer.blob()
   },

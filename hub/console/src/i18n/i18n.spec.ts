@@ -45,4 +45,11 @@ describe('Chinese and English', () => {
     expect(wanted.length).toBeGreaterThan(100)
     expect(wanted.filter(([, key]) => typeof lookup(zh, key) !== 'string')).toEqual([])
   })
+
+  it('hold no word that no screen asks for, by its full name or by a name put together', () => {
+    const said = sources.map((name) => readFileSync(join('src', name), 'utf-8')).join('\n')
+    const begun = new Set([...said.matchAll(/([a-z]\w*(?:\.\w+)*\.)\$\{/gi)].map((match) => match[1]!))
+    const asked = (key: string): boolean => said.includes(key) || key.split('.').some((_, n, parts) => n > 0 && begun.has(`${parts.slice(0, n).join('.')}.`))
+    expect(keys(zh).filter((key) => !asked(key))).toEqual([])
+  })
 })

@@ -1,9 +1,9 @@
 // How a player keeps up: it hurries, jumps, stays further behind where the network is late; what opens by itself never displaces a pinned tile.
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { LinkedCamera } from '@/backend/video'
 import { opening } from './linked'
 import { header, init, samples } from './message'
-import { later, MOST_TARGET_S, sooner, speed, TARGET_S } from './player'
+import { later, MOST_TARGET_S, play, sooner, speed, TARGET_S, type Told } from './player'
 
 const camera = (id: string, plays = true): LinkedCamera => ({ agent_id: 'plant', camera_id: id, name: id, score: 1, reasons: [], plays })
 
@@ -41,18 +41,47 @@ describe('what opens by itself', () => {
   })
 })
 
+/** What an agent says before the first picture. */
+function began(): ArrayBuffer {
+  const words = new TextEncoder().encode('{"codec":"avc1.42c01f","w":640,"h":360}\0moov')
+  const bytes = new Uint8Array(14 + words.length)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(0, 2)
+  view.setUint8(1, 3)
+  view.setUint32(2, 7)
+  view.setBigUint64(6, 1795826346913n)
+  bytes.set(words, 14)
+  return bytes.buffer
+}
+
+describe('a camera that this browser cannot show', () => {
+  it('is asked for once more in another form, and then sends nothing more', () => {
+    vi.useFakeTimers()
+    const dialled: { url: string; closed: boolean; onmessage: (event: { data: ArrayBuffer }) => void }[] = []
+    vi.stubGlobal('WebSocket', class { closed = false; onmessage = () => undefined; constructor(readonly url: string) { dialled.push(this) } close(): void { this.closed = true } })
+    vi.stubGlobal('MediaSource', class extends EventTarget { static isTypeSupported = (): boolean => false })
+    URL.createObjectURL = () => 'blob:x'
+    URL.revokeObjectURL = () => undefined
+    const video = Object.assign(document.createElement('video'), { requestVideoFrameCallback: () => 0, load: () => undefined })
+    const heard: Told[] = []
+    const stop = play(video, document.createElement('canvas'), { id: 'plant/a' }, (now) => heard.push(now))
+    dialled[0]!.onmessage({ data: began() })
+    vi.advanceTimersByTime(1_000)
+    dialled[1]!.onmessage({ data: began() })
+    vi.advanceTimersByTime(20_000)
+    expect(dialled.map((one) => [one.url.includes('quality=h264'), one.closed])).toEqual([[false, true], [true, true]])
+    expect(heard.at(-1)).toMatchObject({ state: 'unsupported', reason: 'avc1.42c01f' })
+    stop()
+    vi.unstubAllGlobals()
+    vi.useRealTimers()
+  })
+})
+
 describe('messages', () => {
   it('are read as the agent writes them', () => {
-    const words = new TextEncoder().encode('{"codec":"avc1.42c01f","w":640,"h":360}\0moov')
-    const bytes = new Uint8Array(14 + words.length)
-    const view = new DataView(bytes.buffer)
-    view.setUint8(0, 2)
-    view.setUint8(1, 3)
-    view.setUint32(2, 7)
-    view.setBigUint64(6, 1795826346913n)
-    bytes.set(words, 14)
-    expect(header(bytes.buffer)).toEqual({ kind: 2, key: true, cached: true, preEvent: false, seq: 7, wall_ms: 1795826346913 })
-    const read = init(bytes.buffer)
+    const bytes = began()
+    expect(header(bytes)).toEqual({ kind: 2, key: true, cached: true, preEvent: false, seq: 7, wall_ms: 1795826346913 })
+    const read = init(bytes)
     expect(read.init.w).toBe(640)
     expect(new TextDecoder().decode(read.segment)).toBe('moov')
   })

@@ -260,11 +260,14 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
     const first = is.live_at === null && latency < 1000
     say({ state: 'live', reason: '', wall_ms, latency_ms: latency, ...(first ? { live_at: Date.now() } : {}) }, first || is.state !== 'live')
   }
-  const again = (reason: string): void => {
+  const shut = (): void => {
     sink?.close()
     sink = null
     socket?.close()
     socket = null
+  }
+  const again = (reason: string): void => {
+    shut()
     if (stopped) return
     if (FINAL.has(reason)) return say({ state: 'ended', reason })
     say({ state: is.wall_ms ? 'stalled' : 'connecting', reason })
@@ -276,7 +279,10 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
     if (kind === 2) {
       const words = readInit(data)
       if (!sink?.init(words.init, words.segment)) {
-        if (quality === 'h264') return say({ state: 'unsupported', reason: words.init.codec })
+        if (quality === 'h264') {
+          shut() // nothing is sent to whoever cannot show it
+          return say({ state: 'unsupported', reason: words.init.codec })
+        }
         quality = 'h264' // this browser has no decoder for it: ask for an explicit, counted transcode
         attempt = 0
         return again('unsupported_codec')
