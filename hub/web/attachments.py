@@ -61,7 +61,7 @@ async def create(ask: Ask) -> web.Response:
             return await has_sent(conn, sha256, ask.who)
 
     return await _reply(ask, await tus.create(folder(ask), ask.request.headers, owner=ask.who, base_path=BASE, now=ask.now, limits=_limits(ask),
-                                              sent_before=sent_before, look_over=ask.look_over))
+                                              sent_before=sent_before))
 
 
 async def head(ask: Ask) -> web.Response:

@@ -84,19 +84,15 @@ def options(limits: Limits = _LIMITS) -> Reply:
     )
 
 
-async def _refuse_classified(metadata: Mapping[str, str]) -> None:
-    packaged_guard().refuse(metadata)
-
-
 async def create(
     store_dir: Path, headers: Mapping[str, str], *, owner: str, base_path: str, now: datetime, limits: Limits = _LIMITS,
-    sent_before: Callable[[str], Awaitable[bool]] | None = None, look_over: Callable[[Mapping[str, str]], Awaitable[None]] = _refuse_classified,
+    sent_before: Callable[[str], Awaitable[bool]] | None = None,
 ) -> Reply:
     """Begin an upload (POST): Upload-Length and Upload-Metadata with `sha256` (hex), and where wanted `filename` and `filetype`.
 
     The same owner beginning the same file again gets the upload that is already there, with its offset; a file that this owner has sent
     whole before (`sent_before` of its hash) is complete at once. Whoever only names the hash of a file sends all of it. Location is
-    `{base_path}/{id}`. `look_over` raises Rejected for metadata that may not be entered here.
+    `{base_path}/{id}`.
     """
     if refusal := _wrong_version(headers):
         return refusal
@@ -105,7 +101,7 @@ async def create(
         metadata = _metadata(headers.get("Upload-Metadata", ""))
     except ValueError:
         return _reply(400, code="malformed_header")
-    await look_over(metadata)
+    packaged_guard().refuse(metadata)
     sha256 = metadata.get("sha256", "")
     if size < 0 or not _SHA256.fullmatch(sha256):
         return _reply(400, code="malformed_header")

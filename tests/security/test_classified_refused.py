@@ -215,33 +215,17 @@ async def test_what_was_not_kept_can_be_written_anew_and_is_not_replayed_empty(w
     assert visitor.body["status"] == "stored"
 
 
-def upload_of(name: str) -> dict[str, str]:
-    """The headers that begin an upload of a file of this name."""
-    said = (("sha256", "0" * 64), ("filename", name))
-    return {"Tus-Resumable": "1.0.0", "Upload-Length": "3", "Upload-Metadata": ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in said)}
-
-
-async def test_a_file_with_a_doubtful_name_is_taken_once_its_sender_has_seen_the_warning(world: World) -> None:
-    headers = upload_of(f"{DOUBTFUL}.pdf")
-    async with Visitor(world.hub.web_url) as visitor:
-        await world.visitor(visitor, Role.RESPONDER, "fire-rescue")
-        assert await visitor.ask("POST", "/api/v1/attachments", raw=b"", headers=headers) == 422
-        assert (visitor.body["code"], visitor.body["field"]) == ("classified_warning", "filename")
-        seen = {SEEN: visitor.body["warnings"][0]["mark"]}
-        before = await world.store.head()
-        assert await visitor.ask("POST", "/api/v1/attachments", raw=b"", headers=headers | seen) == 201
-    assert len(await kinds(world, before, ClassifiedConfirmed)) == 1
-
-
 async def test_sheets_tables_plans_links_and_names_of_files_are_looked_over_too(world: World, tmp_path: Path) -> None:
     duty = world.nouns.one("daily", "mine").path["duty"]
     links = world.hub.services.extra["links"]
     people = workbook(("姓名", "角色", "部门"), (TEXT, "值班员", "fire-rescue"))
     stock = workbook(("编号", "类别", "名称", "部门", "能力", "数量", "单位"), ("a", "stock", TEXT, "fire-rescue", "foam", 1, "吨"))
+    name = {"Tus-Resumable": "1.0.0", "Upload-Length": "3", "Upload-Metadata": ",".join(
+        f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in (("sha256", "0" * 64), ("filename", f"{TEXT}.pdf")))}
     async with Visitor(world.hub.web_url) as visitor:
         for role, path, sent, headers in (
             (Role.SECURITY_ADMIN, "/api/v1/organisation/import?store=true", people, {}), (Role.OPERATOR, "/api/v1/resources/import", stock, {}),
-            (Role.RESPONDER, "/api/v1/attachments", b"", upload_of(f"{TEXT}.pdf")),
+            (Role.RESPONDER, "/api/v1/attachments", b"", name),
         ):
             await world.visitor(visitor, role, "fire-rescue" if role is Role.RESPONDER else "district-office")
             assert await visitor.ask("POST", path, raw=sent, headers=headers) == 422, (path, visitor.body)

@@ -1,5 +1,5 @@
 // Files that go along with a report or a post: named by their SHA-256, uploaded in pieces (tus 1.0), taken up again where a piece was lost.
-import { refusal, send, Unreachable } from './http'
+import { refusal, Unreachable } from './http'
 import { sha256 } from './sha256'
 
 export interface Attached { sha256: string; name: string; media_type: string; size_bytes: number }
@@ -11,9 +11,8 @@ const PATIENCE_MS = 60_000
 
 const plain = (text: string): string => btoa(String.fromCharCode(...new TextEncoder().encode(text)))
 
-/** `said` are the texts within the headers, by name. */
-async function tus(method: string, address: string, headers: Record<string, string>, body?: Blob, said?: Record<string, string>): Promise<Response> {
-  const answer = await send(address, () => ({ method, headers: { 'tus-resumable': '1.0.0', 'x-tocsin': 'console', ...headers }, body, signal: AbortSignal.timeout(PATIENCE_MS) }), said)
+async function tus(method: string, address: string, headers: Record<string, string>, body?: Blob): Promise<Response> {
+  const answer = await fetch(address, { method, headers: { 'tus-resumable': '1.0.0', 'x-tocsin': 'console', ...headers }, body, signal: AbortSignal.timeout(PATIENCE_MS) })
   if (answer.ok || answer.status === 409) return answer
   throw refusal(answer.status, await answer.json().catch(() => null))
 }
@@ -23,7 +22,7 @@ export async function upload(file: File, onPart: (share: number) => void = () =>
   const hash = await sha256(file)
   const media_type = file.type || 'application/octet-stream'
   const name = file.name.slice(0, 255)
-  const begun = await tus('POST', BASE, { 'upload-length': String(file.size), 'upload-metadata': `sha256 ${plain(hash)},filename ${plain(name)},filetype ${plain(media_type)}` }, undefined, { filename: name })
+  const begun = await tus('POST', BASE, { 'upload-length': String(file.size), 'upload-metadata': `sha256 ${plain(hash)},filename ${plain(name)},filetype ${plain(media_type)}` })
   const address = begun.headers.get('location')!
   let at = Number(begun.headers.get('upload-offset') ?? '0')
   let broken = 0
