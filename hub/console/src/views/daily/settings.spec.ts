@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { blankField, daysOf, freeField, isDay, monthsOf, newest, readDays, readTimes, spanFaults, spansOf, type Span } from './settings'
+import { blankField, daysOf, freeField, isDay, monthsOf, newest, readDays, readTimes, spanFaults, spansOf, withDays, type Span } from './settings'
 
 describe('the editors of the daily duty', () => {
   it('show the newest version of each form', () => {
@@ -41,6 +41,11 @@ describe('the editors of the daily duty', () => {
   it('name the row that is wrong', () => {
     expect(isDay('2028-02-29') && !isDay('2027-02-29') && !isDay('')).toBe(true)
     expect(spanFaults([span('2027-01-02', '2027-01-01'), span('', ''), span('2027-02-05', '2027-02-11'), span('2027-02-11', '2027-02-12'), span('2027-03-01', '2027-06-01')])).toEqual({ 0: 'backwards', 1: 'badDay', 3: 'twice', 4: 'tooLong' })
+  })
+
+  it('add days to the rows, and leave a row that is not filled in yet as it is', () => {
+    const begun = span('2027-05-01', '')
+    expect(withDays([begun, span('2027-01-01', '2027-01-02')], daysOf([span('2027-01-03', '2027-01-03')]))).toEqual([span('2027-01-01', '2027-01-03'), begun])
   })
 
   it('lay a year out by weeks from Monday, weekends where nothing else is said', () => {

@@ -83,9 +83,21 @@ export function spanFaults(spans: Span[]): Record<number, 'badDay' | 'backwards'
   return found
 }
 
+/** The rows with which nothing is wrong. */
+export function soundOf(spans: Span[]): Span[] {
+  const wrong = spanFaults(spans)
+  return spans.filter((_, n) => !(n in wrong))
+}
+
+/** The rows with these days among them; a row that is not filled in yet stays as it is, at the end. */
+export function withDays(spans: Span[], days: OwnDay[]): Span[] {
+  const sound = soundOf(spans)
+  return [...spansOf([...daysOf(sound), ...days]), ...spans.filter((one) => !sound.includes(one))]
+}
+
 /** The months of a year as weeks from Monday: what each day is in the district's table, else by its weekday; null before the first and after the last. */
 export function monthsOf(year: number, spans: Span[]): ({ day: string; kind: OwnDay['kind']; own: boolean } | null)[][] {
-  const own = new Map(daysOf(spans.filter((_, n) => !(n in spanFaults(spans)))).map((one) => [one.day, one.kind]))
+  const own = new Map(daysOf(soundOf(spans)).map((one) => [one.day, one.kind]))
   return Array.from({ length: 12 }, (_, month) => {
     const first = `${year}-${String(month + 1).padStart(2, '0')}-01`
     const weekday = (day: string): number => (new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7
