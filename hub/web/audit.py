@@ -98,10 +98,14 @@ async def export(ask: Ask) -> web.StreamResponse:
     async with reading(ask.store.url) as conn:
         writing = asyncio.create_task(write_export(conn, out, signer(settings.data_path), hub_id=settings.hub_id, now=ask.now, after=query.after,
                                                    bodies=query.bodies, former_keys=tuple(known_keys(settings.data_path).values())))
-        while not writing.done():
-            await asyncio.wait({writing}, timeout=0.05)
-            await send()
-        await writing
+        try:
+            while not writing.done():
+                await asyncio.wait({writing}, timeout=0.05)
+                await send()
+            await writing
+        finally:  # whoever asked may have gone
+            writing.cancel()
+            await asyncio.wait({writing})
     await send()
     await response.write_eof()
     return response

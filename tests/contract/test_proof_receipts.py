@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import pytest
@@ -26,6 +26,7 @@ from hub.operate.keys import signer
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import new_secret, put_agent
+from hub.web import audit
 from tests.support.district import NOW
 from tests.support.reports import raw
 from tests.support.web_hub import Visitor, cookie_for, web_hub
@@ -188,6 +189,26 @@ async def test_a_receipt_is_for_its_sender_and_for_those_who_may_read_the_report
         assert await visitor.ask("GET", "/api/v1/reports/0197b6c0-0000-7000-8000-000000000000/receipt", headers=plant.headers) == 404
         assert await visitor.ask("GET", "/api/v1/proof/key") == 200
         assert visitor.body["public_key"] == signer(tmp_path).public
+
+
+async def test_an_export_that_nobody_waits_for_any_more_ends(tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = asyncio.Event()
+
+    async def endless(_conn: Any, out: BinaryIO, *_: Any, **__: Any) -> None:
+        try:
+            while True:
+                out.write(b"a line\n" * 1000)
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(audit, "write_export", endless)
+    async with web_hub(tmp_path, clock) as hub, Visitor(hub.web_url) as visitor:
+        visitor.hold((await cookie_for(hub.services.store, Role.AUDIT_ADMIN, department=None))[1])
+        async with visitor.client.get(f"{visitor.base}/api/v1/audit/export", headers=visitor.headers) as answer:
+            assert (await answer.content.readany()).startswith(b"a line")
+        async with asyncio.timeout(20):
+            await ended.wait()
 
 
 async def test_auditors_read_verify_and_export_and_others_do_not(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
