@@ -228,12 +228,6 @@ class Outbox:
                 )
         return True
 
-    def accept_json(self, payload: bytes) -> tuple[Kind, str, bool]:
-        """Accept a report or a daily report as JSON (a daily report has a `template`): (kind, id, is it new); raises as `accept`."""
-        kind = kind_of(payload)
-        message = wire.decode_daily(payload) if kind is Kind.DAILY else wire.decode_report(payload)
-        return kind, message.id, self.accept(message)
-
     def _refuse_when_full(self, connection: sqlite3.Connection, size_bytes: int, urgent: bool) -> None:
         count, total = connection.execute("SELECT waiting, waiting_bytes FROM tally").fetchone()
         reports = self.bounds.max_reports + (self.bounds.urgent_reserve_reports if urgent else 0)

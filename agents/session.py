@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 import aiomqtt
 from msgspec import Struct
 
-from agents.outbox import FINAL, Outbox, State
+from agents.outbox import FINAL, Outbox
 from agents.settings import AgentSettings
 from agents.skew import SkewMeter
 from agents.window import UnderWay, Window
@@ -492,11 +492,6 @@ class Session:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await awaitable
-
-
-def is_receipted(state: State) -> bool:
-    """Has the hub given its final word?"""
-    return state in FINAL
 
 
 def _leaves(errors: BaseExceptionGroup[aiomqtt.MqttError]) -> list[aiomqtt.MqttError]:

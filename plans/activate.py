@@ -324,14 +324,6 @@ def automatic_activations(plans: Iterable[Plan], facts: IncidentFacts, now: date
 _PLAN_ORDER = {PlanKind.SPECIAL: 0, PlanKind.ONSITE_CARD: 1, PlanKind.DEPARTMENT: 2, PlanKind.GENERAL: 3}
 
 
-class _Wish(msgspec.Struct, frozen=True):
-    """One part of one plan that is wanted at this level for these facts."""
-
-    plan: Plan
-    id: str
-    since: datetime
-
-
 _P = TypeVar("_P")
 
 

@@ -589,9 +589,6 @@ def boxes(data: bytes | memoryview, begin: int = 0, end: int | None = None) -> I
         begin += size
 
 
-_CONTAINERS: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"mvex"})
-
-
 def find_box(data: bytes | memoryview, *path: bytes) -> tuple[int, int] | None:
     """The body of the first box at `path` (names from the outside in) as (start, end), or None."""
     begin, end = 0, len(data)

@@ -186,12 +186,6 @@ class ViewEnded(ChangeBody, frozen=True, kw_only=True):
     view: ViewOfCamera
 
 
-def camera_key(id: str) -> tuple[str, str]:
-    """(agent id, camera id) of `AGENT/CAMERA`."""
-    agent_id, _, camera_id = id.partition("/")
-    return agent_id, camera_id
-
-
 def placed(camera: CameraView, place: CameraPlace) -> CameraView:
     """The camera with a new registry entry; raises Rejected for a half point or a wrong code."""
     if (place.lon is None) != (place.lat is None):

@@ -85,15 +85,6 @@ class IncidentView(Struct, frozen=True, kw_only=True, gc=False):
     version: int
 
 
-class GradeEntry(Struct, frozen=True, kw_only=True):
-    """One line of an incident's history of grades."""
-
-    at: str
-    grade: str | None
-    by: str
-    reason: str | None
-
-
 @change("incident.opened", zh="事件立案", en="a report opened an incident")
 class IncidentOpened(ChangeBody, frozen=True, kw_only=True):
     """The incident as it was opened."""

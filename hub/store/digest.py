@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -181,8 +181,3 @@ def as_text(d: Digest) -> str:
     """The digest as plain text: who is missing on the first line."""
     body = "\n\n".join(f"【{s.zh}】\n{s.text}" for s in d.sections if s.text.strip())
     return f"{d.first_line}\n{d.heading} {d.day} 第{d.number}期\n\n{body}"[:10_000]
-
-
-def local_now(rules: DutyRules, now: datetime) -> str:
-    """The local day of `now`."""
-    return local_day(rules.calendar, now).isoformat()

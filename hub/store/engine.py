@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from hub.store.one_visit import connect
 
@@ -74,8 +73,3 @@ def _reset(connection: Any, _record: Any, state: Any) -> None:
     """A connection that comes back is rolled back only where it was left within a transaction: a visit to its thread is not free."""
     if state.asyncio_safe and connection.driver_connection.in_transaction:
         connection.rollback()
-
-
-def scratch_engine(url: str) -> AsyncEngine:
-    """An engine without a pool, for one-off work such as a migration."""
-    return create_async_engine(url, poolclass=NullPool)

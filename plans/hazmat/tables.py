@@ -94,12 +94,3 @@ def _table3_line(row: Mapping[str, str]) -> Table3Line:
 
     names = ("isolate", "day_low", "day_moderate", "day_high", "night_low", "night_moderate", "night_high")
     return Table3Line(un=row["un"], container=row["container"], **{name: cell(name) for name in names})
-
-
-def rule_value(section: str, key: str, unit: str) -> Sourced:
-    """The number `rules.yaml` holds under `section.key`, with the source written beside it."""
-    block = rules()[section]
-    return Sourced(
-        value=float(block[key]), unit=unit, table=f"rules.yaml {section}", edition=str(block["edition"]),
-        row=f"{key}: {block['source']}", conversion=AS_PRINTED,
-    )  # fmt: skip
