@@ -198,7 +198,9 @@ def check_certificates(settings: Settings, now: datetime) -> list[Finding]:
         found += _web_certificate(settings, now)
     if found:
         return found
-    return [ok("certificates", "证书有效" if authority or settings.tls_cert_file else "未使用 TLS 证书", "certificates are in order" if authority or settings.tls_cert_file else "no TLS certificates in use")]
+    if authority or settings.tls_cert_file:
+        return [ok("certificates", "证书有效", "certificates are in order")]
+    return [ok("certificates", "未使用 TLS 证书", "no TLS certificates in use")]
 
 
 def _web_certificate(settings: Settings, now: datetime) -> list[Finding]:

@@ -421,7 +421,8 @@ class _Work:
         told = self.reach.told(o, step) if record.outcome is Outcome.TAKEN else UNTOLD
         written = drafts_for(
             self.rules, o, told.targets, template=step.template, channels=step.channels, now=self.tx.now,
-            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=id, escalation_id=id, step=record.level, owner=self.reach.posts.get(o.post_id),
+            max_age=_age_left(record, self.tx.now), urgent=o.urgent or step.urgent, dedupe=id, escalation_id=id, step=record.level,
+            owner=self.reach.posts.get(o.post_id),
         ) if told.targets else []
         return Escalation(
             id=id, obligation_id=o.id, round=o.round, step=record.n, outcome=record.outcome, planned_at=whole_ms(record.planned_at),

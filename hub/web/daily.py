@@ -459,7 +459,9 @@ async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None, give
     form += [f'<p><label>{label}<br><textarea name="{name}" rows="2" required maxlength="2000">{escape(typed.get(name, ""))}</textarea></label></p>'
              for name, label in asked]
     form.append('<button type="submit" data-test="confirm">确认零报告：今日无情况<br><small style="color:#fff">Confirm: nothing to report</small></button>')
-    parts.append(f'<form method="post">{"".join(form)}</form><p><small>有情况请<a href="/daily/{o.id}">登录后填报</a>。 / If something happened, <a href="/daily/{o.id}">sign in and file it</a>.</small></p>')
+    whole = f'<a href="/daily/{o.id}">'
+    parts.append(f'<form method="post">{"".join(form)}</form><p><small>有情况请{whole}登录后填报</a>。 / If something happened, '
+                 f"{whole}sign in and file it</a>.</small></p>")
     return _page(f"{o.title_zh} / {o.title_en}", "".join(parts), 422 if error else 200)
 
 
@@ -501,8 +503,10 @@ ROUTES = [
     Route("POST", "/api/v1/daily/schedules", save_schedule, Action.DAILY_TEMPLATE, body=Schedule, returns=Schedule, zh="保存安排", en="save a schedule"),
     Route("GET", _ONE, whole, Action.DAILY_READ, returns=DailyWhole, zh="一份日报", en="one daily report"),
     Route("GET", _ONE + "/evidence", evidence_of_zero, Action.DAILY_FILE, returns=EvidenceView, zh="与零报告不符的情况", en="what contradicts a zero report"),
-    Route("POST", _ONE + "/evidence", evidence_of, Action.DAILY_FILE, body=EvidenceBody, returns=EvidenceView, asks_to_confirm=False, zh="与填报不符的情况", en="what contradicts these values"),
-    Route("PUT", _ONE + "/draft", keep_draft, Action.DAILY_FILE, body=DraftBody, returns=DraftSaved, asks_to_confirm=False, zh="暂存", en="keep a draft"),
+    Route("POST", _ONE + "/evidence", evidence_of, Action.DAILY_FILE, body=EvidenceBody, returns=EvidenceView, asks_to_confirm=False,
+          zh="与填报不符的情况", en="what contradicts these values"),
+    Route("PUT", _ONE + "/draft", keep_draft, Action.DAILY_FILE, body=DraftBody, returns=DraftSaved, asks_to_confirm=False,
+          zh="暂存", en="keep a draft"),
     Route("POST", _ONE + "/file", file, Action.DAILY_FILE, body=FileBody, returns=Receipt, status=201, zh="报送", en="file"),
     Route("POST", _ONE + "/correct", correct, Action.DAILY_CORRECT, body=FileBody, returns=Receipt, status=201, zh="更正", en="correct"),
     Route("POST", _ONE + "/return", give_back, Action.DAILY_RETURN, body=ReasonBody, returns=Filing, zh="退回", en="return"),
