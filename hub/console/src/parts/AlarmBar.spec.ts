@@ -82,5 +82,6 @@ it('alarms nobody who could not take the report', async () => {
   hub.open('液氨泄漏')
   await vi.waitFor(() => expect(useIncidents().sorted).toHaveLength(1))
   expect(useIncidents().waiting).toEqual([])
+  expect(useIncidents().rings(useIncidents().sorted[0]!), 'nor does the key that takes it').toBe(false)
   expect(alarm.find('[data-test=alarm]').exists()).toBe(false)
 })

@@ -80,8 +80,9 @@ export const useIncidents = defineStore('incidents', () => {
   const loading_more = ref(false)
 
   const sorted = computed(() => Object.values(all.value).sort(byUrgency))
-  /** What rings: reports that wait for the desk, on the screens of those who may take them. Nobody else is alarmed by what they cannot do anything about. */
-  const waiting = computed(() => (session.may('incident.take') ? sorted.value.filter(awaits) : []))
+  /** What rings: a report that waits for the desk, on the screens of those who may take it. Nobody else is alarmed by what they cannot do anything about. */
+  const rings = (incident: IncidentView): boolean => session.may('incident.take') && awaits(incident)
+  const waiting = computed(() => sorted.value.filter(rings))
   const first = computed(() => longestWaiting(waiting.value))
   const open = computed(() => sorted.value.filter((incident) => belongs(incident, 'open')))
 
@@ -146,5 +147,5 @@ export const useIncidents = defineStore('incidents', () => {
     mirror.seq = -1
   }
 
-  return { all, next, loaded, loading_more, sorted, waiting, first, open, mirror, more, place, search, clear }
+  return { all, next, loaded, loading_more, sorted, rings, waiting, first, open, mirror, more, place, search, clear }
 })
