@@ -268,8 +268,8 @@ class CameraUnit:
     def _preview(self, feed: str, unit: Unit) -> None:
         """Decode one key frame: health, detectors, JPEG. A quarter of a period early still counts, so that a GOP of 2 s meets 2 s.
 
-        What may have changed is looked at again with the next key frame, so that it is named within two periods."""
-        self._preview_due = time.monotonic() + self.entry.preview_s * 0.75
+        What may have changed is looked at again after half a period, so that it is named within two."""
+        self._look_again(self.entry.preview_s)
         with self._lock:
             config = self._tracks[feed].video
         picture = self._pictures.picture(config, unit)
@@ -280,7 +280,7 @@ class CameraUnit:
             changed = self.health.take(picture, datetime.now(UTC))
             learnt = len(self.health.references) != known
             if self.health.doubtful:
-                self._preview_due = 0.0
+                self._look_again(self.entry.preview_s / 2)
             if self.trouble is not None and self.trouble.code != "flood":
                 self.trouble = None
         if learnt:
@@ -290,6 +290,9 @@ class CameraUnit:
         self._publish(config, unit, picture)
         if changed:
             self._tell()
+
+    def _look_again(self, after_s: float) -> None:
+        self._preview_due = time.monotonic() + after_s * 0.75
 
     def _publish(self, config: Any, unit: Unit, picture: Any) -> None:
         self._preview_seq += 1
