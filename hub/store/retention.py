@@ -28,11 +28,12 @@ FREE_TEXT = ("group.", "digest.", "daily.", "notice.", "obligation.", "message."
 Columns = tuple[tuple[Table, tuple[str, ...]], ...]
 JSON_OF_INCIDENT: Columns = ((plan_match, ("facts", "view")), (activation, ("head", "document")), (zone_set, ("typed", "view")), (resource_request, ("view",)),
                     (camera_link, ("view",)), (obligation, ("evidence",)))
-TEXT_OF_INCIDENT: Columns = ((obligation, ("title_zh", "title_en", "reason")), (notice, ("title", "body")), (share, ("reason", "ended_reason")),
-                    (stated_fact, ("value",)), (evacuation_tick, ("note",)))
-TEXTS: tuple[tuple[str, ...], ...] = (("note", "late_reason"), ("title", "body"), ("title_zh", "title_en", "reason"))
-ELSEWHERE: Columns = ((group_post, ("document",)), (digest, ("document",)), (daily_filing, ("content",)), (daily_filing, ("note", "late_reason")),
-             (daily_draft, ("content",)), (notice, ("title", "body")), (obligation, ("title_zh", "title_en", "reason")))
+OF_DUTY, OF_NOTICE, OF_FILING = ("title_zh", "title_en", "reason"), ("title", "body", "title_en", "body_en"), ("note", "late_reason")
+TEXT_OF_INCIDENT: Columns = ((obligation, OF_DUTY), (notice, OF_NOTICE), (share, ("reason", "ended_reason")), (stated_fact, ("value",)),
+                    (evacuation_tick, ("note",)))
+TEXTS: tuple[tuple[str, ...], ...] = (OF_FILING, OF_NOTICE, OF_DUTY)
+ELSEWHERE: Columns = ((group_post, ("document",)), (digest, ("document",)), (daily_filing, ("content",)), (daily_filing, OF_FILING),
+             (daily_draft, ("content",)), (notice, OF_NOTICE), (obligation, OF_DUTY))
 """What belongs to no incident, where a name or number of one may have been written all the same; `TEXTS` are no JSON."""
 Mask = Callable[[Any], bytes]
 """Gives a view's JSON without personal data."""
