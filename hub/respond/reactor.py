@@ -144,8 +144,8 @@ class Runner:
         reached = batch[-1].seq
         wanted = [change for change in batch if any(place.wants(change) for place in places)]
         if wanted or reached - min(place.stored for place in places) >= PASSED_OVER:
-            began_s = time.monotonic()
             async with self.store.transaction(brief=True) as tx:
+                began_s = time.monotonic()  # what it waited for its turn is none of its stretch
                 reached = await self._react(tx, places, wanted, began_s + STRETCH_S) or reached
                 moving = [place for place in places if place.at <= reached]
                 await self._move(tx, moving, reached)

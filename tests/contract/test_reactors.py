@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, update
@@ -138,6 +139,21 @@ async def test_what_another_process_holds_is_left_to_it_and_a_lost_lease_writes_
     with pytest.raises(Unavailable):
         await runner.step()
     assert mine.heard == [1]
+
+
+async def test_the_wait_for_its_turn_is_none_of_a_stretch(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now_s))
+    listener = Listener("listener")
+    runner = Runner(store, listener, owner="a")
+    await run_out(runner)
+    await note(store, [1, 2, 3])
+    async with store.transaction():
+        step = asyncio.create_task(runner.step())
+        await asyncio.sleep(0.05)
+        now_s = 100.0
+    assert await step
+    assert listener.heard == [1, 2, 3]
 
 
 async def test_a_cursor_is_written_down_after_many_changes_that_are_none_of_its_business(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
