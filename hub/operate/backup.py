@@ -257,7 +257,7 @@ def _named_errors(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = Path(error.filename).parent if error.filename else place
-        raise Rejected("cannot_write", f"无法读写 {where}：{_WHY.get(error.errno or 0, error.strerror)}", f"{where} cannot be read or written: {error.strerror}",
+        raise Rejected("cannot_write", f"无法读写 {where}：{_WHY.get(error.errno or 0, error.strerror or str(error))}", f"{where} cannot be read or written: {error.strerror or error}",
                        field="file") from error
 
 

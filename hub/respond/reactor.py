@@ -29,12 +29,13 @@ log = logging.getLogger("hub.respond")
 LEASE = timedelta(seconds=15)
 """How long a lease holds without renewal (our own choice: a dead process is replaced within it)."""
 BATCH = 200
-STRETCH_S = 0.03
-"""How long one transaction of reactors may hold the writer's turn (our own choice: reports must not wait for reactions, and shorter ones cost more
-commits than they save waiting)."""
+STRETCH_S = 0.01
+"""How long one transaction of reactors may hold the writer's turn, from when it has it (our own choice: reports must not wait for reactions; 30 ms made receipts
+wait longer in `tocsin bench latency`)."""
 GATHER_S = 0.02
 """How long changes are gathered at least before they are worked on: one commit for many instead of one for each."""
 LONGEST_GATHER_S = 0.1
+"""How long they are gathered at most: two steps that follow from a report are still seen within the second."""
 REST: Final = 4
 """For how many times as long as the last transaction took changes are gathered, up to the longest (our own choice: reactors that keep up take a fifth of
 the writer's time; those that have fallen behind take all that is free)."""
