@@ -38,7 +38,7 @@ _BETWEEN = rf"(?:(?!重伤|轻伤|受伤|[一二两三四五六七八九十]人?
 _COUNT_WORDS = r"(?:人数|总人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
 _REACH = r"(?:了|可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
 
-_BETWEEN_DEAD = _BETWEEN.replace("|中毒", "")
+_BETWEEN_DEAD = _BETWEEN.replace("|中毒", "").replace("(?!重伤", "(?![鱼虾蟹猪鸡鸭鹅羊牛]|家禽|牲畜|重伤")
 _BETWEEN_HURT = _BETWEEN.replace("|获救", "")
 _FORWARD = {
     field: re.compile(rf"{_N}{_PERSON}{_BETWEEN_DEAD if field == 'dead' else _BETWEEN_HURT if field == 'injured' else _BETWEEN}{verb}")
@@ -46,7 +46,7 @@ _FORWARD = {
 }
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害)"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害|致死(?!率|量))"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
     "missing": re.compile(
@@ -81,7 +81,7 @@ _ILL = [
     re.compile(rf"{_N}{_PERSON}[^。；，：\d\n]{{0,16}}?中毒(?!死亡|身亡)"),
     re.compile(rf"(?:毒倒|撂倒|放倒|熏倒|病倒)(?:了)?{_N}{_PERSON}"),
     re.compile(rf"(?:学生|师生|员工|工人|群众|儿童|患者|病人|孩子|人数)(?:多达|达到|达|超过|已有|共有|有){_N}{_PERSON}"),
-    re.compile(rf"(?:发病|患病|就诊|住院|入院|送医|病例)(?:人数|学生|人员|病人|患者)?{_REACH}{_N}(?:人|名|例)"),
+    re.compile(rf"(?:发病|患病|就诊|就医|住院|入院|送医|病例)(?:人数|学生|人员|病人|患者)?{_REACH}{_N}(?:人|名|例)"),
 ]
 _BACKWARD = {
     field: re.compile(
@@ -140,6 +140,9 @@ _MEN_AND_WOMEN = re.compile(
     r"(?<![\d一二两三四五六七八九十])(?P<men>[1-9一二两三四五六七八九十])(?:名)?男(?P<women>[1-9一二两三四五六七八九十])(?:名)?女(?:(?!获救|生还|受伤)[^。；\d]){0,40}?(?:死亡|身亡|遇难|坠亡|溺亡|丧生|罹难|[烧砸淹压踩电毒撞]死)"
 )
 _FAMILY_OF = re.compile(rf"一家(?:三代|四代|老小|祖孙|老少)?{_N}口(?:(?!获救|受伤)[^。；\d]){{0,40}}(?:死亡|身亡|遇难|丧生|罹难|遇害|被害)")
+_COUPLE_ILL = re.compile(
+    r"(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹|姐弟|兄妹|祖孙|老两口|老俩口)(?:二人|两人|俩)?[^。；\d]{0,44}?(?:均|双双|都|先后|相继)[^，。；\d]{0,10}中毒(?!死亡|身亡|致死)"
+)
 _FAMILY_ILL = re.compile(rf"一家{_N}口(?:(?!死)[^。；\d]){{0,24}}(?:中毒)")
 _GASSED = re.compile(rf"{_N}{_PERSON}(?:(?!死亡)[^。；：，\d\n]){{0,16}}?(?:吸入|受[^，。；]{{0,4}}气体刺激)")
 _ALL_ABOARD = re.compile(
@@ -204,12 +207,13 @@ _OUT = re.compile(
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A number with the stretch of prepared text that states it; `over` where the text says that it is more (100余人)."""
+    """A number with the stretch of prepared text that states it; `over` where the text says that it is more (100余人), `about` 近百人."""
 
     value: int
     start: int
     end: int
     over: bool = False
+    about: bool = False
 
 
 class People(msgspec.Struct, frozen=True):
@@ -252,7 +256,9 @@ def settle(people: People, family: str) -> People:
     if people.ill is None or field is None:
         return people
     stated = getattr(people.casualties, field)
-    if stated is not None and (field == "injured" or stated >= people.ill.value):
+    if field == "injured" and stated == people.casualties.seriously_injured:
+        stated = None if stated is None or stated < people.ill.value else stated  # 172人住院，其中重伤24人
+    if stated is not None and (field == "injured" or (stated >= people.ill.value and len(_exact([people.found[field], people.ill])) == 2)):
         return people
     if field == "injured" and people.casualties.poisoned is not None:
         return people
@@ -301,7 +307,7 @@ def count(prepared: Prepared) -> People:
     if either is not None:
         found["dead_or_missing"] = either
     sick = [f for s in counted for p in _ILL for f in _figures(prepared, s.start, s.end, p)]
-    ill = max(sick, key=lambda f: f.value) if sick else None
+    ill = max(_exact(sick), key=lambda f: f.value) if sick else None
     fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
     least = _lower_bounds(prepared, counted)
     return People(Casualties(**fields), loss.value if loss else None, either.value if either else None, ill, found, least)
@@ -326,8 +332,17 @@ def _figures(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str])
         value = parse(match["n"])
         if value is not None and not _vague(prepared.text, match.start("n")):
             over = "余" in match["n"] or "多" in match["n"]
-            done.append(Figure(value, match.start(), match.end(), over))
+            done.append(Figure(value, match.start(), match.end(), over, prepared.text[match.start("n") - 1 : match.start("n")] in _ABOUT))
     return done
+
+
+_ABOUT = ("近", "约")
+
+
+def _exact(every: list[Figure]) -> list[Figure]:
+    """Without 近百人 where a number stands that it rounds (99人)."""
+    sure = [f.value for f in every if not f.about]
+    return [f for f in every if not f.about or not any(0.8 * f.value <= value <= 1.2 * f.value for value in sure)]
 
 
 _LEAST = {
@@ -345,7 +360,7 @@ _LEAST_FORMS = {
 # 伤者已送医: somebody is hurt, however many
 _TAKEN = re.compile(
     r"(?<!无)(?<!没有)(?:伤者|伤员|受伤(?:人员|司机|驾驶员|工人|乘客|群众|男子|女子|学生))[^。；，\d]{0,4}(?:已|被|均|全部|正在|仍在|分别|陆续|随后|立即)[^。；，\d]{0,12}(?:送|救治|抢救|治疗|入院|住院)"
-    r"|(?:将|把|救出)(?:受)?伤(?:者|员)|(?<!无)(?<!没有)(?<!未发现)伤者(?=姓|系|为|名叫|今年|多处|全身|男|女|称|说|告诉|，)|(?:无|没有|尚无|脱离)生命危险|(?:均|都|全)(?:是|为|受|有)?(?:不同程度)?(?:轻伤|受伤)"
+    r"|(?:将|把|救出)(?:受)?伤(?:者|员)|(?<!无)(?<!没有)(?<!未发现)伤者(?=姓|系|为|名叫|今年|多处|全身|男|女|称|说|告诉|，)|(?:无|没有|尚无|脱离)生命危险|(?<!无人)(?<!没有人)(?<!没有)(?:轻微|轻度|不同程度)(?:灼伤|烧伤|擦伤|刮伤|烫伤|划伤|挫伤)|(?:均|都|全)(?:是|为|受|有)?(?:不同程度)?(?:轻伤|受伤)"
 )
 
 
@@ -379,6 +394,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done += _deaths(prepared, start, end)
     elif field == "poisoned":
         done += _figures(prepared, start, end, _FAMILY_ILL) + _figures(prepared, start, end, _GASSED)
+        done += [Figure(2, m.start(), m.end()) for m in _COUPLE_ILL.finditer(prepared.text, start, end)]
     elif field == "evacuated":
         done += _figures(prepared, start, end, _MOVED)
     elif field == "missing":
@@ -407,7 +423,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         lone = [m for m in _LONE_DEATH.finditer(prepared.text, start, end) if not _PEOPLE.search(m[0])]
         done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done and not _SEVERAL.search(prepared.text, start, end):
-            lone = [m for form in (_ANYONE_DEATH, _ONE_BODY, _PRONOUN_DEATH) for m in form.finditer(prepared.text, start, end)]
+            lone = [m for form in (_ANYONE_DEATH, _STRUCK_DEAD, _ONE_BODY, _PRONOUN_DEATH) for m in form.finditer(prepared.text, start, end)]
             done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done:
             done = [Figure(1, m.start(), m.end()) for m in _SOMEBODY_LOST.finditer(prepared.text, start, end)][:1]
@@ -417,6 +433,10 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
 _ANYONE_DEATH = re.compile(
     r"被[^，。；\d]{0,8}(?:致死|踩死|蜇死|咬死|电死)|(?:抢救无效|送医后)，?于[^，。；]{1,14}(?:宣布|宣告)?(?:死亡|身亡)|送[医往][^，。；\d]{0,4}(?:救治|抢救|医治|治疗)后(?:死亡|身亡|去世)|经(?:送医)?抢救[^，。；\d]{0,4}(?:仍|还是)[^，。；\d]{0,6}(?:死亡|身亡|去世)|(?:(?:抢救|救治|医治)无效|送医后?|当场|不幸|(?:确认|证实|宣布|宣告)(?:已经|已)?)(?:死亡|身亡|去世|不治)|葬身火海|(?:夺走|夺去|带走)(?:了)?(?!他们|她们|众|多|数)[^，。；\d一二两三四五六七八九十]{0,8}的?(?:生命|性命)|伤势?过?重(?:不治)?(?:死亡|身亡|去世)|(?:已无|没有|无|停止|停止了)(?:呼吸心跳|呼吸|心跳|生命体征)|(?:人|身体|身子)(?:都|已经|早)?(?:已经)?凉(?:了|透)|不治身亡|伤重不治|(?:送医院?|到医院|抬上来|捞上来|拉上来)(?:后|时|已经|已|就)?(?:没救过来|没救回来|没能?救活|没抢救过来|没气了|不行了)"
+)
+# 将赵某头部砸伤造成死亡
+_STRUCK_DEAD = re.compile(
+    r"(?:将|致使?|导致)(?:该|其|一名)?[一-龥某×]{1,8}?(?:[头胸腹身腰腿][部体])?(?:被)?(?:砸|压|轧|挤|撞|碾|打|刺|夹|绞|击)(?:中|伤|倒)[^，。；\d]{0,6}?(?:造成|致|当场|后)+(?:死亡|身亡)|(?<!多人)(?<!数人)致其(?:当场)?(?:死亡|身亡)"
 )
 # 打捞出小周的遗体
 _ONE_BODY = re.compile(
@@ -602,6 +622,7 @@ def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | N
         return None
     if field == "dead":
         every += _died_later(prepared, counted, every)
+    every = _exact(every)
     best = max(every, key=lambda f: (f.value, -f.start))
     if field in _FALLING and not sums and latest:
         return max(latest, key=lambda f: f.value)

@@ -27,6 +27,9 @@ _DEAF = 40.0  # a family is put back by no more units than this; where wording l
 _CLEAR = 10.0  # where the rules are silent, wording decides alone if it leads by this much
 
 
+_FLYING = ("plane", "plane_strong", "plane_event")
+
+
 class Token(msgspec.Struct, frozen=True):
     """A word of the lexicon at [start, end) with its classes."""
 
@@ -84,6 +87,8 @@ def _lexicon() -> _Lexicon:
     for name, listed in raw["words"].items():
         for word in listed:
             words.setdefault(str(word), set()).add(name)
+            if str(word).endswith("机") and name not in ("_mask", *_FLYING):
+                words.setdefault(f"{word}上", set()).add(name)  # 挖掘机上 is no 机上
     for word, classes in words.items():
         if "_mask" not in classes:
             classes.update(name for name, inside in raw["inside"].items() if any(part in word for part in inside))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from enum import IntEnum
 from functools import lru_cache
 from importlib import resources
 
@@ -60,6 +61,10 @@ class _Context(msgspec.Struct, frozen=True):
     released: re.Pattern[str]
     cargo: re.Pattern[str]
     product: re.Pattern[str]
+    explains: re.Pattern[str]
+    tells: re.Pattern[str]
+    mistaken: re.Pattern[str]
+    unit: re.Pattern[str]
     containers: list[tuple[Container, re.Pattern[str]]]
     solution: re.Pattern[str]
     cargo_only: frozenset[str]
@@ -104,6 +109,10 @@ def _context() -> _Context:
         re.compile("|".join(raw["released"])),
         re.compile("|".join(raw["cargo"])),
         re.compile("|".join(raw["product"])),
+        re.compile("|".join(raw["explains"])),
+        re.compile("|".join(raw["tells"])),
+        re.compile("|".join(raw["mistaken"])),
+        re.compile(raw["unit"]),
         [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
         re.compile("|".join(raw["solution"])),
         frozenset(raw["cargo_only"]),
@@ -155,6 +164,7 @@ def telling(found: list[Mention]) -> list[tuple[int, int]]:
 _UN = re.compile(r"(?:UN|联合国(?:编号)?|危险货物编号|编号)(?:号|No\.?|编号)?[:：为是]?(\d{4})(?!\d)", re.IGNORECASE)
 _PLATE = re.compile(r"(?<![\d.])(X?\d{2,3})/(\d{4})(?![\d/年])")
 _SIGN = re.compile(r"上(?:面|排|半部分?|方|边|行)?(?:的?数?字?)(?:是|为|写着|[:：])?(X?\d{2,3})[^\d。]{1,10}(\d{4})(?!\d)")
+_MULTIPLE, _RADICALS = frozenset("二三四五六"), frozenset("氯溴碘氟硝甲乙丙丁苯")  # 三氯丙烯 is no 氯丙烯
 _ASCII = re.compile(r"[A-Za-z0-9]")
 
 
@@ -178,7 +188,7 @@ def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
         return False
     if after[:1] in context.compound_after and after[:2] not in ("化工", "酸性", "基地"):
         return False
-    if before[-1:] in context.compound_before:
+    if before[-1:] in context.compound_before or (before[-1:] in _MULTIPLE and before[-2:-1] != "第" and text[start] in _RADICALS):
         return False
     return context.not_after.match(after) is None and context.not_before.search(before) is None
 
@@ -186,26 +196,26 @@ def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
 def named(prepared: Prepared, found: list[Mention], family: str, un_only: bool = False) -> list[Named]:
     """The substances of the incident, one per UN number, in the order of the text."""
     context = _context()
-    roles: dict[str, Role] = {}
+    roles: dict[str, _Part] = {}
     first: dict[str, Mention] = {}
+    mistaken = {m.entry.un for m in found if context.mistaken.search(_around(prepared.text, m))}
     for number, mention in enumerate(found):
         if number and _ALSO_CALLED.fullmatch(prepared.text, found[number - 1].end, mention.start):
             continue
         sentence = prepared.sentence_at(mention.start)
-        role = _role(prepared, sentence, mention, context, family)
+        role = None if mention.entry.un in mistaken else _part(prepared, sentence, mention, context, family)
         if role is None:
             continue
         un = _un(prepared.text, mention, context)
         first.setdefault(un, mention)
-        if un not in roles or _RANK[role] > _RANK[roles[un]]:
-            roles[un] = role
-    strong = any(role is not Role.PRODUCT for role in roles.values())
+        roles[un] = max(role, roles.get(un, role))
+    best = min(max(roles.values(), default=_Part.EXPLAINED), _Part.INVOLVED)
     done = []
     for un, mention in first.items():
-        if (roles[un] is Role.PRODUCT and strong) or context.merge.get(un) in first or _has_exacter(mention, first, context):
+        if roles[un] < best or context.merge.get(un) in first or _has_exacter(mention, first, context):
             continue
         name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
-        done.append(Named(Substance(name, un, roles[un]), mention.start, mention.end))
+        done.append(Named(Substance(name, un, _ROLES[roles[un]]), mention.start, mention.end))
     return done
 
 
@@ -223,7 +233,31 @@ def _has_exacter(mention: Mention, first: dict[str, Mention], context: _Context)
 
 # 石脑油又称粗汽油: another name of what was named just before
 _ALSO_CALLED = re.compile(r"[（，]?(?:又称|又叫|又名|俗称|俗名|也称|也叫|亦称|别称|别名|简称|即)(?:为|是|叫)?[\"'：]?")
-_RANK = {Role.PRODUCT: 0, Role.INVOLVED: 1, Role.CARGO: 2, Role.RELEASED: 3}
+
+
+class _Part(IntEnum):
+    """How closely a mention belongs to the incident; one below INVOLVED gives way to any that stands higher."""
+
+    EXPLAINED = 0  # in a sentence on the nature of a substance
+    PRODUCT = 1  # made or used by the plant, or the name of its unit
+    INVOLVED = 2
+    CARGO = 3
+    RELEASED = 4
+
+
+_ROLES = {
+    _Part.EXPLAINED: Role.INVOLVED,
+    _Part.PRODUCT: Role.PRODUCT,
+    _Part.INVOLVED: Role.INVOLVED,
+    _Part.CARGO: Role.CARGO,
+    _Part.RELEASED: Role.RELEASED,
+}
+
+
+def _around(text: str, mention: Mention) -> str:
+    """The words before and after a mention, which is written as a square."""
+    return text[max(0, mention.start - 16) : mention.start] + "\u25a1" + text[mention.end : mention.end + 24]
+
 
 
 def _un(text: str, mention: Mention, context: _Context) -> str:
@@ -240,7 +274,14 @@ def _clause(prepared: Prepared, sentence: Sentence, mention: Mention) -> tuple[s
     return text[max(low + 1, sentence.start) : mention.start], text[mention.end : min(highs, default=sentence.end)]
 
 
-def _role(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Context, family: str) -> Role | None:
+@lru_cache(maxsize=8)
+def _of_nature(sentence: str) -> bool:
+    """Whether a sentence, or the clause around a name, tells of the nature of a substance and of no incident."""
+    context = _context()
+    return context.explains.search(sentence) is not None and context.tells.search(sentence) is None
+
+
+def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Context, family: str) -> _Part | None:
     if sentence.standing is Standing.BACKGROUND or not _in_place(prepared.text, mention, context, family):
         return None
     whole = prepared.text[sentence.start : sentence.end]
@@ -251,20 +292,24 @@ def _role(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         return None
     if context.skip_clause.search(before[-20:] + "\u25a1" + after[:14]):
         return None
-    near = before[-14:] + "\u25a1" + after[:12]
+    part = _told(before, after, whole, context)
+    if part in (_Part.INVOLVED, _Part.PRODUCT, _Part.EXPLAINED) and family in context.only_released_in:
+        return None
+    return None if mention.entry.un in context.cargo_only and part is not _Part.CARGO else part
+
+
+def _told(before: str, after: str, whole: str, context: _Context) -> _Part:
+    """What the clause around a mention and its sentence make of it."""
+    clause = before[-24:] + "\u25a1" + after[:24]
     if context.cargo.search(before[-24:]):
-        role = Role.CARGO
-    elif context.released.search(near):
-        role = Role.RELEASED
-    elif context.product.search(whole):
-        role = Role.PRODUCT
-    else:
-        role = Role.INVOLVED
-    if role in (Role.INVOLVED, Role.PRODUCT) and family in context.only_released_in:
-        return None
-    if mention.entry.un in context.cargo_only and role is not Role.CARGO:
-        return None
-    return role
+        return _Part.CARGO
+    if _of_nature(whole) or _of_nature(clause):
+        return _Part.EXPLAINED
+    if context.unit.match(after):
+        return _Part.PRODUCT
+    if context.released.search(before[-14:] + "\u25a1" + after[:12]):
+        return _Part.RELEASED
+    return _Part.PRODUCT if context.product.search(whole) else _Part.INVOLVED
 
 
 def _in_place(text: str, mention: Mention, context: _Context, family: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import msgspec
@@ -35,8 +36,7 @@ def plans_for(prepared: Prepared, family: str, facts: dict[str, bool]) -> list[s
     """Plan ids for a family and the facts `fire` and `leak_of_substance`; `general` last."""
     table = _table()
     spoken = "".join(prepared.text[s.start : s.end] for s in prepared.sentences if s.standing is not Standing.BACKGROUND)[:6000]
-    for name in table.mask:
-        spoken = spoken.replace(name, "")
+    spoken = re.sub("|".join(table.mask), "", spoken)
     chosen = list(table.families.get(family, []))
     for row in table.also:
         if family not in row.families or row.plan in chosen:

@@ -149,16 +149,29 @@ _DAY = re.compile(
 )
 
 
+_HEARD_OF = re.compile(
+    r"(?:\d{1,2}月)?(?:\d{1,2}日)?(?:上午|下午)?(?:\d{1,2}[时点:：](?:\d{1,2}分?)?)?(?:许)?，?(?:我局|我办|我县|我区|市|县|区|本局)?(?:[一-龥]{2,8}?局)?(?:接到|收到|接群众|受理|公布|发布|印发|批复)"
+)
+
+
 def _dated(text: str) -> tuple[int | None, str | None]:
-    """The year of the incident, and where the text gives none the first day it names (8月5日), by which other years are told apart."""
+    """The year of the incident, and where the text gives none the first day it names (8月5日), by which other years are told apart.
+
+    The year in which it was reported, complained of or tried serves only where the text gives no other.
+    """
+    told: int | None = None
     for match in _DAY.finditer(text, 0, 400):
         year = match["year"] or match["iso"]
-        if year is not None:
+        if year is not None and _HEARD_OF.match(text, match.end()):
+            told = told or int(year)
+        elif year is not None:
             return int(year), None
+        elif told is not None:
+            return told, None
         if match["month"] is not None:
             day = re.compile(r"\d{1,2}日").match(text, match.end())
             return None, match[0] + (day[0] if day else "")
-    return None, None
+    return told, None
 
 
 def _cuts(text: str) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import msgspec
 
-from plans.triage import dateline
+from plans.triage import dateline, lunar
 from plans.triage.numbers import parse
 from plans.triage.text import Prepared, Sentence, Standing
 
@@ -30,6 +30,18 @@ _WEEKDAY = re.compile(
     rf"(?P<last>上)?(?:周|星期)(?P<weekday>[一二三四五六日天])(?=凌晨|清晨|早|上午|中午|下午|傍晚|晚|，|的|在|发生|通报|一[艘名辆架]|\d|约)(?:{_CLOCK})?"
 )
 _ISO = re.compile(r"(?P<year>(?:19|20)\d{2})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?:[T日]?(?P<hour>\d{1,2}):(?P<minute>\d{2}))?")
+_MONTHS = {"正": 1, "冬": 11, "腊": 12}
+_LUNAR = re.compile(
+    rf"(?:(?P<year>\d{{4}})年|(?P<word>今年|去年|前年))?(?:春节期间，?)?"
+    rf"(?:(?:大年|年)(?P<new>初[一二三四五六七八九十]|三十)|(?P<eve>除夕)(?:当[天日]|(?=之?[夜晚上中下傍]|，|\d))"
+    rf"|(?:(?P<named>农历|阴历|旧历)(?:[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥]年)?)?(?P<leap>闰)?(?P<month>正|冬|腊|{_CN})月"
+    rf"(?P<day>初[一二三四五六七八九十]|廿[一二三四五六七八九]?|{_CN})(?!日|号|[\d余多几]|[一二三四五六七八九十]))"
+    rf"(?:（[^）]{{0,14}}）)?(?:之?夜(?![里间]))?(?:{_CLOCK})?"
+)
+# when a text was written: 2025-02-10 16:00:16, 2007年08月27日21:12 新华网
+_WRITTEN = re.compile(
+    r"(?:发布|更新|发表)?(?:时间|日期|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
+)
 _BARE = re.compile(rf"(?<![\d年月日]){_CLOCK}")
 _LATE = {"下午", "傍晚", "晚间", "晚上", "晚", "深夜", "夜间", "夜里", "午后", "当晚"}
 _BACK = {"今天": 0, "今日": 0, "今": 0, "昨天": 1, "昨日": 1, "昨": 1, "前天": 2, "前日": 2, "前": 2}
@@ -59,9 +71,10 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
         if sentence.standing in (Standing.UNREAL, Standing.BACKGROUND) or (sentence.title and len(prepared.sentences) > 1):
             continue
         seen = sentence.start
+        written_only = _WRITTEN.fullmatch(text, sentence.start, sentence.end) is not None
         for day, match in _days(text, sentence.start, sentence.end, today, prepared.year):
             seen = match.end()
-            if not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
+            if not written_only and not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
                 return _when(day, match)
             if told is None:
                 reported, told = _when(day, match), day
@@ -97,7 +110,7 @@ _SAME = {"当日", "当天", "当晚"}  # 10月20日通报，当日7时许……
 def _days(text: str, start: int, end: int, today: date | None, year: int | None) -> list[tuple[date, re.Match[str]]]:
     """The days a sentence names, in order of mention; of two readings at one place the longer."""
     options = []
-    for pattern, reader in ((_DAY, _absolute), (_ISO, _absolute), (_RELATIVE, _relative), (_DAY_ONLY, _day_only), (_WEEKDAY, _weekday)):
+    for pattern, reader in ((_DAY, _absolute), (_ISO, _absolute), (_LUNAR, _lunar), (_RELATIVE, _relative), (_DAY_ONLY, _day_only), (_WEEKDAY, _weekday)):
         for match in pattern.finditer(text, start, end):
             day = reader(match, today, year)
             if day is not None:
@@ -135,6 +148,41 @@ def _relative(match: re.Match[str], today: date | None, main_year: int | None) -
     if today is None:
         return None
     return _latest(today, int(match["inside"])) if match["inside"] else today - timedelta(days=_BACK[match["word"]])
+
+
+def _lunar(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
+    """「大年初一」「腊月廿三」「除夕」: of the year named, else the latest up to `today`; a month by number counts as lunar with 农历 or 初."""
+    month, day = _lunar_day(match)
+    if not month:
+        return None
+    ago = {"今年": 0, "去年": 1, "前年": 2}.get(match["word"] or "")
+    year = int(match["year"]) if match["year"] else main_year if ago is None else today.year - ago if today else None
+    if year is not None:
+        return lunar.last_day_of(year - 1) if day == _EVE else lunar.day_of(year, month, day)
+    if today is None:
+        return None
+    found = [
+        lunar.last_day_of(number) if day == _EVE else lunar.day_of(number, month, day) for number in (today.year, today.year - 1, today.year - 2)
+    ]
+    return max((one for one in found if one is not None and one <= today), default=None)
+
+
+_EVE = 31
+
+
+def _lunar_day(match: re.Match[str]) -> tuple[int, int]:
+    """The month (negative: leap) and the day, _EVE for the last of the year; (0, 0) where the words are no lunar day."""
+    if match["eve"] or match["new"] == "三十":
+        return 12, _EVE
+    said = match["new"] or match["day"]
+    day = parse(said.removeprefix("初")) or 0
+    if match["new"]:
+        return 1, day
+    named = _MONTHS.get(match["month"])
+    if named is None and not (match["named"] or match["leap"] or said.startswith("初")):
+        return 0, 0
+    month = named or parse(match["month"]) or 0
+    return (-month if match["leap"] else month), day
 
 
 def _day_only(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
