@@ -29,8 +29,11 @@ class Model(msgspec.Struct, frozen=True):
     adds: dict[str, list[tuple[str, float]]]
 
 
+_CHINESE = re.compile("[\u4e00-\u9fff]+")
+
+
 def features(prepared: Prepared) -> set[str]:
-    """Single characters and pairs of letters in the opening of what the text says of its own incident."""
+    """Single Chinese characters and pairs of them in the opening of what the text says of its own incident."""
     found: set[str] = set()
     used = 0
     for sentence in prepared.sentences:
@@ -40,8 +43,8 @@ def features(prepared: Prepared) -> set[str]:
             continue
         text = prepared.text[sentence.start : min(sentence.end, sentence.start + READ_CHARS - used)]
         used += len(text)
-        found.update(char for char in text if char.isalpha())
-        found.update(pair for pair in map("".join, pairwise(text)) if pair.isalpha())
+        found.update(char for char in text if _CHINESE.fullmatch(char))
+        found.update(pair for pair in map("".join, pairwise(text)) if _CHINESE.fullmatch(pair))
     return found
 
 

@@ -130,11 +130,20 @@ def prepare(text: str) -> Prepared:
         elif not (char.isspace() or char in "\u200b\u200c\u200d\ufeff"):
             chars.append(char)
             origin.append(index)
-    joined = "".join(chars)
+    joined = _unbroken("".join(chars))
     if not joined.strip("\n"):
         raise Rejected("empty_text", "没有可读的文字", "there is no text to read", field="text")
     year, day = _dated(joined)
     return Prepared(text, joined, origin, _sentences(joined, year, day), year)
+
+
+# A poster sets every clause on a line of its own; three such lines one after another are clauses of a sentence
+_POSTER = re.compile(r"(?<=\n)(?:[^\n。！？；!?;：]{2,24}\n){3,}")
+
+
+def _unbroken(text: str) -> str:
+    """The text with the short lines of a poster joined by commas; its first line stays a title, and the length stays."""
+    return _POSTER.sub(lambda lines: lines[0][:-1].replace("\n", "，") + "\n", text)
 
 
 # A note typed on a phone parts its clauses with spaces; a space within a word or before a figure (造成 3 人) parts nothing.
@@ -216,12 +225,14 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
         body = number - headings
         weight = 3.0 if title else 2.0 if body == 0 else 1.6 if body == 1 else 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
         piece = text[start:end]
-        other_year = (day is not None and _YEAR.match(piece) is not None and day not in piece) or (
+        other_year = (day is not None and day not in piece and (_YEAR.match(piece) is not None or _MONTH_OF_YEAR.search(piece) is not None)) or (
             lately and _THIS_YEAR.match(piece) is not None
         )
         told = any(part.standing is Standing.MAIN and not part.title for part in done)
         recalls = body > 0 and (
-            other_year or (told and ((recalling and rules.dated.match(piece) is not None) or rules.also.match(piece) is not None))
+            other_year
+            or (told and _STATISTICS.search(piece) is not None)
+            or (told and ((recalling and rules.dated.match(piece) is not None) or rules.also.match(piece) is not None))
         )
         recalling = recalls or rules.recall.search(piece) is not None
         if behind or recalls:
@@ -234,6 +245,8 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
 # A text that tells of 今日 or 昨日 means another event by 今年3月18日
 _LATELY = re.compile(r"今日|今天|今晨|昨日|昨天|昨晚|昨夜|昨晨|昨凌晨|前日|前天|前晚")
 _THIS_YEAR = re.compile(r"今年\d{1,2}月\d{1,2}日")
+_MONTH_OF_YEAR = re.compile(r"(?:19[5-9]\d|20[0-4]\d)年\d{1,2}月(?!\d|[上中下]旬)")  # a month as statistics name it
+_STATISTICS = re.compile(r"统计，?(?:19[5-9]\d|20[0-4]\d)年(?:\d{1,2}月(?![\d上中下])|全年|[上下]半年|第)")
 _COMMA = re.compile(r"[，,]")
 
 

@@ -19,3 +19,20 @@ def test_what_is_neither_released_nor_carried_is_no_substance_of_a_disaster(text
 
 def test_a_tsunami_in_traditional_characters_is_one() -> None:
     assert triage("海嘯警報響起，島上居民往高處跑。").family == "marine"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("液化石油气罐车侧翻漏气。液化石油气是丙烷和丁烷的混合物，1公斤的热值相当于数公斤TNT。", ["1075"]),
+        ("盐酸罐车侧翻，约6吨流入边沟。盐酸是氯化氢的水溶液，具有挥发性。", ["1789"]),
+        ("罐车侧翻，罐内液体外流。丙烯腈属剧毒易燃液体，蒸气比空气重。", ["1093"]),
+        ("槽车翻了，路人报警说漏的是甲醇，到场才知是28吨乙醇，旧标识让人误以为是甲醇。", ["1170"]),
+        ("氯甲烷装置停车检修，液氯泵法兰破裂，氯气外逸，3人中毒。", ["1017"]),
+        ("环氧乙烷装置发生爆炸，1人死亡。", ["1040"]),
+        ("反应釜内三氯丙烯冲料起火，2人烧伤。", []),
+        ("印刷厂仓库的二甲苯起火，对面有几桶柴油，消防员把柴油搬开。", ["1307"]),
+    ],
+)
+def test_what_explains_a_substance_gives_way_to_the_load(text: str, expected: list[str]) -> None:
+    assert [one.un for one in triage(text).substances] == expected

@@ -264,6 +264,19 @@ def test_the_time_is_read_and_never_made_up(text: str, now: datetime | None, exp
 
 
 @pytest.mark.parametrize(
+    ("text", "campus"),
+    [("学院路与中学街路口两车相撞，2人受伤", False), ("大学城隧道内轿车追尾", True), ("一所小学门口校车撞树", True)],
+)
+def test_a_road_called_after_a_school_is_no_campus(text: str, campus: bool) -> None:
+    assert ("campus" in (triage(text, plans=True).plans or ())) is campus
+
+
+@pytest.mark.parametrize("text", ["A tank truck rolled over on the ring road, two people were hurt.", "123", "🔥🔥🔥"])
+def test_what_holds_no_chinese_word_is_other(text: str) -> None:
+    assert triage(text).family == "other"
+
+
+@pytest.mark.parametrize(
     ("text", "first"),
     [
         ("液化石油气罐车在高速上侧翻，未发生泄漏", "hazmat-road-transport"),
