@@ -14,7 +14,7 @@ import msgspec
 from plans.triage import ngrams
 from plans.triage.text import Prepared, Sentence, Standing, data
 
-SUBSTANCE = "substance"
+SUBSTANCE, HARMFUL = "substance", "harmful"  # a dangerous substance; one that is toxic or corrosive and no fuel gas
 _STANDING_FACTOR = {Standing.MAIN: 1.0, Standing.BACKGROUND: 0.12, Standing.UNREAL: 0.15}
 _REPEAT = (1.0, 0.5, 0.25, 0.12)
 _READ_CHARS = 6000  # what follows in a long report (causes, duties, penalties) says less about the kind of event than its opening
@@ -123,8 +123,8 @@ def tokens(text: str, start: int, end: int) -> list[Token]:
     return done
 
 
-def decide(prepared: Prepared, substances: list[tuple[int, int]], learnt: ngrams.Model | None = None) -> Decision:
-    """The family of the primary event. `substances` are the stretches where dangerous substances are named.
+def decide(prepared: Prepared, substances: list[Token], learnt: ngrams.Model | None = None) -> Decision:
+    """The family of the primary event. `substances` are the names of dangerous substances, in order.
 
     `learnt` is another n-gram model than the one shipped, for measuring on texts that it has not seen.
     """
@@ -133,7 +133,7 @@ def decide(prepared: Prepared, substances: list[tuple[int, int]], learnt: ngrams
     loudest: dict[str, tuple[float, int, int]] = {}
     counts: dict[int, int] = {}
     seen: dict[str, int] = {}
-    starts = [s for s, _ in substances]
+    starts = [s.start for s in substances]
     for sentence in prepared.sentences:
         if sentence.start > _READ_CHARS:
             break
@@ -162,9 +162,7 @@ def decide(prepared: Prepared, substances: list[tuple[int, int]], learnt: ngrams
     return Decision(family, start, end, scores, seen)
 
 
-def _places(
-    prepared: Prepared, sentence: Sentence, substances: list[tuple[int, int]], starts: list[int]
-) -> dict[str, list[tuple[int, int]]]:
+def _places(prepared: Prepared, sentence: Sentence, substances: list[Token], starts: list[int]) -> dict[str, list[tuple[int, int]]]:
     places: dict[str, list[tuple[int, int]]] = {}
     for token in tokens(prepared.text, sentence.start, sentence.end):
         for name in token.classes:
@@ -172,7 +170,8 @@ def _places(
     for index in range(bisect_left(starts, sentence.start), len(starts)):
         if starts[index] >= sentence.end:
             break
-        places.setdefault(SUBSTANCE, []).append(substances[index])
+        for name in substances[index].classes:
+            places.setdefault(name, []).append((substances[index].start, substances[index].end))
     return places
 
 

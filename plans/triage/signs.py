@@ -54,7 +54,7 @@ def _stated(prepared: Prepared, token: Token, substance: bool) -> bool:
     before = max(0, token.start - 14)
     if _FEARED.search(text, before, token.start) or _DANGER.match(text, token.end):
         return False
-    if substance and _OWN_FUEL.search(text, before, token.start):
+    if substance and "leak" in token.classes and _OWN_FUEL.search(text, before, token.start):
         return False
     said = text[token.start : token.end]
     if _BANG.fullmatch(said):

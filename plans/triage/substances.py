@@ -15,6 +15,7 @@ from importlib import resources
 import msgspec
 
 from plans.triage.draft import Container, Role, Substance
+from plans.triage.family import HARMFUL, SUBSTANCE, Token
 from plans.triage.text import Prepared, Sentence, Standing, data
 
 
@@ -155,10 +156,17 @@ def mentions(prepared: Prepared) -> list[Mention]:
     return sorted(done, key=lambda m: m.start)
 
 
-def telling(found: list[Mention]) -> list[tuple[int, int]]:
-    """The stretches that speak for an accident with chemicals: all but mine gas, metals in water and radioactive sources."""
+_HARMFUL = ("6", "8", "X", "265", "268")  # how the hazard number of a toxic or corrosive substance begins that is no fuel gas (ADR 5.3.2.3)
+
+
+def telling(found: list[Mention]) -> list[Token]:
+    """The words that speak for an accident with chemicals: all but mine gas, metals in water and radioactive sources."""
     context = _context()
-    return [(m.start, m.end) for m in found if m.entry.name not in context.only_where and m.entry.name not in context.sources]
+    return [
+        Token(m.start, m.end, frozenset({SUBSTANCE, HARMFUL} if m.entry.hin.startswith(_HARMFUL) else {SUBSTANCE}))
+        for m in found
+        if m.entry.name not in context.only_where and m.entry.name not in context.sources
+    ]
 
 
 _UN = re.compile(r"(?:UN|联合国(?:编号)?|危险货物编号|编号)(?:号|No\.?|编号)?[:：为是]?(\d{4})(?!\d)", re.IGNORECASE)
@@ -290,7 +298,7 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         return None
     if context.skip_sentence.search(whole):
         return None
-    if context.skip_clause.search(before[-20:] + "\u25a1" + after[:14]):
+    if context.skip_clause.search(before[-20:] + "\u25a1" + after[:30]):
         return None
     part = _told(before, after, whole, context)
     if part in (_Part.INVOLVED, _Part.PRODUCT, _Part.EXPLAINED) and family in context.only_released_in:

@@ -19,11 +19,12 @@ _CN = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
 _YEAR = r"(?:(?P<year>\d{4}|[一二〇零三四五六七八九]{4})年)?"
 _PART = r"(?P<part>凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚间|晚上|晚|深夜|夜间|夜里|午夜|当晚|当日|当天)?"
 _CLOCK = rf"(?:约|许|大约)?{_PART}(?:约|大约)?(?P<hour>{_CN})(?:时|点|:|：)(?:(?P<minute>{_CN}|\d{{2}})分?|(?P<half>半))?"
+_AGO = {"今年": 0, "去年": 1, "前年": 2}
 _DAY = re.compile(
-    rf"{_YEAR}(?P<month>{_CN})月(?P<day>{_CN})(?:日?(?:-|至|~|、|到){_CN})?(?:日|号)(?:（[^）]{{0,10}}）)?(?:星期.|周.)?(?:{_CLOCK})?"
+    rf"(?P<ago>今年|去年|前年)?{_YEAR}(?P<month>{_CN})月(?P<day>{_CN})(?:日?(?:-|至|~|、|到){_CN})?(?:日|号)(?:（[^）]{{0,10}}）)?(?:星期.|周.)?(?:{_CLOCK})?"
 )
 _RELATIVE = re.compile(
-    rf"(?P<word>今天|今日|昨天|昨日|前天|前日|昨(?=晚|夜|晨|午|早|凌|清|（\d)|今(?=晚|早|晨|午|凌|清|（\d)|前(?=晚))(?:[晚夜间晨](?=（))?(?:（(?P<inside>\d{{1,2}})日?）日?)?(?:{_CLOCK})?"
+    rf"(?P<word>今天|今日|昨天|昨日|前天|前日|昨(?=晚|夜|晨|午|早|凌|清|（\d)|今(?=晚|早|晨|午|凌|清|（\d)|前(?=晚))(?:[晚夜间晨](?=（))?(?:（(?:(?P<month_inside>\d{{1,2}})月)?(?P<inside>\d{{1,2}})日?）日?)?(?:{_CLOCK})?"
 )
 _DAY_ONLY = re.compile(rf"(?:(?<=本月)|(?<=当月)|(?<![\d月.]))(?P<day>\d{{1,2}})日(?:（[^）]{{0,10}}）)?(?:{_CLOCK})?")
 _WEEKDAY = re.compile(
@@ -66,6 +67,9 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
     today = written or today
     text = dateline.blank(prepared.text)
     reported = None if line is None or written is None else When(written.isoformat(), line.start("month"), line.end())
+    named = _named_day(prepared, text, today)
+    if named is not None:
+        return named
     told: date | None = None
     for sentence in prepared.sentences[:12]:
         if sentence.standing in (Standing.UNREAL, Standing.BACKGROUND) or (sentence.title and len(prepared.sentences) > 1):
@@ -83,6 +87,18 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
         if clock is not None:
             return clock
     return reported
+
+
+def _named_day(prepared: Prepared, text: str, today: date | None) -> When | None:
+    """The first day of the text that the name of the event gives: 《某公司"7.21"火灾事故调查报告》, whatever days stand before it."""
+    name = _NAMED.search(text, 0, 300)
+    if name is None:
+        return None
+    for sentence in prepared.sentences[:30]:
+        for day, match in _days(text, sentence.start, sentence.end, today, prepared.year):
+            if (day.month, day.day) == (int(name["month"]), int(name["day"])) and "month" in match.re.groupindex:
+                return _when(day, match)
+    return None
 
 
 def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | None, dated: bool) -> When | None:
@@ -103,6 +119,7 @@ _REPORTED = re.compile(
     r"|，(?:(?!发生|突发|造成)[^，。；\n]){0,24}?(?:发布|公布|通报|批复)(?:了)?(?=[《\"]|[^，。；\n]{0,44}(?:调查报告|情况通报))"
 )
 _OVER = re.compile(r"(?:许|左右|[前后])?，?[^，。；]{0,8}(?:扑灭|熄灭|排除|恢复|完毕|成功|结束|救出|得到控制|被控制|解除)")
+_NAMED = re.compile(r"(?:\"(?P<month>1[0-2]|[1-9])[.•](?P<day>3[01]|[12]\d|[1-9])\")")
 _UP_TO = ("截至", "截止", "截止到", "截至到", "至")
 _SAME = {"当日", "当天", "当晚"}  # 10月20日通报，当日7时许……
 
@@ -135,6 +152,9 @@ def _date(year: int, month: int | None, day: int | None) -> date | None:
 
 def _absolute(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
     month, day = _whole(match["month"]), _whole(match["day"])
+    ago = match.groupdict().get("ago")
+    if ago is not None and today is not None:
+        return _date(today.year - _AGO[ago], month, day)
     written = _whole(match["year"]) if match["year"] else main_year
     if written is not None:
         return _date(written, month, day)
@@ -147,6 +167,9 @@ def _absolute(match: re.Match[str], today: date | None, main_year: int | None) -
 def _relative(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
     if today is None:
         return None
+    if match["month_inside"]:
+        day = _date(main_year or today.year, int(match["month_inside"]), int(match["inside"]))
+        return day if day is None or day <= today or main_year else _date(today.year - 1, day.month, day.day)
     return _latest(today, int(match["inside"])) if match["inside"] else today - timedelta(days=_BACK[match["word"]])
 
 
@@ -155,7 +178,7 @@ def _lunar(match: re.Match[str], today: date | None, main_year: int | None) -> d
     month, day = _lunar_day(match)
     if not month:
         return None
-    ago = {"今年": 0, "去年": 1, "前年": 2}.get(match["word"] or "")
+    ago = _AGO.get(match["word"] or "")
     year = int(match["year"]) if match["year"] else main_year if ago is None else today.year - ago if today else None
     if year is not None:
         return lunar.last_day_of(year - 1) if day == _EVE else lunar.day_of(year, month, day)
