@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from enum import IntEnum
 from functools import lru_cache
 from importlib import resources
@@ -204,6 +205,7 @@ def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
 def named(prepared: Prepared, found: list[Mention], family: str, un_only: bool = False) -> list[Named]:
     """The substances of the incident, one per UN number, in the order of the text."""
     context = _context()
+    found = _first_ones(found)
     roles: dict[str, _Part] = {}
     first: dict[str, Mention] = {}
     mistaken = {m.entry.un for m in found if context.mistaken.search(_around(prepared.text, m))}
@@ -224,6 +226,20 @@ def named(prepared: Prepared, found: list[Mention], family: str, un_only: bool =
             continue
         name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
         done.append(Named(Substance(name, un, _ROLES[roles[un]]), mention.start, mention.end))
+    return done
+
+
+_READ = 60  # mentions of one substance; what a longer report says of it after these adds nothing to its part
+
+
+def _first_ones(found: list[Mention]) -> list[Mention]:
+    """The first mentions of each substance."""
+    seen: Counter[str] = Counter()
+    done = []
+    for mention in found:
+        seen[mention.entry.un] += 1
+        if seen[mention.entry.un] <= _READ:
+            done.append(mention)
     return done
 
 
