@@ -20,7 +20,7 @@ _DIED = r"(?<![气吓热急累烦困冷渴臭笑堵疼挤猪鱼鸡鸭鹅羊牛�
 # as neighbours say it
 _LOST = rf"(?:没了|走了|不行了|没气了|断气了?|咽气了?|{_DIED}了|没了气|没救过来|没救回来|没救活|没抢救过来)(?=[，。；！、]|$)"
 _VERBS = {
-    "dead": rf"(?:{_DIED}|抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|夹死|绞死|挤死|卡死|碾死|刺死|捅死|咬死|劈死|噎死|掐死|不治)",
+    "dead": rf"(?:{_DIED}|抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|死难|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|夹死|绞死|挤死|卡死|碾死|刺死|捅死|咬死|劈死|噎死|掐死|不治)",
     "missing": r"(?:失踪|失联|没找着|没找到|还没找到|(?:未|没有|没能?)(?:被|能)?找到|下落不明|失去联系|失去联络|生死不明|无音讯)",
     "seriously_injured": r"(?:重伤|伤势严重|伤势较重|伤势过重|重症|危重|病危|严重受伤|伤势危重|情况严重|情况危重|伤情严重|伤情危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
     "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
@@ -201,6 +201,7 @@ _LISTED = {
     field: re.compile(rf"{_LIST}(?:均|全部|都|也|不幸|当场|被|不同程度)*{_VERBS[field]}")
     for field in ("dead", "injured", "missing", "trapped")
 }
+_LISTED_ILL = re.compile(rf"{_LIST}(?:均|都|相继|先后|陆续)*(?:出现|感到|发生)[^，。；\d]{{0,8}}(?:呕吐|腹泻|腹痛|恶心|头晕|中毒|不适|症状)")
 # 7人轻度烧伤，1人面部划伤: kinds of injury are people of their own
 _WOUND = r"[^，。；、\d死亡]{0,6}(?:烧伤|灼伤|烫伤|划伤|擦伤|挫伤|扭伤|骨折|砸伤|压伤|摔伤|刺伤|咬伤|割伤|挤伤|撞伤)"
 _WOUNDS = re.compile(rf"(?P<list>(?:{NUMBER}(?:名|位|个|人){_WOUND}[，、]){{1,4}}{NUMBER}(?:名|位|个|人){_WOUND})")
@@ -317,6 +318,7 @@ def count(prepared: Prepared) -> People:
     if either is not None:
         found["dead_or_missing"] = either
     sick = [f for s in counted for p in _ILL for f in _figures(prepared, s.start, s.end, p)]
+    sick += [f for s in counted for f in _listed(prepared, s.start, s.end, _LISTED_ILL)]
     ill = max(_exact(sick), key=lambda f: f.value) if sick else None
     fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
     least = _lower_bounds(prepared, counted)

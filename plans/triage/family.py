@@ -111,7 +111,7 @@ def tokens(text: str, start: int, end: int) -> list[Token]:
     index = start
     while index < end:
         for length in lengths.get(text[index], ()):
-            if index + length <= end:
+            if index + length <= end and not text.startswith("车间", index + length - 1):  # 危化品车间 holds no 危化品车
                 classes = words.get(text[index : index + length])
                 if classes is not None:
                     if classes:

@@ -67,6 +67,7 @@ class _Context(msgspec.Struct, frozen=True):
     tells: re.Pattern[str]
     mistaken: re.Pattern[str]
     unit: re.Pattern[str]
+    acts: re.Pattern[str]
     containers: list[tuple[Container, re.Pattern[str]]]
     solution: re.Pattern[str]
     cargo_only: frozenset[str]
@@ -115,6 +116,7 @@ def _context() -> _Context:
         re.compile("|".join(raw["tells"])),
         re.compile("|".join(raw["mistaken"])),
         re.compile(raw["unit"]),
+        re.compile("|".join(raw["acts"])),
         [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
         re.compile("|".join(raw["solution"])),
         frozenset(raw["cargo_only"]),
@@ -202,7 +204,7 @@ def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
     return context.not_after.match(after) is None and context.not_before.search(before) is None
 
 
-def named(prepared: Prepared, found: list[Mention], family: str, un_only: bool = False) -> list[Named]:
+def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
     """The substances of the incident, one per UN number, in the order of the text."""
     context = _context()
     found = _first_ones(found)
@@ -219,10 +221,15 @@ def named(prepared: Prepared, found: list[Mention], family: str, un_only: bool =
         un = _un(prepared.text, mention, context)
         first.setdefault(un, mention)
         roles[un] = max(role, roles.get(un, role))
-    best = min(max(roles.values(), default=_Part.EXPLAINED), _Part.INVOLVED)
+    for un in list(first):
+        exacter = _exacter(un, first, context)
+        if exacter is not None:
+            roles[exacter] = max(roles[exacter], roles[un])
+            del first[un]
+    best = min(max((roles[un] for un in first), default=_Part.EXPLAINED), _Part.ACTING)
     done = []
     for un, mention in first.items():
-        if roles[un] < best or context.merge.get(un) in first or _has_exacter(mention, first, context):
+        if roles[un] < best:
             continue
         name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
         done.append(Named(Substance(name, un, _ROLES[roles[un]]), mention.start, mention.end))
@@ -243,16 +250,17 @@ def _first_ones(found: list[Mention]) -> list[Mention]:
     return done
 
 
-def _has_exacter(mention: Mention, first: dict[str, Mention], context: _Context) -> bool:
-    """氰化钠 where 氰化钠溶液 is named too, 砷 where 三氧化二砷 is."""
-    name = mention.entry.name
-    return any(
-        len(other.entry.name) > len(name)
-        and name in other.entry.name
-        and (name in context.only_where or other.entry.name.replace(name, "", 1) in context.exacter)
-        for other in first.values()
-        if other.entry.un != mention.entry.un
-    )
+def _exacter(un: str, first: dict[str, Mention], context: _Context) -> str | None:
+    """The number of 氰化钠溶液 for 氰化钠 where both are named, of 三氧化二砷 for 砷, of the liquefied form for the gas."""
+    if context.merge.get(un) in first:
+        return context.merge[un]
+    name = first[un].entry.name
+    for other, mention in first.items():
+        longer = mention.entry.name
+        holds = other != un and len(longer) > len(name) and name in longer
+        if holds and (name in context.only_where or longer.replace(name, "", 1) in context.exacter):
+            return other
+    return None
 
 
 # 石脑油又称粗汽油: another name of what was named just before
@@ -260,19 +268,21 @@ _ALSO_CALLED = re.compile(r"[（，]?(?:又称|又叫|又名|俗称|俗名|也�
 
 
 class _Part(IntEnum):
-    """How closely a mention belongs to the incident; one below INVOLVED gives way to any that stands higher."""
+    """How closely a mention belongs to the incident; one below ACTING gives way to any that stands higher."""
 
     EXPLAINED = 0  # in a sentence on the nature of a substance
     PRODUCT = 1  # made or used by the plant, or the name of its unit
-    INVOLVED = 2
-    CARGO = 3
-    RELEASED = 4
+    INVOLVED = 2  # named without a word on what it does
+    ACTING = 3  # stored, mixed, reacting, left behind
+    CARGO = 4
+    RELEASED = 5
 
 
 _ROLES = {
     _Part.EXPLAINED: Role.INVOLVED,
     _Part.PRODUCT: Role.PRODUCT,
     _Part.INVOLVED: Role.INVOLVED,
+    _Part.ACTING: Role.INVOLVED,
     _Part.CARGO: Role.CARGO,
     _Part.RELEASED: Role.RELEASED,
 }
@@ -317,7 +327,7 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
     if context.skip_clause.search(before[-20:] + "\u25a1" + after[:30]):
         return None
     part = _told(before, after, whole, context)
-    if part in (_Part.INVOLVED, _Part.PRODUCT, _Part.EXPLAINED) and family in context.only_released_in:
+    if part < _Part.CARGO and family in context.only_released_in:
         return None
     return None if mention.entry.un in context.cargo_only and part is not _Part.CARGO else part
 
@@ -333,7 +343,9 @@ def _told(before: str, after: str, whole: str, context: _Context) -> _Part:
         return _Part.PRODUCT
     if context.released.search(before[-14:] + "\u25a1" + after[:12]):
         return _Part.RELEASED
-    return _Part.PRODUCT if context.product.search(whole) else _Part.INVOLVED
+    if context.product.search(whole):
+        return _Part.PRODUCT
+    return _Part.ACTING if context.acts.search(before[-14:] + "\u25a1" + after[:14]) else _Part.INVOLVED
 
 
 def _in_place(text: str, mention: Mention, context: _Context, family: str) -> bool:
