@@ -227,6 +227,8 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
             roles[exacter] = max(roles[exacter], roles[un])
             del first[un]
     best = min(max((roles[un] for un in first), default=_Part.EXPLAINED), _Part.ACTING)
+    if best is _Part.EXPLAINED and len(first) > 1:
+        return []  # 氧化剂主要包括过氧化氢、高锰酸钾、硝酸: examples of a class, and nothing of the load
     done = []
     for un, mention in first.items():
         if roles[un] < best:
@@ -320,7 +322,9 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         return None
     whole = prepared.text[sentence.start : sentence.end]
     before, after = _clause(prepared, sentence, mention)
-    if sentence.standing is Standing.UNREAL and not context.released.search(before[-12:] + after[:12]):
+    if sentence.standing is Standing.UNREAL and not (
+        context.released.search(before[-12:] + after[:12]) and context.tells.search(before[-24:] + "\u25a1" + after[:24])
+    ):
         return None
     if context.skip_sentence.search(whole):
         return None
