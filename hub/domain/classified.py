@@ -103,7 +103,7 @@ class ClassifiedGuard:
         self._signs: Final = {Severity.REFUSE: tuple(signs), Severity.WARN: tuple(warning_signs)}
 
     def _cleared(self, text: str, severity: Severity = Severity.REFUSE) -> bool:
-        return all(sign not in text for sign in self._signs[severity])
+        return not any(map(text.__contains__, self._signs[severity]))
 
     def _hits(self, severity: Severity, texts: Iterable[tuple[str, str | None]]) -> Iterator[ClassifiedHit]:
         for field, text in texts:

@@ -29,7 +29,7 @@ from hub.ids import is_id
 from hub.ingest.admit import Admission
 from hub.store import Recorded, Store, Transaction
 from hub.store import quarantine as quarantine_store
-from hub.store.reports import Known, Stored, incidents_by_id, insert_reports, known_reports, update_incident
+from hub.store.reports import Known, Row, incident_row, incidents_by_id, insert_reports, known_reports, report_row, update_incident
 from hub.wire import Receipt, ReceiptStatus, Report, ReportKind
 
 log = logging.getLogger("hub.ingest")
@@ -89,12 +89,14 @@ class Item:
 
 
 class Opening(NamedTuple):
-    """What an initial report comes to: its view and the incident that it opens, each with its canonical JSON."""
+    """What an initial report comes to: its view and the incident that it opens, each with its row and its change."""
 
     view: ReportView
-    text: bytes
+    row: Row
+    received: Recorded
     incident: IncidentView
-    incident_text: bytes
+    incident_row: Row
+    opened: Recorded
 
 
 class Numbers(NamedTuple):
@@ -260,6 +262,9 @@ class Intake:
                     item.receipt = _unavailable(item.message_id, error)
             finally:
                 self._numbered.set()
+            if len(self._in_hand) > 1:
+                self._numbered.clear()  # by the batch that waits for this one's place
+        await self._numbered.wait()  # answers go out while that one is written: nothing stands between two commits that need not
         for item in items:
             self._settle(item)
 
@@ -383,9 +388,9 @@ class _Batch:
         self.tx = tx
         self.incidents = incidents
         self.opened: dict[str, IncidentView] = {}
-        self.texts: dict[str, bytes] = {}
+        self.rows: dict[str, Row] = {}
         self.before: dict[str, IncidentView] = {}
-        self.reports: list[Stored] = []
+        self.reports: list[tuple[ReportView, Row]] = []
         self.recorded: list[tuple[Item, Recorded]] = []
         self.fresh: dict[str, Item] = {}
 
@@ -465,7 +470,7 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo, numbered: Ca
         if id not in batch.opened and not await update_incident(tx, before, batch.incidents[id]):
             raise Unavailable("busy", "事件正被其他人更新", "the incident was changed meanwhile", retry_after_s=1)
     if batch.reports:
-        opened = [(view, batch.texts.get(id) or canonical(view)) for id, view in batch.opened.items()]
+        opened = [batch.rows.get(id) or incident_row(view, canonical(view)) for id, view in batch.opened.items()]
         await insert_reports(tx, batch.reports, opened)
 
 
@@ -473,47 +478,52 @@ def _one(batch: _Batch, item: Item, numbers: Numbers) -> int:
     """Decide one new report; gives the running number of the last incident opened. `numbers.receipt` is this report's own."""
     incident = _incident_of(batch, item.message)
     if incident is None:
-        numbers = numbers._replace(incident=numbers.incident + 1)
-        view, text = _open(batch, item, numbers)
+        numbers = Numbers(numbers.day, numbers.incident + 1, numbers.receipt)
+        view, row, entry = _open(batch, item, numbers)
     else:
         view = _view(item, numbers, incident)
-        text = canonical(view)
-    entry = batch.tx.record(ReportReceived(report=view), text=b'{"report":' + text + b"}", actor=item.source, subject=f"report:{view.id}",
-                            incident_id=view.incident_id, department_id=view.department_id, drill=view.drill)
-    _mark(batch.tx, item, f"report:{view.id}", incident_id=view.incident_id, department_id=view.department_id, drill=view.drill)
-    if incident is None:
-        _record_opened(batch, item, view.id)
-    else:
+        row, entry = _received(item, view)
+        _append(batch, item, view, entry)
         _apply(batch, item, incident, view.id, view)
-    batch.reports.append(Stored(view, text, item.content))
+    batch.reports.append((view, row))
     batch.recorded.append((item, entry))
     item.receipt = Receipt(id=view.id, status=ReceiptStatus.STORED, receipt_no=view.receipt_no, stored_at=batch.tx.at,
                            incident_id=view.incident_id)
     return numbers.incident
 
 
-def _open(batch: _Batch, item: Item, numbers: Numbers) -> tuple[ReportView, bytes]:
+def _append(batch: _Batch, item: Item, view: ReportView, entry: Recorded) -> None:
+    batch.tx.recorded.append(entry)
+    _mark(batch.tx, item, entry.subject, incident_id=view.incident_id, department_id=view.department_id, drill=view.drill)
+
+
+def _open(batch: _Batch, item: Item, numbers: Numbers) -> tuple[ReportView, Row, Recorded]:
     """Open an incident by an initial report, as it was drafted or anew."""
     drafted = item.draft
     fits = drafted is not None and drafted.incident.number == numbers.incident and drafted.view.receipt_no == _receipt_no(numbers)
-    opening = drafted if drafted is not None and fits else _opening(item, numbers, batch.tx.now)
-    id = opening.incident.id
-    batch.opened[id] = batch.incidents[id] = opening.incident
-    batch.texts[id] = opening.incident_text
-    return opening.view, opening.text
+    view, row, received, incident, opened_row, opened = drafted if drafted is not None and fits else _opening(item, numbers, batch.tx.now)
+    batch.opened[incident.id] = batch.incidents[incident.id] = incident
+    batch.rows[incident.id] = opened_row
+    _append(batch, item, view, received)
+    batch.tx.recorded.append(opened)
+    return view, row, received
 
 
-def _record_opened(batch: _Batch, item: Item, id: str) -> None:
-    incident = batch.opened[id]
-    batch.tx.record(IncidentOpened(incident=incident), text=b'{"incident":' + batch.texts[id] + b"}", actor=item.source,
-                    subject=f"incident:{id}", incident_id=id, department_id=incident.department_id, drill=incident.drill)
+def _received(item: Item, view: ReportView) -> tuple[Row, Recorded]:
+    text = canonical(view)
+    entry = Recorded(ReportReceived(report=view), text=b'{"report":' + text + b"}", actor=item.source, subject=f"report:{view.id}",
+                     incident_id=view.incident_id, department_id=view.department_id, drill=view.drill)
+    return report_row(view, text, item.content), entry
 
 
 def _opening(item: Item, numbers: Numbers, now: datetime) -> Opening:
-    """What an initial report comes to with these numbers. Pure: may be done before its transaction."""
+    """What an initial report comes to with these numbers, up to what is written of it. Nothing of it hangs on its transaction."""
     view = _view(item, numbers, None)
     incident = open_incident(view, number=numbers.incident, no=f"{numbers.day[:4]}-{numbers.incident:06d}", trusted=item.sender.trusted, now=now)
-    return Opening(view, canonical(view), incident, canonical(incident))
+    text = canonical(incident)
+    opened = Recorded(IncidentOpened(incident=incident), text=b'{"incident":' + text + b"}", actor=item.source,
+                      subject=f"incident:{incident.id}", incident_id=incident.id, department_id=incident.department_id, drill=incident.drill)
+    return Opening(view, *_received(item, view), incident, incident_row(incident, text), opened)
 
 
 def _view(item: Item, numbers: Numbers, incident: IncidentView | None) -> ReportView:
@@ -535,7 +545,7 @@ def _apply(batch: _Batch, item: Item, incident: IncidentView, report_id: str, vi
     if incident.id in batch.opened:
         # opened in this very batch: it is inserted as it stands at the end
         batch.opened[incident.id] = after
-        batch.texts.pop(incident.id, None)
+        batch.rows.pop(incident.id, None)
     else:
         batch.before.setdefault(incident.id, incident)
     for name, known in list(batch.incidents.items()):

@@ -25,8 +25,8 @@ from hub.errors import Rejected
 
 _PUBACK = 0x40
 _READ_BYTES = 65_536
-_TURN_PACKETS = 400
-"""Packets read in one turn of the loop, so that nothing else waits long (about 10 ms)."""
+_TURN_PACKETS = 100
+"""Packets read in one turn of the loop, so that nothing else waits long (about 5 ms): above all not the batch whose commit is through."""
 _TOPICS_KEPT = 20_000
 """Topics whose text is kept, so that it is not decoded again for each message."""
 

@@ -73,7 +73,7 @@ class Session:
 
         def settle(item: Item) -> None:
             self.under_way -= 1
-            if self.link.paused and self.under_way < self.high_water * 3 // 4:
+            if self.link.paused and self.under_way <= self.high_water * 3 // 4:
                 self.link.resume()
             assert item.receipt is not None
             self.link.ack(mid, qos, generation)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
-STATEMENT_ROWS = (256, 64, 16, 4, 1)
+STATEMENT_ROWS = (1000, 500, 64, 16, 4, 1)
 """Rows in one statement on SQLite, the largest first. Each statement gives the interpreter lock away and waits to have it back, up to a
 whole switch interval where the loop is busy: a batch of 500 reports takes some 40 statements this way, not 3,000."""
 
@@ -97,6 +97,14 @@ def fetch_sqlite(connection: sqlite3.Connection, statement: str, values: tuple[A
         return connection.execute(statement, values).fetchall()
     except sqlite3.OperationalError as error:
         raise OperationalError(statement, None, error) from error
+
+
+def commit_sqlite(connection: sqlite3.Connection) -> None:
+    """Commit, and wait for the disk. Runs in the connection's thread."""
+    try:
+        connection.commit()
+    except sqlite3.OperationalError as error:
+        raise OperationalError("COMMIT", None, error) from error
 
 
 async def _copy(conn: AsyncConnection, batches: Sequence[Rows]) -> None:

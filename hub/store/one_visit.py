@@ -74,6 +74,12 @@ class Connection(aiosqlite.Connection):
         return await self._execute(do, *arguments)  # type: ignore[no-untyped-call]
 
 
+    async def commit(self) -> None:
+        """Commit what is open; a visit only where something is."""
+        if self._conn.in_transaction:
+            await super().commit()
+
+
 async def connect(path: str) -> Connection:
     """Open a database file; its thread ends with the process."""
     connection = Connection(lambda: sqlite3.connect(path, check_same_thread=False), 64)

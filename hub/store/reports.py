@@ -103,39 +103,35 @@ async def update_incident(tx: Transaction, before: IncidentView, after: Incident
     return done.rowcount == 1
 
 
-class Stored(NamedTuple):
-    """A report to be stored: its view, the view's JSON, the hash of what was sent."""
-
-    view: ReportView
-    text: bytes
-    content_hash: str
+Row = tuple[Any, ...]
 
 
-def _incident_rows(views: Sequence[tuple[IncidentView, bytes]]) -> Rows:
-    return Rows(incident, [
-        (v.id, v.number, v.no, v.state.value, v.department_id, v.event_types[0] if v.event_types else None, v.grade, v.place.lon,
-         v.place.lat, v.place.adcode, v.occurred_at, v.opened_at, v.updated_at, v.acknowledged_at is not None, v.verified, v.urgent, v.drill,
-         v.merged_into, v.version, text.decode())
-        for v, text in views])
+def report_row(v: ReportView, text: bytes, content_hash: str) -> Row:
+    """A report as it is stored: its view, the view's JSON, the hash of what was sent."""
+    return (v.id, v.kind.value, v.incident_id, v.department_id, v.agent_id, v.actor, v.channel.value, v.number, v.receipt_no, v.occurred_at,
+            v.received_at, v.skew_s, v.urgent, v.drill, content_hash, None, text.decode())
+
+
+def incident_row(v: IncidentView, text: bytes) -> Row:
+    """An incident as it is stored: its view and the view's JSON."""
+    return (v.id, v.number, v.no, v.state.value, v.department_id, v.event_types[0] if v.event_types else None, v.grade, v.place.lon,
+            v.place.lat, v.place.adcode, v.occurred_at, v.opened_at, v.updated_at, v.acknowledged_at is not None, v.verified, v.urgent, v.drill,
+            v.merged_into, v.version, text.decode())
 
 
 async def insert_incidents(tx: Transaction, views: Sequence[tuple[IncidentView, bytes]]) -> None:
     """Store incidents that were just opened, each with its JSON."""
-    await insert_rows(tx.conn, _incident_rows(views))
+    await insert_rows(tx.conn, Rows(incident, [incident_row(view, text) for view, text in views]))
 
 
-async def insert_reports(tx: Transaction, items: Sequence[Stored], opened: Sequence[tuple[IncidentView, bytes]] = ()) -> None:
-    """Store reports and the incidents that they opened (each with its JSON), as `Transaction.insert` does: on SQLite not before its end.
+async def insert_reports(tx: Transaction, reports: Sequence[tuple[ReportView, Row]], opened: Sequence[Row] = ()) -> None:
+    """Store reports and the incidents that they opened, as `Transaction.insert` does: on SQLite not before its end.
 
     Raises IntegrityError where another process stored one of them meanwhile.
     """
-    reports = [
-        (v.id, v.kind.value, v.incident_id, v.department_id, v.agent_id, v.actor, v.channel.value, v.number, v.receipt_no, v.occurred_at,
-         v.received_at, v.skew_s, v.urgent, v.drill, content_hash, None, text.decode())
-        for v, text, content_hash in items]
     files = [(a.sha256, v.id, a.name, a.media_type, a.size_bytes, None)
-             for v, _, _ in items if v.attachments for a in {a.sha256: a for a in v.attachments}.values()]
-    await tx.insert(_incident_rows(opened), Rows(report, reports), Rows(attachment, files))
+             for v, _ in reports if v.attachments for a in {a.sha256: a for a in v.attachments}.values()]
+    await tx.insert(Rows(incident, opened), Rows(report, [row for _, row in reports]), Rows(attachment, files))
 
 
 async def get_incident(conn: AsyncConnection, id: str) -> IncidentView | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import datetime
 from itertools import chain
@@ -25,7 +25,7 @@ from hub.clock import Clock, SystemClock, utc_text
 from hub.domain.change import GENESIS, Change, ChangeBody, body_hash, body_text, kind_of, link_hash
 from hub.errors import Unavailable
 from hub.store import schema
-from hub.store.bulk import Rows, at_once, fetch, fetch_sqlite, insert_rows, insert_sqlite, visit
+from hub.store.bulk import Rows, at_once, commit_sqlite, fetch, fetch_sqlite, insert_rows, insert_sqlite, visit
 from hub.store.engine import Engines, open_engines
 from hub.store.migrate import migrate
 from hub.store.tail import Tail
@@ -36,16 +36,36 @@ _CHANGE_LOCK = 7_305_411
 _HEAD = "SELECT seq, hash FROM change ORDER BY seq DESC LIMIT 1"
 CHANNEL = "tocsin_change"
 SALT_BYTES = 16
+SALTS_AT_ONCE = 256
+
+
+def _random() -> Iterator[bytes]:
+    """Salts; many are asked for at once, since asking the system gives the interpreter lock away."""
+    while True:
+        random = os.urandom(SALT_BYTES * SALTS_AT_ONCE)
+        yield from (random[at : at + SALT_BYTES] for at in range(0, len(random), SALT_BYTES))
+
+
+_salts = _random()
 
 
 class Recorded:
-    """A change that its transaction will append; `seq` and `link` (its hash in the chain) are known once the transaction has committed."""
+    """A change that a transaction will append; `seq` and `link` (its hash in the chain) are known once the transaction has committed.
 
-    __slots__ = ("actor", "body", "department_id", "drill", "incident_id", "kind", "link", "seq", "subject")
+    What does not hang on the number, the salt of the body and its hash, is made where the change is.
+    """
 
-    def __init__(self, kind: str, body: bytes, actor: str, subject: str, incident_id: str | None, department_id: str | None, drill: bool):
-        self.kind = kind
-        self.body = body
+    __slots__ = ("actor", "body", "body_sha256", "department_id", "drill", "incident_id", "kind", "link", "salt", "seq", "subject")
+
+    def __init__(
+        self, body: ChangeBody, *, actor: str, subject: str, incident_id: str | None = None, department_id: str | None = None,
+        drill: bool = False, text: bytes | None = None,
+    ) -> None:
+        """`text` is the body's canonical JSON where the caller has it already (`hub.domain.change.body_text` otherwise)."""
+        self.kind = kind_of(body)
+        self.body = body_text(body) if text is None else text
+        self.salt = next(_salts)
+        self.body_sha256 = body_hash(self.salt, self.body)
         self.actor = actor
         self.subject = subject
         self.incident_id = incident_id
@@ -59,9 +79,11 @@ class Transaction:
     """One unit of work. `conn` runs SQL, `now` is the time of all of it, `record` appends a change at the commit."""
 
     def __init__(
-        self, conn: AsyncConnection, now: datetime, *, sqlite: bool, apart: Callable[[Mapping[str, int]], Awaitable[dict[str, int]]] | None = None,
+        self, conn: AsyncConnection, now: datetime, *, sqlite: bool, brief: bool = False,
+        apart: Callable[[Mapping[str, int]], Awaitable[dict[str, int]]] | None = None,
     ) -> None:
         self.conn = conn
+        self.brief = brief
         self._apart = apart
         self.now = now
         self.at = utc_text(now)
@@ -83,11 +105,8 @@ class Transaction:
         self, body: ChangeBody, *, actor: str, subject: str, incident_id: str | None = None, department_id: str | None = None,
         drill: bool = False, text: bytes | None = None,
     ) -> Recorded:
-        """Append a change of the kind that `body` was declared with, in this transaction; its `seq` is set when it commits.
-
-        `text` is the body's canonical JSON where the caller has it already (`hub.domain.change.body_text` otherwise).
-        """
-        entry = Recorded(kind_of(body), body_text(body) if text is None else text, actor, subject, incident_id, department_id, drill)
+        """Append a change of the kind that `body` was declared with, in this transaction; its `seq` is set when it commits. As `Recorded`."""
+        entry = Recorded(body, actor=actor, subject=subject, incident_id=incident_id, department_id=department_id, drill=drill, text=text)
         self.recorded.append(entry)
         return entry
 
@@ -121,40 +140,37 @@ class Transaction:
         await insert_rows(self.conn, *rows)
 
     async def flush(self) -> None:
-        """Write the recorded changes: take the lock, read the head, chain, insert. Called once, just before the commit.
-
-        What does not hang on the number (a body's salt and hash) is done before the lock, which every other writer waits for.
-        """
+        """Write the recorded changes: take the lock, which every other writer waits for, read the head, chain, insert. Called once, before the commit."""
         if not self.recorded and not self._rows:
             return
-        random = os.urandom(SALT_BYTES * len(self.recorded))
-        salts = [random[at : at + SALT_BYTES] for at in range(0, len(random), SALT_BYTES)]
-        digests = [body_hash(salt, entry.body) for salt, entry in zip(salts, self.recorded, strict=True)]
         if self.sqlite:
-            await visit(self.conn, self._flush_sqlite, salts, digests)
+            await visit(self.conn, self._flush_sqlite)
         else:
             await self.conn.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _CHANGE_LOCK})
-            await insert_rows(self.conn, *self._chained(await fetch(self.conn, _HEAD), salts, digests))
+            await insert_rows(self.conn, *self._chained(await fetch(self.conn, _HEAD)))
             await self.conn.execute(text(f"SELECT pg_notify('{CHANNEL}', :seq)"), {"seq": str(self.recorded[-1].seq)})
 
-    def _flush_sqlite(self, connection: sqlite3.Connection, salts: list[bytes], digests: list[str]) -> None:
-        """All rows of the transaction. Runs in the connection's thread, which holds the write lock."""
+    def _flush_sqlite(self, connection: sqlite3.Connection) -> None:
+        """All rows of the transaction. Runs in the connection's thread, which holds the write lock; it commits there as well, since the loop may be
+        busy when it hears that the rows are written. A brief transaction is on the loop, where nobody waits for the disk."""
         insert_sqlite(connection, self._rows)
         if self.recorded:
-            insert_sqlite(connection, self._chained(fetch_sqlite(connection, _HEAD), salts, digests))
+            insert_sqlite(connection, self._chained(fetch_sqlite(connection, _HEAD)))
+        if not self.brief:
+            commit_sqlite(connection)
 
-    def _chained(self, head: list[tuple[Any, ...]], salts: list[bytes], digests: list[str]) -> tuple[Rows, Rows]:
+    def _chained(self, head: list[tuple[Any, ...]]) -> tuple[Rows, Rows]:
         """Give the recorded changes their numbers and links after `head` (a row, or none in an empty store)."""
         seq, previous = head[0] if head else (0, GENESIS)
         rows, bodies = [], []
-        for entry, salt, digest in zip(self.recorded, salts, digests, strict=True):
+        for entry in self.recorded:
             seq += 1
             entry.seq = seq
             link = entry.link = link_hash(previous, seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id,
-                                          entry.department_id, entry.drill, digest)
-            rows.append((seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id, entry.drill, digest,
-                         previous, link))
-            bodies.append((seq, salt, entry.body.decode()))
+                                          entry.department_id, entry.drill, entry.body_sha256)
+            rows.append((seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id, entry.drill,
+                         entry.body_sha256, previous, link))
+            bodies.append((seq, entry.salt, entry.body.decode()))
             previous = link
         return Rows(schema.change, rows), Rows(schema.change_body, bodies)
 
@@ -207,7 +223,7 @@ class Store:
         """
         async with self._turn(urgent), _translated():
             async with self._engines.write.begin() as conn:
-                tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite, apart=None if self.is_sqlite else self._numbers)
+                tx = Transaction(conn, self.clock.now(), sqlite=self.is_sqlite, brief=brief, apart=None if self.is_sqlite else self._numbers)
                 with at_once(conn) if brief and self.is_sqlite else nullcontext():
                     yield tx
                     await tx.flush()

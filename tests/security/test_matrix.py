@@ -30,7 +30,7 @@ from hub.ids import new_id
 from hub.store import changes_after
 from hub.store.accounts import actor_of_session
 from hub.store.agents import new_secret, put_agent
-from hub.store.reports import Stored, insert_reports
+from hub.store.reports import insert_reports, report_row
 from hub.store.sharing import grant
 from hub.web.app import all_routes
 from hub.web.route import PUBLIC, Route
@@ -395,7 +395,7 @@ async def test_reading_reports_unmasked_is_in_the_chain_and_a_masked_reading_is_
         incident_id=world.mine.id, department_id="fire-rescue", agent_id=None, actor="person:x", channel=Channel.WEB, number=1, receipt_no="1",
         received_at=NOW)
     async with store.transaction() as tx:
-        await insert_reports(tx, [Stored(report, msgspec.json.encode(report), "hash")])
+        await insert_reports(tx, [(report, report_row(report, msgspec.json.encode(report), "hash"))])
         await grant(tx, world.mine, "gas-company", Tier.INFORMED, origin=Origin.ACTIVATION, reason="r", by="system:test")
     for department, whole in (("gas-company", False), ("fire-rescue", True)):
         _, token = await cookie_for(store, Role.RESPONDER, department=department)

@@ -40,7 +40,7 @@ from hub.store.organisation import add_person, list_departments, seed_department
 from hub.store.plans import facts_from, save_plan
 from hub.store.quarantine import Refused, list_quarantine, put
 from hub.store.recordings import want
-from hub.store.reports import Stored, insert_incidents, insert_reports
+from hub.store.reports import insert_incidents, insert_reports, report_row
 from hub.store.resources import ask_for, save_resource
 from hub.store.roster import load_reach, make_standard_posts, propose_swap, save_shift, write_handover
 from hub.store.schema_people import share
@@ -178,7 +178,7 @@ async def _of_incidents(tx: Transaction, nouns: Nouns, things: dict[str, Thing],
                    reporter=Reporter(name="张三丰", phone="13812345678"), attachments=(Attachment(sha256=sha, name="a.jpg", media_type="image/jpeg", size_bytes=3),)),
             incident_id=view.id, department_id=department, agent_id=None, actor="person:x", channel=Channel.WEB, number=view.number, receipt_no=str(view.number),
             received_at=NOW)
-        await insert_reports(tx, [Stored(report, msgspec.json.encode(report), "hash")])
+        await insert_reports(tx, [(report, report_row(report, msgspec.json.encode(report), "hash"))])
         thing = Thing(kind=ThingKind.REPORT, id=report.id, department_id=department, incidents=(of,))
         nouns.add(Held("report", name, {"id": report.id}, (thing,), Action.REPORT_READ, (report.id,)))
         if data is not None:
