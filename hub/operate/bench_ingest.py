@@ -1,5 +1,6 @@
 """How many reports a second are stored durably: the product, a paho client that only acknowledges, and mosquitto_sub, each draining the
-same prefilled backlog of a real Mosquitto while nobody publishes."""
+same prefilled backlog of a real Mosquitto while nobody publishes. The paho client drains it three times, twice before the product and once
+after it, and its median counts: one drain of a few seconds tells as much about the machine's mood as about paho."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -29,6 +31,7 @@ from hub.store.schema import change, report
 from hub.wire import Topics
 
 REPORTS, AGENTS, BYTES = 100_000, 100, 300
+PAHO = ("paho-0", "paho-1", "paho-2")
 _quiet = logging.getLogger("hub.bench.mqtt")
 _quiet.setLevel(logging.ERROR)
 Progress = Callable[[str], None]
@@ -59,10 +62,11 @@ async def run(progress: Progress, store: str = "sqlite", workers: int = 1, size:
             await bench.subscribe_all()
             await bench.fill(agents)
             limit = await bench.limit()
-            paho = await bench.paho()
+            paho = [await bench.paho(id) for id in PAHO[:-1]]
             product = await bench.product()
-        ratio = product["reports_per_s"] / paho
-        return {**product, "paho_per_s": round(paho), "limit_per_s": round(limit), "ratio": round(ratio, 3), "store": store, "workers": workers}
+            paho.append(await bench.paho(PAHO[-1]))
+        peer = statistics.median(paho)
+        return {**product, "paho_per_s": round(peer), "limit_per_s": round(limit), "ratio": round(product["reports_per_s"] / peer, 3), "store": store, "workers": workers}
 
 
 
@@ -98,7 +102,7 @@ class _Bench:
     async def subscribe_all(self) -> None:
         """Leave a durable subscription for each of those that will drain."""
         shared = "$share/ingest/" if self.workers > 1 else ""
-        drains = [("limit", self.topic), ("paho", self.topic)]
+        drains = [(id, self.topic) for id in ("limit", *PAHO)]
         drains += [("hub" if self.workers == 1 else f"hub-{n}", shared + self.topic) for n in range(self.workers)]
         for id, topic in drains:
             async with self._client(id) as client:
@@ -127,11 +131,12 @@ class _Bench:
         await process.wait()
         return self.total / (time.perf_counter() - started)
 
-    async def paho(self) -> float:
-        """A paho client that acknowledges and stores nothing."""
+    async def paho(self, id: str) -> float:
+        """A paho client, by its durable subscription `id`, that acknowledges and stores nothing."""
         self.progress("yardstick: paho")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "hub.operate.bench_paho", str(self.port), self.topic, str(self.total), stdout=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "hub.operate.bench_paho", str(self.port), self.topic, str(self.total), id,
+            stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "TOCSIN_BENCH_PASSWORD": self.password})
         out, _ = await process.communicate()
         return self.total / float(out)

@@ -12,8 +12,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 
 def main() -> None:
-    """`PORT TOPIC COUNT`; the password is in the environment."""
-    port, topic, total = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    """`PORT TOPIC COUNT CLIENT`; the password is in the environment."""
+    port, topic, total, id = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
     seen, first = 0, 0.0
 
     def on_message(client: Any, _userdata: Any, message: Any) -> None:
@@ -26,7 +26,7 @@ def main() -> None:
             sys.stdout.write(str(time.perf_counter() - first))
             client.disconnect()
 
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="paho", clean_session=False, manual_ack=True)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=id, clean_session=False, manual_ack=True)
     client.username_pw_set("hub", os.environ["TOCSIN_BENCH_PASSWORD"])
     client.on_message = on_message
     client.on_connect = lambda c, *_: c.subscribe(topic, qos=1)

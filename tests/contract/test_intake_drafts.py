@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hub.domain.report import Channel
-from hub.ingest.intake import Intake
+from hub.errors import Unavailable
+from hub.ingest.intake import MOST_BRIEF, Intake
 from hub.store import Store, changes_after
 from hub.store.reports import list_incidents
 from tests.support.reports import AGENT, raw, report
@@ -83,3 +84,28 @@ async def test_further_reports_between_drafted_ones_change_the_incident_that_the
         incidents = {i.id: i for i in await list_incidents(conn, limit=200)}
     assert [incidents[one["id"]].casualties.injured for one in opening] == list(range(len(opening)))
     assert {i.report_count for i in incidents.values()} == {2}
+
+
+async def test_a_batch_written_beside_the_loop_is_committed_there_and_its_receipts_name_the_changes(store: Store) -> None:
+    size = 2 * MOST_BRIEF
+    receipts = await drained(Intake(store, batch=size, quota_per_minute=100_000), [raw() for _ in range(size * 3)])
+    async with store.read() as conn:
+        changes = await changes_after(conn, 0, limit=10 * size)
+    received = {c.seq: c.subject for c in changes if c.kind == "report.received"}
+    assert [received[r.seq] for r in receipts] == [f"report:{r.id}" for r in receipts]
+    assert len(received) == size * 3
+
+
+async def test_receipts_do_not_wait_for_a_batch_that_cannot_be_stored(store: Store, intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, begun = store.transaction, 0
+
+    def failing(**how: Any) -> Any:
+        nonlocal begun
+        begun += 1
+        if begun == 2:
+            raise Unavailable("store_unavailable", "数据库暂时不可用", "the store is not available")
+        return real(**how)
+
+    monkeypatch.setattr(store, "transaction", failing)
+    receipts = await drained(intake, [raw() for _ in range(BATCH * 3)])
+    assert [str(r.status) for r in receipts] == ["stored"] * BATCH + ["unavailable"] * BATCH + ["stored"] * BATCH
