@@ -5,7 +5,6 @@ A notice is folded by its id: however often a crash makes it go out again, the i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -231,9 +230,6 @@ class _Blank(dict[str, str]):
         return ""
 
 
-_BLANK_LINE: Final = re.compile(r"^[^\S\n]*\n|\n[^\S\n]*\Z", re.MULTILINE)
-
-
 def render(template: Template, language: str, fields: Fields, **own: str) -> tuple[str, str]:
     """Title and body of a notice in `zh`, `en` or `both`; lines that a missing field leaves empty are left out. `own` are fields of this notice alone."""
     if language == "zh":
@@ -246,7 +242,7 @@ def render(template: Template, language: str, fields: Fields, **own: str) -> tup
 
 def _filled(wording: Wording, fields: Mapping[str, str], own: Mapping[str, str]) -> tuple[str, str]:
     values = _Blank(fields, **own)
-    return wording.title.format_map(values), _BLANK_LINE.sub("", wording.body.format_map(values))
+    return wording.title.format_map(values), "\n".join([line for line in wording.body.format_map(values).split("\n") if line.strip()])
 
 
 def wording_faults(name: str, template: Template) -> list[Fault]:

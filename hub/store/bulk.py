@@ -22,7 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 T = TypeVar("T")
 STATEMENT_ROWS = (1000, 500, 64, 16, 4, 1)
 """Rows in one statement on SQLite, the largest first. Each statement gives the interpreter lock away and waits to have it back, up to a
-whole switch interval where the loop is busy: a batch of 500 reports takes some 40 statements this way, not 3,000."""
+whole switch interval where the loop is busy: a batch of 500 reports takes one statement a table this way, not 3,000 in all."""
+MOST_PARAMETERS = 32_766
+"""The most parameters of a statement (SQLITE_MAX_VARIABLE_NUMBER, SQLite 3.32 and later)."""
 
 
 class Rows(NamedTuple):
@@ -132,6 +134,8 @@ def insert_sqlite(connection: sqlite3.Connection, batches: Sequence[Rows]) -> No
     for table, values in batches:
         at = 0
         for size in STATEMENT_ROWS:
+            if size * len(table.c) > MOST_PARAMETERS:
+                continue
             end = at + (len(values) - at) // size * size
             try:
                 connection.executemany(_many(table, size), _flat(values, at, end, size))

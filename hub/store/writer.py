@@ -7,9 +7,8 @@ in the order in which they became visible, and never skip one. Nothing outside `
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import datetime
 from itertools import chain
@@ -24,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.clock import Clock, SystemClock, utc_text
 from hub.domain.change import GENESIS, Change, ChangeBody, body_hash, body_text, kind_of, link_hash
 from hub.errors import Unavailable
+from hub.ids import random_bytes
 from hub.store import schema
 from hub.store.bulk import Rows, at_once, commit_sqlite, fetch, fetch_sqlite, insert_rows, insert_sqlite, visit
 from hub.store.engine import Engines, open_engines
@@ -35,18 +35,6 @@ _CHANGE_LOCK = 7_305_411
 """The PostgreSQL advisory lock under which sequence numbers are allotted (an arbitrary number of our own)."""
 _HEAD = "SELECT seq, hash FROM change ORDER BY seq DESC LIMIT 1"
 CHANNEL = "tocsin_change"
-SALT_BYTES = 16
-SALTS_AT_ONCE = 256
-
-
-def _random() -> Iterator[bytes]:
-    """Salts; many are asked for at once, since asking the system gives the interpreter lock away."""
-    while True:
-        random = os.urandom(SALT_BYTES * SALTS_AT_ONCE)
-        yield from (random[at : at + SALT_BYTES] for at in range(0, len(random), SALT_BYTES))
-
-
-_salts = _random()
 
 
 class Recorded:
@@ -64,7 +52,7 @@ class Recorded:
         """`text` is the body's canonical JSON where the caller has it already (`hub.domain.change.body_text` otherwise)."""
         self.kind = kind_of(body)
         self.body = body_text(body) if text is None else text
-        self.salt = next(_salts)
+        self.salt = random_bytes()
         self.body_sha256 = body_hash(self.salt, self.body)
         self.actor = actor
         self.subject = subject
