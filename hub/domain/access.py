@@ -432,8 +432,8 @@ class Thing(Struct, frozen=True, kw_only=True):
     """What is acted on, as far as access asks.
 
     An incident carries `shares`, `verified`, `closed` and the `enterprise_id` where it happened; whatever belongs to incidents (a report,
-    a camera that they link, a recording, a task) carries those as `incidents`. `department_id` is whose it is. `person_id` marks one's
-    own account, session or draft. `reason` is what the actor states for wanting it.
+    a camera that they link, a recording, a task) carries those as `incidents`. `department_id` is whose it is, `members` are the departments that
+    hold it together (a sharing group). `person_id` marks one's own account, session or draft. `reason` is what the actor states for wanting it.
     """
 
     kind: ThingKind
@@ -446,6 +446,7 @@ class Thing(Struct, frozen=True, kw_only=True):
     drill: bool = False
     shares: tuple[Share, ...] = ()
     incidents: tuple[Thing, ...] = ()
+    members: tuple[str, ...] = ()
     reason: str = ""
 
 
@@ -503,7 +504,7 @@ def _decide(actor: Actor, permit: Permit, thing: Thing, now: datetime) -> Decisi
 def _department(actor: Actor, permit: Permit, thing: Thing) -> Decision:
     if permit.whole:
         return _yes(Reason.WHOLE_DISTRICT, Tier.LEAD)
-    if thing.department_id is not None and thing.department_id in permit.reach:
+    if (thing.department_id is not None and thing.department_id in permit.reach) or not permit.reach.isdisjoint(thing.members):
         return _yes(Reason.DEPARTMENT, Tier.ASSIST)
     if thing.enterprise_id is not None and thing.enterprise_id == permit.enterprise_id:
         return _yes(Reason.OWN, Tier.ASSIST)

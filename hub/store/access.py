@@ -6,7 +6,7 @@ A condition here and `hub.domain.access.may` must always agree: a property test 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ from hub.domain.incident import OPEN_STATES
 from hub.domain.sharing import PolicyChanged, SharingDocument, packaged_sharing, parse_sharing
 from hub.errors import Rejected
 from hub.store.schema import incident, report
+from hub.store.schema_group import group_member
 from hub.store.schema_people import audience_department, department, incident_audience, policy_version, share
 from hub.store.schema_video import camera, camera_link
 from hub.store.writer import Transaction
@@ -161,17 +162,31 @@ async def incident_thing(conn: AsyncConnection, id: str) -> Thing | None:
     return (await incident_things(conn, [id])).get(id)
 
 
-def change_thing(change: Change, incidents: Mapping[str, Thing]) -> Thing:
-    """A change of the feed as `may` takes it: whose it is, and the incident that it belongs to (from `incident_things`)."""
-    of = incidents.get(change.incident_id or "")
+async def things_of(conn: AsyncConnection, changes: Sequence[Change]) -> dict[str, Thing]:
+    """What a stretch of the feed belongs to: incidents by their id, sharing groups by `group:ID`."""
+    groups = {change.subject.removeprefix("group:") for change in changes if change.subject.startswith("group:")}
+    things = await incident_things(conn, {change.incident_id for change in changes if change.incident_id is not None})
+    return things | await _group_things(conn, groups) if groups else things
+
+
+async def _group_things(conn: AsyncConnection, ids: set[str]) -> dict[str, Thing]:
+    members: dict[str, list[str]] = {}
+    for row in await conn.execute(select(group_member).where(group_member.c.group_id.in_(sorted(ids)))):
+        members.setdefault(row.group_id, []).append(row.department_id)
+    return {f"group:{id}": Thing(kind=ThingKind.GROUP, id=id, members=tuple(departments)) for id, departments in members.items()}
+
+
+def change_thing(change: Change, things: Mapping[str, Thing]) -> Thing:
+    """A change of the feed as `may` takes it: whose it is, and the incident or the sharing group that it belongs to (from `things_of`)."""
+    incident, group = things.get(change.incident_id or ""), things.get(change.subject)
     noun, _, id = change.subject.partition(":")
-    return Thing(kind=ThingKind.CHANGE, id=str(change.seq), department_id=change.department_id, incidents=(of,) if of else (),
-                 person_id=id if noun == "person" else None, drill=change.drill)
+    return Thing(kind=ThingKind.CHANGE, id=str(change.seq), department_id=change.department_id, incidents=(incident,) if incident else (),
+                 members=group.members if group else (), person_id=id if noun == "person" else None, drill=change.drill)
 
 
-def may_read(policy: Policy, actor: Actor, change: Change, incidents: Mapping[str, Thing], now: datetime) -> Decision:
+def may_read(policy: Policy, actor: Actor, change: Change, things: Mapping[str, Thing], now: datetime) -> Decision:
     """May this actor read this change of the feed? Its `tier` says how the body is masked (`hub.domain.masking.mask`)."""
-    return may(actor, policy.reading(change.kind), change_thing(change, incidents), now)
+    return may(actor, policy.reading(change.kind), change_thing(change, things), now)
 
 
 # ── the same rule, as SQL ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ from hub.store import groups as store
 from hub.store.access import reach
 from hub.web.attachments import has_sent, serve
 from hub.web.obligations import rules_of
-from hub.web.route import Ask, Denied, NotFound, Route
+from hub.web.route import Ask, NotFound, Route
 
 
 class GroupLine(Struct, frozen=True, kw_only=True):
@@ -70,15 +70,8 @@ class PinBody(Struct, frozen=True, kw_only=True):
     post: Annotated[str, Meta(max_length=36)] | None
 
 
-def _things(group: Group) -> list[Thing]:
-    return [Thing(kind=ThingKind.GROUP, id=group.id, department_id=d) for d in group.departments] or [Thing(kind=ThingKind.GROUP, id=group.id)]
-
-
-def _member(ask: Ask, group: Group, action: Action, *, hidden: bool = False) -> None:
-    """Raise where the act is permitted for none of the member departments."""
-    decisions = [ask.may(action, thing) for thing in _things(group)]
-    if not any(decision.allowed for decision in decisions):
-        raise Denied(decisions[0], action, _things(group)[0], hidden=hidden)
+def _thing(group: Group) -> Thing:
+    return Thing(kind=ThingKind.GROUP, id=group.id, members=group.departments)
 
 
 async def _find(ask: Ask, action: Action) -> Group:
@@ -87,8 +80,8 @@ async def _find(ask: Ask, action: Action) -> Group:
     if group is None:
         ask.require(Action.DAILY_BOARD, HUB)
         raise NotFound
-    _member(ask, group, Action.GROUP_READ, hidden=True)
-    _member(ask, group, action)
+    ask.require(Action.GROUP_READ, _thing(group), hidden=True)
+    ask.require(action, _thing(group))
     return group
 
 
@@ -129,7 +122,7 @@ async def whole(ask: Ask) -> GroupWhole:
         pinned, reads = await store.pinned_of(conn, group), await store.reads_of(conn, group.id)
     acts = {"write": Action.GROUP_WRITE, "edit": Action.GROUP_EDIT}
     return GroupWhole(group=group, posts=posts, pinned=pinned, reads=reads, next=posts[-1].number if len(posts) == query.limit else None,
-                      may=[name for name, action in acts.items() if any(ask.may(action, thing).allowed for thing in _things(group))])
+                      may=[name for name, action in acts.items() if ask.may(action, _thing(group)).allowed])
 
 
 async def write(ask: Ask) -> GroupPost:

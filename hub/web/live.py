@@ -22,7 +22,7 @@ from hub.domain.access import HUB, Action, Actor, Thing
 from hub.domain.change import Change
 from hub.errors import Unavailable
 from hub.store import Store, changes_after
-from hub.store.access import Policies, PolicyBook, incident_things
+from hub.store.access import Policies, PolicyBook, things_of
 from hub.web.route import Ask, NotSignedIn, Route
 from hub.web.seen import chain_changes, changes_seen
 
@@ -45,7 +45,7 @@ _REACH_KINDS = ("session.", "account.", "appointment.", "policy.", "share.", "ag
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A stretch of the feed, with what access asks about its incidents, read once for all sockets."""
+    """A stretch of the feed, with what access asks about its incidents and groups, read once for all sockets."""
 
     changes: list[Change]
     things: Mapping[str, Thing]
@@ -105,16 +105,12 @@ class LiveFeed:
         async with self.store.read() as conn:
             if self._policies is None:
                 self._policies = await self.policies.read(conn)
-            return Batch(changes, await _things(conn, changes), self._policies)
-
-
-async def _things(conn: Any, changes: list[Change]) -> Mapping[str, Thing]:
-    return await incident_things(conn, {c.incident_id for c in changes if c.incident_id is not None})
+            return Batch(changes, await things_of(conn, changes), self._policies)
 
 
 async def read_batch(conn: Any, policies: PolicyBook, changes: list[Change]) -> Batch:
     """What a stretch of the feed needs to be decided on."""
-    return Batch(changes, await _things(conn, changes), await policies.read(conn))
+    return Batch(changes, await things_of(conn, changes), await policies.read(conn))
 
 
 class LiveQuery(Struct, frozen=True, kw_only=True):

@@ -339,6 +339,17 @@ async def test_a_group_is_read_and_written_by_its_members_and_shows_who_has_read
         assert await stranger.ask("POST", "/api/v1/groups/flood/posts", {"id": new_id(), "text": "x"}) == 404
         await stranger.ask("GET", "/api/v1/groups")
         assert stranger.body["items"] == []
+        assert await heard_of_groups(stranger) == []
+    written = ["group.saved", "group.posted", "group.read", "group.posted"]
+    assert await heard_of_groups(officer) == await heard_of_groups(reporter) == written
+    assert await officer.ask("POST", "/api/v1/groups", {**group, "departments": ["district-office"], "version": 1}) == 200
+    assert await heard_of_groups(reporter) == ["group.read", "group.posted"], "who has left hears of what is its own, and of nothing else"
+
+
+async def heard_of_groups(visitor: Visitor) -> list[str]:
+    """What the feed tells somebody of sharing groups."""
+    await visitor.ask("GET", "/api/v1/changes?after=0&limit=1000")
+    return [change["kind"] for change in visitor.body["items"] if change["subject"] == "group:flood"]
 
 
 async def uploaded(visitor: Visitor, data: bytes) -> dict[str, Any]:
