@@ -35,7 +35,7 @@ console: $(CONSOLE) ## build the console
 
 sbom: $(VENV)/.test ## lists of all parts, Python's and the console's (CycloneDX)
 	@$(BIN)/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file sbom.json
-	@cd hub/console && npm sbom --sbom-format cyclonedx --omit=dev --package-lock-only > ../../sbom-console.json
+	@scripts/with-node npm sbom --sbom-format cyclonedx --omit=dev --package-lock-only > sbom-console.json
 	@echo sbom.json sbom-console.json
 
 clean: ## remove what was built (not the data in var/)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PIP = [sys.executable, "-m", "pip_audit", "--progress-spinner", "off", "--skip-editable", "--format", "json"]
-NPM = ["npm", "audit", "--omit=dev", "--json"]
+NPM = [str(ROOT / "scripts" / "with-node"), "npm", "audit", "--omit=dev", "--json"]
 
 
 class Outcome(NamedTuple):
@@ -68,7 +68,7 @@ def _said(command: list[str], folder: Path) -> str:
 
 def main() -> int:
     """Ask both, say what came out."""
-    outcomes = {"pip-audit": of_pip(_said(PIP, ROOT)), "npm audit": of_npm(_said(NPM, ROOT / "hub" / "console"))}
+    outcomes = {"pip-audit": of_pip(_said(PIP, ROOT)), "npm audit": of_npm(_said(NPM, ROOT))}
     for name, outcome in outcomes.items():
         print(sentence(name, outcome))
     return int(any(outcome.found for outcome in outcomes.values()))
