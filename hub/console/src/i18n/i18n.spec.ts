@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { half, messages } from '.'
+import { half, i18n, messages } from '.'
 
 function keys(tree: unknown, path = ''): string[] {
   if (typeof tree === 'string') return [path]
@@ -26,8 +26,15 @@ describe('Chinese and English', () => {
     for (const key of keys(zh)) {
       const [one, other] = [lookup(zh, key), lookup(en, key)] as [string, string]
       expect(one.trim() && other.trim(), key).toBeTruthy()
-      expect(holes(other), key).toEqual(holes(one))
+      for (const form of other.split(' | ')) expect(holes(form), key).toEqual(holes(one))
     }
+  })
+
+  it('count one and many in English', () => {
+    const say: (key: string, named: object, options: object) => string = i18n.global.t as never
+    const said = (count: number): string => say('groups.members', { count }, { locale: 'en' })
+    expect([0, 1, 2].map(said)).toEqual(['0 departments', '1 department', '2 departments'])
+    expect(say('groups.members', { count: 1 }, { locale: 'zh' })).toContain('1')
   })
 
   it('share a text that the hub keeps in both', () => {
