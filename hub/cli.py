@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from hub import __version__
 from hub.errors import Rejected, Unavailable
 
 PARTS: dict[str, tuple[str, str]] = {
@@ -80,8 +81,16 @@ app = typer.Typer(cls=Doors, add_completion=False, no_args_is_help=True, pretty_
                   help="Tocsin 突发事件信息共享中心 / emergency incident information-sharing hub")
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tocsin {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="版本 / the version")] = False,
+) -> None:
     """Tocsin."""
 
 
