@@ -380,6 +380,11 @@ class CameraGroup:
             unit.outlet.resend()
 
 
+def news(cameras: tuple[Camera, ...]) -> list[tuple[object, ...]]:
+    """What of them is worth telling at once: all but the figures that each picture measures anew (what is wrong stands behind them)."""
+    return [(camera.health, camera.codec, camera.width, camera.height, (camera.measure or "").partition(";")[2]) for camera in cameras]
+
+
 class _Job(Struct, frozen=True):
     """What a child process is told over its standard input: file, which cameras, link."""
 
@@ -470,8 +475,9 @@ class Cameras:
         child.stdin.write(msgspec.json.encode(job) + b"\n")
         await child.stdin.drain()
         while line := await child.stdout.readline():
-            self._parts[n] = msgspec.json.decode(line, type=tuple[Camera, ...])
-            self.changed.set()
+            before, self._parts[n] = self._parts[n], msgspec.json.decode(line, type=tuple[Camera, ...])
+            if news(before) != news(self._parts[n]):
+                self.changed.set()
 
 
 def run_child() -> None:

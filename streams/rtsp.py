@@ -36,6 +36,10 @@ HELD: Final = 4
 """Pictures that tell the order: encoders put one to three B-frames between the others."""
 GATHER_S: Final = 0.0015
 """Within a picture its packets are given so long to gather: a wake-up for each of them is most of what a camera costs."""
+UNWATCHED_GATHER_S: Final = 0.1
+"""So long are the pictures that nobody watches given to gather: they wait for a preview or in the ring for what may happen."""
+GATHERED_BYTES: Final = 65_536
+"""A read that brings more is followed at once, so that the kernel's buffer never holds a camera up (our own choice: half of what Linux begins with)."""
 _AGENT: Final = "tocsin"
 
 
@@ -145,17 +149,19 @@ class RtspSupply:
     """An open RTSP stream: a context manager; `packets()` blocks at most `timeout_s` and raises Rejected at the end of a connection.
 
     `whole`: what it gives are whole pictures, never pieces. With `unknown` the first pictures are held until their order is known, so that
-    nothing has been given where it raises NotOurs for their order (unless the camera begins to reorder later).
+    nothing has been given where it raises NotOurs for their order (unless the camera begins to reorder later). While nobody has `wanted` the pictures
+    they come some at a time.
     """
 
     whole = True
 
-    def __init__(self, address: Address, timeout_s: float, stop: threading.Event, *, unknown: bool = True) -> None:
+    def __init__(self, address: Address, timeout_s: float, stop: threading.Event, *, unknown: bool = True,
+                 wanted: Callable[[], bool] = lambda: True) -> None:
         parts = urlsplit(address.secret_url())
         self._host, self._port = parts.hostname or "", parts.port or 554
         self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         self._credentials = Credentials(unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        self._timeout, self._stop = timeout_s, stop
+        self._timeout, self._stop, self._wanted = timeout_s, stop, wanted
         self.codec = ""
         self.extradata = b""
         self.audio: AudioReader | None = None
@@ -288,7 +294,7 @@ class RtspSupply:
         assert self._video is not None
         due = time.monotonic() + self._keep_alive_s
         try:
-            for piece in self._pieces(lambda: self._timeout):
+            for piece in self._pieces(lambda: self._timeout, self.gather_s):
                 if self._stop.is_set():
                     return
                 if isinstance(piece, Answer):
@@ -315,17 +321,23 @@ class RtspSupply:
         held, self._held, self._hold = self._held, [], 0
         return held
 
-    def _pieces(self, patience_s: Callable[[], float]) -> Iterator[Answer | tuple[int, bytes]]:
+    def gather_s(self, last_bytes: int) -> float:
+        """How long what comes is given to gather before the next read, after one that brought so many bytes."""
+        if last_bytes < GATHERED_BYTES and not self._wanted():
+            return UNWATCHED_GATHER_S
+        return GATHER_S if self._video is not None and self._video.is_open else 0.0
+
+    def _pieces(self, patience_s: Callable[[], float], gather_s: Callable[[int], float] = lambda _: 0.0) -> Iterator[Answer | tuple[int, bytes]]:
         """What comes: answers, and (channel, packet) of interleaved data. Ends with the connection; raises TimeoutError and Rejected."""
         assert self._sock is not None
-        at = 0
+        at, more = 0, b""
         while True:
             piece, at = self._next(at)
             if piece is not None:
                 yield piece
                 continue
-            if self._video is not None and self._video.is_open:
-                time.sleep(GATHER_S)
+            if pause_s := gather_s(len(more)):
+                time.sleep(pause_s)
             self._sock.settimeout(max(0.001, patience_s()))
             more = self._sock.recv(262_144)
             if not more:

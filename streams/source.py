@@ -102,7 +102,8 @@ def pause_s(attempt: int, options: SourceOptions, rng: random.Random) -> float:
 
 
 class Source:
-    """One stream of one camera. `wanted` says whether anybody needs every picture (only Motion JPEG cares: it is encoded for them)."""
+    """One stream of one camera. `wanted` says whether anybody needs every picture at once: only then is Motion JPEG encoded, and
+    RTSP read as it comes."""
 
     def __init__(self, address: Address, options: SourceOptions | None = None, *, wanted: Callable[[], bool] = lambda: True,
                  seed: int | None = None) -> None:
@@ -147,13 +148,13 @@ class Source:
         What our own reader of RTSP leaves to libav is opened anew by it, and by it alone from then on.
         """
         try:
-            yield from self._read(_open(self.address, self.options, stop, by_libav=self._by_libav, unknown=not self.connections), stop)
+            yield from self._read(_open(self.address, self.options, stop, self._wanted, by_libav=self._by_libav, unknown=not self.connections), stop)
         except NotOurs as why:
             log.info("camera read by libav", extra={"address": self.address.masked, "why": str(why)})
             self._by_libav = True
             for line in self._lines.values():
                 line.restart()
-            yield from self._read(_open(self.address, self.options, stop, by_libav=True), stop)
+            yield from self._read(_open(self.address, self.options, stop, self._wanted, by_libav=True), stop)
 
     def _read(self, opening: AbstractContextManager[Supply], stop: threading.Event) -> Iterator[Event]:
         with opening as supply:
@@ -296,7 +297,8 @@ class _Flood:
         return Trouble("flood", "码流超过上限，只保留关键帧", "the stream is over its limit; only key frames pass")
 
 
-def _open(address: Address, options: SourceOptions, stop: threading.Event, *, by_libav: bool, unknown: bool = True) -> AbstractContextManager[Supply]:
+def _open(address: Address, options: SourceOptions, stop: threading.Event, wanted: Callable[[], bool], *, by_libav: bool,
+          unknown: bool = True) -> AbstractContextManager[Supply]:
     if address.scheme == "synthetic":
         from streams.synthetic import SyntheticSupply
 
@@ -304,7 +306,7 @@ def _open(address: Address, options: SourceOptions, stop: threading.Event, *, by
     if address.scheme == "rtsp" and options.transport is Transport.TCP and not by_libav:
         from streams.rtsp import RtspSupply
 
-        return RtspSupply(address, options.timeout_s, stop, unknown=unknown)
+        return RtspSupply(address, options.timeout_s, stop, unknown=unknown, wanted=wanted)
     return PyavSupply(address, options, stop)
 
 

@@ -33,7 +33,7 @@ class RtspServer:
         self.port = int(port)
 
     def turn(self) -> None:
-        """From now on the stream `/turning` is black."""
+        """From now on the stream `/turning` is black, or shows what it did before."""
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR1)
 

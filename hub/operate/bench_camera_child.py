@@ -45,6 +45,9 @@ MOUNTS = {
              + PAY.format(sets=-1), 640, 360),
 }
 
+STILL = ("/small", "/turning")
+"""What these show stands still but for one row of blocks in twenty: a ground that moves altogether is a camera that somebody moves, and is called so."""
+
 
 def cells(ms):
     """The 48 cells of the burnt-in clock as luma."""
@@ -54,12 +57,15 @@ def cells(ms):
 
 
 class Pictures:
-    """Feeds an appsrc with I420 pictures: a textured ground that moves, and the clock strip on top. One that turns is black once `dark` is set."""
+    """Feeds an appsrc with I420 pictures at their times: a textured ground, of which every `moving`-th row of blocks moves, and the clock strip on top.
+
+    One that turns is black while `dark` is set.
+    """
 
     dark = False
 
-    def __init__(self, src, width, height, turns=False):
-        self.src, self.width, self.height, self.n, self.turns = src, width, height, 0, turns
+    def __init__(self, src, width, height, moving=1, turns=False):
+        self.src, self.width, self.height, self.n, self.moving, self.turns = src, width, height, 0, moving, turns
         src.set_property("caps", Gst.Caps.from_string(f"video/x-raw,format=I420,width={width},height={height},framerate={RATE}/1"))
         row = bytes((x * 7 + (x // 16) * 31) % 160 + 40 for x in range(width * 2))
         self.rows = [row[s:s + width] for s in range(0, width, 4)]
@@ -68,7 +74,7 @@ class Pictures:
         self.timer = GLib.timeout_add(1000 // RATE, self.push)
 
     def push(self):
-        """One picture."""
+        """One picture, and when the next is due: one that came late is followed the sooner, so that a busy machine has as many a second."""
         strip = max(4, self.height // 24)
         line = bytearray(self.width)
         for n, luma in enumerate(cells(time.time_ns() // 1_000_000)):
@@ -78,12 +84,15 @@ class Pictures:
         if self.turns and Pictures.dark:
             body, chroma = bytes([16]) * (self.width * (self.height - strip)), bytes([128]) * len(chroma)
         else:
-            body = b"".join(self.rows[(y // 12 + self.n) % len(self.rows)] for y in range(strip, self.height))
+            body = b"".join(self.rows[(y // 12 + (0 if y // 12 % self.moving else self.n)) % len(self.rows)] for y in range(strip, self.height))
         buffer = Gst.Buffer.new_wrapped(bytes(line) * strip + body + chroma)
         buffer.pts = int((time.monotonic() - self.began) * Gst.SECOND)
         buffer.duration = Gst.SECOND // RATE
         self.n += 1
-        return self.src.emit("push-buffer", buffer) == Gst.FlowReturn.OK
+        if self.src.emit("push-buffer", buffer) == Gst.FlowReturn.OK:
+            due_s = self.began + (self.n + 1) / RATE - time.monotonic()
+            self.timer = GLib.timeout_add(max(0, round(due_s * 1000)), self.push)
+        return False
 
 
 class Tone:
@@ -109,7 +118,7 @@ class Factory(GstRtspServer.RTSPMediaFactory):
 
     def __init__(self, launch, width, height, path):
         super().__init__()
-        self.size, self.change, self.turns = (width, height), path == "/sps", path == "/turning"
+        self.size, self.change, self.moving, self.turns = (width, height), path == "/sps", 20 if path in STILL else 1, path == "/turning"
         self.set_launch(f"( {launch} )")
         self.set_shared(True)
         self.connect("media-configure", self.configure)
@@ -117,7 +126,7 @@ class Factory(GstRtspServer.RTSPMediaFactory):
     def configure(self, _factory, media):
         """Start pushing pictures; on the changing mount, another size after three seconds and so on."""
         element = media.get_element()
-        feeds = [Pictures(element.get_by_name("src"), *self.size, self.turns)]
+        feeds = [Pictures(element.get_by_name("src"), *self.size, self.moving, self.turns)]
         if element.get_by_name("snd"):
             feeds.append(Tone(element.get_by_name("snd")))
         media.connect("unprepared", lambda _m: [GLib.source_remove(feed.timer) for feed in feeds])
@@ -133,9 +142,9 @@ class Factory(GstRtspServer.RTSPMediaFactory):
             GLib.timeout_add(3000, turn)
 
 
-def grow_dark():
-    """What turns is black from now on."""
-    Pictures.dark = True
+def turn():
+    """What turns is black from now on, or no longer."""
+    Pictures.dark = not Pictures.dark
     return True
 
 
@@ -162,7 +171,7 @@ def main():
         mounts.add_factory(path, factory)
     server.attach(None)
     print(server.get_bound_port(), flush=True)
-    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, grow_dark)
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGUSR1, turn)
     loop = GLib.MainLoop()
     GLib.io_add_watch(sys.stdin.fileno(), GLib.IO_HUP | GLib.IO_IN, lambda *_: loop.quit())
     loop.run()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from agents.cameras import read_cameras
+from agents.cameras import news, read_cameras
 from agents.cameras_cli import app
 from hub.errors import Rejected
+from hub.wire import Camera
 from streams.address import Address, mask
 
 
@@ -88,3 +90,10 @@ def test_an_address_without_a_host_is_refused() -> None:
     with pytest.raises(Rejected) as caught:
         Address("rtsp:///x")
     assert caught.value.code == "malformed_url"
+
+
+def test_what_a_camera_measures_anew_is_no_news_but_its_state_and_its_trouble_are() -> None:
+    before = Camera(id="gate", health="online", measure="sharpness=3.20", width=640)
+    assert news((before,)) == news((msgspec.structs.replace(before, measure="sharpness=3.41"),))
+    for change in ({"health": "black"}, {"measure": "sharpness=3.20; flood"}, {"width": 1280}):
+        assert news((before,)) != news((msgspec.structs.replace(before, **change),))

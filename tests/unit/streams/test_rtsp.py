@@ -15,7 +15,7 @@ import pytest
 from hub.errors import Rejected
 from streams.address import Address
 from streams.rtp import NotOurs
-from streams.rtsp import Credentials, RtspSupply, parameter_sets, read_sdp
+from streams.rtsp import GATHERED_BYTES, UNWATCHED_GATHER_S, Credentials, RtspSupply, parameter_sets, read_sdp
 
 SDP = """v=0
 o=- 1 1 IN IP4 127.0.0.1
@@ -68,8 +68,8 @@ def usual(method: str, url: str, headers: dict[str, str]) -> str:
     return f"RTSP/1.0 200 OK\nCSeq: CSEQ\n{more.get(method, '')}\n" + body.replace("\r\n", "\n")
 
 
-def supply(port: int, *, path: str = "/live?channel=1", login: str = "") -> RtspSupply:
-    return RtspSupply(Address(f"rtsp://{login}127.0.0.1:{port}{path}", None), 0.7, threading.Event())
+def supply(port: int, *, path: str = "/live?channel=1", login: str = "", wanted: Callable[[], bool] = lambda: True) -> RtspSupply:
+    return RtspSupply(Address(f"rtsp://{login}127.0.0.1:{port}{path}", None), 0.7, threading.Event(), wanted=wanted)
 
 
 def test_the_camera_is_asked_in_order_and_the_sound_that_no_browser_plays_is_named() -> None:
@@ -134,6 +134,15 @@ def test_a_camera_that_answers_nonsense_or_half_is_named_within_the_timeout(said
     with camera(lambda *_: said) as (port, _), pytest.raises(Rejected) as refused, supply(port):
         pass
     assert refused.value.code == code
+
+
+def test_pictures_that_nobody_wants_gather_unless_many_have_come() -> None:
+    wanted = [True]
+    with camera(usual) as (port, _), supply(port, wanted=lambda: wanted[0]) as opened:
+        assert opened.gather_s(1000) == 0
+        wanted[0] = False
+        assert opened.gather_s(1000) == UNWATCHED_GATHER_S
+        assert opened.gather_s(GATHERED_BYTES) == 0
 
 
 def test_a_camera_that_dribbles_its_answer_is_a_timeout() -> None:
