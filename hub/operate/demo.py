@@ -7,18 +7,23 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import replace
 
 from hub.domain.camera import CameraPlace, EnterpriseView
+from hub.domain.duty_rules import packaged_rules
 from hub.operate.demo_day import day
 from hub.operate.secrets import own_secret
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import get_agent, put_agent
 from hub.store.cameras import get_enterprise, save_camera, save_enterprise
+from hub.store.daily import packaged_book, save_schedule
 
 if TYPE_CHECKING:
     from hub.app import Running
@@ -64,8 +69,18 @@ GROUPS = (("demo-emergency", "demo-traffic-police", "demo-fire", "demo-transport
 """Which agents share a process: the departments in two, the towns in one."""
 
 
+LATE_START_HOUR = 15
+LATE_DEADLINES = ("23:30", "23:59")
+"""A demo that is first started after this hour (local) has today's daily reports due late in the evening instead of at 17:00, so that they can still be
+filed in time and the board shows more than lateness (our own choice, of the demo alone)."""
+
+
 async def load(store: Store, settings: Settings) -> None:
     """Enrol the demo's agents where they are not; their secrets stand in the data folder."""
+    async with store.read() as conn:
+        new = await get_agent(conn, AGENTS[0][0]) is None
+    if new:
+        await put_deadline_off(store, settings)
     for agent_id, department, name in AGENTS:
         async with store.read() as conn:
             known = await get_agent(conn, agent_id)
@@ -75,6 +90,19 @@ async def load(store: Store, settings: Settings) -> None:
             await put_agent(tx, agent_id=agent_id, name=name, kind="demo", department_id=department,
                             secret=own_secret(settings.data_path / "demo", agent_id), trusted=agent_id in TRUSTED)
     await load_plants(store, settings)
+
+
+async def put_deadline_off(store: Store, settings: Settings) -> None:
+    """Where the day is far gone, today's daily reports are due in the evening; from tomorrow on as shipped."""
+    now = store.clock.now().astimezone(ZoneInfo(settings.local_zone))
+    deadline = next((late for late in LATE_DEADLINES if f"{now:%H:%M}" < late), None)
+    if now.hour < LATE_START_HOUR or deadline is None:
+        return
+    for shipped in packaged_book().schedules:
+        today = replace(shipped, valid_from=now.date(), edition="演示 / demo", rule=replace(shipped.rule, times=(deadline,), open_before_min=1439))
+        async with store.transaction() as tx:
+            await save_schedule(tx, packaged_rules(), today, by="system:demo")
+            await save_schedule(tx, packaged_rules(), replace(shipped, valid_from=now.date() + timedelta(days=1)), by="system:demo")
 
 
 async def load_plants(store: Store, settings: Settings) -> None:

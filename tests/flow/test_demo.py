@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,11 +13,16 @@ import aiohttp
 import psutil
 import pytest
 
+from hub.clock import ManualClock
+from hub.domain.duty_rules import packaged_rules
 from hub.operate.demo_day import packaged_day
+from hub.operate.first_start import prepare
+from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import list_agents
-from hub.store.daily import filings_of_day
+from hub.store.daily import filings_of_day, make_days
 from hub.store.groups import get_group
+from hub.store.obligations import list_obligations
 from hub.store.reports import list_incidents
 from hub.store.roster import list_posts, who_is_on_now
 from tests.support.hub_child import HubChild
@@ -99,3 +105,18 @@ async def test_a_port_that_is_taken_is_named_with_what_to_do(tmp_path: Path) -> 
         assert await asyncio.wait_for(second.process.wait(), 30) == 2
         assert "--broker-port" in second.log()
         assert "Traceback" not in second.log()
+
+
+@pytest.mark.parametrize(("started", "due"), [("09:00", ["17:00", "17:00"]), ("18:20", ["23:30", "17:00"]), ("23:40", ["23:59", "17:00"])])
+async def test_a_demo_that_is_first_started_late_in_the_day_still_has_daily_reports_to_file_in_time(tmp_path: Path, started: str, due: list[str]) -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    clock = ManualClock(datetime.fromisoformat(f"2026-11-23T{started}:00").replace(tzinfo=zone))
+    settings = Settings(data_dir=str(tmp_path), demo=True)
+    async with Store(settings.database_url, clock) as store:
+        for _ in range(2):  # what is there already is left alone
+            await prepare(store, settings)
+        await make_days(store, packaged_rules())
+        async with store.read() as conn:
+            owed = [await list_obligations(conn, kinds=["daily_report"], day=day, departments=["fire-rescue"]) for day in ("2026-11-23", "2026-11-24")]
+    assert [f"{one.due_at.astimezone(zone):%H:%M}" for (one,) in owed] == due
+    assert all(one.opens_at < clock.now() for one in owed[0])
