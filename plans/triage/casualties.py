@@ -22,9 +22,9 @@ _LOST = rf"(?:没了|走了|不行了|没气了|断气了?|咽气了?|{_DIED}了
 _VERBS = {
     "dead": rf"(?:{_DIED}|抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|死难|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|夹死|绞死|挤死|卡死|碾死|刺死|捅死|咬死|劈死|噎死|掐死|不治)",
     "missing": r"(?:失踪|失联|没找着|没找到|还没找到|(?:未|没有|没能?)(?:被|能)?找到|下落不明|失去联系|失去联络|生死不明|无音讯)",
-    "seriously_injured": r"(?:重伤|伤势严重|伤势较重|伤势过重|重症|危重|病危|严重受伤|伤势危重|情况严重|情况危重|伤情严重|伤情危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
+    "seriously_injured": r"(?:重伤|危殆|命危(?!险)|伤重(?!不治|死亡|身亡)|伤势严重|伤势较重|伤势过重|重症|危重|病危|严重受伤|伤势危重|情况严重|情况危重|伤情严重|伤情危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
     "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
-    "injured": r"(?:不同程度受伤|受伤|烧伤|灼伤|骨折|负伤|挂彩|被砍伤|被炸伤|砍伤|炸伤|刺伤|摔伤|伤者|致伤|烫伤|灼烫|划伤|擦伤|挫伤|扭伤|冻伤|压伤|挤伤|扎伤|击伤|电伤|咬伤|撞伤|砸伤|踩伤|呛伤|枪伤|(?<![死探])伤(?!亡|害|者|势|病|员|情|口|残|心|寒))",
+    "injured": r"(?:不同程度受伤|受伤|烧伤|灼伤|骨折|负伤|挂彩|被砍伤|被炸伤|砍伤|炸伤|刺伤|摔伤|(?<!死)伤者|致伤|烫伤|灼烫|划伤|擦伤|挫伤|扭伤|冻伤|压伤|挤伤|扎伤|击伤|电伤|咬伤|撞伤|砸伤|踩伤|呛伤|枪伤|(?<![死探])伤(?!亡|害|者|势|病|员|情|口|残|心|寒))",
     "trapped": r"(?:受伤被困|被困|受困|被埋|被压|被掩埋|困在|遭困|滞留井下)",
     "evacuated": r"(?:紧急疏散|疏散|紧急转移安置|转移安置|转移避险|避险转移|转移|撤离|紧急避险|撤出)",
     "poisoned": r"(?:中毒(?!死亡|身亡|窒息死亡|致死|遇难))",
@@ -89,6 +89,20 @@ _BACKWARD = {
     )
     for field, verb in _VERBS.items()
 }
+# 死者3人, 死者增至8名, 4名死者, 伤者已达12人: a figure beside the word for those whom it counts
+_ROLES = {"dead": r"(?:死亡者|遇难者|罹难者|死难者|丧生者|(?<!致)死者)", "injured": r"(?:(?<![死轻重探])(?:受)?伤者|伤员)"}
+_SO_FAR = rf"(?:目前|现时|现在|最少|暂时|最终|已知|官方统计)?(?:增加至|增|{_REACH})"
+_BY_ROLE = {
+    field: (
+        re.compile(
+            rf"{role}(?:人数|总数|数)?{_SO_FAR}{_N}(?:人|名|位|个|具)(?![^，。；、\d]{{0,8}}(?:不治|抢救无效|死亡|身亡|去世|失踪|家属))"
+        ),
+        re.compile(rf"{_N}(?:名|位|具|个){role}(?!的?(?:家|亲|遗属|父|母|妻|丈|同事|朋友))"),
+    )
+    for field, role in _ROLES.items()
+}
+_FAMILY_DEAD = re.compile(rf"死者(?:为|系|是|均为|均是)一家{_N}口")
+_BOUND = re.compile(rf"(?<![名位具个])(?:{'|'.join(_ROLES.values())})(?:人数|总数|数)?{_SO_FAR}\Z")
 _SHORT = {
     "dead": re.compile(rf"(?<![\d一二三四五六七八九十百千月日时点分年岁路号]){_N}(?:人?死(?!亡|伤)(?!人|者|鱼|猪|因)|人?亡(?!羊|故|命))"),
     "injured": re.compile(rf"{_N}人?伤(?!者|害|势|口|亡|员|残|人)"),
@@ -201,10 +215,16 @@ _LISTED = {
     field: re.compile(rf"{_LIST}(?:均|全部|都|也|不幸|当场|被|不同程度)*{_VERBS[field]}")
     for field in ("dead", "injured", "missing", "trapped")
 }
-_LISTED_ILL = re.compile(rf"{_LIST}(?:均|都|相继|先后|陆续)*(?:出现|感到|发生)[^，。；\d]{{0,8}}(?:呕吐|腹泻|腹痛|恶心|头晕|中毒|不适|症状)")
+_LISTED_ILL = re.compile(
+    rf"{_LIST}(?:均|都|相继|先后|陆续)*(?:出现|感到|发生)[^，。；\d]{{0,8}}(?:呕吐|腹泻|腹痛|恶心|头晕|中毒|不适|症状)"
+)
 # 7人轻度烧伤，1人面部划伤: kinds of injury are people of their own
 _WOUND = r"[^，。；、\d死亡]{0,6}(?:烧伤|灼伤|烫伤|划伤|擦伤|挫伤|扭伤|骨折|砸伤|压伤|摔伤|刺伤|咬伤|割伤|挤伤|撞伤)"
 _WOUNDS = re.compile(rf"(?P<list>(?:{NUMBER}(?:名|位|个|人){_WOUND}[，、]){{1,4}}{NUMBER}(?:名|位|个|人){_WOUND})")
+# 2人送医后死亡，2人抢救无效离世: those who died of the same number of people, one group after the other
+_DIES = r"(?:死亡|身亡|离世|去世|不治|遇难)"
+_PART_DEAD = rf"(?:另有?|又有|还有|随后又有)?{NUMBER}(?:名|人|位)(?:(?!其中|获救|受伤|共)[^，。；：、\d]){{0,16}}?{_DIES}"
+_DEAD_IN_TURN = re.compile(rf"(?<=[，：；])(?P<list>(?:{_PART_DEAD}[，、]){{1,4}}{_PART_DEAD})")
 _ALL_LISTED = re.compile(
     rf"(?:全部|均|无一人?)(?:人员)?(?:遇难|罹难|死亡|丧生|身亡|生还)，?(?:机上|船上|车上)?(?:共有|共|包括|载有|含){_LIST}"
 )
@@ -402,6 +422,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     done = _figures(prepared, start, end, _FORWARD[field]) + _figures(prepared, start, end, _BACKWARD[field])
     if field in _SHORT:
         done += _figures(prepared, start, end, _SHORT[field])
+    done += [f for form in _BY_ROLE.get(field, ()) for f in _figures(prepared, start, end, form)]
     if field == "dead":
         done += _deaths(prepared, start, end)
     elif field == "poisoned":
@@ -417,7 +438,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     if field in _LISTED:
         done += _listed(prepared, start, end, _LISTED[field])
     if field == "injured":
-        done += _listed(prepared, start, end, _WOUNDS)
+        done = [_alive(prepared, f) for f in done] + _listed(prepared, start, end, _WOUNDS)
     if field in ("dead", "injured"):
         done += _besides(prepared, done)
     if field == "dead":
@@ -435,7 +456,9 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         lone = [m for m in _LONE_DEATH.finditer(prepared.text, start, end) if not _PEOPLE.search(m[0])]
         done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done and not _SEVERAL.search(prepared.text, start, end):
-            lone = [m for form in (_ANYONE_DEATH, _STRUCK_DEAD, _ONE_BODY, _PRONOUN_DEATH) for m in form.finditer(prepared.text, start, end)]
+            lone = [
+                m for form in (_ANYONE_DEATH, _STRUCK_DEAD, _ONE_BODY, _PRONOUN_DEATH) for m in form.finditer(prepared.text, start, end)
+            ]
             done = [Figure(1, m.start(), m.end()) for m in lone[:1]]
         if not done:
             done = [Figure(1, m.start(), m.end()) for m in _SOMEBODY_LOST.finditer(prepared.text, start, end)][:1]
@@ -467,7 +490,7 @@ _PRONOUN_DEATH = re.compile(
 )
 _LONE_DEATH = re.compile(
     rf"(?<![名多些位等数几两])(?:{_LONE}|驾驶人|骑车人)(?:(?!伤者|无人|没有人|未造成|鸡|鸭|鱼(?![竿杆钩线塘])|猪|牛|羊|虾|禽|畜|树|多名|数名|多人|数人)[^。；：\d\n]){{0,34}}?"
-    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|去世|离世|殒命|丧命|毙命|被[^，。；\d]{0,8}?(?:烧死|撞死|砸死|轧死|压死|夹死|电死|绞死)|葬身|无生命体征|没有生命体征|抢救无效|无呼吸心跳|没气了|没了气息|牺牲|送医不治|不治|遭[^，。；]{0,6}杀害)"
+    r"(?:死亡|身亡|溺亡|遇难|丧生|坠亡|去世|离世|殒命|丧命|毙命|被[^，。；\d]{0,8}?(?:烧死|炸死|撞死|砸死|轧死|压死|夹死|电死|绞死)|葬身|无生命体征|没有生命体征|抢救无效|无呼吸心跳|没气了|没了气息|牺牲|送医不治|不治|遭[^，。；]{0,6}杀害)"
 )
 
 
@@ -479,12 +502,15 @@ _STRICKEN = re.compile(r"受灾(?:人口|群众|人数)[\d余多万户、某]{0,
 _CREATURES = re.compile(r"(?:余|多)?(?:只|头|羽|匹|条|尾|株|棵|吨|斤|公斤)")  # 死了三千多只鸡
 _OWN = re.compile(rf"{NUMBER}(?:余|多)?(?:名|人|例)\Z")  # 2人死亡21人受伤: the verb has its number before it
 # 死亡2人重伤5人轻伤9人: each number behind its verb
-_CHAIN = re.compile(rf"(?:死亡|遇难|重伤|轻伤|受伤|失踪|失联|被困){NUMBER}(?:余|多)?(?:名|人|例)\Z")
-_CHAINED = re.compile(r"(?:重伤|轻伤|受伤|失踪|失联|被困)\Z")
+_CHAIN = re.compile(rf"(?:死亡|遇难|死者|伤者|重伤|轻伤|受伤|失踪|失联|被困){NUMBER}(?:余|多)?(?:名|人|例)\Z")
+_CHAINED = re.compile(r"(?:死者|伤者|重伤|轻伤|受伤|失踪|失联|被困)\Z")
 _OR_MISSING = re.compile(r"[、或和及/]?失踪(?!\d|约|近|超)")  # 23人死亡失踪 counts both together
 _KILLED = re.compile(r"(?:杀|砍|打|刺|捅|撞|炸|砸)死(?:了)?\Z")  # 杀死4人捅伤2人
 _DEAD_AND = re.compile(r"(?<![人名位童娃具])(?:死亡|遇难)[、和或及/]?\Z")  # 死亡失踪398人 counts both together
-_DIED_OF_IT = re.compile(r"(?:者|人员|员)?(?:[^，。；\d]{0,8}(?:途中|抢救无效|不治)|致|后|，)?(?:死亡|死(?!伤)|身亡|不治)")
+_DIED_OF_IT = re.compile(r"(?:者|人员|员)?(?:[^，。；\d]{0,8}(?:途中|抢救无效|不治)|致|后|，)?(?:死亡|死(?![伤者])|身亡|不治)")
+_SAVED = re.compile(
+    r"(?:矿工|人员|者|工人|群众|居民|学生|乘客|船员|游客)?(?:已|均|全部|都|安全|成功|顺利|先后|陆续|被)*(?:获救|脱险|脱困|升井|生还|救出|解救)"
+)  # 4名被困矿工获救
 _FOUND_BODY = re.compile(r"(?:者|人员|船员|矿工|人|工人)?的?(?:遗体|尸体)")
 
 
@@ -500,6 +526,8 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
         return True
     if re.match(NUMBER, text) and _CHAINED.search(before) and re.match(NUMBER, after):
         return True
+    if re.match(NUMBER, text) and text.endswith(("者", "员")) and _BOUND.search(before):
+        return True  # 死者3人伤者5人: the 3 are the dead
     if field == "dead" and _OR_MISSING.match(after):
         return True
     if field == "injured" and _KILLED.search(prepared.text, max(0, figure.start - 4), figure.start):
@@ -511,6 +539,8 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
     if field == "dead" and after.startswith(("风险", "保险", "赔偿", "率", "证明")):
         return True
     if field == "missing" and (_FOUND_BODY.match(after) or _DEAD_AND.search(prepared.text, max(0, figure.start - 6), figure.start)):
+        return True
+    if field == "trapped" and _SAVED.match(prepared.text, figure.end):
         return True
     if field == "evacuated" and re.search(r"能力|可(?:紧急)?(?:疏散|转移)|吨|辆|立方|公里|头|只|万元", text + after):
         return True
@@ -531,9 +561,21 @@ def _besides(prepared: Prepared, done: list[Figure]) -> list[Figure]:
     for more in [f for f in done if _BESIDES.search(prepared.text, max(0, f.start - 4), f.start)]:
         before = [f for f in done if f.end <= more.start]
         one = max(before, key=lambda f: (f.value, f.end)) if before else None
-        if one is not None and re.search("其中|共|包括|分别(?:为|是)", prepared.text[one.start : more.start]) is None:
+        if one is not None and re.search("其中|[者员]中|共|包括|分别(?:为|是)", prepared.text[one.start : more.start]) is None:
             sums.append(Figure(one.value + more.value, one.start, more.end))
     return sums
+
+
+_OF_THEM_DEAD = re.compile(
+    rf"[^。；，\d]{{0,12}}，其中(?:有)?{_N}(?:名|人|位)[^，。；\d]{{0,10}}(?:抢救无效|救治无效|医治无效|不治)[^，。；\d]{{0,4}}"
+)
+
+
+def _alive(prepared: Prepared, hurt: Figure) -> Figure:
+    """11名受伤人员送医，其中2人抢救无效死亡: nine are injured."""
+    lost = _OF_THEM_DEAD.match(prepared.text, hurt.end)
+    dead = parse(lost["n"]) if lost is not None else None
+    return hurt if dead is None or dead >= hurt.value else msgspec.structs.replace(hurt, value=hurt.value - dead)
 
 
 def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -> list[Figure]:
@@ -556,6 +598,7 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
         _GONE,
         _FOUND,
         _FAMILY_OF,
+        _FAMILY_DEAD,
         _ALL_ABOARD,
         _DEATHS_ON_THE_WAY,
         *_FATAL_CASES,
@@ -577,7 +620,7 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
         one, more = parse(match["n"]), parse(match["more"])
         if one is not None and more is not None:
             done.append(Figure(one + more, match.start(), match.end()))
-    done += _listed(prepared, start, end, _ALL_LISTED)
+    done += _listed(prepared, start, end, _ALL_LISTED) + _listed(prepared, start, end, _DEAD_IN_TURN)
     for match in _ONE_OF.finditer(prepared.text, start, end):
         done.append(Figure(2, match.start(), match.end()))
     done += _names(prepared, start, end, _NAMED_DEAD)
@@ -601,7 +644,7 @@ def _one_after_another(prepared: Prepared, start: int, end: int) -> list[Figure]
 
 
 _BODIES = [
-    re.compile(rf"(?:发现|找到|搜寻到|打捞出|挖出|打捞起|搜救出|清理出){_N}(?:具|名|位)[^，。；、\d]{{0,8}}?(?:的)?(?:遗体|尸体)"),
+    re.compile(rf"(?:发现|找到|搜寻到|打捞出|挖出|打捞起|搜救出|清理出)共?{_N}(?:具|名|位)[^，。；、\d]{{0,8}}?(?:的)?(?:遗体|尸体)"),
     re.compile(rf"{_N}具(?:遇难者|遇难人员)?(?:的)?(?:遗体|尸体)"),
     re.compile(
         rf"{_N}(?:名|位|个)(?:(?!生还|获救)[^，。；\d]){{0,10}}(?:的)?(?:遗体|尸体)(?:已经|已|均|都|全部|陆续|先后|被|也)*(?:找到|发现|寻获|打捞|搜寻到|运出|升井|运送)"

@@ -65,6 +65,8 @@ class _Context(msgspec.Struct, frozen=True):
     product: re.Pattern[str]
     explains: re.Pattern[str]
     tells: re.Pattern[str]
+    supposed: re.Pattern[str]
+    unharmed: re.Pattern[str]
     mistaken: re.Pattern[str]
     unit: re.Pattern[str]
     acts: re.Pattern[str]
@@ -114,6 +116,8 @@ def _context() -> _Context:
         re.compile("|".join(raw["product"])),
         re.compile("|".join(raw["explains"])),
         re.compile("|".join(raw["tells"])),
+        re.compile("|".join(raw["supposed"])),
+        re.compile(raw["unharmed"]),
         re.compile("|".join(raw["mistaken"])),
         re.compile(raw["unit"]),
         re.compile("|".join(raw["acts"])),
@@ -266,7 +270,9 @@ def _exacter(un: str, first: dict[str, Mention], context: _Context) -> str | Non
 
 
 # 石脑油又称粗汽油: another name of what was named just before
-_ALSO_CALLED = re.compile(r"[（，]?(?:又称|又叫|又名|俗称|俗名|也称|也叫|亦称|别称|别名|简称|即)(?:为|是|叫)?[\"'：]?")
+_ALSO_CALLED = re.compile(
+    r"[（，]?(?:又称|又叫|又名|俗称|俗名|学名|化学名称?|化学名称为|也称|也叫|亦称|别称|别名|简称|即)(?:为|是|叫)?[\"'：]?"
+)
 
 
 class _Part(IntEnum):
@@ -295,12 +301,21 @@ def _around(text: str, mention: Mention) -> str:
     return text[max(0, mention.start - 16) : mention.start] + "\u25a1" + text[mention.end : mention.end + 24]
 
 
-
 def _un(text: str, mention: Mention, context: _Context) -> str:
     """A name that stands for the solid and the solution is read as the solution where a tank or a solution is spoken of."""
     other = context.solutions.get(mention.entry.un)
     around = text[max(0, mention.start - 20) : mention.end + 8]
     return other if other is not None and context.solution.search(around) else mention.entry.un
+
+
+_TO_COMMA = re.compile(r"[^，,。；！？\n]*")
+_HEADING = re.compile(r"[（）0-9一二三四五六七八九十.、]{1,5}")  # 1、硫化氢: a heading of its own
+
+
+def _up_to_comma(text: str, start: int) -> str:
+    """The rest of a clause, also where it goes on as a denial, which is a stretch of its own (□未发生爆炸)."""
+    match = _TO_COMMA.match(text, start)
+    return "" if match is None else match[0]
 
 
 def _clause(prepared: Prepared, sentence: Sentence, mention: Mention) -> tuple[str, str]:
@@ -328,9 +343,13 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         return None
     if context.skip_sentence.search(whole):
         return None
-    if context.skip_clause.search(before[-20:] + "\u25a1" + after[:30]):
+    if context.skip_clause.search(before[-40:] + "\u25a1" + _up_to_comma(prepared.text, mention.end)[:30]):
+        return None
+    if context.unharmed.match(prepared.text, mention.end):
         return None
     part = _told(before, after, whole, context)
+    if sentence.setting:
+        part = min(part, _Part.PRODUCT)
     if part < _Part.CARGO and family in context.only_released_in:
         return None
     return None if mention.entry.un in context.cargo_only and part is not _Part.CARGO else part
@@ -341,7 +360,7 @@ def _told(before: str, after: str, whole: str, context: _Context) -> _Part:
     clause = before[-24:] + "\u25a1" + after[:24]
     if context.cargo.search(before[-24:]):
         return _Part.CARGO
-    if _of_nature(whole) or _of_nature(clause):
+    if _of_nature(whole) or _of_nature(clause) or context.supposed.search(clause) or _HEADING.fullmatch(before + after):
         return _Part.EXPLAINED
     if context.unit.match(after):
         return _Part.PRODUCT

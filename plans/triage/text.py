@@ -63,13 +63,17 @@ class Standing(IntEnum):
 
 
 class Sentence(msgspec.Struct, frozen=True):
-    """A stretch [start, end) of the prepared text. `weight` falls with the distance from the title."""
+    """A stretch [start, end) of the prepared text. `weight` falls with the distance from the title.
+
+    `setting`: it stands in a part that describes the plant, its surroundings or the nature of a substance.
+    """
 
     start: int
     end: int
     title: bool
     weight: float
     standing: Standing
+    setting: bool = False
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -159,7 +163,7 @@ _DAY = re.compile(
 
 
 _HEARD_OF = re.compile(
-    r"(?:\d{1,2}月)?(?:\d{1,2}日)?(?:上午|下午)?(?:\d{1,2}[时点:：](?:\d{1,2}分?)?)?(?:许)?，?(?:我局|我办|我县|我区|市|县|区|本局)?(?:[一-龥]{2,8}?局)?(?:接到|收到|接群众|受理|公布|发布|印发|批复)"
+    r"(?:\d{1,2}月)?(?:\d{1,2}日)?(?:上午|下午)?(?:\d{1,2}[时点:：](?:\d{1,2}分?)?)?(?:许)?，?(?:我局|我办|我县|我区|市|县|区|本局)?(?:[一-龥]{2,8}?局)?(?:接到|收到|接群众|受理|公布|发布|印发|批复|生效|宣判|作出|判决|开庭)"
 )
 
 
@@ -198,6 +202,46 @@ def _cuts(text: str) -> list[tuple[int, int]]:
     return pieces
 
 
+# 一、 （一） 1. at the head of a short line or sentence: the parts of a report and their parts
+_HEADING = re.compile(
+    r"(?:(?P<first>第?[一二三四五六七八九十]{1,3}[、.章节])|(?P<second>（[一二三四五六七八九十]{1,3}）)|(?P<third>\d{1,2}[.、](?!\d)))?(?P<name>[^，。；：]{2,26})"
+)
+_LEVELS = ("first", "second", "third")
+
+
+class _Part(IntEnum):
+    """What a part of a report tells of."""
+
+    EVENT = 0
+    SETTING = 1
+    AFTERMATH = 2  # duties, penalties, measures, like accidents, what was ruled out
+
+
+class _PartsOfReport:
+    """Follows the headings of a report; what a heading does not say holds on from the part around it."""
+
+    def __init__(self, rules: _StandingRules) -> None:
+        self._rules = rules
+        self._open: dict[int, _Part] = {}
+
+    def at(self, piece: str, alone: bool) -> _Part:
+        """The part that `piece` stands in; `alone`: it is a line of its own."""
+        heading = _HEADING.fullmatch(piece)
+        level = next((n for n, name in enumerate(_LEVELS) if heading is not None and heading[name]), 0 if alone else None)
+        if heading is not None and level is not None:
+            told = self._told(heading["name"])
+            if heading.lastgroup is not None and (told is not None or heading[_LEVELS[level]]):
+                self._open = {n: part for n, part in self._open.items() if n < level}
+                if told is not None:
+                    self._open[level] = told
+        return self._open[max(self._open)] if self._open else _Part.EVENT
+
+    def _told(self, name: str) -> _Part | None:
+        rules = self._rules
+        forms = ((rules.event, _Part.EVENT), (rules.aftermath, _Part.AFTERMATH), (rules.setting, _Part.SETTING))
+        return next((part for form, part in forms if form.search(name)), None)
+
+
 _DATELINE = re.compile(r"[^\n]{0,20}?(?:\d{4}[-年./]\d{1,2}[-月./]\d{1,2}日?)(?:\d{1,2}:\d{2}(?::\d{2})?)?[^\n]{0,12}(?=\n)")
 
 
@@ -214,6 +258,7 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     rules = _standing_rules()
     opening, headline = _heading(text)
     behind, recalling, headings = False, False, 0
+    parts = _PartsOfReport(rules)
     done: list[Sentence] = []
     if rules.looking_back.search(text, 0, 200):
         day = None  # a report of an inquiry speaks of a year that its own date does not show
@@ -222,23 +267,31 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
         title = opening <= start < headline
         headings += start < headline
         behind = behind or (number > 0 and rules.section.match(text[start:end]) is not None)
+        part = (
+            _Part.EVENT
+            if start < headline
+            else parts.at(text[start:end], text[end : end + 1] in ("\n", "") and text[start - 1 : start] in ("\n", ""))
+        )
         body = number - headings
         weight = 3.0 if title else 2.0 if body == 0 else 1.6 if body == 1 else 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
         piece = text[start:end]
-        other_year = (day is not None and day not in piece and (_YEAR.match(piece) is not None or _MONTH_OF_YEAR.search(piece) is not None)) or (
-            lately and _THIS_YEAR.match(piece) is not None
-        )
-        told = any(part.standing is Standing.MAIN and not part.title for part in done)
+        other_year = (
+            day is not None and day not in piece and (_YEAR.match(piece) is not None or _MONTH_OF_YEAR.search(piece) is not None)
+        ) or (lately and _THIS_YEAR.match(piece) is not None)
+        told = any(other.standing is Standing.MAIN and not other.title for other in done)
         recalls = body > 0 and (
             other_year
             or (told and _STATISTICS.search(piece) is not None)
             or (told and ((recalling and rules.dated.match(piece) is not None) or rules.also.match(piece) is not None))
         )
         recalling = recalls or rules.recall.search(piece) is not None
-        if behind or recalls:
+        if behind or recalls or part is _Part.AFTERMATH:
             done.append(Sentence(start, end, title, weight, Standing.BACKGROUND))
         else:
-            done += [Sentence(*part[:2], title, weight, part[2]) for part in _parts(text, start, end, title, body, year, rules)]
+            setting = part is _Part.SETTING
+            done += [
+                Sentence(*stretch[:2], title, weight, stretch[2], setting) for stretch in _parts(text, start, end, title, body, year, rules)
+            ]
     return done or [Sentence(0, len(text), False, 2.0, Standing.MAIN)]
 
 
@@ -302,6 +355,9 @@ class _StandingRules(msgspec.Struct, frozen=True):
     dated: re.Pattern[str]
     also: re.Pattern[str]
     looking_back: re.Pattern[str]
+    event: re.Pattern[str]
+    aftermath: re.Pattern[str]
+    setting: re.Pattern[str]
 
 
 @lru_cache(maxsize=1)

@@ -41,3 +41,36 @@ def test_a_tsunami_in_traditional_characters_is_one() -> None:
 )
 def test_what_explains_a_substance_gives_way_to_the_load(text: str, expected: list[str]) -> None:
     assert [one.un for one in triage(text).substances] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("某化学公司苯乙烯装置发生爆炸起火，3人受伤。", ["2055"]),
+        ("生产苯乙烯的车间发生爆炸，2人死亡。", []),
+        ("一家生产双氧水的企业发生爆炸，5人遇难。", []),
+        ("公司双氧水装置爆炸，5人遇难。", ["2014"]),
+        ("甲酸塔着火。该装置以甲醇、一氧化碳为原料，工艺流程为甲醇羰基化。", ["1779"]),
+    ],
+)
+def test_a_unit_that_burns_names_its_load_and_a_line_of_business_does_not(text: str, expected: list[str]) -> None:
+    assert [one.un for one in triage(text).substances] == expected
+
+
+@pytest.mark.parametrize(
+    "aside",
+    [
+        "一、企业概况\n厂区有液氨储罐和苯储罐。",
+        "二、物质特性\n硫化氢是剧毒气体。\n氯气对呼吸道有刺激。",
+        "三、排除的因素\n未发现氢气泄漏，硝酸铵也未爆炸。",
+        "四、防范措施\n对液氯、环氧乙烷泄漏开展处置。",
+        "四、事故警示\n1.某厂氯气泄漏致3人中毒。",
+        "监测项目为苯、甲苯、氨，均未检出。",
+        "井内无硫化氢、一氧化碳和氯气。",
+        "该车前一日曾运输丙烯，旁边停着空载的液氨罐车。",
+    ],
+)
+def test_the_parts_of_a_report_that_tell_of_other_things_name_no_substance_of_the_incident(aside: str) -> None:
+    text = f"关于甲醇储罐事故的调查报告\n5月3日，某公司甲醇储罐泄漏起火，2人死亡。\n{aside}\n"
+    assert [one.un for one in triage(text).substances] == ["1230"]
+    assert triage(text).casualties.dead == 2
