@@ -60,6 +60,7 @@ class _Context(msgspec.Struct, frozen=True):
     compound_before: frozenset[str]
     skip_sentence: re.Pattern[str]
     skip_clause: re.Pattern[str]
+    carried_off: re.Pattern[str]
     released: re.Pattern[str]
     cargo: re.Pattern[str]
     product: re.Pattern[str]
@@ -111,6 +112,7 @@ def _context() -> _Context:
         frozenset(raw["compound_before"]),
         re.compile("|".join(raw["skip_sentence"])),
         re.compile("|".join(raw["skip_clause"])),
+        re.compile("|".join(raw["carried_off"])),
         re.compile("|".join(raw["released"])),
         re.compile("|".join(raw["cargo"])),
         re.compile("|".join(raw["product"])),
@@ -215,6 +217,7 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
     roles: dict[str, _Part] = {}
     first: dict[str, Mention] = {}
     mistaken = {m.entry.un for m in found if context.mistaken.search(_around(prepared.text, m))}
+    safe = {m.entry.un for m in found if context.carried_off.search(_near(prepared, prepared.sentence_at(m.start), m))}
     for number, mention in enumerate(found):
         if number and _ALSO_CALLED.fullmatch(prepared.text, found[number - 1].end, mention.start):
             continue
@@ -223,6 +226,8 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
         if role is None:
             continue
         un = _un(prepared.text, mention, context)
+        if un in safe and role is not _Part.RELEASED:
+            continue
         first.setdefault(un, mention)
         roles[un] = max(role, roles.get(un, role))
     for un in list(first):
@@ -325,6 +330,11 @@ def _clause(prepared: Prepared, sentence: Sentence, mention: Mention) -> tuple[s
     return text[max(low + 1, sentence.start) : mention.start], text[mention.end : min(highs, default=sentence.end)]
 
 
+def _near(prepared: Prepared, sentence: Sentence, mention: Mention) -> str:
+    """The clause around a mention, which is written as a square, on to its end even where that is a denial."""
+    return _clause(prepared, sentence, mention)[0][-40:] + "\u25a1" + _up_to_comma(prepared.text, mention.end)[:30]
+
+
 @lru_cache(maxsize=8)
 def _of_nature(sentence: str) -> bool:
     """Whether a sentence, or the clause around a name, tells of the nature of a substance and of no incident."""
@@ -343,7 +353,7 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         return None
     if context.skip_sentence.search(whole):
         return None
-    if context.skip_clause.search(before[-40:] + "\u25a1" + _up_to_comma(prepared.text, mention.end)[:30]):
+    if context.skip_clause.search(_near(prepared, sentence, mention)):
         return None
     if context.unharmed.match(prepared.text, mention.end):
         return None
