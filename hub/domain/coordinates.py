@@ -1,4 +1,4 @@
-"""From GCJ-02 and BD-09 to WGS-84. Pure.
+"""From GCJ-02 and BD-09 to WGS-84, and the cells of the grid by which what is near is found. Pure.
 
 The transform is the published reverse-engineered polynomial on the Krasovsky 1940 ellipsoid (a = 6 378 245 m,
 e² = 0.00669342162296594323); it is undone by iteration, to below a centimetre. Outside China GCJ-02 equals WGS-84.
@@ -6,7 +6,7 @@ e² = 0.00669342162296594323); it is undone by iteration, to below a centimetre.
 
 from __future__ import annotations
 
-from math import atan2, cos, pi, sin, sqrt
+from math import atan2, cos, floor, pi, sin, sqrt
 
 from hub.wire import Crs
 
@@ -71,3 +71,29 @@ def _shift(lon: float, lat: float) -> tuple[float, float]:
     d_lat = d_lat * 180.0 / (_A * (1 - _EE) / (magic * sqrt(magic)) * pi)
     d_lon = d_lon * 180.0 / (_A / sqrt(magic) * cos(radians) * pi)
     return d_lon, d_lat
+
+
+CELLS_PER_DEGREE = 20
+"""A cell is a twentieth of a degree wide and high, 4 to 5.6 km in China: twice the distance within which duplicates are looked for, so that those lie
+in four cells at most (our own choice). The stored cells of incidents hang on it."""
+_ROW = 10_000
+
+
+def cell_of(lon: float | None, lat: float | None) -> int | None:
+    """The number of the cell that a WGS-84 point (degrees) lies in; None for a place without a point."""
+    return None if lon is None or lat is None else _column(lon) * _ROW + _line(lat)
+
+
+def cells_within(lon: float, lat: float, degrees: float) -> list[int]:
+    """The cells of all points that are at most `degrees` away in longitude and in latitude."""
+    columns = range(_column(lon - degrees), _column(lon + degrees) + 1)
+    rows = range(_line(lat - degrees), _line(lat + degrees) + 1)
+    return [column * _ROW + row for column in columns for row in rows]
+
+
+def _column(lon: float) -> int:
+    return floor((lon + 180) * CELLS_PER_DEGREE)
+
+
+def _line(lat: float) -> int:
+    return floor((lat + 90) * CELLS_PER_DEGREE)

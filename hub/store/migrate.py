@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hub.store.engine import Engines
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `migrations/versions`; a test holds it equal to what Alembic finds there."""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.domain.coordinates import cell_of, cells_within
 from hub.domain.incident import OPEN_STATES, IncidentView
 from hub.domain.incident import decode_view as decode_incident
 from hub.domain.report import ReportView
@@ -39,8 +41,8 @@ _KNOWN = {
 """Without and with the change, which is looked for in the report's incident and (it was merged since) in the one that the report opened."""
 _AMONG_SQLITE, _AMONG_POSTGRES = "IN (SELECT value FROM json_each($1))", "= ANY(CAST($1 AS TEXT[]))"
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
-_NEAR = f"SELECT view FROM incident WHERE occurred_at >= $1 AND occurred_at < $2 AND state IN ({_OPEN})"  # noqa: S608 our own words
-_WITHIN = " AND (lon IS NULL OR lon BETWEEN $4 AND $5 AND lat BETWEEN $6 AND $7)"
+_NEAR = f"SELECT view, occurred_at FROM incident WHERE occurred_at >= $1 AND occurred_at < $2 AND state IN ({_OPEN})"  # noqa: S608 our own words
+_WITHIN = " AND lon BETWEEN $4 AND $5 AND lat BETWEEN $6 AND $7"
 _NEWEST = " ORDER BY occurred_at DESC LIMIT $3"
 _incidents = select(incident.c.id, incident.c.view).where(incident.c.id.in_(bindparam("ids", expanding=True)))
 _incidents_locked = _incidents.with_for_update()
@@ -49,7 +51,7 @@ _update_incident = (
     update(incident).where(incident.c.id == bindparam("_id"), incident.c.version == bindparam("_version"))
     .values({name: bindparam(name) for name in (
         "state", "event_type", "grade", "lon", "lat", "adcode", "updated_at", "acknowledged", "verified", "urgent", "merged_into",
-        "version", "view")})
+        "version", "view", "cell")})
 )
 
 
@@ -90,7 +92,7 @@ def incident_columns(view: IncidentView, encoded: str) -> dict[str, Any]:
         "event_type": view.event_types[0] if view.event_types else None, "grade": view.grade, "lon": view.place.lon, "lat": view.place.lat,
         "adcode": view.place.adcode, "occurred_at": view.occurred_at, "opened_at": view.opened_at, "updated_at": view.updated_at,
         "acknowledged": view.acknowledged_at is not None, "verified": view.verified, "urgent": view.urgent, "drill": view.drill,
-        "merged_into": view.merged_into, "version": view.version, "view": encoded,
+        "merged_into": view.merged_into, "version": view.version, "view": encoded, "cell": cell_of(view.place.lon, view.place.lat),
     }
 
 
@@ -98,7 +100,7 @@ async def update_incident(tx: Transaction, before: IncidentView, after: Incident
     """Replace an incident by compare-and-set on its version; False where somebody else changed it meanwhile."""
     columns = incident_columns(after, msgspec.json.encode(after).decode())
     values = {name: columns[name] for name in ("state", "event_type", "grade", "lon", "lat", "adcode", "updated_at", "acknowledged",
-                                               "verified", "urgent", "merged_into", "version", "view")}
+                                               "verified", "urgent", "merged_into", "version", "view", "cell")}
     done = await tx.conn.execute(_update_incident, {**values, "_id": before.id, "_version": before.version})
     return done.rowcount == 1
 
@@ -116,7 +118,7 @@ def incident_row(v: IncidentView, text: bytes) -> Row:
     """An incident as it is stored: its view and the view's JSON."""
     return (v.id, v.number, v.no, v.state.value, v.department_id, v.event_types[0] if v.event_types else None, v.grade, v.place.lon,
             v.place.lat, v.place.adcode, v.occurred_at, v.opened_at, v.updated_at, v.acknowledged_at is not None, v.verified, v.urgent, v.drill,
-            v.merged_into, v.version, text.decode())
+            v.merged_into, v.version, text.decode(), cell_of(v.place.lon, v.place.lat))
 
 
 async def insert_incidents(tx: Transaction, views: Sequence[tuple[IncidentView, bytes]]) -> None:
@@ -178,12 +180,23 @@ async def list_incidents(
 async def incidents_near(
     conn: AsyncConnection, start_at: str, end_at: str, *, lon: float | None, lat: float | None, degrees: float, limit: int = 20,
 ) -> list[IncidentView]:
-    """Open incidents that occurred in [start_at, end_at) and lie within `degrees` of a point or have none themselves, newest first."""
+    """Open incidents that occurred in [start_at, end_at) and lie within `degrees` of a point or have none themselves, newest first.
+
+    Each cell of the grid is asked for its newest, by its index: of all that happened at that time elsewhere nothing is read.
+    """
     if lon is None or lat is None:
         rows = await fetch(conn, f"{_NEAR}{_NEWEST}", start_at, end_at, limit)
     else:
-        rows = await fetch(conn, f"{_NEAR}{_WITHIN}{_NEWEST}", start_at, end_at, limit, lon - degrees, lon + degrees, lat - degrees, lat + degrees)
-    return [decode_incident(view) for view, in rows]
+        cells, bounds = cells_within(lon, lat, degrees), (lon - degrees, lon + degrees, lat - degrees, lat + degrees)
+        rows = await fetch(conn, _near_cells(len(cells)), start_at, end_at, limit, *bounds, *cells)
+    return [decode_incident(view) for view, _ in rows]
+
+
+@lru_cache(maxsize=64)
+def _near_cells(count: int) -> str:
+    """The statement for so many cells (from the eighth parameter on) and for what has no point."""
+    parts = [f"cell = ${n}{_WITHIN}" for n in range(8, 8 + count)] + ["cell IS NULL"]
+    return " UNION ALL ".join(f"SELECT * FROM ({_NEAR} AND {part}{_NEWEST}) AS near{n}" for n, part in enumerate(parts)) + _NEWEST  # noqa: S608 as above
 
 
 async def incidents_between(conn: AsyncConnection, start_at: str, end_at: str, *, where: Any = None, limit: int = 500) -> list[IncidentView]:

@@ -154,7 +154,9 @@ incident = Table(
     Column("merged_into", Text),
     Column("version", Integer, nullable=False),
     Column("view", Text, nullable=False),
+    Column("cell", Integer),  # hub.domain.coordinates.cell_of
     UniqueConstraint("number"),
+    Index("ix_incident_cell_occurred", "cell", "occurred_at"),
     Index("ix_incident_state_number", "state", "number"),
     Index("ix_incident_acknowledged_number", "acknowledged", "number"),
     Index("ix_incident_occurred", "occurred_at"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.domain.coordinates import from_wgs84, to_wgs84
+from hub.domain.coordinates import cell_of, cells_within, from_wgs84, to_wgs84
 from hub.wire import Crs
 
 
@@ -30,3 +30,14 @@ def test_outside_china_gcj02_is_wgs84() -> None:
 
 def test_cgcs2000_is_taken_as_it_is() -> None:
     assert to_wgs84(119.13, 34.86, Crs.CGCS2000) == (119.13, 34.86)
+
+
+@given(st.floats(-179, 179), st.floats(-89, 89), st.floats(-0.025, 0.025), st.floats(-0.025, 0.025))
+def test_whatever_is_near_lies_in_one_of_the_few_cells_within(lon: float, lat: float, east: float, north: float) -> None:
+    cells = cells_within(lon, lat, 0.025)
+    assert cell_of(lon + east, lat + north) in cells
+    assert len(set(cells)) == len(cells) <= 9, "four, or a few more where a border is met by rounding"
+
+
+def test_what_has_no_point_has_no_cell() -> None:
+    assert cell_of(None, 34.8) is cell_of(119.1, None) is cell_of(None, None) is None
