@@ -74,6 +74,11 @@ _ONE = {
         rf"(?:一{_LONE}|驾驶员|司机|驾驶人|机长|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤[势情](?:比较|较为|较)?严重|生命垂危)"
     ),
 }
+# 司机和押运员受轻伤: two who are told by what they are
+_TWO = {
+    field: re.compile(rf"{_LONE}(?:和|与|及|、){_LONE}(?:也|均|都|双双|不幸|当场|不同程度)*{verb}")
+    for field, verb in (("dead", "(?:死亡|身亡|遇难|丧生)"), ("injured", "(?:受(?:了)?(?:轻|重|轻微)?伤|烧伤|灼伤|烫伤)"))
+}
 _ILL = [
     re.compile(
         rf"{_N}{_PERSON}(?:(?!死亡|痊愈|出院|无明显|无症状|无不适|无异常|未出现|没有出现)[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|拉肚子|肚子痛|肚子疼|胃痛|上吐下泻|发烧|抽搐|就医|胸闷|症状|不适|发病|患病|入院|住院|就诊|就医|送医|送往医院|送了医院|送进医院|送到医院|进了医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|麻木|呼吸困难|流涎|卫生院|上吐)"
@@ -350,7 +355,7 @@ def count(prepared: Prepared) -> People:
 
 
 _NOBODY_LEFT = re.compile(
-    r"(?:全机|全船|全车|全员|(?:机|船|车)上(?:人员|乘客)?(?:全部|均|无一))(?:已|不幸|确认)*(?:遇难|罹难|丧生|生还|死亡)|无一?人生还|无人幸存"
+    r"(?:全机|全船|全车|全员|(?:机|船|车)上(?:人员|乘客)?(?:已经|已|也)?(?:全部|均|都|无一))(?:已|不幸|确认)*(?:遇难|罹难|丧生|生还|死亡)|无一?人生还|无人幸存"
 )
 _ABOARD = re.compile(rf"(?:(?:机|船|车)上|舱内|搭载|载有|载着)(?:人员|乘客|旅客)?(?:共计|共有|共|载有|有|搭载)?{_N}(?:名|人)")
 
@@ -452,6 +457,8 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done = _names(prepared, start, end, _NAMED_HURT)
     if not done and field in _FAR:
         done = [f for f in _figures(prepared, start, end, _FAR[field]) if field == "injured" or not _rejected(prepared, field, f)]
+    if not done and field in _TWO:
+        done = [Figure(2, m.start(), m.end()) for m in _TWO[field].finditer(prepared.text, start, end)][:1]
     if not done and field in _ONE:
         done = [Figure(1, m.start(), m.end()) for m in _ONE[field].finditer(prepared.text, start, end)][:1]
     if not done and field == "dead":
