@@ -61,5 +61,8 @@ class Tail:
         kept = self._kept
         if not kept or kept[0].seq > seq + 1:
             return None
+        new = kept[-1].seq - seq
+        if new <= limit:  # who follows is near the end, and is not led past all that it has
+            return list(islice(reversed(kept), max(0, new)))[::-1]
         skip = seq + 1 - kept[0].seq
-        return list(islice(kept, skip, skip + limit)) if skip < len(kept) else []
+        return list(islice(kept, skip, skip + limit))
