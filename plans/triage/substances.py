@@ -16,7 +16,7 @@ from importlib import resources
 import msgspec
 
 from plans.triage.draft import Container, Role, Substance
-from plans.triage.family import HARMFUL, SUBSTANCE, Token
+from plans.triage.family import HARMFUL, SUBSTANCE, Token, tokens
 from plans.triage.text import Prepared, Sentence, Standing, data
 
 
@@ -212,7 +212,7 @@ def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
 
 def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
     """The substances of the incident, one per UN number, in the order of the text."""
-    context = _context()
+    context, opening = _context(), prepared.opening()
     found = _first_ones(found)
     roles: dict[str, _Part] = {}
     first: dict[str, Mention] = {}
@@ -223,7 +223,7 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
             continue
         sentence = prepared.sentence_at(mention.start)
         role = None if mention.entry.un in mistaken else _part(prepared, sentence, mention, context, family)
-        if role is None:
+        if role is None or not (mention.start < opening or role >= _Part.CARGO or _happens(prepared, sentence, mention, role)):
             continue
         un = _un(prepared.text, mention, context)
         if un in safe and role is not _Part.RELEASED:
@@ -238,13 +238,23 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
     best = min(max((roles[un] for un in first), default=_Part.EXPLAINED), _Part.ACTING)
     if best is _Part.EXPLAINED and len(first) > 1:
         return []  # 氧化剂主要包括过氧化氢、高锰酸钾、硝酸: examples of a class, and nothing of the load
+    first = {un: mention for un, mention in first.items() if roles[un] >= best}
+    limit = max(opening, _introduced(prepared, first, roles))
     done = []
     for un, mention in first.items():
-        if roles[un] < best:
-            continue
-        name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
-        done.append(Named(Substance(name, un, _ROLES[roles[un]]), mention.start, mention.end))
+        if mention.start < limit:
+            name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
+            done.append(Named(Substance(name, un, _ROLES[roles[un]]), mention.start, mention.end))
     return done
+
+
+def _introduced(prepared: Prepared, first: dict[str, Mention], roles: dict[str, _Part]) -> int:
+    """The end of the sentence that names the first of the substances that act most.
+
+    What a text names only after its opening and after this explains, compares or describes.
+    """
+    most = min(max((roles[un] for un in first), default=_Part.EXPLAINED), _Part.CARGO)
+    return prepared.sentence_at(min((mention.start for un, mention in first.items() if roles[un] >= most), default=0)).end
 
 
 _READ = 60  # mentions of one substance; what a longer report says of it after these adds nothing to its part
@@ -363,6 +373,15 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
     if part < _Part.CARGO and family in context.only_released_in:
         return None
     return None if mention.entry.un in context.cargo_only and part is not _Part.CARGO else part
+
+
+_HAPPENS = frozenset({"leak", "fire", "boom", "poison", "toxic"})  # classes of words that tell what a substance did
+
+
+def _happens(prepared: Prepared, sentence: Sentence, mention: Mention, part: _Part) -> bool:
+    """Whether the sentence of a name without a verb of its own tells of a release, a fire, an explosion or poisoning; a lost source needs none."""
+    told = (not _HAPPENS.isdisjoint(token.classes) for token in tokens(prepared.text, sentence.start, sentence.end))
+    return mention.entry.name in _context().sources or (part > _Part.PRODUCT and any(told))
 
 
 def _told(before: str, after: str, whole: str, context: _Context) -> _Part:

@@ -52,6 +52,7 @@ _CHARS = _char_map()
 _HALF = re.compile(r"(?<!\d)[,:]|[,:](?!\d)")  # half-width commas and colons part clauses like full-width ones; 1,600 and 15:40 stay
 _SENTENCE_CHARS = 1000  # a longer run without a full stop is cut, which keeps the work linear
 _SENTENCE_END = frozenset("。！？；!?;\n")
+_TITLE, _FIRST, _OPENING = 3.0, 2.0, 1.6  # how much a sentence weighs; the second of the body ends the opening
 
 
 class Standing(IntEnum):
@@ -88,6 +89,10 @@ class Prepared(msgspec.Struct, frozen=True):
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The stretch of the original behind [start, end) of the prepared text."""
         return self.origin[start], self.origin[end - 1] + 1
+
+    def opening(self) -> int:
+        """The end of the title and the first two sentences, where a text names what it is about."""
+        return max(sentence.end for sentence in self.sentences if sentence.weight >= _OPENING)
 
     def sentence_at(self, position: int) -> Sentence:
         """The sentence that holds this position."""
@@ -286,7 +291,8 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
             else parts.at(text[start:end], text[end : end + 1] in ("\n", "") and text[start - 1 : start] in ("\n", ""))
         )
         body = number - headings
-        weight = 3.0 if title else 2.0 if body == 0 else 1.6 if body == 1 else 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
+        late = 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
+        weight = _TITLE if title else _FIRST if body == 0 else _OPENING if body == 1 else late
         piece = text[start:end]
         other_year = (
             day is not None and day not in piece and (_YEAR.match(piece) is not None or _MONTH_OF_YEAR.search(piece) is not None)

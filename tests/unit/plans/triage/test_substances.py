@@ -76,3 +76,22 @@ def test_the_parts_of_a_report_that_tell_of_other_things_name_no_substance_of_th
     text = f"关于甲醇储罐事故的调查报告\n5月3日，某公司甲醇储罐泄漏起火，2人死亡。\n{aside}\n"
     assert [one.un for one in triage(text).substances] == ["1230"]
     assert triage(text).casualties.dead == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("丙烯醛装置爆炸，3人死亡。\n现场已封控。厂里另有甲醇储罐、苯储罐各两座。", ["1092"]),
+        ("装有原油的油轮被撞起火。船员获救。专家说原油不像汽油那样易挥发，燃烧会产生二氧化硫。", ["1267"]),
+        ("车间爆炸，2人受伤。\n救援结束。附近道路恢复通行。厂里一名工人平日负责领用丙酮。", []),
+        ("仓库失火，浓烟很大。\n住户撤离。救援持续四小时。库管员说，失火的库房里存着三百桶天那水。", ["1263"]),
+        ("泵站作业3人晕倒，1人死亡。\n泵站建成十年。家属已到。公安确认死者系硫化氢中毒。", ["1053"]),
+    ],
+)
+def test_what_a_text_names_late_counts_where_it_names_none_before_and_tells_what_it_did(text: str, expected: list[str]) -> None:
+    assert [one.un for one in triage(text).substances] == expected
+
+
+def test_a_source_that_was_lost_counts_wherever_it_is_named() -> None:
+    text = "探伤队清点时发现少了一件设备。\n警方封锁了厂区。搜寻进行了一夜。丢失的是一枚铱-192。"
+    assert [one.un for one in triage(text).substances] == [one.un for one in triage("丢失一枚铱-192。").substances] != []
