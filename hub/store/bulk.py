@@ -123,14 +123,19 @@ async def _copy(conn: AsyncConnection, batches: Sequence[Rows]) -> None:
 
 
 @lru_cache(maxsize=64)
-def _many(table: Table, rows: int) -> str:
+def _many(table: Table, rows: int, or_leave: str | None = None) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.c)
     row = f"({', '.join('?' * len(table.c))})"
-    return f'INSERT INTO "{table.name}" ({names}) VALUES {", ".join([row] * rows)}'  # noqa: S608 names of our own tables
+    conflict = f" ON CONFLICT ({or_leave}) DO NOTHING" if or_leave else ""
+    return f'INSERT INTO "{table.name}" ({names}) VALUES {", ".join([row] * rows)}{conflict}'  # noqa: S608 names of our own tables
 
 
-def insert_sqlite(connection: sqlite3.Connection, batches: Sequence[Rows]) -> None:
-    """Insert all rows, table after table. Runs in the connection's thread."""
+def insert_sqlite(connection: sqlite3.Connection, batches: Sequence[Rows], or_leave: str | None = None) -> int:
+    """Insert all rows, table after table; with `or_leave` a row whose value of that unique column is there is left out. Gives how many were inserted.
+
+    Runs in the connection's thread.
+    """
+    inserted = 0
     for table, values in batches:
         at = 0
         for size in STATEMENT_ROWS:
@@ -138,12 +143,13 @@ def insert_sqlite(connection: sqlite3.Connection, batches: Sequence[Rows]) -> No
                 continue
             end = at + (len(values) - at) // size * size
             try:
-                connection.executemany(_many(table, size), _flat(values, at, end, size))
+                inserted += max(0, connection.executemany(_many(table, size, or_leave), _flat(values, at, end, size)).rowcount)
             except sqlite3.IntegrityError as error:
                 raise IntegrityError(_many(table, 1), None, error) from error
             except sqlite3.OperationalError as error:
                 raise OperationalError(_many(table, 1), None, error) from error
             at = end
+    return inserted
 
 
 def _flat(values: Sequence[tuple[Any, ...]], start: int, end: int, size: int) -> Iterator[tuple[Any, ...]]:

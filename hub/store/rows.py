@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from hub import clock
-from hub.store.bulk import STATEMENT_ROWS
+from hub.store.bulk import STATEMENT_ROWS, Rows, insert_sqlite, visit
 from hub.store.writer import Transaction
 
 parse_utc = lru_cache(maxsize=8192)(clock.parse_utc)
@@ -25,12 +25,15 @@ def text_of(at: datetime | None) -> str | None:
 
 
 async def insert_many(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]], *, or_leave: str | None = None) -> int:
-    """Insert rows that all have the same columns; with `or_leave` a row whose value of that unique column is there is left out.
+    """Insert rows that have all of the table's columns; with `or_leave` a row whose value of that unique column is there is left out.
 
     Gives how many were inserted, or −1 where the driver does not say.
     """
     if not rows:
         return 0
+    if tx.sqlite:
+        columns = table.c.keys()
+        return await visit(tx.conn, insert_sqlite, (Rows(table, [tuple([row[name] for name in columns]) for row in rows]),), or_leave)
     names = tuple(rows[0])
     marks = ", ".join(_mark(tx, n) for n in range(1, len(names) + 1))
     conflict = f" ON CONFLICT ({or_leave}) DO NOTHING" if or_leave else ""
