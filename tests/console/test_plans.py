@@ -36,7 +36,7 @@ def test_a_follow_up_changes_the_plans_on_an_open_screen_and_says_what_changed(n
     other.call("POST", "/api/v1/reports", {
         "id": id[:-4] + "beef", "kind": "follow_up", "incident_id": id, "occurred_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "text": "车上装的是液氨", "place": {"text": "G204"}, "hazmat": [{"un": "1005"}]})
-    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险", timeout=5_000)
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险", timeout=15_000)
     expect(page.locator("[data-test=diff]")).to_be_visible()
     assert screen.errors == []
 
