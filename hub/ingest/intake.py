@@ -493,7 +493,7 @@ def _one(batch: _Batch, item: Item, numbers: Numbers) -> int:
 
 
 def _append(batch: _Batch, item: Item, view: ReportView, entry: Recorded) -> None:
-    batch.tx.recorded.append(entry)
+    batch.tx.append(entry)
     _mark(batch.tx, item, entry.subject, incident_id=view.incident_id, department_id=view.department_id, drill=view.drill)
 
 
@@ -505,7 +505,7 @@ def _open(batch: _Batch, item: Item, numbers: Numbers) -> tuple[ReportView, Row,
     batch.opened[incident.id] = batch.incidents[incident.id] = incident
     batch.rows[incident.id] = opened_row
     _append(batch, item, view, received)
-    batch.tx.recorded.append(opened)
+    batch.tx.append(opened)
     return view, row, received
 
 

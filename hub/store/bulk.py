@@ -139,9 +139,9 @@ def insert_sqlite(connection: sqlite3.Connection, batches: Sequence[Rows], or_le
     for table, values in batches:
         at = 0
         for size in STATEMENT_ROWS:
-            if size * len(table.c) > MOST_PARAMETERS:
-                continue
             end = at + (len(values) - at) // size * size
+            if end == at or size * len(table.c) > MOST_PARAMETERS:
+                continue  # a statement of a thousand rows costs much even to prepare
             try:
                 inserted += max(0, connection.executemany(_many(table, size, or_leave), _flat(values, at, end, size)).rowcount)
             except sqlite3.IntegrityError as error:

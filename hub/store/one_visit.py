@@ -73,7 +73,6 @@ class Connection(aiosqlite.Connection):
             return do(*arguments)
         return await self._execute(do, *arguments)  # type: ignore[no-untyped-call]
 
-
     async def commit(self) -> None:
         """Commit what is open; a visit only where something is."""
         if self._conn.in_transaction:

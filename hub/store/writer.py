@@ -94,7 +94,10 @@ class Transaction:
         drill: bool = False, text: bytes | None = None,
     ) -> Recorded:
         """Append a change of the kind that `body` was declared with, in this transaction; its `seq` is set when it commits. As `Recorded`."""
-        entry = Recorded(body, actor=actor, subject=subject, incident_id=incident_id, department_id=department_id, drill=drill, text=text)
+        return self.append(Recorded(body, actor=actor, subject=subject, incident_id=incident_id, department_id=department_id, drill=drill, text=text))
+
+    def append(self, entry: Recorded) -> Recorded:
+        """Append a change that was made ready before."""
         self.recorded.append(entry)
         return entry
 
