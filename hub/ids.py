@@ -22,7 +22,8 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 RANDOM_BYTES = 16
 _AT_ONCE = 256
 _random: list[bytes] = []
-os.register_at_fork(after_in_child=_random.clear)  # a child that had its parent's would repeat them
+if hasattr(os, "register_at_fork"):  # a child that had its parent's would repeat them; Windows, where agents run too, forks nothing
+    os.register_at_fork(after_in_child=_random.clear)
 
 
 def random_bytes() -> bytes:
