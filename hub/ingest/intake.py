@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from hub import wire
 from hub.domain.change import canonical
 from hub.domain.classified import CODE as CLASSIFIED
-from hub.domain.classified import ClassifiedHit, ClassifiedSuspected, packaged_guard, warned_of
+from hub.domain.classified import ClassifiedConfirmed, ClassifiedHit, ClassifiedSuspected, packaged_guard, warned_of
 from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView, apply_report, changed_fields, open_incident
 from hub.domain.report import Channel, ReportReceived, ReportView, judge, report_view
 from hub.domain.signature import Signer, check_report
@@ -57,14 +57,22 @@ class Source:
         self.drill = drill
 
 
+class Confirmation(NamedTuple):
+    """Who saw which warnings of classified content in a message, and says that it is not classified."""
+
+    by: str
+    body: ClassifiedConfirmed
+
+
 class Item:
     """One message under way: what came, from whom, decoded or refused, and whom to tell."""
 
-    __slots__ = ("channel", "content", "draft", "error", "message", "message_id", "payload", "receipt", "received_at", "sender", "settle",
+    __slots__ = ("channel", "confirmed", "content", "draft", "error", "message", "message_id", "payload", "receipt", "received_at", "sender", "settle",
                  "source", "suspected", "urgent", "what")
 
     def __init__(self, what: str, payload: bytes, sender: Source, channel: Channel, received_at: datetime,
-                 settle: Callable[[Item], None] | None) -> None:
+                 settle: Callable[[Item], None] | None, confirmed: Confirmation | None = None) -> None:
+        self.confirmed = confirmed
         self.what = what
         self.payload = payload
         self.sender = sender
@@ -145,9 +153,10 @@ class Intake:
 
     # ---- in
 
-    def arrive(self, what: str, payload: bytes, sender: Source, channel: Channel, settle: Callable[[Item], None]) -> None:
+    def arrive(self, what: str, payload: bytes, sender: Source, channel: Channel, settle: Callable[[Item], None],
+               confirmed: Confirmation | None = None) -> None:
         """Take a message; `settle` is called once with the item when its receipt is final. Never raises, never blocks."""
-        item = Item(what, payload, sender, channel, self.store.clock.now(), settle)
+        item = Item(what, payload, sender, channel, self.store.clock.now(), settle, confirmed)
         self._decode(item)
         try:
             self.admission.admit(item, time.monotonic(), sender.quota_per_minute)
@@ -169,7 +178,7 @@ class Intake:
             return
         self._arrived.set()
 
-    async def submit(self, what: str, payload: bytes, sender: Source, channel: Channel) -> Receipt:
+    async def submit(self, what: str, payload: bytes, sender: Source, channel: Channel, confirmed: Confirmation | None = None) -> Receipt:
         """Take a message and wait for its receipt (which may be a refusal)."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
@@ -179,7 +188,7 @@ class Intake:
                 assert item.receipt is not None
                 future.set_result(item.receipt)
 
-        self.arrive(what, payload, sender, channel, settle)
+        self.arrive(what, payload, sender, channel, settle, confirmed)
         return await future
 
     def decoded(self, what: str, payload: bytes, sender: Source, channel: Channel, at: datetime) -> Item:
@@ -209,7 +218,7 @@ class Intake:
             else:
                 raise Rejected("unsupported_message", f"不支持的消息 {item.what}", f"messages of the kind {item.what} are not supported")
             packaged_guard().refuse_message(item.payload, item.message)
-            if item.sender.agent_id is not None:  # a person was asked before; a device cannot be
+            if item.sender.agent_id is not None and item.confirmed is None:  # a person was asked before; a device cannot be
                 item.suspected = packaged_guard().message_warnings(item.payload, item.message)
             item.content = wire.content_hash(item.message)
         except Rejected as error:
@@ -363,8 +372,10 @@ async def _take(tx: Transaction, item: Item, takers: dict[str, Take]) -> None:
 
 
 def _mark(tx: Transaction, item: Item, subject: str, **of: Any) -> None:
-    """Note what looks classified in a message that is stored all the same, where everybody who reads it sees the note."""
-    if item.suspected:
+    """Note what looks classified in a message that is stored all the same, and who looked at it, where everybody who reads it sees the note."""
+    if item.confirmed is not None:
+        tx.record(item.confirmed.body, actor=item.confirmed.by, subject=subject, **of)
+    elif item.suspected:
         tx.record(ClassifiedSuspected(warnings=warned_of(item.suspected)), actor=item.source, subject=subject, **of)
 
 

@@ -65,14 +65,14 @@ async def listing(ask: Ask) -> Accounts:
 async def opening(ask: Ask) -> Account:
     """Open an account without a password; its one-time link is made apart."""
     ask.require(Action.ADMIN_ACCOUNTS, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await open_account(tx, ask.body.person_id, ask.body.login, by=ask.who)
 
 
 async def closing(ask: Ask) -> Done:
     """Close an account and end its sessions."""
     ask.require(Action.ADMIN_ACCOUNTS, _thing(ask))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if not await close_account(tx, ask.path["id"], by=ask.who):
             raise NotFound
     return Done()
@@ -81,7 +81,7 @@ async def closing(ask: Ask) -> Done:
 async def reopening(ask: Ask) -> Done:
     """Open a closed account again; it needs a new one-time link."""
     ask.require(Action.ADMIN_ACCOUNTS, _thing(ask))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if not await reopen_account(tx, ask.path["id"], by=ask.who):
             raise NotFound
     return Done()
@@ -90,7 +90,7 @@ async def reopening(ask: Ask) -> Done:
 async def linking(ask: Ask) -> Link:
     """Make a one-time sign-in link: for a new account, or for a forgotten password."""
     ask.require(Action.ADMIN_ACCOUNTS, _thing(ask))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         found = await account_by_id(tx.conn, ask.path["id"])
         if found is None or found.account.disabled:
             raise NotFound
@@ -101,7 +101,7 @@ async def linking(ask: Ask) -> Link:
 async def unfactoring(ask: Ask) -> Done:
     """Take a lost second factor away; the person sets up a new one."""
     ask.require(Action.ADMIN_SESSIONS, _thing(ask))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if not await remove_second_factor(tx, ask.path["id"], by=ask.who):
             raise NotFound
     return Done()
@@ -117,7 +117,7 @@ async def sessions(ask: Ask) -> Sessions:
 async def revoking(ask: Ask) -> Done:
     """End every session of an account."""
     ask.require(Action.ADMIN_SESSIONS, _thing(ask))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await end_sessions(tx, account_id=ask.path["id"], by=ask.who, reason="revoked")
     return Done()
 

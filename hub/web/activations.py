@@ -170,7 +170,7 @@ async def start(ask: Ask) -> IncidentResponse:
     """Put plans in force. Sent twice it is done once; where a response stands, the plans join it."""
     found = await find(ask, Action.PLAN_ACTIVATE)
     facts, _ = await facts_now(ask, found.incident)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await put_in_force(tx, await load_rules(tx.conn), found.incident, facts, ask.body.plans, ask.body.level, by=ask.who, reason=ask.body.reason)
     return await _whole(ask, found.incident, await ask.store.head())
 
@@ -211,7 +211,7 @@ async def switch(ask: Ask) -> IncidentResponse:
 
 async def _changed(ask: Ask, held: _Held, plans: list[str], level: Level) -> IncidentResponse:
     facts, _ = await facts_now(ask, held.incident)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         whole = await _again(tx.conn, held)
         await change_response(tx, await load_rules(tx.conn), held.incident, facts, whole, plans, level, by=ask.who, reason=ask.body.reason)
     return await _whole(ask, held.incident, await ask.store.head())
@@ -227,7 +227,7 @@ async def _again(conn: AsyncConnection, held: _Held) -> Whole:
 async def stage(ask: Ask) -> IncidentResponse:
     """Move the scene to a stage."""
     held = await _held(ask, Action.STAGE_MOVE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await move_stage(tx, held.incident, await _again(tx.conn, held), ask.body.stage, met=ask.body.met, reason=ask.body.reason, by=ask.who)
     return await _whole(ask, held.incident, await ask.store.head())
 
@@ -236,7 +236,7 @@ async def end(ask: Ask) -> IncidentResponse:
     """End the response: its conditions hold, or a reason is given."""
     held = await _held(ask, Action.PLAN_TERMINATE)
     facts, _ = await facts_now(ask, held.incident)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await terminate(tx, await load_rules(tx.conn), held.incident, facts, await _again(tx.conn, held), met=ask.body.met, reason=ask.body.reason, by=ask.who)
     return await _whole(ask, held.incident, await ask.store.head())
 
@@ -244,7 +244,7 @@ async def end(ask: Ask) -> IncidentResponse:
 async def take_back(ask: Ask) -> IncidentResponse:
     """Revoke what a rule began, within its time."""
     held = await _held(ask, Action.PLAN_TERMINATE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await revoke(tx, await load_rules(tx.conn), held.incident, await _again(tx.conn, held), reason=ask.body.reason, by=ask.who)
     return await _whole(ask, held.incident, await ask.store.head())
 
@@ -297,7 +297,7 @@ async def _view(ask: Ask, whole: Whole, incident: IncidentView, id: str) -> Task
 async def acknowledge(ask: Ask) -> TaskView:
     """Take a task on."""
     duty, whole, incident = await _task(ask, Action.TASK_ACK)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         held = await get_obligation(tx.conn, duty.id)
         if held is not None and held.is_owed:
             await ledger.acknowledge(tx, await load_rules(tx.conn), duty.id, by=ask.who, for_min=ask.body.for_min)
@@ -307,7 +307,7 @@ async def acknowledge(ask: Ask) -> TaskView:
 async def done(ask: Ask) -> TaskView:
     """Report a task done. Sent twice it is done once, so that a phone may send again what it kept."""
     duty, whole, incident = await _task(ask, Action.TASK_DONE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         held = await get_obligation(tx.conn, duty.id)
         assert held is not None
         await finish_task(tx, await load_rules(tx.conn), whole, held, by=ask.who, text=ask.body.evidence, ref=f"task:{duty.id}", reason=ask.body.reason)

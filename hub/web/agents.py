@@ -121,7 +121,7 @@ async def code(ask: Ask) -> Code:
     """Make a one-time enrolment code for an agent, good for a day."""
     body: CodeBody = ask.body
     ask.require(Action.AGENT_ENROLL, Thing(kind=ThingKind.AGENT, id=body.agent_id, department_id=body.department_id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         made = await make_code(tx, agent_id=body.agent_id, name=body.name, kind=body.kind, department_id=body.department_id,
                                enterprise_id=body.enterprise_id, trusted=body.trusted, must_sign=body.must_sign, by=ask.who)
     base = ask.hub.settings.public_url or f"{ask.request.scheme}://{ask.request.host}"
@@ -131,7 +131,7 @@ async def code(ask: Ask) -> Code:
 async def enroll(ask: Ask) -> Answer:
     """Use a one-time code: an identity and its password, told this once."""
     ask.require(Action.ENROLL_WITH_CODE, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         device, secret = await enrol(tx, ask.body.code, public_key=ask.body.public_key)
         certificate = await certify(tx, ask.hub.settings, device, ask.body.csr)
     await ask.hub.registry.load()
@@ -148,11 +148,11 @@ async def changing(ask: Ask) -> AgentView:
     async with ask.store.read() as conn:
         device = await get_agent(conn, ask.path["id"])
     ask.require(Action.AGENT_EDIT, Thing(kind=ThingKind.AGENT, id=ask.path["id"], department_id=device.department_id if device else None))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         view = await change_agent(tx, ask.path["id"], by=ask.who, reason=body.reason, must_sign=body.must_sign, trusted=body.trusted,
                                   quota_per_minute=body.quota_per_minute)
-    if view is None:
-        raise NotFound
+        if view is None:
+            raise NotFound
     await ask.hub.registry.load()
     return view
 
@@ -165,12 +165,11 @@ async def revoking(ask: Ask) -> AgentView:
         ask.require(Action.AGENT_REVOKE, Thing(kind=ThingKind.AGENT, id=ask.path["id"]))
         raise NotFound
     ask.require(Action.AGENT_REVOKE, Thing(kind=ThingKind.AGENT, id=device.id, department_id=device.department_id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         view = await revoke(tx, device.id, by=ask.who, reason=ask.body.reason)
-        if view is not None:
-            withdraw(tx, ask.hub.settings, device.id, ask.body.reason, by=ask.who)
-    if view is None:
-        raise NotFound
+        if view is None:
+            raise NotFound
+        withdraw(tx, ask.hub.settings, device.id, ask.body.reason, by=ask.who)
     await ask.hub.registry.load()
     return view
 
@@ -182,7 +181,7 @@ async def renewing(ask: Ask) -> Renewed:
         device = await get_agent(conn, ask.actor.id) if ask.actor.kind is ActorKind.AGENT else None
     if device is None:
         raise NotFound
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         certificate = await certify(tx, ask.hub.settings, device, ask.body.csr)
     ca = ask.hub.ca_pem()
     if certificate is None or ca is None:

@@ -42,7 +42,7 @@ def _own(ask: Ask) -> None:
 
 async def _reply(ask: Ask, reply: tus.Reply) -> web.Response:
     if reply.completed is not None:
-        async with ask.store.transaction() as tx:
+        async with ask.transaction() as tx:
             await note_sent(tx, reply.completed, ask.who)
             await tx.conn.execute(update(attachment).where(attachment.c.sha256 == reply.completed, attachment.c.complete_at.is_(None))
                                   .values(complete_at=tx.at))

@@ -62,7 +62,7 @@ async def trail(ask: Ask) -> Trail:
                                   before=query.before, limit=query.limit)
         policies = await ask.hub.policies.read(conn)
     seqs = [item.seq for item in items]
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         tx.record(AuditRead(actor=query.actor, subject=query.subject, kind=query.kind, first=min(seqs, default=0), last=max(seqs, default=0),
                             count=len(seqs)), actor=ask.who, subject="audit:trail")
     shown = [item if item.body == b"null" else masked_change(policies, item, None) for item in items]
@@ -83,7 +83,7 @@ async def export(ask: Ask) -> web.StreamResponse:
     ask.require(Action.AUDIT_EXPORT, HUB)
     query: ExportQuery = ask.query
     head = await ask.store.head()
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         tx.record(AuditExported(after=query.after, seq=head, bodies=query.bodies), actor=ask.who, subject="audit:export")
     settings = ask.hub.settings
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", "Content-Disposition": 'attachment; filename="audit.jsonl"'})

@@ -142,7 +142,7 @@ async def put(ask: Ask) -> CameraView:
         camera = await get_camera(conn, id)
         thing = (await camera_things(conn, [camera]))[id] if camera is not None else Thing(kind=ThingKind.CAMERA, id=id)
     ask.require(Action.CAMERA_EDIT, thing)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await save_camera(tx, id, ask.body, by=ask.who)
 
 
@@ -162,7 +162,7 @@ async def put_enterprise(ask: Ask) -> EnterpriseView:
     for view in (before, body):
         if view is not None:
             ask.require(Action.ENTERPRISE_EDIT, Thing(kind=ThingKind.ENTERPRISE, id=view.id, department_id=view.department_id, enterprise_id=view.id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await save_enterprise(tx, body, by=ask.who)
 
 
@@ -171,7 +171,7 @@ async def take_in(ask: Ask) -> Imported:
     body: ImportBody = ask.body
     ask.require(Action.ENTERPRISE_EDIT, Thing(kind=ThingKind.ENTERPRISE))
     ask.require(Action.CAMERA_EDIT, Thing(kind=ThingKind.CAMERA))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         for enterprise in body.enterprises:
             await save_enterprise(tx, enterprise, by=ask.who)
         for camera in body.cameras:

@@ -234,7 +234,7 @@ def _channel(ask: Ask) -> str:
 
 
 async def _file(ask: Ask, o: Obligation, content: Content, *, id: str, channel: str, based_on: int | None = None) -> Answer:
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         policies = await ask.hub.policies.read(tx.conn)
         _, receipt = await store.file(tx, rules_of(ask), policies.access, o.id, content, store.By(ask.who, channel), id=id, based_on=based_on)
     return Answer(receipt, status=201 if receipt.status is ReceiptStatus.STORED else 200)
@@ -263,21 +263,21 @@ def _content(body: FileBody) -> Content:
 async def keep_draft(ask: Ask) -> DraftSaved:
     """Keep what one has typed so far; only oneself sees it."""
     o = await find(ask, Action.DAILY_FILE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return DraftSaved(saved_at=await store.save_draft(tx, o.id, ask.who, ask.body))
 
 
 async def give_back(ask: Ask) -> Filing:
     """Return a filed report for correction, with the reason."""
     o = await find(ask, Action.DAILY_RETURN)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.give_back(tx, rules_of(ask), o.id, by=ask.who, reason=ask.body.reason)
 
 
 async def accept(ask: Ask) -> Filing:
     """Accept a filed report; a contradicted one with the reason."""
     o = await find(ask, Action.DAILY_ACCEPT)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.accept(tx, o.id, by=ask.who, reason=ask.body.reason)
 
 
@@ -291,8 +291,8 @@ async def file_message(ask: Ask) -> Answer:
     agent = ask.actor.kind is ActorKind.AGENT
     source = (ask.hub.registry.source(ask.actor.id) if agent else None) or Source(ask.who, department_id=message.department)
     if not agent:
-        await ask.confirm(packaged_guard().warnings(message))
-    receipt = await ask.hub.intake.submit("daily", ask.body, source, Channel.HTTP)
+        ask.confirm(packaged_guard().warnings(message))
+    receipt = await ask.submit("daily", ask.body, source, Channel.HTTP)
     return Answer(receipt, status=_STATUS[receipt.status])
 
 
@@ -310,14 +310,14 @@ async def templates(ask: Ask) -> TemplatesView:
 async def save_template(ask: Ask) -> Template:
     """Save a template as its next version, from tomorrow at the earliest."""
     ask.require(Action.DAILY_TEMPLATE, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.save_template(tx, rules_of(ask), ask.body, by=ask.who)
 
 
 async def save_schedule(ask: Ask) -> Schedule:
     """Save a schedule as its next version, for days whose rows are not made yet."""
     ask.require(Action.DAILY_TEMPLATE, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.save_schedule(tx, rules_of(ask), ask.body, by=ask.who)
 
 
@@ -381,7 +381,7 @@ async def file_sheet(ask: Ask) -> Answer:
             "zh": f"表格有 {len(lines)} 处错误，未入库", "en": f"{len(lines)} faults in the sheet; nothing was stored"}), status=422)
     query: SheetQuery = ask.query
     content = msgspec.structs.replace(filled.content, late_reason=query.late_reason, explanation=query.explanation)
-    await ask.look_over(content)
+    ask.look_over(content)
     return await _file(ask, o, content, id=query.id, channel="excel")
 
 
@@ -480,8 +480,8 @@ async def link_file(ask: Ask) -> web.StreamResponse:
     id = given.get("id", "")
     content = Content(zero=True, late_reason=given.get("late_reason", "")[:2000] or None, explanation=given.get("explanation", "")[:2000] or None)
     try:
-        await ask.confirm(packaged_guard().warnings(content), given.get("seen", ""))
-        async with ask.store.transaction() as tx:
+        ask.confirm(packaged_guard().warnings(content), given.get("seen", ""))
+        async with ask.transaction() as tx:
             policies = await ask.hub.policies.read(tx.conn)
             await store.file(tx, rules_of(ask), policies.access, o.id, content, store.By(f"link:{o.id}", "link", o.department_id),
                              id=id if is_id(id) else new_id())

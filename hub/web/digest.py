@@ -74,21 +74,21 @@ async def draft(ask: Ask) -> Digest:
         day = date.fromisoformat(ask.path["day"])
     except ValueError:
         raise NotFound from None
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.draft(tx, rules_of(ask), await load_book(tx.conn), day, by=ask.who)
 
 
 async def edit(ask: Ask) -> Digest:
     """Alter the text."""
     ask.require(Action.DIGEST_EDIT, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.edit(tx, ask.path["day"], ask.body.sections, by=ask.who, based_on=ask.body.based_on)
 
 
 async def sign(ask: Ask) -> Digest:
     """Sign the digest and publish it in the sharing group."""
     ask.require(Action.DIGEST_SIGN, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.sign(tx, rules_of(ask), ask.path["day"], by=ask.who, name=ask.actor.name or ask.who, based_on=ask.body.based_on,
                                 department_id=ask.actor.department_id)
 
@@ -124,7 +124,7 @@ async def bulletin(ask: Ask) -> web.Response:
     shown = masked(found.policies, found.incident, tier)
     body = bulletin_word(shown, [masked(found.policies, report, tier) for report in reports], issuer=ask.hub.settings.hub_name,
                          zone=rules_of(ask).calendar.zone, now=ask.now)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         record_view(tx, ask.actor, Action.INCIDENT_EXPORT, [found.thing], found.decision, reason="要情快报", incident_id=found.incident.id,
                     drill=found.incident.drill)
     return _download(body, WORD, f"bulletin-{found.incident.no}.docx")

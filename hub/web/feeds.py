@@ -484,7 +484,7 @@ async def mark(ask: Ask) -> Done:
     ask.require(Action.CAMERA_MARK, thing, hidden=True)
     if thing.id not in {incident.id for incident in seen.incidents}:
         raise Rejected("camera_not_linked", "该事件没有关联这路摄像头", "the incident does not link this camera", field="incident_id")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         tx.record(CameraMarked(camera_id=camera.id, wall_ms=body.wall_ms, text=body.text), actor=ask.who, subject=f"camera:{camera.id}",
                   incident_id=thing.id, department_id=thing.department_id, drill=thing.drill)
     return Done()

@@ -109,7 +109,7 @@ async def listing(ask: Ask) -> GroupList:
 async def save(ask: Ask) -> Group:
     """Make or alter a group."""
     ask.require(Action.GROUP_EDIT, Thing(kind=ThingKind.GROUP, id=ask.body.id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.save_group(tx, ask.body, by=ask.who)
 
 
@@ -129,7 +129,7 @@ async def write(ask: Ask) -> GroupPost:
     """Write in the group."""
     group = await _find(ask, Action.GROUP_WRITE)
     body: PostBody = ask.body
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.write(tx, rules_of(ask), group.id, body.text, id=body.id, by=ask.who, name=ask.actor.name or ask.who,
                                  department_id=_own(ask, group) or ask.actor.department_id, attachments=body.attachments)
 
@@ -152,14 +152,14 @@ async def read(ask: Ask) -> Read:
     own = _own(ask, group)
     if own is None:
         raise NotFound
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.read_up_to(tx, group.id, own, ask.body.number, by=ask.who)
 
 
 async def pin(ask: Ask) -> Group:
     """Pin a post."""
     group = await _find(ask, Action.GROUP_EDIT)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.pin_post(tx, group.id, ask.body.post, by=ask.who)
 
 

@@ -210,7 +210,7 @@ async def redraw(ask: Ask) -> IncidentZones:
 async def tick(ask: Ask) -> Tick:
     """Tick a line of the evacuation list."""
     found = await find(ask, Action.EVACUATION_TICK)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await tick_off(tx, found.incident, ask.path["receptor"], done=ask.body.done, note=ask.body.note, by=ask.who)
 
 

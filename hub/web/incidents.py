@@ -177,7 +177,7 @@ async def timeline(ask: Ask) -> Timeline:
 async def acknowledge(ask: Ask) -> IncidentView:
     """Take an incident: the sound stops on every screen."""
     found = await find(ask, Action.INCIDENT_TAKE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         after = await take(tx, found.incident.id, by=ask.who, name=ask.actor.name)
     return masked(found.policies, after, found.decision.tier)
 
@@ -185,7 +185,7 @@ async def acknowledge(ask: Ask) -> IncidentView:
 def _acting(act: Act, action: Action, doc: str) -> Any:
     async def handler(ask: Ask) -> IncidentView:
         found = await find(ask, action)
-        async with ask.store.transaction() as tx:
+        async with ask.transaction() as tx:
             after = await act_on(tx, found.incident.id, act, by=ask.who, reason=ask.body.reason)
         return masked(found.policies, after, found.decision.tier)
 
@@ -202,7 +202,7 @@ async def merge(ask: Ask) -> IncidentView:
     if target is None:
         raise NotFound
     ask.require(Action.INCIDENT_MERGE, target, hidden=True)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         after = await act_on(tx, found.incident.id, Act.MERGE, by=ask.who, reason=ask.body.reason, into=ask.body.into)
     return masked(found.policies, after, found.decision.tier)
 
@@ -210,7 +210,7 @@ async def merge(ask: Ask) -> IncidentView:
 async def dismiss_merge(ask: Ask) -> Done:
     """Say that two incidents are not the same event."""
     found = await find(ask, Action.INCIDENT_MERGE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await decide_proposals(tx, found.incident.id, ask.body.into, "dismissed", by=ask.who)
     return Done()
 
@@ -218,7 +218,7 @@ async def dismiss_merge(ask: Ask) -> Done:
 async def set_grade(ask: Ask) -> IncidentView:
     """Set the grade; the suggestion and its criterion stay beside it."""
     found = await find(ask, Action.INCIDENT_GRADE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         after = await grade(tx, found.incident.id, ask.body.grade, by=ask.who, reason=ask.body.reason)
     return masked(found.policies, after, found.decision.tier)
 
@@ -226,7 +226,7 @@ async def set_grade(ask: Ask) -> IncidentView:
 async def write_note(ask: Ask) -> Done:
     """Write a note into the timeline."""
     found = await find(ask, Action.INCIDENT_NOTE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await note(tx, found.incident.id, ask.body.text, by=ask.who)
     return Done()
 

@@ -136,7 +136,7 @@ async def _find(ask: Ask, action: Action) -> Notice:
 async def read(ask: Ask) -> Notice:
     """Note that one has read it."""
     held = await _find(ask, Action.NOTICE_READ)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.mark_read(tx, held.id, by=ask.who)
 
 
@@ -150,7 +150,7 @@ async def read_many(ask: Ask) -> Done:
             ask.require(Action.OBLIGATION_LIST, HUB)
             raise NotFound
         ask.require(Action.NOTICE_READ, _thing(one.department_id, one.id), hidden=True)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         for id in dict.fromkeys(body.ids):
             await store.mark_read(tx, id, by=ask.who)
     return Done()
@@ -159,7 +159,7 @@ async def read_many(ask: Ask) -> Done:
 async def again(ask: Ask) -> Notice:
     """Send a failed notice once more, where it is not too old."""
     held = await _find(ask, Action.NOTICE_SEND)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.try_again(tx, held.id, by=ask.who)
 
 
@@ -173,7 +173,7 @@ async def send(ask: Ask) -> SentList:
         raise Rejected("unknown_post", "没有这个岗位", "there is no such post", field="posts")
     for post in posts:
         ask.require(Action.NOTICE_SEND, _thing(post.department_id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         reach = await load_reach(tx.conn, departments={p.department_id for p in posts}, posts={p.id for p in posts}, now=tx.now)
         drafts = [d for post in posts for d in store.message_drafts(
             rules_of(ask), reach.target(reach.posts.get(post.id, post), urgent=body.urgent), id=new_id(), title=body.title, text=body.text, now=tx.now,
@@ -218,7 +218,7 @@ async def save_contact(ask: Ask) -> Contact:
         id=held.id if held else new_id(), name=body.name, address=body.address, post_id=body.post_id, language=body.language,
         urgent_only=body.urgent_only, quiet_starts=body.quiet_starts, quiet_ends=body.quiet_ends, active=body.active,
         checked_at=held.checked_at if held else None, error=held.error if held else None)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.save_contact(tx, contact, by=ask.who, department_id=post.department_id)
 
 
@@ -242,7 +242,7 @@ async def try_contact(ask: Ask) -> Done:
                                                           drill=False))
         except Rejected as refused:
             error = refused
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await store.note_check(tx, held.id, ContactState.UNREACHABLE if error else ContactState.REACHABLE, by=ask.who,
                                error=error.message if error else None)
     if error:

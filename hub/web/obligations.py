@@ -209,7 +209,7 @@ async def whole(ask: Ask) -> ObligationWhole:
 async def acknowledge(ask: Ask) -> Obligation:
     """Take the duty on: nothing is sent until the acknowledgement expires."""
     held = await find(ask, Action.OBLIGATION_ACK)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await ledger.acknowledge(tx, rules_of(ask), held.id, by=ask.who, for_min=ask.body.for_min)
 
 
@@ -219,7 +219,7 @@ async def meet(ask: Ask) -> Obligation:
     body: MeetBody = ask.body
     if not rules_of(ask).kind(held.kind).by_hand:
         raise Rejected("not_by_hand", "该事项只能通过相应的报送或签收来办结", "this duty is met only by the filing or signature itself")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await ledger.meet(tx, rules_of(ask), held.id, by=ask.who, reason=body.reason,
                                  evidence=Evidence(ref=body.ref, zh=body.note, en=body.note, at=tx.now))
 
@@ -227,21 +227,21 @@ async def meet(ask: Ask) -> Obligation:
 async def give_back(ask: Ask) -> Obligation:
     """Return what was filed, for correction."""
     held = await find(ask, Action.DAILY_RETURN)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await ledger.give_back(tx, rules_of(ask), held.id, by=ask.who, reason=ask.body.reason, due_at=ask.body.due_at)
 
 
 async def excuse(ask: Ask) -> Obligation:
     """Excuse the duty: a leader's act."""
     held = await find(ask, Action.OBLIGATION_EXCUSE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await ledger.excuse(tx, rules_of(ask), held.id, by=ask.who, reason=ask.body.reason)
 
 
 async def unlock(ask: Ask) -> Obligation:
     """Reopen a missed or excused duty: a leader's act."""
     held = await find(ask, Action.OBLIGATION_UNLOCK)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await ledger.unlock(tx, rules_of(ask), held.id, by=ask.who, reason=ask.body.reason, due_at=ask.body.due_at)
 
 
@@ -267,7 +267,7 @@ async def save_data(ask: Ask) -> Done:
     """Put a document in place of the one before; it is checked with all the others first, and counts within 15 s everywhere."""
     ask.require(Action.ADMIN_DATA, HUB)
     body: DataBody = ask.body
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         ask.hub.extra["duty_rules"] = await duty_data.save_document(
             tx, ask.path["name"], body.document, by=ask.who, reason=body.reason, based_on=body.based_on)
     return Done()

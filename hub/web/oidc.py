@@ -253,10 +253,10 @@ async def _enter(ask: Ask, issuer: str, subject: str, *, second_factor: bool) ->
     async with ask.store.read() as conn:
         who = await account_by_subject(conn, issuer, subject)
     if who is None or who.account.disabled:
-        async with ask.store.transaction() as tx:
+        async with ask.transaction() as tx:
             await note_failure(tx, f"oidc:{subject}", who.account.id if who else None, address, reason="not_bound")
         raise Rejected("not_bound", "该身份未绑定本中心账号，请联系系统管理员", "this identity is bound to no account here; ask the system administrator")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         _, token = await open_session(
             tx, who.account, address=address, client=ask.request.headers.get("User-Agent", ""), method="oidc", second_factor=second_factor,
             life=timedelta(seconds=ask.hub.settings.session_max_s))
@@ -270,7 +270,7 @@ async def bind(ask: Ask) -> Account:
     """Bind an identity of the provider to an account."""
     ask.require(Action.ADMIN_ACCOUNTS, Thing(kind=ThingKind.ACCOUNT, id=ask.path["id"]))
     _ready(ask.hub.settings)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if await account_by_id(tx.conn, ask.path["id"]) is None:
             raise NotFound
         return await bind_external(tx, ask.path["id"], ask.hub.settings.oidc_issuer, ask.body.subject, by=ask.who)

@@ -196,7 +196,7 @@ async def put_department(ask: Ask) -> Department:
     """Add or change a department."""
     ask.require(Action.ADMIN_ORGANISATION, HUB)
     row: Department = msgspec.structs.replace(ask.body, id=_same_id(ask))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await save_department(tx, row, by=ask.who)
     return row
 
@@ -212,7 +212,7 @@ async def put_post(ask: Ask) -> Post:
     """Add or change a post: its role and scope are rights, so this is the security administrator's act."""
     ask.require(Action.ADMIN_APPOINT, HUB)
     row: Post = msgspec.structs.replace(ask.body, id=_same_id(ask))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await save_post(tx, row, (await ask.hub.policies.read(tx.conn)).access, by=ask.who)
     return row
 
@@ -221,7 +221,7 @@ async def add(ask: Ask) -> Person:
     """Add a person."""
     ask.require(Action.ADMIN_ORGANISATION, HUB)
     body: NewPerson = ask.body
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await add_person(tx, body.name, by=ask.who, phone=body.phone, email=body.email, department_id=body.department_id,
                                 enterprise_id=body.enterprise_id)
 
@@ -230,7 +230,7 @@ async def edit(ask: Ask) -> Person:
     """Change a person's name and ways to be reached."""
     ask.require(Action.ADMIN_ORGANISATION, HUB)
     body: NewPerson = ask.body
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         before = await get_person(tx.conn, ask.path["id"])
         if before is None:
             raise NotFound
@@ -245,7 +245,7 @@ async def appointing(ask: Ask) -> Appointment:
     body: NewAppointment = ask.body
     if body.until_at is not None and body.until_at.tzinfo is None:
         raise Rejected("time_without_offset", "时间须带时区", "a time needs its offset", field="until_at")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         policy = (await ask.hub.policies.read(tx.conn)).access
         return await appoint(tx, body.person_id, body.post_id, policy, by=ask.who, until_at=body.until_at, reason=body.reason)
 
@@ -253,7 +253,7 @@ async def appointing(ask: Ask) -> Appointment:
 async def releasing(ask: Ask) -> Done:
     """Release a person from a post, now."""
     ask.require(Action.ADMIN_APPOINT, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if await release(tx, ask.path["id"], by=ask.who, reason=ask.body.reason) is None:
             raise NotFound
     return Done()
@@ -263,7 +263,7 @@ async def moving(ask: Ask) -> Appointment:
     """Move a person to another post: the old rights end as the new ones begin."""
     ask.require(Action.ADMIN_APPOINT, HUB)
     body: MoveBody = ask.body
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if await get_person(tx.conn, ask.path["id"]) is None or await get_post(tx.conn, body.post_id) is None:
             raise NotFound
         policy = (await ask.hub.policies.read(tx.conn)).access
@@ -273,10 +273,10 @@ async def moving(ask: Ask) -> Appointment:
 async def leaving(ask: Ask) -> Left:
     """A person leaves: posts, account and sessions end at once."""
     ask.require(Action.ADMIN_ORGANISATION, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         successors = await leave(tx, ask.path["id"], by=ask.who, reason=ask.body.reason)
-    if successors is None:
-        raise NotFound
+        if successors is None:
+            raise NotFound
     return Left(successors=dict(successors))
 
 
@@ -345,14 +345,14 @@ async def importing(ask: Ask) -> Imported:
     """
     ask.require(Action.ADMIN_APPOINT, HUB)
     rows = await asyncio.to_thread(read_table, ask.body)
-    await ask.look_over(rows)
+    ask.look_over(rows)
     async with ask.store.read() as conn:
         departments = {row.id: row for row in await list_departments(conn)}
         policy = (await ask.hub.policies.read(conn)).access
     planned, errors = plan_import(rows, departments, policy)
     if errors or not ask.query.store:
         return Imported(lines=len(rows), errors=list(errors), stored=False, added=0)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         added = await import_people(tx, planned, policy, by=ask.who)
     return Imported(lines=len(rows), errors=[], stored=True, added=len(added))
 

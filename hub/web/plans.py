@@ -335,9 +335,9 @@ async def import_yaml(ask: Ask) -> Answer:
     except PlanRejected as refused:
         faults = [FaultView(line=f.line, field=f.field, code=f.code, zh=f.zh, en=f.en) for f in refused.faults]
         return Answer(Imported(plan=None, faults=faults), status=422)
-    await ask.look_over(plan)
+    ask.look_over(plan)
     draft = msgspec.structs.replace(plan, status=PlanStatus.DRAFT)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         held = await get_plan(tx.conn, draft.id, draft.version)
         if held is not None and msgspec.structs.replace(held, status=PlanStatus.DRAFT) == draft:
             head = await get_head(tx.conn, draft.id, draft.version)
@@ -351,7 +351,7 @@ async def step(ask: Ask) -> PlanHead:
     approving = ask.body.status in (PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)
     ask.require(Action.PLAN_APPROVE if approving else Action.PLAN_EDIT, HUB)
     try:
-        async with ask.store.transaction() as tx:
+        async with ask.transaction() as tx:
             return await step_plan(tx, ask.path["plan"], int(ask.path["version"]), ask.body.status, by=ask.who, reason=ask.body.reason)
     except KeyError:
         raise NotFound from None
@@ -420,7 +420,7 @@ async def suggested(ask: Ask) -> SuggestedList:
 async def answer_fact(ask: Ask) -> Stated:
     """Answer the question asked; the incident is matched again."""
     found = await find(ask, Action.INCIDENT_NOTE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return Stated(changed=await state_fact(tx, found.incident, ask.body.field, ask.body.value, by=ask.who))
 
 

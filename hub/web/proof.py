@@ -117,7 +117,7 @@ async def bundle(ask: Ask) -> web.Response:
         ask.require(Action.EVIDENCE_EXPORT, thing)
         packed, manifest = await archive.build(conn, id, _signer(ask), hub_id=ask.hub.settings.hub_id, at=utc_text(ask.now), by=ask.who)
     digest = hashlib.sha256(packed).hexdigest()
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         tx.record(BundleExported(sha256=digest, changes=manifest.changes, reason=ask.body.reason), actor=ask.who, subject=f"incident:{id}",
                   incident_id=id, department_id=thing.department_id, drill=thing.drill)
     return web.Response(body=packed, content_type="application/zip",
@@ -135,7 +135,7 @@ async def holding(ask: Ask) -> Done:
     """Hold personal data back for an investigation or as evidence; `done` is False where nothing changed."""
     id = ask.path["id"]
     ask.require(Action.ADMIN_RETENTION, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if await get_incident(tx.conn, id) is None:
             raise NotFound
         return Done(await hold(tx, id, by=ask.who, reason=ask.body.reason, held=ask.body.held))

@@ -73,10 +73,10 @@ async def replay(ask: Ask) -> Answer:
     if not payload:
         raise Rejected("content_not_kept", "原文疑似涉密，未保存；请重新填写或请报送单位重报", "its content looked classified and was not kept; write it "
                        "anew, or ask for it again", field="payload")
-    await ask.confirm(packaged_guard().message_warnings(payload))
-    receipt = await ask.hub.intake.submit(row.what, payload, sender, Channel(row.channel))
+    ask.confirm(packaged_guard().message_warnings(payload))
+    receipt = await ask.submit(row.what, payload, sender, Channel(row.channel))
     if receipt.status in (ReceiptStatus.STORED, ReceiptStatus.DUPLICATE):
-        async with ask.store.transaction() as tx:
+        async with ask.transaction() as tx:
             await release(tx, row.id, "replayed", by=ask.who, report_id=receipt.id)
         return Answer(receipt)
     return Answer(receipt, status=422 if receipt.status is ReceiptStatus.REJECTED else 503)
@@ -85,7 +85,7 @@ async def replay(ask: Ask) -> Answer:
 async def discard(ask: Ask) -> Done:
     """Set a message aside; it stays readable."""
     row = await _find(ask, Action.QUARANTINE_REPLAY)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await release(tx, row.id, "discarded", by=ask.who)
     return Done()
 

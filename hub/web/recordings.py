@@ -91,7 +91,7 @@ async def export_clip(ask: Ask) -> web.StreamResponse:
         name = f"{view.camera_id}-{body.from_ms}"
         clips = await asyncio.to_thread(lambda: export(folder, work / f"{name}.mp4", body.from_ms, body.to_ms, now=ask.now))
         hashes = tuple([await asyncio.to_thread(sha256_file, clip) for clip in clips])
-        async with ask.store.transaction() as tx:
+        async with ask.transaction() as tx:
             tx.record(RecordingExported(recording_id=view.id, from_ms=body.from_ms, to_ms=body.to_ms, clips=hashes, reason=body.reason),
                       actor=ask.who, subject=f"recording:{view.id}", incident_id=view.incident_id, drill=view.drill)
         packed = work / "clip.zip"
@@ -118,7 +118,7 @@ def _pack(packed: Path, work: Path) -> None:
 async def keep(ask: Ask) -> RecordingView:
     """Keep a recording as evidence, or leave it to the retention's policy."""
     view, _ = await _of(ask, Action.RECORDING_KEEP)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         after = await set_evidence(tx, view.id, ask.body.evidence, by=ask.who)
     if after is None:
         raise NotFound

@@ -71,10 +71,10 @@ async def file(ask: Ask) -> Answer:
     actor = ask.actor
     source = ask.hub.registry.source(actor.id) if actor.kind is ActorKind.AGENT else None
     if actor.kind is not ActorKind.AGENT:
-        await ask.confirm(packaged_guard().message_warnings(ask.body))
+        ask.confirm(packaged_guard().message_warnings(ask.body))
     channel = Channel.HTTP if actor.kind is ActorKind.AGENT else Channel(ask.query.channel)
     sender = source or Source(ask.who, department_id=actor.department_id)
-    receipt = await ask.hub.intake.submit("report", ask.body, sender, channel)
+    receipt = await ask.submit("report", ask.body, sender, channel)
     if receipt.status is ReceiptStatus.UNAVAILABLE and receipt.reason == "store_unavailable":
         raise Unavailable("store_unavailable", "数据库暂时不可用，填写内容仍在，请稍后重试", "the store is not available; what you typed is kept",
                           retry_after_s=receipt.retry_after_s or 5)

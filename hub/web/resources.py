@@ -129,7 +129,7 @@ async def save(ask: Ask) -> Resource:
     """Make or alter a resource of a department within reach."""
     wanted: Resource = ask.body
     ask.require(Action.RESOURCE_EDIT, _thing(wanted))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         held = await get_resource(tx.conn, wanted.id)
         if held is not None:
             ask.require(Action.RESOURCE_EDIT, _thing(held))
@@ -160,7 +160,7 @@ async def import_table(ask: Ask) -> Answer:
     """Take an Excel table of resources: all lines, or none with every error named."""
     ask.require(Action.RESOURCE_EDIT, Thing(kind=ThingKind.RESOURCE, department_id=ask.actor.department_id))
     rows = await asyncio.to_thread(_rows, ask.body)
-    await ask.look_over([[str(cell) for cell in row] for row in rows])
+    ask.look_over([[str(cell) for cell in row] for row in rows])
     async with ask.store.read() as conn:
         departments = [d.id for d in await list_departments(conn)]
     found, errors = parse_table(rows, departments)
@@ -169,7 +169,7 @@ async def import_table(ask: Ask) -> Answer:
             errors.append(LineError(line=number, column="department_id", zh=f"不能维护 {row.department_id} 的资源", en="not your department's"))
     if errors:
         return Answer(Imported(lines=len(rows) - 1 if rows else 0, altered=0, errors=errors[:500]), status=422)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         altered = await import_resources(tx, found, by=ask.who)
     return Answer(Imported(lines=len(found), altered=altered, errors=[]), status=200)
 
@@ -196,7 +196,7 @@ async def request(ask: Ask) -> Request:
     found = await find(ask, Action.RESOURCE_REQUEST)
     body: RequestBody = ask.body
     due: datetime = ask.now + timedelta(minutes=body.within_min)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await ask_for(
             tx, await load_rules(tx.conn), found.incident, capability=body.capability, quantity=body.quantity, unit=body.unit,
             text=Text(body.text, body.text), due_at=due, asked_by=ask.actor.department_id or "district-office", by=ask.who, activation_id=None,
@@ -221,7 +221,7 @@ async def move(ask: Ask) -> Request:
         ask.require(Action.RESOURCE_OFFER, Thing(kind=ThingKind.REQUEST, id=held.id, department_id=department, incidents=(of,)))
     else:
         ask.require(Action.RESOURCE_MOVE, Thing(kind=ThingKind.REQUEST, id=held.id, department_id=held.department_id, incidents=(of,)))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await move_request(tx, await load_rules(tx.conn), held.id, to, by=ask.who, note=ask.body.note, resource_id=ask.body.resource_id,
                                   quantity=ask.body.quantity)
 

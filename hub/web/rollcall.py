@@ -48,7 +48,7 @@ async def run(ask: Ask) -> Rollcall:
             lines.append(RollcallLine(enterprise_id=enterprise.id, camera_id=camera.id, answered=answered, health=camera.health,
                                       age_s=round(age, 1) if age is not None else None))
     done = RollcallDone(id=new_id(), at=utc_text(ask.now), lines=tuple(lines))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         tx.record(done, actor=ask.who, subject=f"rollcall:{done.id}", department_id=ask.actor.department_id)
     return Rollcall(id=done.id, at=done.at, answered=sum(line.answered for line in lines), called=len(lines), lines=lines, enterprises=enterprises)
 

@@ -160,7 +160,7 @@ async def save_post(ask: Ask) -> Post:
     ask.require(Action.ROSTER_EDIT, _thing(body.department_id, ask.path["id"]))
     if held is not None:
         ask.require(Action.ROSTER_EDIT, _thing(held.department_id, held.id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.save_post(tx, Post(id=ask.path["id"], department_id=body.department_id, role=body.role, zh=body.zh, en=body.en,
                                               members=tuple(body.members), active=body.active), by=ask.who)
 
@@ -197,7 +197,7 @@ async def save_shift(ask: Ask) -> Shift:
     ask.require(Action.ROSTER_EDIT, _thing(post.department_id))
     shift = Shift(id=body.id or new_id(), post_id=body.post_id, person_id=body.person_id, starts_at=body.starts_at,
                   ends_at=body.ends_at, substitute_id=body.substitute_id, cancelled=body.cancelled, version=body.version)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.save_shift(tx, shift, by=ask.who)
 
 
@@ -222,7 +222,7 @@ async def propose_swap(ask: Ask) -> Swap:
         raise NotFound
     post = await _post(ask, shift.post_id)
     ask.require(Action.ROSTER_SWAP, _thing(post.department_id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.propose_swap(tx, shift_id=body.shift_id, from_person=ask.actor.id, to_person=body.to_person, by=ask.who,
                                         return_shift_id=body.return_shift_id, note=body.note)
 
@@ -237,7 +237,7 @@ def _deciding(to: SwapState, doc: str) -> Any:
             raise NotFound
         post = await _post(ask, shift.post_id)
         ask.require(Action.ROSTER_SWAP, _thing(post.department_id))
-        async with ask.store.transaction() as tx:
+        async with ask.transaction() as tx:
             return await store.decide(tx, held.id, to, person=ask.actor.id, by=ask.who)
 
     handler.__name__ = f"swap_{to}"
@@ -264,7 +264,7 @@ async def write_handover(ask: Ask) -> Handover:
     body: HandoverBody = ask.body
     post = await _post(ask, body.post_id)
     ask.require(Action.HANDOVER_SIGN, _thing(post.department_id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.write_handover(tx, rules_of(ask), post_id=post.id, from_person=ask.actor.id, to_person=body.to_person,
                                           note=body.note, by=ask.who)
 
@@ -278,7 +278,7 @@ async def acknowledge_handover(ask: Ask) -> Handover:
         raise NotFound
     post = await _post(ask, held.post_id)
     ask.require(Action.HANDOVER_SIGN, _thing(post.department_id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await store.acknowledge_handover(tx, rules_of(ask), held.id, person=ask.actor.id, by=ask.who)
 
 

@@ -7,7 +7,8 @@ without having asked is a bug and ends in 500, so that a forgotten check fails i
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -19,13 +20,17 @@ from msgspec import Struct
 
 from hub import wire
 from hub.domain.access import HUB, REFUSED_BY_ROLE, Action, Actor, ActorKind, Decision, Thing, may
-from hub.domain.classified import WARNED, ClassifiedConfirmed, ClassifiedHit, packaged_guard, warned_of
+from hub.domain.classified import WARNED, ClassifiedConfirmed, ClassifiedHit, Warned, packaged_guard, warned_of
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
+from hub.ingest.intake import Confirmation
 
 if TYPE_CHECKING:
-    from hub.store import Store
+    from hub.domain.report import Channel
+    from hub.ingest.intake import Source
+    from hub.store import Store, Transaction
     from hub.web.services import Services
+    from hub.wire import Receipt
 
 log = logging.getLogger("hub.web")
 PUBLIC = "public"
@@ -141,6 +146,7 @@ class Ask:
         self.body = body
         self.query = query
         self.asked = route.action == PUBLIC
+        self._seen: tuple[Warned, ...] = ()
 
     @property
     def store(self) -> Store:
@@ -162,26 +168,41 @@ class Ask:
         """The actor as changes name it, such as `person:ID`."""
         return self.actor.addressed
 
-    async def look_over(self, value: Any) -> None:
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """The transaction of what this request does. What its author confirmed goes into the chain with it, or not at all."""
+        async with self.store.transaction() as tx:
+            if (confirmed := self.confirmed) is not None:
+                tx.record(confirmed, actor=self.who, subject=f"form:{self.route.path}", department_id=self.actor.department_id)
+            yield tx
+        self._seen = ()
+
+    @property
+    def confirmed(self) -> ClassifiedConfirmed | None:
+        """What the author of this request confirmed and no transaction has kept yet."""
+        path = self.request.path if self.route.action != PUBLIC else self.route.path  # a link's token is a secret
+        return ClassifiedConfirmed(form=f"{self.route.method} {path}", warnings=self._seen) if self._seen else None
+
+    async def submit(self, what: str, payload: bytes, sender: Source, channel: Channel) -> Receipt:
+        """Give a message to the intake, with what its author confirmed, and wait for its receipt."""
+        confirmed, self._seen = self.confirmed, ()
+        return await self.hub.intake.submit(what, payload, sender, channel, Confirmation(self.who, confirmed) if confirmed is not None else None)
+
+    def look_over(self, value: Any) -> None:
         """Refuse what must not be entered here (`classified`), and what may not until its author has seen the warnings (`Unconfirmed`).
 
         A device is not asked: the intake marks what it sends.
         """
         packaged_guard().refuse_in(value)
         if self.actor.kind is not ActorKind.AGENT:
-            await self.confirm(packaged_guard().warnings(value))
+            self.confirm(packaged_guard().warnings(value))
 
-    async def confirm(self, hits: tuple[ClassifiedHit, ...], seen: str | None = None) -> None:
-        """Demand that these warnings were seen, and chain that they were; without the chain nothing is taken. `seen`: instead of the header."""
-        if not hits:
-            return
+    def confirm(self, hits: tuple[ClassifiedHit, ...], seen: str | None = None) -> None:
+        """Demand that these warnings were seen. That they were is chained with what is stored (`transaction`). `seen`: instead of the header."""
         named = (self.request.headers.get(SEEN, "") if seen is None else seen).split(",")
         if any(hit.mark not in named for hit in hits):
             raise Unconfirmed(hits)
-        path = self.request.path if self.route.action != PUBLIC else self.route.path  # a link's token is a secret
-        async with self.store.transaction() as tx:
-            tx.record(ClassifiedConfirmed(form=f"{self.route.method} {path}", warnings=warned_of(hits)), actor=self.who, subject=f"form:{self.route.path}",
-                      department_id=self.actor.department_id)
+        self._seen += warned_of(hits)
 
     def may(self, action: Action, thing: Thing) -> Decision:
         """The decision, without acting on it."""
@@ -299,10 +320,13 @@ async def _answered(hub: Services, route: Route, request: web.Request, actor: Ac
     if route.looked_over and route.action != PUBLIC and route.method != "GET":
         for given in (query, body):
             if isinstance(given, Struct):
-                await ask.look_over(given) if route.asks_to_confirm else packaged_guard().refuse_in(given)
+                ask.look_over(given) if route.asks_to_confirm else packaged_guard().refuse_in(given)
     value = await route.handler(ask)
     if not ask.asked:
         raise AssertionError(f"{route.method} {route.path} answered without asking for permission")
+    if ask.confirmed is not None:  # of an act that writes nothing of its own
+        async with ask.transaction():
+            pass
     if isinstance(value, web.StreamResponse):
         return value
     if isinstance(value, Answer):

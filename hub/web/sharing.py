@@ -147,7 +147,7 @@ async def share(ask: Ask) -> ShareRow:
     _, decision = await _found(ask, Action.INCIDENT_SHARE)
     body: NewShare = ask.body
     _aware(body.until_at, "until_at")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         known = {row.id for row in await list_departments(tx.conn) if row.active}
         if body.department_id not in known:
             raise Rejected("unknown_department", "没有这个部门", "there is no such department", field="department_id")
@@ -164,7 +164,7 @@ def _aware(at: datetime, field: str) -> None:
 async def unshare(ask: Ask) -> Done:
     """End a share made by hand before its time."""
     await _found(ask, Action.INCIDENT_SHARE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         ended = await end_shares(tx, by=ask.who, reason=ask.body.reason, share_id=ask.path["share_id"], incident_id=ask.path["id"],
                                  origin=Origin.MANUAL)
         if not ended:
@@ -176,7 +176,7 @@ async def seen(ask: Ask) -> Done:
     """Note that the actor has opened the incident; the first time counts, for the actor's department."""
     thing, _ = await _found(ask, Action.INCIDENT_READ)
     if ask.actor.department_id is not None:
-        async with ask.store.transaction() as tx:
+        async with ask.transaction() as tx:
             await see(tx, thing.id, ask.actor.department_id, ask.actor.id, drill=thing.drill)
     return Done()
 
@@ -219,7 +219,7 @@ async def draft(ask: Ask) -> Agreement:
         ask.require(Action.AGREEMENT_EDIT, things[1])
     _aware(body.valid_from, "valid_from")
     _aware(body.valid_until, "valid_until")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         known = {row.id for row in await list_departments(tx.conn) if row.active}
         if not {body.giver_id, body.taker_id} <= known:
             raise Rejected("unknown_department", "没有这个部门", "there is no such department", field="giver_id")
@@ -232,7 +232,7 @@ async def sign(ask: Ask) -> Agreement:
     """Sign for one party, by its leader."""
     row = await _agreement(ask, Action.AGREEMENT_READ)
     ask.require(Action.AGREEMENT_SIGN, Thing(kind=ThingKind.AGREEMENT, id=row.id, department_id=ask.body.department_id))
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await sign_agreement(tx, row.id, ask.body.department_id, by=ask.who)
 
 
@@ -241,14 +241,14 @@ async def activate(ask: Ask) -> Agreement:
     row = await _agreement(ask, Action.AGREEMENT_READ)
     ask.require(Action.AGREEMENT_ACTIVATE, Thing(kind=ThingKind.AGREEMENT, id=row.id, department_id=row.giver_id))
     _aware(ask.body.until_at, "until_at")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await activate_agreement(tx, row.id, until_at=ask.body.until_at, reason=ask.body.reason, by=ask.who)
 
 
 async def deactivate(ask: Ask) -> Agreement:
     """End an activation; what it shared ends with it."""
     row = await _agreement(ask, Action.AGREEMENT_ACTIVATE)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         return await end_agreement(tx, row.id, by=ask.who, reason=ask.body.reason)
 
 
@@ -270,7 +270,7 @@ async def policy(ask: Ask) -> PolicyView:
 async def put_policy(ask: Ask) -> PolicyView:
     """Put a new version of a policy in force: the security administrator's act, refused where it does not hold together."""
     ask.require(Action.ADMIN_POLICY, HUB)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         version = await change_policy(tx, ask.path["name"], ask.body.document, by=ask.who, reason=ask.body.reason)
     return PolicyView(name=ask.path["name"], version=version, document=ask.body.document)
 

@@ -201,7 +201,7 @@ async def sign_in(ask: Ask) -> Answer | web.StreamResponse:
     step = step_of(unseal(who.totp_sealed, who.account.id, ask.hub.settings), body.totp, ask.now) if who.totp_sealed and body.totp else None
     if who.totp_sealed is not None and step is None:
         return await _failed(ask, body.account, who, address, "wrong_code")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if step is not None and not await use_step(tx, who.account.id, step):
             await note_failure(tx, body.account, who.account.id, address, reason="code_used")
             return _wrong()
@@ -210,7 +210,7 @@ async def sign_in(ask: Ask) -> Answer | web.StreamResponse:
 
 
 async def _failed(ask: Ask, login: str, who: Secrets | None, address: str, reason: str) -> Answer:
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await note_failure(tx, login, who.account.id if who else None, address, reason=reason)
     return _wrong()
 
@@ -258,7 +258,7 @@ async def welcome(ask: Ask) -> web.StreamResponse:
     body: WelcomeBody = ask.body
     check_password(body.password, (body.account or "account").strip().lower())
     hashed = await hash_password(body.password)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         who = await use_link(tx, body.token)
         by = f"person:{who.account.person_id}"
         if body.account and body.account.strip().lower() != who.account.login:
@@ -287,7 +287,7 @@ async def _own(ask: Ask, action: Action) -> tuple[Secrets, Policies]:
 async def sign_out(ask: Ask) -> web.StreamResponse:
     """End the session that asks."""
     await _own(ask, Action.SELF_READ)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await end_sessions(tx, session_id=ask.actor.session_id, by=ask.who, reason="signed_out")
     response = json_response(Done())
     response.del_cookie(COOKIE, path="/")
@@ -302,7 +302,7 @@ async def change_password(ask: Ask) -> Answer | Done:
     if who.password_hash is not None and not await password_matches(body.old, who.password_hash):
         return await _failed(ask, who.account.login, who, ask.request.remote or "", "wrong_old_password")
     hashed = await hash_password(body.new)
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await set_password(tx, who.account.id, hashed, by=ask.who, keep_session=ask.actor.session_id)
     return Done()
 
@@ -313,7 +313,7 @@ async def begin_factor(ask: Ask) -> NewFactor:
     if who.account.has_second_factor and not ask.actor.second_factor:
         raise Rejected("second_factor_needed", "请先输入现有动态口令", "show the present one-time code first", field="totp")
     secret = pyotp.random_base32()
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await begin_second_factor(tx, who.account.id, seal(secret, who.account.id, ask.hub.settings), by=ask.who)
     uri = pyotp.TOTP(secret).provisioning_uri(name=who.account.login, issuer_name=f"Tocsin {ask.hub.settings.hub_id}")
     return NewFactor(secret=secret, uri=uri)
@@ -327,7 +327,7 @@ async def confirm_factor(ask: Ask) -> Answer | Done:
     step = step_of(unseal(who.totp_pending, who.account.id, ask.hub.settings), ask.body.code, ask.now)
     if step is None:
         return await _failed(ask, who.account.login, who, ask.request.remote or "", "wrong_code")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await confirm_second_factor(tx, who.account.id, who.totp_pending, step, by=ask.who, session_id=ask.actor.session_id)
     return Done()
 
@@ -345,7 +345,7 @@ async def show_factor(ask: Ask) -> Answer | Done:
     step = step_of(unseal(who.totp_sealed, who.account.id, ask.hub.settings), ask.body.code, ask.now)
     if step is None:
         return await _failed(ask, who.account.login, who, address, "wrong_code")
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         if not await use_step(tx, who.account.id, step):
             await note_failure(tx, who.account.login, who.account.id, address, reason="code_used")
             return _wrong()
@@ -370,7 +370,7 @@ async def revoke_session(ask: Ask) -> Done:
         ask.require(Action.ADMIN_SESSIONS, thing, hidden=True)
     if found is None or found.ended_at is not None:
         raise NotFound
-    async with ask.store.transaction() as tx:
+    async with ask.transaction() as tx:
         await end_sessions(tx, session_id=found.id, by=ask.who, reason="revoked")
     return Done()
 

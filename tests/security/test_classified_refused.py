@@ -103,7 +103,7 @@ async def test_every_form_of_the_hub_refuses_it_whoever_fills_it_in(world: World
 
 
 async def test_no_form_takes_a_doubtful_text_before_its_author_says_that_he_saw_the_warning(world: World) -> None:
-    tried = 0
+    tried = stored = 0
     async with Visitor(world.hub.web_url) as visitor:
         async for route, body in filled_in(world, visitor, DOUBTFUL):
             if not route.asks_to_confirm:
@@ -114,11 +114,12 @@ async def test_no_form_takes_a_doubtful_text_before_its_author_says_that_he_saw_
                 assert visitor.body["code"] == "classified_warning", (route.path, visitor.body)
                 assert SIGN not in str(visitor.body), route.path
             before = await world.store.head()
-            seen = {SEEN: ",".join(hit["mark"] for hit in visitor.body["warnings"])}
-            await visitor.ask(route.method, path, body, headers=seen)
+            status = await visitor.ask(route.method, path, body, headers={SEEN: ",".join(hit["mark"] for hit in visitor.body["warnings"])})
             assert "classified_warning" not in str(visitor.body), route.path
-            assert await kinds(world, before, ClassifiedConfirmed), route.path
+            assert len(await kinds(world, before, ClassifiedConfirmed)) == (status < 400), (route.path, visitor.body)
+            stored += status < 400
             tried += 1
+    assert 5 < stored < tried
     assert tried > 50
     assert {(route.method, route.path) for route in all_routes() if not route.asks_to_confirm} == {
         ("POST", "/api/v1/triage"), ("POST", "/api/v1/daily/{duty}/evidence"), ("PUT", "/api/v1/daily/{duty}/draft")}
@@ -143,6 +144,7 @@ async def test_a_report_by_a_person_waits_for_the_confirmation_and_one_by_a_devi
         assert await visitor.ask("POST", "/api/v1/reports", doubtful, headers=seen) == 201
         (confirmed,) = await kinds(world, before, ClassifiedConfirmed)
         assert (confirmed.actor.partition(":")[0], SIGN in str(confirmed)) == ("person", False)
+        assert (confirmed.subject, confirmed.incident_id) == (f"report:{doubtful['id']}", doubtful["id"]), "it stands in the timeline"
         assert await kinds(world, before, ClassifiedSuspected) == []
     before = await world.store.head()
     source, filed = Source("agent:a-1", agent_id="a-1", department_id="fire-rescue"), report(text=DOUBTFUL)
@@ -151,6 +153,42 @@ async def test_a_report_by_a_person_waits_for_the_confirmation_and_one_by_a_devi
         assert receipt.status in (ReceiptStatus.STORED, ReceiptStatus.DUPLICATE)
     (suspected,) = await kinds(world, before, ClassifiedSuspected)
     assert (suspected.subject, suspected.incident_id) == (f"report:{filed['id']}", filed["id"])
+
+
+async def test_a_form_that_is_refused_leaves_no_confirmation_and_one_that_is_stored_has_it_in_the_same_transaction(world: World) -> None:
+    noted = world.nouns.one("incident", "mine").path["id"]
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        late = {"department_id": "water-bureau", "tier": "assist", "reason": DOUBTFUL, "until_at": "2020-01-01T00:00:00Z"}
+        for path, body, status in ((f"/api/v1/incidents/{noted}/shares", late, 422), ("/api/v1/reports", report(text=DOUBTFUL, kind="follow_up"), 422),
+                                   (f"/api/v1/incidents/{noted}/note", {"text": DOUBTFUL}, 200)):
+            assert await visitor.ask("POST", path, body) == 422
+            seen = {SEEN: ",".join(hit["mark"] for hit in visitor.body["warnings"])}
+            before = await world.store.head()
+            assert await visitor.ask("POST", path, body, headers=seen) == status, visitor.body
+            assert len(await kinds(world, before, ClassifiedConfirmed)) == (status == 200), (path, visitor.body)
+    async with world.store.read() as conn:
+        at = {change.kind: change.at for change in await changes_after(conn, before, limit=10)}
+    assert at["classified.confirmed"] == at["incident.noted"]
+
+
+async def test_a_devices_text_that_a_person_confirms_from_quarantine_keeps_his_confirmation_and_no_mark(world: World) -> None:
+    source, sent = Source("agent:a-1", agent_id="a-1", department_id="fire-rescue"), report(text=DOUBTFUL, occurred_at="2011-01-01T00:00:00Z")
+    assert (await world.hub.services.intake.submit("report", msgspec.json.encode(sent), source, Channel.MQTT)).status is ReceiptStatus.REJECTED
+    async with world.store.read() as conn:
+        (row,) = [row for row in await list_quarantine(conn, state="waiting") if row.message_id == sent["id"]]
+    again, corrected = f"/api/v1/quarantine/{row.id}/replay", {"payload": msgspec.json.encode(sent | {"occurred_at": NOW.isoformat()}).decode()}
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        assert await visitor.ask("POST", again, corrected) == 422
+        seen = {SEEN: ",".join(hit["mark"] for hit in visitor.body["warnings"])}
+        before = await world.store.head()
+        assert await visitor.ask("POST", again, {"payload": None}, headers=seen) == 422, "still too old"
+        assert await kinds(world, before, ClassifiedConfirmed) == []
+        assert await visitor.ask("POST", again, corrected, headers=seen) == 200, visitor.body
+    (confirmed,) = await kinds(world, before, ClassifiedConfirmed)
+    assert (confirmed.actor.partition(":")[0], confirmed.subject) == ("person", f"report:{sent['id']}")
+    assert await kinds(world, before, ClassifiedSuspected) == []
 
 
 async def test_a_signed_link_shows_the_warning_and_takes_the_text_the_second_time(world: World) -> None:
