@@ -111,10 +111,8 @@ async def report_link(conn: AsyncConnection, report_id: str) -> tuple[Link, str]
     row = (await conn.execute(select(report.c.incident_id, report.c.content_hash).where(report.c.id == report_id))).first()
     if row is None:
         return None
-    query = select(*_LINK).select_from(_FROM).where(change.c.kind == "report.received", change.c.subject == f"report:{report_id}")
-    found = (await conn.execute(query.where(change.c.incident_id.in_({row.incident_id, report_id})))).first()
-    if found is None:  # a further report whose incident was merged into another since
-        found = (await conn.execute(query)).first()
+    found = (await conn.execute(select(*_LINK).select_from(_FROM).where(
+        change.c.incident_id == row.incident_id, change.c.kind == "report.received", change.c.subject == f"report:{report_id}"))).first()
     return (_link(found), row.content_hash) if found is not None else None
 
 

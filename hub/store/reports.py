@@ -21,7 +21,7 @@ from hub.store.writer import Transaction
 
 
 class Known(NamedTuple):
-    """What the store already has under a report's id; with the change that stored it, its time and incident and its hash in the chain (`link`)
+    """What the store already has under a report's id; with the change that stored it, its time and its hash in the chain (`link`)
     where that was asked for and found."""
 
     content_hash: str
@@ -34,11 +34,11 @@ class Known(NamedTuple):
 
 _KNOWN = {
     False: "SELECT r.id, r.content_hash, r.receipt_no, r.received_at, r.incident_id, NULL, NULL FROM report r WHERE r.id",
-    True: """SELECT r.id, r.content_hash, r.receipt_no, coalesce(c.at, r.received_at), coalesce(c.incident_id, r.incident_id), c.seq, c.hash
-        FROM report r LEFT JOIN change c ON c.incident_id IN (r.incident_id, r.id) AND c.kind = 'report.received' AND c.subject = 'report:' || r.id
+    True: """SELECT r.id, r.content_hash, r.receipt_no, coalesce(c.at, r.received_at), r.incident_id, c.seq, c.hash
+        FROM report r LEFT JOIN change c ON c.incident_id = r.incident_id AND c.kind = 'report.received' AND c.subject = 'report:' || r.id
         WHERE r.id""",
 }
-"""Without and with the change, which is looked for in the report's incident and (it was merged since) in the one that the report opened."""
+"""Without and with the change, which is looked for in the report's incident: a report stays with the incident it came to, merged or not."""
 _AMONG_SQLITE, _AMONG_POSTGRES = "IN (SELECT value FROM json_each($1))", "= ANY(CAST($1 AS TEXT[]))"
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
 _NEAR = f"SELECT view, occurred_at FROM incident WHERE occurred_at >= $1 AND occurred_at < $2 AND state IN ({_OPEN})"  # noqa: S608 our own words

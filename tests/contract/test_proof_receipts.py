@@ -18,6 +18,7 @@ from hub import wire
 from hub.cli import app
 from hub.clock import ManualClock
 from hub.domain.access import Role
+from hub.domain.incident import Act
 from hub.domain.report import Channel
 from hub.domain.signature import public_text
 from hub.ingest import intake
@@ -26,6 +27,7 @@ from hub.operate.keys import signer
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import new_secret, put_agent
+from hub.store.desk import act_on
 from hub.web import audit
 from tests.support.district import NOW
 from tests.support.reports import raw
@@ -61,7 +63,11 @@ def clock() -> ManualClock:
 
 async def _proof(visitor: Visitor, plant: Plant, report: wire.Report) -> dict[str, Any]:
     assert await visitor.ask("POST", "/api/v1/reports", raw=wire.encode(report), headers=plant.headers) == 201, visitor.body
-    assert await visitor.ask("GET", f"/api/v1/reports/{report.id}/receipt", headers=plant.headers) == 200, visitor.body
+    return await _proof_of(visitor, plant, report.id)
+
+
+async def _proof_of(visitor: Visitor, plant: Plant, report_id: str) -> dict[str, Any]:
+    assert await visitor.ask("GET", f"/api/v1/reports/{report_id}/receipt", headers=plant.headers) == 200, visitor.body
     return dict(visitor.body)
 
 
@@ -103,6 +109,28 @@ async def test_the_receipt_of_a_copy_is_signed_and_proves_the_stored_report(tmp_
         (tmp_path / "proof.json").write_text(json.dumps(proof | {"receipt": receipt}))
         done = await _in_thread("verify", str(tmp_path / "report.json"), "--receipt", str(tmp_path / "proof.json"), "--key", key)
         assert done.exit_code == code, (receipt, done.output)
+
+
+async def test_a_further_report_is_proved_and_its_copy_signed_after_its_incident_was_merged(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
+    plant = Plant()
+    await plant.enrol(store_url, clock)
+    first, other = plant.report(), plant.report()
+    further = plant.report(kind="follow_up", incident_id=first.id)
+    async with web_hub(tmp_path / "hub", clock, store_url=store_url) as hub, Visitor(hub.web_url) as visitor:
+        for report in (first, other, further):
+            assert await visitor.ask("POST", "/api/v1/reports", raw=wire.encode(report), headers=plant.headers) == 201, visitor.body
+        told = visitor.body
+        async with hub.services.store.transaction() as tx:
+            await act_on(tx, first.id, Act.MERGE, by="person:desk", into=other.id)
+        assert await visitor.ask("POST", "/api/v1/reports", raw=wire.encode(further), headers=plant.headers) == 200
+        assert visitor.body == told | {"status": "duplicate", "signature": visitor.body["signature"]}
+        copy = visitor.body
+        proof = await _proof_of(visitor, plant, further.id) | {"receipt": copy}
+    (tmp_path / "report.json").write_bytes(wire.encode(further))
+    (tmp_path / "proof.json").write_text(json.dumps(proof))
+    key = str(tmp_path / "hub" / "secrets" / "hub-signing-key.pub")
+    done = await _in_thread("verify", str(tmp_path / "report.json"), "--receipt", str(tmp_path / "proof.json"), "--key", key)
+    assert done.exit_code == 0, done.output
 
 
 async def test_report_receipt_and_chain_are_proved_offline_and_any_edit_shows(tmp_path: Path, store_url: str, clock: ManualClock) -> None:
