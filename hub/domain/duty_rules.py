@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -20,7 +21,7 @@ from hub.domain.clocks import Limit
 from hub.domain.data import packaged
 from hub.domain.digest import DigestRule
 from hub.domain.ladder import Ladder
-from hub.domain.notice import QuietRule, Template, wording_faults
+from hub.domain.notice import MESSAGE_AGE, QuietRule, Template, wording_faults
 from hub.domain.obligation import Kind
 from hub.errors import Fault, Rejected, refusal
 from hub.wire import explain
@@ -70,6 +71,17 @@ class DutyRules(Struct, frozen=True, kw_only=True):
     def ladder(self, name: str) -> Ladder:
         """The ladder of that name, or one without steps where the data no longer has it: the duty still locks."""
         return self.ladders.get(name) or Ladder(id=name, zh=name, en=name, steps=())
+
+    @property
+    def longest_notice(self) -> timedelta:
+        """The longest that any notice waits: a step's, that of a return (bounded by this), a message's. A screen looks no further back."""
+        minutes = [s.max_age_min for rung in self.ladders.values() for s in rung.steps] + [k.correction_min for k in self.kinds.values()]
+        return max(MESSAGE_AGE, timedelta(minutes=max(minutes, default=0)))
+
+    @property
+    def alarmed(self) -> frozenset[str]:
+        """The kinds of duty that the alarm of every screen tells of."""
+        return frozenset(kind.id for kind in self.kinds.values() if kind.alarm)
 
 
 def parse(documents: Mapping[str, Any]) -> DutyRules:

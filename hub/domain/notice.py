@@ -22,6 +22,9 @@ from hub.errors import Fault
 LINK: Final = "⟦link⟧"
 """Stands in a stored text for the signed link, which is made only when the notice goes out."""
 
+MESSAGE_AGE: Final = timedelta(days=2)
+"""The longest that a message which is no step of a ladder waits: a check, a word to a post (our own choice)."""
+
 
 class Wording(Struct, frozen=True):
     """Title and body of a notice in one language."""

@@ -64,7 +64,8 @@ class Kind(Struct, frozen=True, kw_only=True):
     """A kind of duty, as data: its ladder, its grace and lock after the due time, how long an acknowledgement silences (minutes).
 
     `lock_min` None: the duty stays owed until it is met or excused. `correction_min`: time given at a return or an unlock. `by_hand`: a
-    person may say that it was done, with evidence; others are met only by the act itself (a filing, a signature).
+    person may say that it was done, with evidence; others are met only by the act itself (a filing, a signature). `alarm`: the alarm of every
+    screen tells of it already, so that its notices do not stand beside that.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     correction_min: float = 120
     urgent: bool = False
     by_hand: bool = True
+    alarm: bool = False
     source: str = ""
     edition: str = ""
     valid_from: str = ""

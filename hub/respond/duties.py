@@ -25,7 +25,7 @@ from hub.domain.incident import (
     IncidentUpdated,
     IncidentView,
 )
-from hub.domain.notice import Contact, fields_of
+from hub.domain.notice import MESSAGE_AGE, Contact, fields_of
 from hub.domain.obligation import Evidence, Obligation, ObligationMet, ObligationMissed, Owed, State
 from hub.domain.organisation import DepartmentKind
 from hub.domain.report import ReportReceived, ReportView
@@ -272,6 +272,6 @@ async def _check_contact(tx: Transaction, rules: DutyRules, contact: Contact, tu
     for o in made:
         fields = fields_of(o, now=tx.now, zone=rules.calendar.zone, post=post, kind=None)
         await queue(tx, [draft(rules, dedupe=f"check:{o.id}", channel="push", address=address.address, template="reach_check", fields=fields,
-                               now=tx.now, max_age=timedelta(days=2), language=contact.language, quiet=address.quiet, obligation=o, post_id=post.id,
+                               now=tx.now, max_age=MESSAGE_AGE, language=contact.language, quiet=address.quiet, obligation=o, post_id=post.id,
                                contact_id=contact.id)], actor=ACTOR)
     return len(made)

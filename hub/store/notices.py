@@ -47,8 +47,6 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 6
 """Tries before a notice has failed for good; with `backoff` they span about 16 minutes."""
 CHANGES_PER_RECORD = 200
-PENDING = timedelta(days=7)
-"""How far back a screen looks for notices that wait; most are too old after 12 hours."""
 PENDING_LIMIT = 200
 
 
@@ -365,14 +363,16 @@ async def list_notices(
     return [to_notice(row) for row in await conn.execute(query)]
 
 
-async def list_pending(conn: AsyncConnection, *, posts: Collection[str], now: datetime, where: ColumnElement[bool] | None = None) -> list[Notice]:
+async def list_pending(
+    conn: AsyncConnection, rules: DutyRules, *, posts: Collection[str], now: datetime, where: ColumnElement[bool] | None = None,
+) -> list[Notice]:
     """What still waits on the screens of these posts, newest first: unread, not too old, and its duty still owed and not acknowledged.
 
-    The desk's acknowledgement of a report is not among them: the alarm of every screen says that already.
+    Duties that the alarm of every screen tells of are not among them.
     """
-    since = new_id(int((now - PENDING).timestamp() * 1000))[:13]
+    since = new_id(int((now - rules.longest_notice).timestamp() * 1000))[:13]
     owed = select(duty.c.id).where(
-        duty.c.id == table.c.obligation_id, duty.c.state.in_([*LIVE, State.MISSED]), duty.c.kind != "desk_ack",
+        duty.c.id == table.c.obligation_id, duty.c.state.in_([*LIVE, State.MISSED]), duty.c.kind.not_in(sorted(rules.alarmed)),
         or_(duty.c.ack_until.is_(None), duty.c.ack_until <= utc_text(now)))
     query = (select(table).where(table.c.post_id.in_(sorted(posts)), table.c.id >= since, table.c.channel == "console", table.c.read_at.is_(None),
                                  table.c.expires_at > utc_text(now), or_(table.c.obligation_id.is_(None), owed.exists()))

@@ -325,7 +325,7 @@ async def _tell_post(tx: Transaction, rules: DutyRules, o: Obligation, *, templa
     if owner is None:
         return
     drafts = drafts_for(rules, o, [reach.target(owner, urgent=o.urgent)], template=template, channels=("console", "push", "mqtt"), now=tx.now,
-                        max_age=o.due_at - tx.now, urgent=o.urgent, dedupe=f"{o.id}:{o.round}:{template}")
+                        max_age=min(o.due_at - tx.now, rules.longest_notice), urgent=o.urgent, dedupe=f"{o.id}:{o.round}:{template}")
     await queue(tx, drafts, actor="system:duties")
 
 

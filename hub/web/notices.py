@@ -117,7 +117,7 @@ async def pending(ask: Ask) -> PendingList:
     async with ask.store.read() as conn:
         posts = await list_posts(conn, departments={post.department_id for post in ask.actor.posts if post.department_id})
         items = await store.list_pending(
-            conn, posts=[post.id for post in posts], now=ask.now,
+            conn, rules_of(ask), posts=[post.id for post in posts], now=ask.now,
             where=within_reach(ask.actor, ask.now, Action.NOTICE_READ, department_id=store.DEPARTMENT))
     return PendingList(items=items, seq=seq)
 

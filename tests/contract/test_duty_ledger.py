@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from types import MappingProxyType
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -263,7 +265,7 @@ async def test_one_notice_goes_to_each_way_and_keeps_its_id_through_claim_and_ma
 
 async def waiting(store: Store, *posts: str) -> list[Notice]:
     async with store.read() as conn:
-        return await list_pending(conn, posts=posts, now=store.clock.now())
+        return await list_pending(conn, RULES, posts=posts, now=store.clock.now())
 
 
 async def test_a_notice_waits_on_its_post_s_screen_in_both_languages_until_it_is_read(store: Store, clock: ManualClock) -> None:
@@ -290,6 +292,23 @@ async def test_no_screen_waits_for_a_duty_that_is_met_or_in_hand(store: Store, c
     assert await waiting(store, "water-bureau.duty") == []
     clock.advance(16 * MINUTE)
     assert {n.obligation_id for n in await waiting(store, "water-bureau.duty")} == {acknowledged.id}, "the acknowledgement has expired"
+
+
+async def test_the_bar_leaves_to_the_alarm_what_the_data_says_and_looks_as_far_back_as_any_notice_lives(store: Store, clock: ManualClock) -> None:
+    (duty,) = await put(store)
+    await walk(store, clock, 31)
+    assert len(await waiting(store, "water-bureau.duty")) == 2
+    alarmed = msgspec.structs.replace(RULES, kinds=MappingProxyType({**RULES.kinds, "test": msgspec.structs.replace(RULES.kind("test"), alarm=True)}))
+    async with store.read() as conn:
+        assert await list_pending(conn, alarmed, posts=["water-bureau.duty"], now=store.clock.now()) == []
+    assert RULES.alarmed == {"desk_ack"}
+    async with store.transaction() as tx:
+        await ledger.meet(tx, RULES, duty.id, by="person:1")
+        far = tx.now + timedelta(days=30)
+        await ledger.give_back(tx, RULES, duty.id, by="person:desk", reason="数字有误", due_at=far)
+    returned = (await waiting(store, "water-bureau.duty"))[0]
+    clock.advance(returned.expires_at - clock.now() - MINUTE)
+    assert await waiting(store, "water-bureau.duty") == [returned], "it is in sight until it is too old, however long that is"
 
 
 async def test_whoever_is_told_later_reads_who_has_not_done_it(store: Store, clock: ManualClock) -> None:

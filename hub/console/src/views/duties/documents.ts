@@ -18,6 +18,7 @@ export const PARTS: Record<string, Part[]> = {
   obligation_kinds: [{ name: 'kinds', keyed: true, columns: [
     text('zh'), text('en', false), { name: 'ladder', kind: 'one', from: 'ladders', needed: true }, number('grace_min', kind.grace_min), number('lock_min'), number('ack_valid_min', kind.ack_valid_min),
     number('correction_min', kind.correction_min), { name: 'urgent', kind: 'yes', usual: kind.urgent }, { name: 'by_hand', kind: 'yes', usual: kind.by_hand },
+    { name: 'alarm', kind: 'yes', usual: kind.alarm },
   ] }],
   statutory_limits: [
     { name: 'limits', keyed: false, columns: [
