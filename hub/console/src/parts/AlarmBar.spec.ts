@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 afterEach(() => {
   useLive().stop()
-  useIncidents().clear()
+  useIncidents().mirror.forget()
   vi.unstubAllGlobals()
 })
 

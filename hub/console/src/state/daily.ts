@@ -5,6 +5,7 @@ import { daily as backend, type Board, type BoardView, type DutyLine } from '@/b
 import type { Bilingual, Change } from '@/backend/types'
 import { sentenceOf } from '@/parts/take'
 import { useLive } from './live'
+import { useSession } from './session'
 
 /** Changes come in bursts (a tick, a digest); one reading serves them all. */
 const SETTLE_MS = 400
@@ -30,8 +31,10 @@ export const useDaily = defineStore('daily', () => {
   let letGo: (() => void) | undefined
 
   async function load(): Promise<void> {
+    const stillMe = useSession().stillMe()
     try {
       const [own, all] = await Promise.all([backend.mine(day.value || undefined), backend.board(day.value || undefined)])
+      if (!stillMe()) return
       mine.value = own.items
       view.value = all
       fault.value = null
@@ -60,5 +63,12 @@ export const useDaily = defineStore('daily', () => {
     }
   }
 
-  return { mine, view, board, day, owed, loaded, fault, load, watch }
+  function clear(): void {
+    mine.value = []
+    view.value = null
+    loaded.value = false
+    day.value = ''
+  }
+
+  return { clear, mine, view, board, day, owed, loaded, fault, load, watch }
 })

@@ -54,6 +54,10 @@ export const useDuties = defineStore('duties', () => {
       applyDuties(all.value, change)
       pace.soon()
     },
+    empty: () => {
+      all.value = {}
+      loaded.value = false
+    },
   })
 
   const sorted = computed(() => Object.values(all.value).sort(byDue))
@@ -75,11 +79,5 @@ export const useDuties = defineStore('duties', () => {
     return byIncident.value.get(id)?.find((one) => one.kind === kind)
   }
 
-  function clear(): void {
-    all.value = {}
-    loaded.value = false
-    mirror.seq = -1
-  }
-
-  return { clear, all, loaded, more, mirror, sorted, late, ofIncident }
+  return { all, loaded, more, mirror, sorted, late, ofIncident }
 })

@@ -109,6 +109,12 @@ export const useIncidents = defineStore('incidents', () => {
       applyIncident(all.value, change)
       pace.soon()
     },
+    empty: () => {
+      all.value = {}
+      pace.now()
+      next.value = null
+      loaded.value = false
+    },
   })
   live.follow(mirror)
 
@@ -139,13 +145,5 @@ export const useIncidents = defineStore('incidents', () => {
     return page.items.map((incident) => incident.id)
   }
 
-  function clear(): void {
-    all.value = {}
-    pace.now()
-    next.value = null
-    loaded.value = false
-    mirror.seq = -1
-  }
-
-  return { all, next, loaded, loading_more, sorted, rings, waiting, first, open, mirror, more, place, search, clear }
+  return { all, next, loaded, loading_more, sorted, rings, waiting, first, open, mirror, more, place, search }
 })

@@ -7,7 +7,7 @@ const change = (seq: number): Change => ({ seq, kind: 'x', at: '', actor: '', su
 function parts(loads: (() => Promise<Snapshot<number>>)[]) {
   const applied: number[] = []
   const placed: number[] = []
-  const mirror = new Mirror<number>({ load: () => loads.shift()!(), place: (data) => placed.push(data), apply: (one) => applied.push(one.seq) })
+  const mirror = new Mirror<number>({ load: () => loads.shift()!(), place: (data) => placed.push(data), apply: (one) => applied.push(one.seq), empty: () => placed.push(0) })
   return { mirror, applied, placed }
 }
 
@@ -54,5 +54,21 @@ describe('a mirror', () => {
     const { mirror, placed } = parts([async () => ({ seq: 1, data: 1 }), async () => ({ seq: 2, data: 2 })])
     await Promise.all([mirror.reload(), mirror.reload()])
     expect(placed).toEqual([2])
+  })
+
+  it('that forgets lets go of what it held, and places nothing that was asked for before', async () => {
+    let arrive: (snapshot: Snapshot<number>) => void = () => undefined
+    const { mirror, placed, applied } = parts([() => new Promise((done) => (arrive = done)), async () => ({ seq: 9, data: 2 })])
+    const before = mirror.reload()
+    mirror.forget()
+    const after = mirror.reload()
+    arrive({ seq: 3, data: 1 })
+    await Promise.all([before, after])
+    expect(placed).toEqual([0, 2])
+    mirror.offer(change(10))
+    expect(applied).toEqual([10])
+    mirror.forget()
+    expect(mirror.ready).toBe(false)
+    expect(placed.at(-1), 'it was told to empty what it had filled').toBe(0)
   })
 })

@@ -23,6 +23,8 @@ export interface MirrorParts<T> {
   place: (data: T) => void
   /** Apply one change, newer than everything before it. */
   apply: (change: Change) => void
+  /** Let go of all that was placed: what one person was shown is not the next one's. */
+  empty?: () => void
 }
 
 /**
@@ -64,6 +66,16 @@ export class Mirror<T> implements Followed {
     return this.loading
   }
 
+  /** Know nothing any more; a snapshot under way is not placed when it comes. */
+  forget(): void {
+    this.generation++
+    this.loading = null
+    this.again = false
+    this.queue = []
+    this.seq = -1
+    this.parts.empty?.()
+  }
+
   private async run(generation: number): Promise<void> {
     try {
       do {
@@ -75,8 +87,10 @@ export class Mirror<T> implements Followed {
         this.seq = snapshot.seq
       } while (this.again)
     } finally {
-      this.loading = null
-      if (this.ready) this.drain()
+      if (generation === this.generation) {
+        this.loading = null
+        if (this.ready) this.drain()
+      }
     }
   }
 

@@ -1,6 +1,11 @@
-import { expect, it } from 'vitest'
-import type { Notice } from '@/backend/types'
-import { bodyOf, byDuty, concerns, titleOf } from './notices'
+import { createPinia, setActivePinia } from 'pinia'
+import { afterEach, expect, it, vi } from 'vitest'
+import { notices as backend } from '@/backend/roster'
+import type { Notice, Session } from '@/backend/types'
+import { bodyOf, byDuty, concerns, titleOf, useNotices } from './notices'
+import { useSession } from './session'
+
+afterEach(() => vi.restoreAllMocks())
 
 const notice = (id: string, more: Partial<Notice> = {}): Notice => ({
   id, channel: 'console', to: 'post:p', title: '催办', body: '正文', title_en: 'Overdue', body_en: 'text', template: 'overdue', state: 'sent', created_at: '', expires_at: '',
@@ -23,4 +28,21 @@ it('is asked for again after what may alter it, not after every new duty', () =>
   const change = (kind: string) => ({ kind }) as never
   expect(['notice.read', 'obligation.met', 'obligation.escalated'].every((kind) => concerns(change(kind)))).toBe(true)
   expect(['obligation.made', 'incident.opened'].some((kind) => concerns(change(kind)))).toBe(false)
+})
+
+it('shows nobody what was asked for by the person before', async () => {
+  setActivePinia(createPinia())
+  const session = useSession()
+  const sign_in = (id: string): void => (session.who = { person: { id } } as Session) && undefined
+  const answers: ((page: { items: Notice[] }) => void)[] = []
+  vi.spyOn(backend, 'pending').mockImplementation(() => new Promise((done) => answers.push(done as never)))
+  sign_in('a')
+  const letGo = useNotices().follow()
+  sign_in('b')
+  letGo()
+  useNotices().follow()
+  answers[0]!({ items: [notice('of a')] })
+  answers[1]!({ items: [notice('of b')] })
+  await vi.waitFor(() => expect(useNotices().loaded).toBe(true))
+  expect(useNotices().items.map((one) => one.id)).toEqual(['of b'])
 })

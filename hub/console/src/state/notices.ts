@@ -5,6 +5,7 @@ import { notices as backend } from '@/backend/roster'
 import type { Change, Locale, Notice } from '@/backend/types'
 import { half } from '@/i18n'
 import { useLive } from './live'
+import { useSession } from './session'
 
 /** Changes come in bursts (a tick of all ladders); one reading serves them all. */
 const SETTLE_MS = 700
@@ -37,6 +38,7 @@ export function concerns(change: Change): boolean {
 }
 
 export const useNotices = defineStore('notices', () => {
+  const session = useSession()
   const items = ref<Notice[]>([])
   const loaded = ref(false)
   const waiting = computed(() => byDuty(items.value))
@@ -45,7 +47,10 @@ export const useNotices = defineStore('notices', () => {
   let timer: ReturnType<typeof setTimeout> | undefined
 
   async function load(): Promise<void> {
-    items.value = (await backend.pending()).items
+    const stillMe = session.stillMe()
+    const page = await backend.pending()
+    if (!stillMe()) return
+    items.value = page.items
     loaded.value = true
   }
   const soon = (): void => {
@@ -58,7 +63,7 @@ export const useNotices = defineStore('notices', () => {
   /** Keep it in step with the feed, from now on; gives how to stop. */
   function follow(): () => void {
     const letGo = useLive().listen((change) => concerns(change) && soon())
-    soon()
+    load().catch(() => undefined)
     return () => {
       letGo()
       clearTimeout(timer)

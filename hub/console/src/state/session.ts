@@ -9,6 +9,7 @@ export const useSession = defineStore('session', () => {
   const who = ref<Session | null>(null)
   const asked = ref(false)
   const signed_in = computed(() => who.value !== null)
+  const person = computed(() => who.value?.person.id ?? null)
 
   onSignedOut(() => (who.value = null))
 
@@ -38,11 +39,17 @@ export const useSession = defineStore('session', () => {
     who.value = null
   }
 
+  /** Ask before, and call when an answer has come: whether it still is for whoever asked for it. */
+  function stillMe(): () => boolean {
+    const asker = person.value
+    return () => person.value === asker
+  }
+
   /** Whether a control is worth showing: the hub refuses what is not allowed in any case. */
   function may(action: string): boolean {
     const held = who.value?.permissions ?? []
     return held.includes('*') || held.includes(action)
   }
 
-  return { who, asked, signed_in, load, open, welcome, close, may }
+  return { who, asked, signed_in, person, load, open, welcome, close, stillMe, may }
 })

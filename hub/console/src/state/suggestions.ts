@@ -27,6 +27,7 @@ export const useSuggestions = defineStore('suggestions', () => {
     },
     place: (items) => (all.value = Object.fromEntries(items.map((one) => [one.incident_id, one]))),
     apply: (change) => applySuggestion(all.value, change),
+    empty: () => (all.value = {}),
   })
   return { all, mirror }
 })

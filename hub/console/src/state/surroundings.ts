@@ -42,6 +42,7 @@ export const useSurroundings = defineStore('surroundings', () => {
     },
     place: (data) => (registers.value = data),
     apply: (change) => applyRegisters(registers.value, change),
+    empty: () => (registers.value = { cameras: {}, enterprises: {} }),
   })
   const stores = new Mirror<Resource[]>({
     load: async () => {
@@ -50,6 +51,7 @@ export const useSurroundings = defineStore('surroundings', () => {
     },
     place: (items) => (stock.value = byId(items)),
     apply: (change) => applyResources(stock.value, change),
+    empty: () => (stock.value = {}),
   })
 
   /** They change with an edition of the data, not while somebody looks. */

@@ -55,6 +55,7 @@ export const useZones = defineStore('zones', () => {
     },
     place: (items) => (all.value = Object.fromEntries(items.map((one) => [one.incident_id, one]))),
     apply: (change) => applyZones(all.value, change),
+    empty: () => (all.value = {}),
   })
   const features = computed(() => ({ type: 'FeatureCollection' as const, features: Object.values(all.value).flatMap(featuresOf) }))
   return { all, mirror, features }

@@ -3,6 +3,7 @@ import type { Receptor, ZonesView } from '@/backend/plans'
 import type { Camera } from '@/backend/video'
 import { destination } from '@/hazmat/geometry'
 import type { Point } from '@/parts/geo'
+import { awaits } from '@/state/incidents'
 import { PretendHub } from '../../../tests/hub'
 import { cameraSights, cameraSpots, cameraTone, enterpriseSpots, frameOf, incidentSpots, receptorSpots, releaseOf, resourceSpots, sector, spread, stagingSpots, SYMBOLS, zoneShapes } from './layers'
 
@@ -76,7 +77,8 @@ describe('what has a place', () => {
     const hub = new PretendHub()
     hub.open('甲')
     hub.open('乙', { place: { text: '不详' } })
-    expect(incidentSpots(hub.list()).map((spot) => [spot.name.zh, spot.tone])).toEqual([['甲', 'alarm']])
+    expect(incidentSpots(hub.list(), awaits).map((spot) => [spot.name.zh, spot.tone, spot.rank])).toEqual([['甲', 'alarm', 100]])
+    expect(incidentSpots(hub.list(), () => false).map((spot) => [spot.tone, spot.rank]), 'for those who cannot take it').toEqual([['warn', 90]])
     expect(enterpriseSpots([{ id: 'a', zh: '甲厂', lon: 119, lat: 34, hazard_level: 2 }, { id: 'b', zh: '乙厂' }]).map((spot) => [spot.id, spot.tone])).toEqual([['a', 'grade-2']])
     const stock = { kind: 'stock', name_zh: '泡沫', department_id: 'd', capability: 'foam', quantity: 1, unit: '升' }
     expect(resourceSpots([{ id: 'a', ...stock, lon: 119, lat: 34 }, { id: 'b', ...stock }, { id: 'c', ...stock, lon: 119, lat: 34, active: false }]).map((spot) => spot.id)).toEqual(['a'])

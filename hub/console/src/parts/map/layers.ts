@@ -3,7 +3,6 @@ import type { Camera, Enterprise } from '@/backend/video'
 import type { Affected, Receptor, Resource, ZonesView } from '@/backend/plans'
 import type { Bilingual, IncidentView } from '@/backend/types'
 import { destination } from '@/hazmat/geometry'
-import { awaits } from '@/state/incidents'
 import type { Point, Town } from '@/parts/geo'
 import { pointOf } from '@/parts/incident'
 
@@ -86,11 +85,13 @@ export function cameraSights(cameras: Camera[]): Shape[] {
   })
 }
 
-export function incidentSpots(incidents: IncidentView[]): Spot[] {
+/** `rings`: whether one is red for whoever looks, as on the list. */
+export function incidentSpots(incidents: IncidentView[], rings: (incident: IncidentView) => boolean): Spot[] {
   return incidents.flatMap((incident) => {
     const at = pointOf(incident)
-    const tone: Tone = awaits(incident) ? 'alarm' : incident.state === 'verified' ? 'ok' : 'warn'
-    return at ? [{ layer: 'incidents', id: incident.id, at, symbol: 'incident', tone, name: both(incident.title), rank: awaits(incident) ? 100 : 90 }] : []
+    const waits = rings(incident)
+    const tone: Tone = waits ? 'alarm' : incident.state === 'verified' ? 'ok' : 'warn'
+    return at ? [{ layer: 'incidents', id: incident.id, at, symbol: 'incident', tone, name: both(incident.title), rank: waits ? 100 : 90 }] : []
   })
 }
 

@@ -53,7 +53,7 @@ export function useScene(parts: SceneParts): Scene {
     return linked ? surroundings.cameras.filter((camera) => linked.includes(camera.id)) : surroundings.cameras
   })
   const all = computed<Record<LayerId, Spot[]>>(() => ({
-    incidents: incidentSpots(parts.incidents()),
+    incidents: incidentSpots(parts.incidents(), incidents.rings),
     zones: stagingSpots(drawn.value),
     cameras: cameraSpots(cameras.value),
     receptors: receptorSpots(surroundings.receptors, drawn.value.flatMap((view) => [...view.affected, ...view.junctions_to_close])),

@@ -6,7 +6,7 @@ import { loadLine } from '@/parts/incident'
 import { coarse, moment } from '@/parts/time'
 import { useClock } from '@/state/clock'
 import { useDirectory } from '@/state/directory'
-import { useIncidents, awaits } from '@/state/incidents'
+import { useIncidents } from '@/state/incidents'
 import { useSurroundings } from '@/state/surroundings'
 import { useZones } from '@/state/zones'
 import type { LayerId } from './layers'
@@ -39,7 +39,7 @@ export function useCard(): (layer: LayerId, id: string) => Card | null {
     if (!one) return null
     return {
       kind: t('map.layers.incidents'), title: one.title, to: { name: 'incident', params: { id } }, toWords: t('map.openIncident'), lines: [
-        { label: t('map.state'), text: awaits(one) ? t('map.waits') : t(`incident.states.${one.state}`), bad: awaits(one) },
+        { label: t('map.state'), text: incidents.rings(one) ? t('map.waits') : t(`incident.states.${one.state}`), bad: incidents.rings(one) },
         { label: t('incident.occurred'), text: moment(one.occurred_at, clock.now, lang()) },
         { label: t('incident.place'), text: one.place.text ?? '—' },
         ...one.hazmat.map((load) => ({ label: t('incident.load'), text: loadLine(load) })),
