@@ -349,12 +349,12 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip()
 
 
-def read_count(value: Any, most: int = COUNT_MAX) -> int | None:
-    """A count from a number or its text (full-width digits, thousands separators); None for anything that is no count."""
+def read_count(value: Any, most: int = COUNT_MAX, *, unit: str = "") -> int | None:
+    """A count from a number or its text (full-width digits, thousands separators, its own unit behind it); None for anything that is no count."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        text = value.translate(_FULL_WIDTH).strip().replace(",", "")
+        text = value.translate(_FULL_WIDTH).strip().replace(",", "").removesuffix(unit).rstrip()
         if not text.isascii() or not text.isdigit() or len(text) > 12:
             return None
         value = int(text)
@@ -404,7 +404,7 @@ def _not_zero(template: Template, values: Mapping[str, Any]) -> list[Fault]:
 def _read_field(field: Field, raw: Any) -> tuple[Any, list[Fault]]:
     match field.kind:
         case FieldKind.COUNT:
-            count = read_count(raw, field.max)
+            count = read_count(raw, field.max, unit=field.unit_zh)
             return count, [] if count is not None else [_no_count(field.id, field.zh, field.en, raw, field.max)]
         case FieldKind.YES_NO:
             said = read_yes_no(raw)

@@ -133,7 +133,7 @@ def _from_json(path: Path) -> dict[str, Any]:
 
 
 async def _from_sheet(store: Store, rules: DutyRules, department: str, template: str, day: date, path: Path) -> Content:
-    from hub.documents.sheets import read_form
+    from hub.documents.filled import read_form
 
     async with store.read() as conn:
         form = (await daily_store.load_book(conn)).template(template, day)

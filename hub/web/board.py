@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 
 from aiohttp import web
 from msgspec import Struct
 
+from hub.documents.sheets import TYPE, statistics_sheet
 from hub.domain.access import HUB, Action
 from hub.domain.calendar import local_day, needs_table
 from hub.errors import Rejected
@@ -71,12 +73,10 @@ async def show_statistics(ask: Ask) -> Statistics:
 
 async def sheet(ask: Ask) -> web.Response:
     """The statistics as an Excel sheet."""
-    from hub.documents.sheets import TYPE, statistics_sheet
-
     found = await _statistics(ask)
     async with ask.store.read() as conn:
         names = {d.id: d.zh for d in await list_departments(conn)}
-    body = statistics_sheet(found.first, found.last, as_rows(found, names))
+    body = await asyncio.to_thread(statistics_sheet, found.first, found.last, as_rows(found, names))
     name = f"daily-{found.first}-{found.last}.xlsx"
     return web.Response(body=body, content_type=TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date
 from html import escape
@@ -16,6 +17,8 @@ from msgspec import Meta, Struct
 
 from hub import wire
 from hub.clock import parse_utc
+from hub.documents.filled import read_form
+from hub.documents.sheets import TYPE, form
 from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind
 from hub.domain.calendar import local_day
 from hub.domain.classified import CODE as CLASSIFIED
@@ -41,7 +44,6 @@ from hub.wire import Receipt, ReceiptStatus
 Text = Annotated[str, Meta(max_length=20_000)]
 Words = Annotated[str, Meta(max_length=2_000)]
 SHEET_BYTES = 4 * 2**20
-SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class DayQuery(Struct, frozen=True, kw_only=True):
@@ -339,15 +341,13 @@ async def attachment(ask: Ask) -> web.StreamResponse:
 
 async def sheet(ask: Ask) -> web.Response:
     """The report as an Excel sheet to be filled in (or as filed)."""
-    from hub.documents.sheets import form
-
     o = await find(ask, Action.DAILY_READ)
     async with ask.store.read() as conn:
         template, held = await store.template_of(conn, o), await store.current_filing(conn, o.id)
         names = {d.id: d.zh for d in await list_departments(conn)}
-    body = form(template, department=names.get(o.department_id, o.department_id), day=o.day or "", values=held.values if held else {},
-                zero=held.zero if held else None)
-    return web.Response(body=body, content_type=SHEET_TYPE, headers={"Content-Disposition": f'attachment; filename="daily-{o.day}.xlsx"'})
+    body = await asyncio.to_thread(form, template, department=names.get(o.department_id, o.department_id), day=o.day or "",
+                                   values=held.values if held else {}, zero=held.zero if held else None)
+    return web.Response(body=body, content_type=TYPE, headers={"Content-Disposition": f'attachment; filename="daily-{o.day}.xlsx"'})
 
 
 class SheetQuery(Struct, frozen=True, kw_only=True):
@@ -368,13 +368,11 @@ class SheetRefused(Struct, frozen=True, kw_only=True):
 
 async def file_sheet(ask: Ask) -> Answer:
     """File a report from a filled-in sheet: all of it or, with every wrong line named, none of it."""
-    from hub.documents.sheets import read_form
-
     o = await find(ask, Action.DAILY_FILE)
     async with ask.store.read() as conn:
         template = await store.template_of(conn, o)
         known = {d.id: (d.zh, d.en) for d in await list_departments(conn)}
-    filled = read_form(ask.body, template, department=(o.department_id, *known.get(o.department_id, ())), day=o.day or "")
+    filled = await asyncio.to_thread(read_form, ask.body, template, department=(o.department_id, *known.get(o.department_id, ())), day=o.day or "")
     if filled.faults:
         lines = [{"line": f.row, "field": f.field, "zh": f.zh, "en": f.en} for f in filled.faults]
         return Answer(SheetRefused(code="daily_sheet", lines=lines, message={

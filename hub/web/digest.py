@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Annotated
 
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from hub.documents.sheets import TYPE, digest_sheet
+from hub.documents.words import bulletin_word, digest_word
 from hub.domain.access import HUB, Action, Tier
 from hub.domain.calendar import local_day
 from hub.domain.digest import Digest, Section
@@ -99,31 +102,25 @@ def _download(body: bytes, kind: str, name: str) -> web.Response:
 
 async def word(ask: Ask) -> web.Response:
     """The digest as a Word file in the official layout."""
-    from hub.documents.words import digest_word
-
     found = await _one(ask)
-    return _download(digest_word(found, zone=rules_of(ask).calendar.zone), WORD, f"digest-{found.day}.docx")
+    return _download(await asyncio.to_thread(digest_word, found, zone=rules_of(ask).calendar.zone), WORD, f"digest-{found.day}.docx")
 
 
 async def excel(ask: Ask) -> web.Response:
     """The digest's tables as an Excel file."""
-    from hub.documents.sheets import TYPE, digest_sheet
-
     found = await _one(ask)
-    return _download(digest_sheet(found), TYPE, f"digest-{found.day}.xlsx")
+    return _download(await asyncio.to_thread(digest_sheet, found), TYPE, f"digest-{found.day}.xlsx")
 
 
 async def bulletin(ask: Ask) -> web.Response:
     """要情快报: an incident from the ledger as a Word file, as much of it as the reader's tier shows."""
-    from hub.documents.words import bulletin_word
-
     found = await find(ask, Action.INCIDENT_EXPORT)
     tier: Tier | None = found.decision.tier
     async with ask.store.read() as conn:
         reports = await reports_of(conn, found.incident.id)
     shown = masked(found.policies, found.incident, tier)
-    body = bulletin_word(shown, [masked(found.policies, report, tier) for report in reports], issuer=ask.hub.settings.hub_name,
-                         zone=rules_of(ask).calendar.zone, now=ask.now)
+    body = await asyncio.to_thread(bulletin_word, shown, [masked(found.policies, report, tier) for report in reports],
+                                   issuer=ask.hub.settings.hub_name, zone=rules_of(ask).calendar.zone, now=ask.now)
     async with ask.transaction() as tx:
         record_view(tx, ask.actor, Action.INCIDENT_EXPORT, [found.thing], found.decision, reason="要情快报", incident_id=found.incident.id,
                     drill=found.incident.drill)

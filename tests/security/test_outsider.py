@@ -16,7 +16,8 @@ import msgspec
 import pytest
 from openpyxl import load_workbook
 
-from hub.documents.sheets import form, read_form
+from hub.documents.filled import read_form
+from hub.documents.sheets import form
 from hub.domain.access import Role
 from hub.domain.daily import Column, Field, FieldKind, Template
 from hub.errors import Rejected
