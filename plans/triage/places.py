@@ -20,12 +20,13 @@ class Where(msgspec.Struct, frozen=True):
     start: int
     end: int
     adcode: str | None = None
+    office: bool = False  # it only names an authority (东阳市委宣传部)
 
 
 _UNIT = r"(?!一)(?:(?!村民|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|行至|驶至|途经|途径|[的在从被因与第使致])[一-龥]){1,7}?"
 _TAIL = (
-    rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面])|州(?![县市区])|区|县|(?<!红)旗)){{0,3}}"
-    rf"(?:{_UNIT}(?:镇|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄|组)){{0,2}})"
+    rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面镇])|州(?![县市区])|区|县|(?<!红)旗)){{0,3}}"
+    rf"(?:{_UNIT}(?:镇|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
 )
 _ROAD = r"(?:(?:[GSXY]\d{1,4}[一-龥]{0,8}|\d{3}(?:国道|省道|县道)|(?:(?!公司|位于|[车辆在的从由])[一-龥]){2,8}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:[一-龥\d号]{0,10}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{0,6}?方向)?)"
 _POST = r"(?:[Kk]\d{1,4}(?:[+.]\d{1,3})?|\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|[Kk]m?))(?:\+?\d{1,3}米)?(?:处|段)?"
@@ -46,7 +47,7 @@ _TOWARDS = re.compile("进入|前往|抵达|的")
 # 平顶山煤业有限公司, 天津宏迪工程检测公司: a firm bears the name of a city that need not be where it happened
 _FIRM = re.compile(r"(?:(?![省市县区，。；、])[一-龥]){1,14}?(?:公司|集团|煤矿)")
 _CITY = re.compile(
-    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
+    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
 )
 
 
@@ -67,6 +68,7 @@ _CROSS = re.compile(
 _NOT_HERE = re.compile(
     r"美国白蛾|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|人员|男|女|游客))"
     r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|[一-龥]{2,9}(?:省|市|县|区)人(?=[）、，])|(?<=[节今当昨近次])日本(?=是|报|来|刊)|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
+    r"|来源：[^，。\n]{2,16}|[一-龥]{2,3}(?=渔船)"
 )
 
 
@@ -97,14 +99,30 @@ def find(prepared: Prepared) -> Where | None:
     prepared = msgspec.structs.replace(prepared, text=_NOT_HERE.sub(lambda m: "，" * len(m[0]), dateline.blank(prepared.text)))
     main = [s for s in prepared.sentences[:10] if s.standing is Standing.MAIN]
     ordered = [s for s in main if not s.title] + [s for s in main if s.title]
-    options = [where for s in ordered[:6] if (where := _in(prepared, s)) is not None]
+    options = [where for s in ordered[:8] if (where := _in(prepared, s)) is not None]
     if not options:
         return None
-    return max(enumerate(options), key=lambda pair: (_detail(pair[1]) - 2 * pair[0], -pair[0]))[1]
+    best = max(enumerate(options), key=lambda pair: (_detail(pair[1]) - 2 * pair[0], -pair[0]))[1]
+    best = next((o for o in options if best.text[-3:] in o.text and _detail(o) > _detail(best)), best)  # the town in the county named first
+    site = _SITE.match(prepared.text, best.end)
+    end = best.end if site is None else site.end()
+    return msgspec.structs.replace(best, text=prepared.text[best.start : end], end=end)
+
+
+# what follows the name of a place whose authority speaks: 铜仁市有关部门, 山东省海上搜救中心
+_OFFICE = re.compile(
+    r"(?:(?!发生|位于|境内|附近|突发|一[家座辆名艘]|[的在，。；：\n（）])[一-龥]){0,10}?(?:局|厅|委(?!员|会)|委员会|部门|支队|大队|总队|指挥部|中心(?!小学|幼儿|中学|商|广场|大道|路)|警方|政府(?!门)|宣传部|台网|台(?=通报|消息|发布)|公安|消防(?!站)|海事|官方|网信办|应急办|发布(?=消息|通报|，|：|微))"
+)
+# the mine, the harbour or the school at the place: 巫山县笃坪乡梅家湾煤矿, 荣成市石岛港外海域
+_SITE = re.compile(
+    r"(?:(?!发生|突发|起火|爆炸|附近|境内|某|一[家座辆名艘处条]|公司|集团|矿业|[的在，。；：\n（）和与及])[一-龥A-Za-z0-9]){0,10}?"
+    r"(?:煤矿|铁矿|金矿|铜矿|磷矿|水库|(?:中部|北部|南部|西部|东部|附近|外|近岸)?海域|水域|码头|港区|小区|隧道|大桥|服务区|收费站|广场|公园|火车站|汽车站|地铁站|机场|路口|中学|小学|大学|学院|幼儿园|医院|酒店|宾馆|商场|市场|工业园区?|产业园|景区|林场)"
+    r"(?:\d{1,2}号井)?(?!集团|公司|路|街|派出所|通报|附属|教授)"
+)
 
 
 def _detail(where: Where) -> int:
-    return _detail_of(where.text) + (4 if where.adcode else 0)
+    return _detail_of(where.text) + (4 if where.adcode else 0) - (12 if where.office else 0)
 
 
 def _detail_of(place: str) -> int:
@@ -113,15 +131,15 @@ def _detail_of(place: str) -> int:
 
 def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
     text, start, end = prepared.text, sentence.start, sentence.end
-    tail = _tail_pattern()
-    match = tail.search(text, start, end)
-    closer = tail.search(text, match.end(), min(match.end() + 12, end)) if match is not None and _detail_of(match[0]) <= 2 else None
-    if match is not None and closer is not None and _detail_of(closer[0]) > 2:
-        match = tail.search(text, closer.start(), end)
+    match, office = _address(text, start, end)
     local = _local().search(text, start, end)
     road = _KM.search(text, start, end)
-    if match is not None and len(match[0]) > 2 and not (_first_names().fullmatch(match[0]) and _FIRM.match(text, match.end())):
-        return Where(match[0], match.start(), match.end(), _gazetteer().get(local["name"]) if local else None)
+    if (
+        match is not None
+        and (len(match[0]) > 2 or _SITE.match(text, match.end()))
+        and not (_first_names().fullmatch(match[0]) and _FIRM.match(text, match.end()))
+    ):
+        return Where(match[0], match.start(), match.end(), _gazetteer().get(local["name"]) if local else None, office)
     city = _CITY.search(text, start, end)
     if local is not None and city is not None and city.start("place") < local.start() < city.end("place"):
         local = None  # a village of that name in another county
@@ -131,19 +149,52 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
         if high - low > 40:
             low, high = pieces[0].start(), pieces[0].end()
         return Where(text[low:high], low, high, _gazetteer().get(local["name"]) if local else None)
-    for pattern in (_CITY, _TOWN, _CROSS, _AT):
-        found = pattern.search(text, start, end)
-        if found is not None and (pattern is not _AT or (_PLACE_LIKE.search(found["place"]) and not _NO_NAME.search(found["place"]))):
-            low, high = found.span("place")
-            towards = _TOWARDS.match(text, low)
-            low = towards.end() if towards is not None else low
-            if pattern is _CITY and match is not None and low < match.start() < high:
-                low = match.start()  # 大热天荆州
-            return Where(text[low:high], low, high)
+    found = _without_province(text, start, end, None if match is None else match.start())
+    if found is not None and not found.office:
+        return found
     if match is not None:
         return Where(match[0], match.start(), match.end())
     alone = _ROAD_ALONE.search(text, start, end)
-    return None if alone is None else Where(alone["place"], alone.start(), alone.end())
+    return found if alone is None else Where(alone["place"], alone.start(), alone.end())
+
+
+def _address(text: str, start: int, end: int) -> tuple[re.Match[str] | None, bool]:
+    """The first address of a stretch that opens with a known name, and whether it names nothing but an authority."""
+    tail = _tail_pattern()
+    match = tail.search(text, start, end)
+    if match is None:
+        return None, False
+    office = _OFFICE.match(text, match.end()) is not None
+    for other in tail.finditer(text, match.end(), end) if office else ():
+        if (len(other[0]) > 2 or _SITE.match(text, other.end())) and _OFFICE.match(text, other.end()) is None:
+            match, office = other, False
+            break
+    closer = tail.search(text, match.end(), min(match.end() + 12, end)) if _detail_of(match[0]) <= 2 else None
+    if closer is not None and _detail_of(closer[0]) > 2:
+        match = tail.search(text, closer.start(), end)
+    return match, office
+
+
+def _without_province(text: str, start: int, end: int, known: int | None) -> Where | None:
+    """A county, a town, a crossing or what 在 leads to; one that only names an authority where there is no other. `known`: where a known name begins."""
+    office: Where | None = None
+    for pattern in (_CITY, _TOWN, _CROSS, _AT):
+        found = pattern.search(text, start, end)
+        if found is None or (pattern is _AT and (not _PLACE_LIKE.search(found["place"]) or _NO_NAME.search(found["place"]))):
+            continue
+        low, high = found.span("place")
+        towards = _TOWARDS.match(text, low)
+        low = towards.end() if towards is not None else low
+        if _OFFICE.match(text, high) is not None:
+            again = next((m for m in pattern.finditer(text, high, end) if _OFFICE.match(text, m.end("place")) is None), None)
+            if again is None:
+                office = office or Where(text[low:high], low, high, office=True)
+                continue
+            low, high = again.span("place")
+        if pattern is _CITY and known is not None and low < known < high:
+            low = known  # 大热天荆州
+        return Where(text[low:high], low, high)
+    return office
 
 
 @lru_cache(maxsize=1)

@@ -199,9 +199,9 @@ def _dated(text: str) -> tuple[int | None, str | None]:
             return int(year), None
         elif told is not None and match["month"] is not None:
             return told, None
-        if match["month"] is not None:
-            day = re.compile(r"\d{1,2}日").match(text, match.end())
-            return None, match[0] + (day[0] if day else "")
+        day = re.compile(r"\d{1,2}日").match(text, match.end())
+        if match["month"] is not None and day is not None:
+            return None, match[0] + day[0]
     return told, None
 
 
@@ -275,7 +275,7 @@ def _heading(text: str) -> tuple[int, int]:
 def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     rules = _standing_rules()
     opening, headline = _heading(text)
-    behind, recalling, headings = False, False, 0
+    behind, recalling, elsewhere, headings = False, False, False, 0
     parts = _PartsOfReport(rules)
     done: list[Sentence] = []
     if rules.looking_back.search(text, 0, 200):
@@ -284,7 +284,8 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     for number, (start, end) in enumerate(_cuts(text)):
         title = opening <= start < headline
         headings += start < headline
-        behind = behind or (number > 0 and rules.section.match(text[start:end]) is not None)
+        if number > 0 and rules.section.match(text[start:end]) is not None:
+            behind = behind or rules.review.match(text[start:end]) is None or _told(text, done)
         part = (
             _Part.EVENT
             if start < headline
@@ -298,12 +299,14 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
             day is not None and day not in piece and (_YEAR.match(piece) is not None or _MONTH_OF_YEAR.search(piece) is not None)
         ) or (lately and _THIS_YEAR.match(piece) is not None)
         told = any(other.standing is Standing.MAIN and not other.title for other in done)
+        goes_on = elsewhere and text[start - 1] != "\n" and rules.goes_on.match(piece) is not None
         recalls = body > 0 and (
             other_year
+            or goes_on
             or (told and _STATISTICS.search(piece) is not None)
             or (told and ((recalling and rules.dated.match(piece) is not None) or rules.also.match(piece) is not None))
         )
-        recalling = recalls or rules.recall.search(piece) is not None
+        recalling = recalls or (body >= 0 and rules.recall.search(piece) is not None)
         if behind or recalls or part is _Part.AFTERMATH:
             done.append(Sentence(start, end, title, weight, Standing.BACKGROUND))
         else:
@@ -311,7 +314,17 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
             done += [
                 Sentence(*stretch[:2], title, weight, stretch[2], setting) for stretch in _parts(text, start, end, title, body, year, rules)
             ]
+        elsewhere = goes_on or (done[-1].standing is Standing.BACKGROUND and _EVENTFUL.search(text, done[-1].start, end) is not None)
     return done or [Sentence(0, len(text), False, 2.0, Standing.MAIN)]
+
+
+def _told(text: str, done: list[Sentence]) -> bool:
+    """Whether the body of the text has told of an event so far; what 事故回顾 opens is else the event itself."""
+    told = (one for one in done if one.standing is Standing.MAIN and not one.title)
+    return any(_EVENTFUL.search(text, one.start, one.end) and _CERTAIN.search(text, one.start, one.end) for one in told)
+
+
+_CERTAIN = re.compile(r"\d[日号时点人名]|[今昨前][天日晨晚夜]|近日|日前")  # a day, an hour or a number of people: no event in general
 
 
 # A text that tells of 今日 or 昨日 means another event by 今年3月18日
@@ -364,6 +377,7 @@ def _older(piece: str, year: int | None, body: int, title: bool) -> bool:
 
 class _StandingRules(msgspec.Struct, frozen=True):
     section: re.Pattern[str]
+    review: re.Pattern[str]
     background: re.Pattern[str]
     earlier: re.Pattern[str]
     aside: re.Pattern[str]
@@ -373,6 +387,7 @@ class _StandingRules(msgspec.Struct, frozen=True):
     recall: re.Pattern[str]
     dated: re.Pattern[str]
     also: re.Pattern[str]
+    goes_on: re.Pattern[str]
     looking_back: re.Pattern[str]
     event: re.Pattern[str]
     aftermath: re.Pattern[str]

@@ -41,7 +41,7 @@ _LUNAR = re.compile(
 )
 # when a text was written: 2025-02-10 16:00:16, 2007年08月27日21:12 新华网
 _WRITTEN = re.compile(
-    r"(?:发布|更新|发表)?(?:时间|日期|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
+    r"(?:(?:来源|出处|作者|编辑|责任编辑)[:：]?[^。\d\n]{2,24}?)?(?:发布|更新|发表)?(?:时间|日期|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
 )
 _BARE = re.compile(rf"(?<![\d年月日]){_CLOCK}")
 _LATE = {"下午", "傍晚", "晚间", "晚上", "晚", "深夜", "夜间", "夜里", "午后", "当晚"}
@@ -79,7 +79,7 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
         for day, match in _days(text, sentence.start, sentence.end, today, prepared.year):
             seen = match.end()
             if not written_only and not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
-                return _when(day, match)
+                return _with_hour(prepared, text, _when(day, match), day)
             if told is None:
                 reported, told = _when(day, match), day
                 today = day if "month" in match.re.groupindex else today
@@ -87,6 +87,23 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
         if clock is not None:
             return clock
     return reported
+
+
+def _with_hour(prepared: Prepared, text: str, when: When, day: date) -> When:
+    """The same day with its hour, where a later sentence tells of the event with it (27日发生一起透水事故。……27日12时30分左右，2号井突发透水)."""
+    later = (s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and s.start > when.end)
+    for sentence in later if "T" not in when.text else ():
+        for other, match in _days(text, sentence.start, sentence.end, day, day.year):
+            told = _when(other, match)
+            if other == day and "T" in told.text and _HAPPENED.match(text, match.end()) and not _REPORTED.match(text, match.end()):
+                return when if text.endswith(_UP_TO, sentence.start, match.start()) else told
+    return when
+
+
+_HAPPENED = re.compile(
+    r"(?:许|左右|前后)?，?[^。；]{0,40}?"
+    r"(?:(?<!未)发生|突发|突然|起火|着火|失火|爆炸|坠|沉没|坍塌|垮塌|泄漏|侧翻|相撞|追尾|脱轨|脱线|遇险|透水|失联|跳闸|停电)"
+)
 
 
 def _named_day(prepared: Prepared, text: str, today: date | None) -> When | None:
