@@ -427,6 +427,10 @@ class Share(Struct, frozen=True):
     from_at: datetime | None = None
     until_at: datetime | None = None
 
+    def holds(self, now: datetime) -> bool:
+        """Has it begun and not ended?"""
+        return (self.from_at is None or self.from_at <= now) and (self.until_at is None or now < self.until_at)
+
 
 class Thing(Struct, frozen=True, kw_only=True):
     """What is acted on, as far as access asks.
@@ -546,7 +550,7 @@ def _tier(permit: Permit, incident: Thing, now: datetime) -> tuple[Tier | None, 
     for share in incident.shares:
         if share.department_id not in permit.reach:
             continue
-        if (share.from_at is None or share.from_at <= now) and (share.until_at is None or now < share.until_at):
+        if share.holds(now):
             tier = _higher(tier, share.tier)
         else:
             refused = Reason.SHARE_ENDED

@@ -7,6 +7,7 @@ already, it is drafted while the one before it is committed: the commit runs in 
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from hub import wire
+from hub.domain.access import Action, Actor, Thing, ThingKind, may
 from hub.domain.change import canonical
 from hub.domain.classified import CODE as CLASSIFIED
 from hub.domain.classified import ClassifiedConfirmed, ClassifiedHit, ClassifiedSuspected, packaged_guard, warned_of
@@ -29,6 +31,7 @@ from hub.ids import is_id
 from hub.ingest.admit import Admission
 from hub.store import Recorded, Store, Transaction
 from hub.store import quarantine as quarantine_store
+from hub.store.access import incident_things, shipped_policies
 from hub.store.reports import Known, Row, incident_row, incidents_by_id, insert_reports, known_reports, report_row, update_incident
 from hub.wire import Receipt, ReceiptStatus, Report, ReportKind
 
@@ -39,13 +42,17 @@ Take = Callable[[Transaction, "Item"], Awaitable[Receipt]]
 
 
 class Source:
-    """Who sends: as the intake needs to know it. `quota_per_minute` None means the hub's default."""
+    """Who sends: as the intake needs to know it. `quota_per_minute` None means the hub's default.
 
-    __slots__ = ("actor", "agent_id", "department_id", "drill", "must_sign", "public_key", "quota_per_minute", "skew_s", "trusted")
+    `acts` is who it is to `may`; without one it is an agent of its department and no more.
+    """
+
+    __slots__ = ("actor", "acts", "agent_id", "department_id", "drill", "must_sign", "public_key", "quota_per_minute", "skew_s", "trusted")
 
     def __init__(self, actor: str, *, agent_id: str | None = None, department_id: str | None = None, trusted: bool = False,
                  quota_per_minute: int | None = None, skew_s: float | None = None, drill: bool = False, public_key: str | None = None,
-                 must_sign: bool = False) -> None:
+                 must_sign: bool = False, acts: Actor | None = None) -> None:
+        self.acts = acts or shipped_policies().access.agent(agent_id or actor, department_id=department_id)
         self.public_key = public_key
         self.must_sign = must_sign
         self.actor = actor
@@ -55,6 +62,12 @@ class Source:
         self.quota_per_minute = quota_per_minute
         self.skew_s = skew_s
         self.drill = drill
+
+    def let_in_by(self, person: Actor) -> Source:
+        """The same sender, whose message this person sends on: what he may write to, it may."""
+        found = copy.copy(self)
+        found.acts = person
+        return found
 
 
 class Confirmation(NamedTuple):
@@ -89,11 +102,10 @@ class Item:
         self.error: Rejected | None = None
         self.receipt: Receipt | None = None
 
-    def reject(self, error: Rejected) -> None:
-        """Answer with a refusal."""
-        self.error = error
-        self.receipt = Receipt(id=self.message_id or "", status=ReceiptStatus.REJECTED, reason=error.code, field=error.field,
-                               message=error.message)
+    def reject(self, error: Rejected, *, told: Rejected | None = None) -> None:
+        """Answer with a refusal; `told` is what its sender hears, where that is not the reason itself."""
+        self.error, told = error, told or error
+        self.receipt = Receipt(id=self.message_id or "", status=ReceiptStatus.REJECTED, reason=told.code, field=told.field, message=told.message)
 
 
 class Opening(NamedTuple):
@@ -381,7 +393,7 @@ def _mark(tx: Transaction, item: Item, subject: str, **of: Any) -> None:
 
 def _refused(item: Item) -> quarantine_store.Refused:
     assert item.error is not None
-    awaits = item.message.incident_id if item.error.code == "unknown_incident" else None
+    awaits = item.message.incident_id if item.error.code in (UNKNOWN, NOT_SHARED) else None
     id, payload = item.message_id, item.payload
     if item.error.code == CLASSIFIED:  # what must not be entered here is not kept here either, in an id that is none as little as in the message
         id, payload = id if id is not None and is_id(id) else None, b""
@@ -398,6 +410,7 @@ class _Batch:
     def __init__(self, tx: Transaction, incidents: dict[str, IncidentView]) -> None:
         self.tx = tx
         self.incidents = incidents
+        self.members: dict[str, tuple[str, ...]] = {}
         self.opened: dict[str, IncidentView] = {}
         self.rows: dict[str, Row] = {}
         self.before: dict[str, IncidentView] = {}
@@ -464,6 +477,7 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo, numbered: Ca
     tx = batch.tx
     named = {item.message.incident_id for item in items if item.message.incident_id is not None}
     batch.incidents = await incidents_by_id(tx, named)
+    batch.members = await _members(batch, items)
     opening = sum(1 for item in items if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL)
     day = tx.now.astimezone(zone).strftime("%Y%m%d")
     wanted = {"incident": opening, f"receipt:{day}": len(items)}
@@ -474,7 +488,7 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo, numbered: Ca
         try:
             incident = _one(batch, item, Numbers(day, incident, receipt))
         except Rejected as error:
-            item.reject(error)
+            item.reject(error, told=_unknown() if error.code == NOT_SHARED else None)
     if opening:
         numbered(Numbers(day, incident, receipt))
     for id, before in batch.before.items():
@@ -487,7 +501,7 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo, numbered: Ca
 
 def _one(batch: _Batch, item: Item, numbers: Numbers) -> int:
     """Decide one new report; gives the running number of the last incident opened. `numbers.receipt` is this report's own."""
-    incident = _incident_of(batch, item.message)
+    incident = _incident_of(batch, item)
     if incident is None:
         numbers = Numbers(numbers.day, numbers.incident + 1, numbers.receipt)
         view, row, entry = _open(batch, item, numbers)
@@ -568,8 +582,17 @@ def _apply(batch: _Batch, item: Item, incident: IncidentView, report_id: str, vi
         subject=f"incident:{incident.id}", incident_id=incident.id, department_id=after.department_id, drill=after.drill)
 
 
-def _incident_of(batch: _Batch, report: Report) -> IncidentView | None:
-    """The incident that a report belongs to; None where it opens one. Raises Rejected for one that is not there."""
+UNKNOWN: Final = "unknown_incident"
+NOT_SHARED: Final = "not_shared"
+
+
+def _unknown() -> Rejected:
+    return Rejected(UNKNOWN, "没有此事件；事件到达后本报告将自动入库", "no such incident; it is stored when that incident arrives", field="incident_id")
+
+
+def _incident_of(batch: _Batch, item: Item) -> IncidentView | None:
+    """The incident that a report belongs to; None where it opens one. Raises Rejected for one that is not there, or not for its sender."""
+    report: Report = item.message
     if report.incident_id is None:
         if report.kind is not ReportKind.INITIAL:
             raise Rejected("missing_field", "续报、终报、核报须注明事件编号 incident_id", "a report that is not the first names its incident",
@@ -577,7 +600,24 @@ def _incident_of(batch: _Batch, report: Report) -> IncidentView | None:
         return None
     incident = batch.incidents.get(report.incident_id)
     if incident is None:
-        raise Rejected("unknown_incident", "没有此事件；事件到达后本报告将自动入库", "no such incident; it is stored when that incident arrives",
+        raise _unknown()
+    if not _may_add(item.sender, incident, batch.members.get(incident.id, ()), batch.tx.now):
+        raise Rejected(NOT_SHARED, "事件未共享给报送单位；共享后本报告将自动入库", "the incident is not shared with its sender; it is stored once it is",
                        field="incident_id")
     return incident
 
+
+def _may_add(sender: Source, incident: IncidentView, members: tuple[str, ...], now: datetime) -> bool:
+    """May this sender report on the incident: its department reported it or shares in it, it happened at its enterprise, or it is the desk?"""
+    thing = Thing(kind=ThingKind.INCIDENT, id=incident.id, department_id=incident.department_id, enterprise_id=incident.place.enterprise_id,
+                  members=members)
+    return may(sender.acts, Action.REPORT_FILE, thing, now).allowed
+
+
+async def _members(batch: _Batch, items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
+    """With which departments those incidents are shared that somebody reports on who did not open them."""
+    now = batch.tx.now
+    named = [(item.sender, batch.incidents.get(item.message.incident_id)) for item in items]
+    asked = {incident.id for sender, incident in named if incident is not None and not _may_add(sender, incident, (), now)}
+    things = await incident_things(batch.tx.conn, asked)
+    return {id: tuple(share.department_id for share in thing.shares if share.holds(now)) for id, thing in things.items()}

@@ -7,11 +7,12 @@ import asyncio
 from hub.errors import Unavailable
 from hub.ingest.intake import Source
 from hub.store import Store
+from hub.store.access import PolicyBook
 from hub.store.agents import credentials, list_agents, secret_matches
 from hub.store.proof import public_keys
 from hub.wire import MEDIA_SUFFIX
 
-_KINDS = frozenset({"agent.enrolled", "agent.revoked", "agent.changed"})
+_KINDS = frozenset({"agent.enrolled", "agent.revoked", "agent.changed", "policy.changed"})
 
 
 class Registry:
@@ -19,6 +20,7 @@ class Registry:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._policies = PolicyBook()
         self._sources: dict[str, Source] = {}
         self._secrets: dict[str, str] = {}
         self._seq = 0
@@ -31,12 +33,13 @@ class Registry:
             agents = await list_agents(conn)
             self._secrets = await credentials(conn)
             keys = await public_keys(conn)
+            policy = (await self._policies.read(conn)).access
         before, measured = set(self._sources), {id: source.skew_s for id, source in self._sources.items()}
         self._sources = {
             a.id: Source(f"agent:{a.id}", agent_id=a.id, department_id=a.department_id, trusted=a.trusted,
                          quota_per_minute=a.quota_per_minute, skew_s=a.skew_s if measured.get(a.id) is None else measured[a.id],
-                         public_key=keys.get(a.id),
-                         must_sign=a.must_sign)
+                         public_key=keys.get(a.id), must_sign=a.must_sign,
+                         acts=policy.agent(a.id, department_id=a.department_id, enterprise_id=a.enterprise_id))
             for a in agents if a.revoked_at is None
         }
         for gone in before - set(self._sources):

@@ -1,4 +1,4 @@
-"""Stores the follow-ups that arrived before their incident, as soon as the incident is there."""
+"""Stores the follow-ups that arrived before their incident, or before it was shared with their sender, as soon as it is."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hub.store.quarantine import awaited, awaiting, release
 
 
 class Waiting:
-    """On each opened incident, replays what waits for it in quarantine."""
+    """On each incident that opens or is shared, replays what waits for it in quarantine."""
 
     name = "waiting"
-    kinds = frozenset({"incident.opened"})
+    kinds = frozenset({"incident.opened", "share.assigned", "share.granted"})
 
     def __init__(self, intake: Intake, registry: Registry) -> None:
         self.intake = intake
@@ -24,7 +24,7 @@ class Waiting:
         self._awaited: set[str | None] = set()
 
     async def prepare(self, tx: Transaction, changes: Sequence[Change]) -> None:
-        """Which of the opened incidents anything waits for."""
+        """Which of these incidents anything waits for."""
         self._awaited = await awaited(tx.conn, [c.incident_id for c in changes if c.incident_id is not None])
 
     async def react(self, tx: Transaction, change: Change) -> None:

@@ -68,7 +68,8 @@ async def _find(ask: Ask, action: Action) -> Quarantined:
 async def replay(ask: Ask) -> Answer:
     """Send a message through the intake again, as it came or corrected; the answer is its receipt."""
     row = await _find(ask, Action.QUARANTINE_REPLAY)
-    sender = (ask.hub.registry.source(row.agent_id) if row.agent_id else None) or Source(ask.who, department_id=ask.actor.department_id)
+    source = ask.hub.registry.source(row.agent_id) if row.agent_id else None
+    sender = (source or Source(ask.who, department_id=ask.actor.department_id)).let_in_by(ask.actor)
     payload = (ask.body.payload if ask.body.payload is not None else row.payload).encode()
     if not payload:
         raise Rejected("content_not_kept", "原文疑似涉密，未保存；请重新填写或请报送单位重报", "its content looked classified and was not kept; write it "

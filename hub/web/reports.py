@@ -73,7 +73,7 @@ async def file(ask: Ask) -> Answer:
     if actor.kind is not ActorKind.AGENT:
         ask.confirm(packaged_guard().message_warnings(ask.body))
     channel = Channel.HTTP if actor.kind is ActorKind.AGENT else Channel(ask.query.channel)
-    sender = source or Source(ask.who, department_id=actor.department_id)
+    sender = source or Source(ask.who, department_id=actor.department_id, acts=actor)
     receipt = await ask.submit("report", ask.body, sender, channel)
     if receipt.status is ReceiptStatus.UNAVAILABLE and receipt.reason == "store_unavailable":
         raise Unavailable("store_unavailable", "数据库暂时不可用，填写内容仍在，请稍后重试", "the store is not available; what you typed is kept",

@@ -11,10 +11,12 @@ import pytest
 
 from hub import wire
 from hub.clock import ManualClock, utc_text
+from hub.domain.access import Tier
 from hub.domain.duty_rules import packaged_rules
 from hub.domain.incident import Act
 from hub.domain.obligation import Evidence, Obligation, State
 from hub.domain.report import Channel
+from hub.domain.sharing import Origin
 from hub.ids import new_id
 from hub.ingest.intake import Intake, Source
 from hub.notify.outbox import Outbox
@@ -27,7 +29,9 @@ from hub.store import obligations as ledger
 from hub.store.desk import act_on, grade, take
 from hub.store.notices import list_notices
 from hub.store.organisation import seed_departments
+from hub.store.reports import get_incident
 from hub.store.roster import list_posts, save_post
+from hub.store.sharing import grant
 from tests.support.duty import MINUTE, NOW, give_contact
 from tests.support.gateway import NEAR, Gateway
 
@@ -168,6 +172,10 @@ async def test_a_higher_grade_doubles_the_rhythm_of_follow_ups(district: Distric
 
 async def test_a_follow_up_by_the_department_meets_the_turn_and_owes_the_next(district: District) -> None:
     incident = await district.file()
+    async with district.store.transaction() as tx:
+        view = await get_incident(tx.conn, incident)
+        assert view is not None
+        await grant(tx, view, "water-bureau", Tier.ASSIST, origin=Origin.ACTIVATION, reason="r", by="person:desk")
     district.clock.advance(10 * HOUR)
     await district.file("follow_up", incident=incident, department="water-bureau")
     assert (await district.duties(incident))["safety-follow-up:written:1"].state is State.OPEN

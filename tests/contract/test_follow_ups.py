@@ -1,0 +1,126 @@
+"""Who may report further on an incident: its reporter, whoever shares in it, the enterprise where it happened, the desk. To others it is unknown."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from hub.clock import ManualClock
+from hub.domain.access import Role, Scope, Tier
+from hub.ids import new_id
+from hub.ingest.intake import Intake, Source
+from hub.ingest.registry import Registry
+from hub.respond.reactor import Runner
+from hub.respond.waiting import Waiting
+from hub.store import Store
+from hub.store.agents import put_agent
+from hub.store.organisation import seed_departments
+from hub.store.quarantine import list_quarantine
+from hub.store.reports import get_incident
+from hub.store.sharing import share_by_hand
+from hub.wire import Receipt, ReceiptStatus
+from tests.support.district import HOUR, NOW, one
+from tests.support.reports import AGENT, file, raw
+
+STRANGER = Source("agent:w1", agent_id="w1", department_id="water-bureau")
+
+
+@pytest.fixture
+def intake(store: Store) -> Intake:
+    return Intake(store)
+
+
+async def follow_up(intake: Intake, incident_id: str | None, source: Source) -> Receipt:
+    return await file(intake, raw(kind="follow_up", incident_id=incident_id, casualties={"dead": 30}), source)
+
+
+async def dead(store: Store, incident_id: str | None) -> int | None:
+    async with store.read() as conn:
+        found = await get_incident(conn, incident_id or "")
+    assert found is not None
+    return found.casualties.dead
+
+
+async def reasons(store: Store) -> list[str]:
+    async with store.read() as conn:
+        return [row.reason for row in await list_quarantine(conn)]
+
+
+async def shared(store: Store, incident_id: str | None, *, tier: Tier = Tier.INFORMED) -> None:
+    async with store.transaction() as tx:
+        view = await get_incident(tx.conn, incident_id or "")
+        assert view is not None
+        await share_by_hand(tx, view, "water-bureau", tier, held=Tier.LEAD, reason="会商", until_at=NOW + HOUR, by="person:desk", by_department_id=None)
+
+
+async def test_an_incident_of_another_department_is_to_a_stranger_as_one_that_is_not_there(store: Store, intake: Intake) -> None:
+    incident_id = (await file(intake, raw())).incident_id
+    refused, unknown = await follow_up(intake, incident_id, STRANGER), await follow_up(intake, new_id(), STRANGER)
+    assert msgspec.structs.replace(refused, id=unknown.id) == unknown
+    assert (refused.status, refused.reason) == (ReceiptStatus.REJECTED, "unknown_incident")
+    assert await dead(store, incident_id) is None
+    assert sorted(await reasons(store)) == ["not_shared", "unknown_incident"], "the desk is told the truth"
+
+
+async def test_a_share_lets_in_from_its_beginning_to_before_its_end(store: Store, intake: Intake, clock: ManualClock) -> None:
+    incident_id = (await file(intake, raw())).incident_id
+    await shared(store, incident_id)
+    assert (await follow_up(intake, incident_id, STRANGER)).status is ReceiptStatus.STORED
+    clock.advance(HOUR)
+    assert (await follow_up(intake, incident_id, STRANGER)).reason == "unknown_incident"
+
+
+async def test_what_a_stranger_sent_is_stored_by_itself_once_the_incident_is_shared_with_him(store: Store, intake: Intake) -> None:
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+        await put_agent(tx, agent_id="w1", name="w1", kind="field", department_id="water-bureau", secret="x" * 32)
+    registry = Registry(store)
+    await registry.load()
+    runner = Runner(store, Waiting(intake, registry), owner="a")
+    source = registry.source("w1")
+    assert source is not None
+    incident_id = (await file(intake, raw())).incident_id
+    await follow_up(intake, incident_id, source)
+    while await runner.step():
+        pass
+    assert await dead(store, incident_id) is None
+    await shared(store, incident_id)
+    while await runner.step():
+        pass
+    assert await dead(store, incident_id) == 30
+
+
+async def test_what_came_before_its_incident_is_stored_by_itself_and_what_a_stranger_sent_so_is_not(store: Store, intake: Intake) -> None:
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+        for id, department in (("w1", "water-bureau"), ("a1", "traffic-police")):
+            await put_agent(tx, agent_id=id, name=id, kind="field", department_id=department, secret="x" * 32)
+    registry = Registry(store)
+    await registry.load()
+    incident_id = new_id()
+    for id in ("w1", "a1"):
+        source = registry.source(id)
+        assert source is not None
+        assert (await follow_up(intake, incident_id, source)).reason == "unknown_incident"
+    await file(intake, raw(id=incident_id), AGENT)
+    runner = Runner(store, Waiting(intake, registry), owner="a")
+    while await runner.step():
+        pass
+    async with store.read() as conn:
+        waiting = [row.agent_id for row in await list_quarantine(conn, state="waiting")]
+        found = await get_incident(conn, incident_id)
+    assert found is not None
+    assert (found.report_count, waiting) == (2, ["w1"])
+
+
+@pytest.mark.parametrize(("role", "department", "given", "stored"), [
+    (Role.DEPARTMENT_REPORTER, "traffic-police", {}, True), (Role.DEPARTMENT_REPORTER, "water-bureau", {}, False), (Role.RESPONDER, "water-bureau", {}, False),
+    (Role.OPERATOR, "district-office", {}, True), (Role.DUTY_OFFICER, "water-bureau", {"scope": Scope.ALL}, True),
+    (Role.DEPARTMENT_REPORTER, "public-security", {"scope": Scope.DOWNSTREAM, "below": ("traffic-police",)}, True),
+    (Role.ENTERPRISE_CONTACT, None, {"enterprise": "e1"}, True), (Role.ENTERPRISE_CONTACT, None, {"enterprise": "e2"}, False),
+])
+async def test_a_person_reports_further_on_what_his_posts_reach(
+        intake: Intake, role: Role, department: str | None, given: dict[str, object], stored: bool) -> None:
+    incident_id = (await file(intake, raw(place={"text": "储罐区", "enterprise_id": "e1"}))).incident_id
+    source = Source("person:p1", department_id=department, acts=one(role, department, **given))
+    assert (await follow_up(intake, incident_id, source)).status is (ReceiptStatus.STORED if stored else ReceiptStatus.REJECTED)
