@@ -1,21 +1,21 @@
-"""When somebody leaves, the duties of their posts pass on: no duty post and no coming shift goes on naming a person who is gone.
+"""When somebody leaves, moves or is released, the duties of their posts pass on: no duty post and no coming shift goes on naming who is gone.
 
 A duty belongs to the post, so its obligations stay where they are; what changes is who is reached.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from hub.domain.change import Change
-from hub.domain.organisation import PersonLeft
+from hub.domain.organisation import AppointmentSaved, PersonLeft
 from hub.domain.roster import Post, Shift
 from hub.errors import Rejected
-from hub.store import Transaction
-from hub.store.organisation import holders
+from hub.store import Transaction, organisation
 from hub.store.roster import list_posts, save_post, save_shift, shifts_of
 
 ACTOR: Final = "system:leaving"
@@ -24,26 +24,42 @@ AHEAD: Final = timedelta(days=400)
 
 
 class Leaving:
-    """A reactor on `person.left`."""
+    """A reactor on `person.left` and on releases, moving among them."""
 
     name = "leaving"
-    kinds = frozenset({"person.left"})
+    kinds = frozenset({"person.left", "appointment.saved"})
 
     async def react(self, tx: Transaction, change: Change) -> None:
-        """Take the person off every duty post and coming shift; the holders of the substitute posts take their place."""
-        left = change.read(PersonLeft)
-        instead = await self._substitutes(tx, left)
-        posts = await list_posts(tx.conn)
+        """Take the person off the duty posts and coming shifts; the holders of the substitute posts take their place.
+
+        Whoever leaves is taken off all of them, whoever is released off those of a department in which he holds no other post.
+        """
+        if change.kind == "person.left":
+            left = change.read(PersonLeft)
+            await self._take_off(tx, left.person.id, left.successors.values(), None)
+            return
+        saved = change.read(AppointmentSaved)
+        what = await organisation.get_post(tx.conn, saved.appointment.post_id) if saved.act == "released" else None
+        if what is None or what.department_id is None:
+            return
+        held = await organisation.held_posts(tx.conn, saved.appointment.person_id, tx.now)
+        if all(post.department_id != what.department_id for post in held):
+            await self._take_off(tx, saved.appointment.person_id, [saved.successor_id], {what.department_id})
+
+    async def _take_off(self, tx: Transaction, person_id: str, successors: Iterable[str | None], departments: set[str] | None) -> None:
+        """Off the duty posts of these departments (None: of all)."""
+        instead = await self._substitutes(tx, successors)
+        posts = await list_posts(tx.conn, departments=departments)
         for post in posts:
-            if left.person.id in post.members:
-                await save_post(tx, _without(post, left.person.id, instead), by=ACTOR)
+            if person_id in post.members:
+                await save_post(tx, _without(post, person_id, instead), by=ACTOR)
         for shift in await shifts_of(tx.conn, posts=[post.id for post in posts], first=tx.now, last=tx.now + AHEAD):
-            if shift.on_duty == left.person.id and not shift.cancelled:
+            if shift.on_duty == person_id and not shift.cancelled:
                 await self._hand_over(tx, shift, instead)
 
-    async def _substitutes(self, tx: Transaction, left: PersonLeft) -> tuple[str, ...]:
-        wanted = [successor for successor in left.successors.values() if successor is not None]
-        found = await holders(tx.conn, tx.now, wanted) if wanted else {}
+    async def _substitutes(self, tx: Transaction, successors: Iterable[str | None]) -> tuple[str, ...]:
+        wanted = [successor for successor in successors if successor is not None]
+        found = await organisation.holders(tx.conn, tx.now, wanted) if wanted else {}
         return tuple(dict.fromkeys(person.id for post_id in wanted for person in found.get(post_id, ())))
 
     async def _hand_over(self, tx: Transaction, shift: Shift, instead: tuple[str, ...]) -> None:

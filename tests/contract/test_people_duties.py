@@ -13,15 +13,26 @@ from hub.domain.duty_rules import packaged_rules
 from hub.domain.incident import Act, IncidentOpened, IncidentState, IncidentStateChanged, IncidentView
 from hub.domain.obligation import State
 from hub.domain.organisation import Post
+from hub.domain.roster import Post as DutyPost
 from hub.domain.roster import Shift
 from hub.respond.leaving import Leaving
 from hub.respond.reactor import Reactor, Runner
 from hub.respond.reading import KIND, Reading, owe
 from hub.respond.sharing import Sharing
-from hub.store import Store
+from hub.store import Store, Transaction
 from hub.store.access import shipped_policies
 from hub.store.obligations import list_obligations
-from hub.store.organisation import add_person, appoint, leave, list_departments, save_post, seed_departments
+from hub.store.organisation import (
+    add_person,
+    appoint,
+    appointments_of,
+    leave,
+    list_departments,
+    move,
+    release,
+    save_post,
+    seed_departments,
+)
 from hub.store.reports import insert_incidents
 from hub.store.roster import get_post, get_shift, make_standard_posts, save_shift
 from hub.store.roster import save_post as save_duty_post
@@ -95,31 +106,60 @@ async def test_reading_meets_it_and_the_end_of_the_incident_excuses_the_rest(sto
     assert await owed(store, State.OPEN, State.RETURNED) == set()
 
 
-@pytest.mark.parametrize("substituted", [True, False])
-async def test_whoever_leaves_is_reached_no_more_and_the_substitute_stands_in(store: Store, clock: ManualClock, substituted: bool) -> None:
-    async with store.transaction() as tx:
-        await seed_departments(tx)
-        await make_standard_posts(tx, [("water-bureau", "区水利局", "water bureau")], centre="district-office", by=BY)
-        for id, substitute in (("water-duty", "water-deputy"), ("water-deputy", None)):
-            await save_post(tx, Post(id=id, role=Role.DUTY_OFFICER, scope=Scope.OWN, zh=id, en=id, department_id="water-bureau",
-                                     substitute_id=substitute), POLICY, by=BY)
-        who, deputy = await add_person(tx, "王五", by=BY), await add_person(tx, "赵六", by=BY)
-        await appoint(tx, who.id, "water-duty", POLICY, by=BY)
-        if substituted:
-            await appoint(tx, deputy.id, "water-deputy", POLICY, by=BY)
-        post = await get_post(tx.conn, "water-bureau.duty")
-        assert post is not None
-        await save_duty_post(tx, msgspec.structs.replace(post, members=(who.id,)), by=BY)
-        on, coming = [await save_shift(tx, Shift(id=id, post_id=post.id, person_id=who.id, starts_at=NOW + start * HOUR, ends_at=NOW + end * HOUR), by=BY)
-                      for id, start, end in (("s1", -1, 2), ("s2", 20, 30))]
-        await leave(tx, who.id, by=BY, reason="离职")
-    await follow(store, Leaving())
-    await follow(store, Leaving())
-    async with store.read() as conn:
-        post = await get_post(conn, "water-bureau.duty")
-        running, later = await get_shift(conn, on.id), await get_shift(conn, coming.id)
-    assert post is not None and running is not None and later is not None
+async def on_duty(tx: Transaction, substituted: bool) -> tuple[str, str, Shift, Shift]:
+    """A person on the water bureau's duty post with a running and a coming shift, and a deputy, who substitutes where so said."""
+    await seed_departments(tx)
+    await make_standard_posts(tx, [("water-bureau", "区水利局", "water bureau")], centre="district-office", by=BY)
+    for id, substitute in (("water-duty", "water-deputy"), ("water-deputy", None)):
+        await save_post(tx, Post(id=id, role=Role.DUTY_OFFICER, scope=Scope.OWN, zh=id, en=id, department_id="water-bureau",
+                                 substitute_id=substitute), POLICY, by=BY)
+    who, deputy = await add_person(tx, "王五", by=BY), await add_person(tx, "赵六", by=BY)
+    await appoint(tx, who.id, "water-duty", POLICY, by=BY)
     if substituted:
-        assert post.members == (deputy.id,) and running.on_duty == deputy.id and later.on_duty == deputy.id
+        await appoint(tx, deputy.id, "water-deputy", POLICY, by=BY)
+    post = await get_post(tx.conn, "water-bureau.duty")
+    assert post is not None
+    await save_duty_post(tx, msgspec.structs.replace(post, members=(who.id,)), by=BY)
+    on, coming = [await save_shift(tx, Shift(id=id, post_id=post.id, person_id=who.id, starts_at=NOW + start * HOUR, ends_at=NOW + end * HOUR), by=BY)
+                  for id, start, end in (("s1", -1, 2), ("s2", 20, 30))]
+    return who.id, deputy.id, on, coming
+
+
+async def named(store: Store, on: Shift, coming: Shift) -> tuple[DutyPost, Shift, Shift]:
+    async with store.read() as conn:
+        post, running, later = await get_post(conn, "water-bureau.duty"), await get_shift(conn, on.id), await get_shift(conn, coming.id)
+    assert post is not None and running is not None and later is not None
+    return post, running, later
+
+
+@pytest.mark.parametrize("how", ["leaves", "moves", "is released"])
+@pytest.mark.parametrize("substituted", [True, False])
+async def test_whoever_leaves_or_moves_is_reached_no_more_and_the_substitute_stands_in(store: Store, how: str, substituted: bool) -> None:
+    async with store.transaction() as tx:
+        who, deputy, on, coming = await on_duty(tx, substituted)
+        if how == "leaves":
+            await leave(tx, who, by=BY, reason="离职")
+        elif how == "moves":
+            await save_post(tx, Post(id="fire-duty", role=Role.DUTY_OFFICER, scope=Scope.OWN, zh="值班", en="duty", department_id="fire-rescue"), POLICY, by=BY)
+            await move(tx, who, "fire-duty", POLICY, by=BY, reason="调岗", department_id="fire-rescue")
+        else:
+            (held,) = await appointments_of(tx.conn, person_id=who)
+            await release(tx, held.id, by=BY, reason="免职")
+    await follow(store, Leaving())
+    await follow(store, Leaving())
+    post, running, later = await named(store, on, coming)
+    if substituted:
+        assert post.members == (deputy,) and running.on_duty == deputy and later.on_duty == deputy
     else:
         assert post.members == () and running.ends_at == NOW and later.cancelled
+
+
+async def test_whoever_keeps_another_post_of_the_department_stays_on_its_duty(store: Store) -> None:
+    async with store.transaction() as tx:
+        who, _, on, coming = await on_duty(tx, True)
+        await appoint(tx, who, "water-deputy", POLICY, by=BY)
+        (held, _) = await appointments_of(tx.conn, person_id=who)
+        await release(tx, held.id, by=BY, reason="调岗")
+    await follow(store, Leaving())
+    post, running, later = await named(store, on, coming)
+    assert (post.members, running.on_duty, later.on_duty) == ((who,), who, who)
