@@ -18,13 +18,13 @@ from aiohttp import WSMsgType, web
 from msgspec import Meta, Struct
 
 from hub.clock import utc_text
-from hub.domain.access import HUB, Action, Actor, Thing
+from hub.domain.access import HUB, Action, Actor, Thing, ThingKind
 from hub.domain.change import Change
 from hub.errors import Unavailable
 from hub.store import Store, changes_after
-from hub.store.access import Policies, PolicyBook, things_of
+from hub.store.access import Policies, PolicyBook, record_view, things_of
 from hub.web.route import Ask, NotSignedIn, Route
-from hub.web.seen import chain_changes, changes_seen
+from hub.web.seen import Read, chain_changes, changes_seen, reports_read
 
 if TYPE_CHECKING:
     from hub.web.services import Services
@@ -40,6 +40,10 @@ GATHER_S = 0.02
 """How long a change waits for company in quiet hours; in a flood the next batch is sent `BREATH_S` after the last (our own choices: a console
 draws no more often, and what access asks of a batch is asked once)."""
 BREATH_S = 0.04
+READ_EVERY_S = 10.0
+"""How often a socket chains which reports it has shown unmasked, besides at its end."""
+MOST_NAMED = 200
+"""How many of them are named; in a flood the chain says from where to where this socket followed (our own choices)."""
 _REACH_KINDS = ("session.", "account.", "appointment.", "policy.", "share.", "agreement.", "person.")
 
 
@@ -162,6 +166,7 @@ async def live(ask: Ask) -> web.StreamResponse:
         pass
     finally:
         ask.hub.live.readers.discard(reader)
+    await follower.chain_read()
     if follower.reason:
         ask.hub.live.dropped += 1
         with contextlib.suppress(ConnectionError, TimeoutError):
@@ -170,6 +175,11 @@ async def live(ask: Ask) -> web.StreamResponse:
         if ask.request.transport is not None:
             ask.request.transport.abort()
     return socket
+
+
+def _from(seq: int, *, upto: bool = False) -> Thing:
+    """The feed beyond (or up to) a sequence number, as what was read."""
+    return Thing(kind=ThingKind.CHANGE, id=f"-{seq}" if upto else f"{seq}-")
 
 
 class _Closed(Exception):
@@ -194,6 +204,8 @@ class _Follower:
         self.actor: Actor = ask.actor
         self.seq = 0
         self.reason = ""
+        self._read: Read | None = None
+        self._chained_s = asyncio.get_running_loop().time()
         self._checked = asyncio.get_running_loop().time()
 
     async def send(self) -> None:
@@ -201,6 +213,7 @@ class _Follower:
         head = await self.hub.store.head()
         after = self.ask.query.after
         self.seq = head if after is None else min(after, head)
+        await self._chain_opening()
         await self._frame({"type": "hello", "seq": head, "after": self.seq, "now": utc_text(self.hub.clock.now())})
         await self._catch_up(head)
         loop = asyncio.get_running_loop()
@@ -210,6 +223,8 @@ class _Follower:
                 await self._drop("too_slow")
             if loop.time() >= next_status:
                 await self._status()
+                if loop.time() - self._chained_s >= READ_EVERY_S:
+                    await self.chain_read()
                 next_status = loop.time() + STATUS_S
             try:
                 async with asyncio.timeout(max(0.01, next_status - loop.time())):
@@ -237,7 +252,33 @@ class _Follower:
         shown = changes_seen(batch.policies, self.actor, fresh, batch.things, self.hub.clock.now())
         self.seq = fresh[-1].seq
         if shown:
+            self._note_read(reports_read(self.ask, shown, batch.things))
             await self._frame({"type": "changes", "seq": self.seq, "items": shown})
+
+    async def _chain_opening(self) -> None:
+        """That somebody who may read reports follows the feed, and from where, is chained before anything is shown."""
+        decision = self.ask.may(Action.LIVE_FOLLOW, HUB)
+        if self.actor.permits.get(Action.REPORT_READ):
+            async with self.hub.store.transaction() as tx:
+                record_view(tx, self.actor, Action.LIVE_FOLLOW, [_from(self.seq)], decision)
+
+    def _note_read(self, read: Read | None) -> None:
+        if read is not None and self._read is not None:
+            self._read.things.extend(read.things)
+        elif read is not None:
+            self._read = read
+
+    async def chain_read(self) -> None:
+        """Chain which reports this socket has shown unmasked since the last time; where the store is away they wait for the next."""
+        read, self._read, self._chained_s = self._read, None, asyncio.get_running_loop().time()
+        if read is None:
+            return
+        things = read.things if len(read.things) <= MOST_NAMED else [*read.things[:MOST_NAMED], _from(self.seq, upto=True)]
+        try:
+            async with self.hub.store.transaction() as tx:
+                record_view(tx, self.actor, Action.REPORT_READ, things, read.decision)
+        except Unavailable:
+            self._read = read
 
     async def _recheck(self, *, now: bool = False) -> None:
         """Is the actor still signed in, with which posts? A socket must not outlive its session."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -60,19 +60,30 @@ async def chain_reading(ask: Ask, action: Action, things: Iterable[Thing], decis
 
 async def chain_changes(ask: Ask, shown: Iterable[Change], incidents: Mapping[str, Thing]) -> None:
     """Chain which reports a stretch of the feed showed unmasked, before it is shown: one change a request, with the ids."""
-    read: list[Thing] = []
-    decision: Decision | None = None
+    if (read := reports_read(ask, shown, incidents)) is not None:
+        await chain_reading(ask, Action.REPORT_READ, read.things, read.decision)
+
+
+class Read(NamedTuple):
+    """Reports that were shown unmasked, and by which decision."""
+
+    things: list[Thing]
+    decision: Decision
+
+
+def reports_read(ask: Ask, shown: Iterable[Change], incidents: Mapping[str, Thing]) -> Read | None:
+    """Which reports a stretch of the feed shows this actor unmasked; None where there is none."""
+    found: Read | None = None
     for change in shown:
         if change.kind != "report.received":
             continue
         of = incidents.get(change.incident_id or "")
         thing = Thing(kind=ThingKind.REPORT, id=change.subject.partition(":")[2], department_id=change.department_id, incidents=(of,) if of else ())
-        found = ask.may(Action.REPORT_READ, thing)
-        if found.tier in (Tier.LEAD, Tier.ASSIST):
-            read.append(thing)
-            decision = decision or found
-    if decision is not None:
-        await chain_reading(ask, Action.REPORT_READ, read, decision)
+        decision = ask.may(Action.REPORT_READ, thing)
+        if decision.tier in (Tier.LEAD, Tier.ASSIST):
+            found = found or Read([], decision)
+            found.things.append(thing)
+    return found
 
 
 def report_thing(report: ReportView, incidents: Mapping[str, Thing]) -> Thing:

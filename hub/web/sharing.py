@@ -173,11 +173,13 @@ async def unshare(ask: Ask) -> Done:
 
 
 async def seen(ask: Ask) -> Done:
-    """Note that the actor has opened the incident; the first time counts, for the actor's department."""
+    """Note that the actor has opened the incident; the first time counts, for each of the actor's departments that shares in it (or the first)."""
     thing, _ = await _found(ask, Action.INCIDENT_READ)
-    if ask.actor.department_id is not None:
-        async with ask.transaction() as tx:
-            await see(tx, thing.id, ask.actor.department_id, ask.actor.id, drill=thing.drill)
+    sharing = {share.department_id for share in thing.shares if share.holds(ask.now)}
+    own = [post.department_id for post in ask.actor.posts if post.department_id is not None]
+    async with ask.transaction() as tx:
+        for department_id in dict.fromkeys([id for id in own if id in sharing] or own[:1]):
+            await see(tx, thing.id, department_id, ask.actor.id, drill=thing.drill)
     return Done()
 
 
