@@ -1,6 +1,7 @@
 """Writes what the console takes from the hub: kinds of change and roles in Chinese and English, which kinds are mere routine, what the data of duties may say.
 
-    python scripts/console_words.py           writes hub/console/src/i18n/{zh,en}/{kinds,roles}.json, parts/routine.json and views/duties/rules.json
+    python scripts/console_words.py           writes hub/console/src/i18n/{zh,en}/{kinds,roles}.json, parts/{routine,units}.json
+                                              and views/duties/rules.json
     python scripts/console_words.py --check   only says whether they are up to date
 """
 
@@ -34,7 +35,9 @@ def words() -> dict[Path, str]:
     from hub.domain.change import KINDS, routine_kinds
 
     roles = yaml.safe_load((ROOT / "hub" / "data" / "roles.yaml").read_text("utf-8"))["roles"]
+    units = yaml.safe_load((ROOT / "hub" / "data" / "units.yaml").read_text("utf-8"))["units"]
     files = {FOLDER.parent / "parts" / "routine.json": json.dumps(routine_kinds()) + "\n",
+             FOLDER.parent / "parts" / "units.json": json.dumps(units, ensure_ascii=False) + "\n",
              FOLDER.parent / "views" / "duties" / "rules.json": json.dumps(duty_rules()) + "\n"}
     for locale in ("zh", "en"):
         kinds = {kind.replace(".", "_"): getattr(found, locale) for kind, found in sorted(KINDS.items())}

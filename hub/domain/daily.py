@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from hub.domain.calendar import Calendar, DeadlineRule, Window, at_local, windows
 from hub.domain.change import ChangeBody, change
 from hub.domain.contradiction import Contradiction, Measure
+from hub.domain.notice import cited
 from hub.domain.obligation import Obligation, Owed, State
 from hub.errors import Fault, Rejected, refusal
 from hub.wire import explain
@@ -235,7 +236,7 @@ def _owed(schedule: Schedule, template: Template, reporter: Reporter, window: Wi
         key=duty_key(reporter.id, template.id, day, window.slot), kind=KIND, department_id=reporter.id, post_id=f"{reporter.id}.duty",
         subject=f"daily:{reporter.id}:{template.id}", title_zh=f"{template.zh} {day}{turn[0]}", title_en=f"{template.en} {day}{turn[1]}",
         due_at=window.due_at, opens_at=window.opens_at, grace_min=window.grace_min, lock_min=schedule.lock_min, day=day,
-        rule="，".join(part for part in (schedule.source, schedule.edition) if part) or None,
+        rule=cited(schedule.source, schedule.edition),
     )
 
 

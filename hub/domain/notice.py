@@ -5,6 +5,7 @@ A notice is folded by its id: however often a crash makes it go out again, the i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -24,6 +25,8 @@ LINK: Final = "⟦link⟧"
 
 MESSAGE_AGE: Final = timedelta(days=2)
 """The longest that a message which is no step of a ladder waits: a check, a word to a post (our own choice)."""
+
+_HAN: Final = re.compile(r"[\u3400-\u9fff]")
 
 
 class Wording(Struct, frozen=True):
@@ -277,14 +280,29 @@ def fields_of(
     o: Obligation, *, now: datetime, zone: str, post: Named, kind: Named | None, step: int = 0, owner: Named | None = None,
 ) -> Fields:
     """The fields of the templates, from a duty: `post` is told, `owner` (the same where None) owes it and is what {department} says."""
-    common = {"due": _local(o.due_at, zone), "step": str(step), "link": LINK, "rule": o.rule or "", "reason": o.reason or ""}
+    common = {"due": _local(o.due_at, zone), "step": str(step), "link": LINK}
+    rule, reason = halves(o.rule or ""), halves(o.reason or "") if (o.reason_by or "").startswith("system:") else (o.reason or "",) * 2
     late, owner = now - o.due_at, owner or post
     return Fields(
-        {**common, "late_by": _span(late, "小时", "分钟"), "title": o.title_zh, "kind": kind.zh if kind else o.kind, "department": owner.zh,
+        {**common, "rule": rule[0], "reason": reason[0], "late_by": _span(late, "小时", "分钟"), "title": o.title_zh, "kind": kind.zh if kind else o.kind, "department": owner.zh,
          "post": post.zh, "drill": "【演练】" if o.drill else ""},
-        {**common, "late_by": _span(late, "h", "min"), "title": o.title_en or o.title_zh, "kind": (kind.en or kind.zh) if kind else o.kind,
+        {**common, "rule": rule[1], "reason": reason[1], "late_by": _span(late, "h", "min"), "title": o.title_en or o.title_zh, "kind": (kind.en or kind.zh) if kind else o.kind,
          "department": owner.en or owner.zh, "post": post.en or post.zh, "drill": "[Drill] " if o.drill else ""},
     )
+
+
+def halves(text: str) -> tuple[str, str]:
+    """What the hub's own words kept as `中文 / English` say in each language; a text in one language stands in both."""
+    zh, found, en = text.partition(" / ")
+    return (zh, en) if found and not _HAN.search(en) else (text, text)
+
+
+def cited(source: str, edition: str) -> str | None:
+    """Where a rule comes from, as duties keep it: its source with the edition, in both languages where it has both."""
+    zh, en = halves(source)
+    if not source:
+        return edition or None
+    return f"{zh}（{edition}）" if zh == en else f"{zh}（{edition}） / {en} ({edition})"
 
 
 def in_both(*, drill: bool = False, **fields: str) -> Fields:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from hub.domain.change import ChangeBody, change
+from hub.domain.data import packaged
 from hub.errors import Rejected
 from plans.model import Text
 
@@ -172,7 +173,7 @@ def suitable(
 
 def _suggestion(r: Resource, far: float | None, quantity: float) -> Suggestion:
     zh = f"有 {r.free:g} {r.unit}，" + ("够用" if r.free >= quantity else f"少 {quantity - r.free:g} {r.unit}")
-    en = f"{r.free:g} {r.unit} free, " + ("enough" if r.free >= quantity else f"{quantity - r.free:g} short")
+    en = f"{r.free:g} {unit_en(r.unit)} free, " + ("enough" if r.free >= quantity else f"{quantity - r.free:g} short")
     zh += f"，直线 {far / 1000:.1f} 公里" if far is not None else "，距离不明"
     en += f", {far / 1000:.1f} km in a straight line" if far is not None else ", distance not known"
     return Suggestion(resource_id=r.id, name_zh=r.name_zh, name_en=r.name_en or r.name_zh, department_id=r.department_id,
@@ -196,12 +197,17 @@ def take_step(request: Request, to: RequestState, *, by: str, at: str, note: str
     return msgspec.structs.replace(request, state=to, steps=(*request.steps, Step(state=to, at=at, by=by, note=note)), version=request.version + 1)
 
 
+def unit_en(unit: str) -> str:
+    """The English name of a unit; the unit itself where none is known."""
+    return str(packaged("units")["units"].get(unit, unit))
+
+
 def shortcomings(resource: Resource, today: date, *, ahead: timedelta) -> tuple[tuple[str, str, str], ...]:
     """What is wrong with a stock today: (code, Chinese, English) for too little, and for an end of life within `ahead`."""
     found = []
     if resource.active and resource.low_below is not None and resource.quantity < resource.low_below:
         found.append(("low", f"库存不足：{resource.name_zh} 仅 {resource.quantity:g} {resource.unit}，低于 {resource.low_below:g}",
-                      f"low stock: {resource.name_en or resource.name_zh}, {resource.quantity:g} of at least {resource.low_below:g} {resource.unit}"))
+                      f"low stock: {resource.name_en or resource.name_zh}, {resource.quantity:g} of at least {resource.low_below:g} {unit_en(resource.unit)}"))
     if resource.active and resource.expires_on is not None and resource.expires_on - ahead <= today:
         found.append((f"expiry-{resource.expires_on}", f"即将到期：{resource.name_zh}，{resource.expires_on}",
                       f"expires: {resource.name_en or resource.name_zh}, {resource.expires_on}"))

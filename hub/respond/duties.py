@@ -25,7 +25,7 @@ from hub.domain.incident import (
     IncidentUpdated,
     IncidentView,
 )
-from hub.domain.notice import MESSAGE_AGE, Contact, fields_of
+from hub.domain.notice import MESSAGE_AGE, Contact, cited, fields_of
 from hub.domain.obligation import Evidence, Obligation, ObligationMet, ObligationMissed, Owed, State
 from hub.domain.organisation import DepartmentKind
 from hub.domain.report import ReportReceived, ReportView
@@ -113,7 +113,7 @@ class Duties:
             key=f"incident:{incident.id}:{running.key}", kind=_kind(running), department_id=post.department, post_id=post.post,
             subject=f"incident:{incident.id}", title_zh=f"{limit.zh}{'（' + form[0] + '）' if form[0] else ''}：{incident.title}",
             title_en=f"{limit.en}{', ' + form[1] if form[1] else ''}: {incident.title}", opens_at=running.starts_at, due_at=running.due_at,
-            incident_id=incident.id, drill=incident.drill, rule=f"{limit.source}（{limit.edition}）",
+            incident_id=incident.id, drill=incident.drill, rule=cited(limit.source, limit.edition),
         )
 
     async def _regraded(self, tx: Transaction, incident: IncidentView, change: Change) -> None:
@@ -267,7 +267,7 @@ async def _check_contact(tx: Transaction, rules: DutyRules, contact: Contact, tu
         return 0
     made = await ledger.make(tx, rules, [Owed(
         key=f"contact:{contact.id}:{turn}", kind="contact_reachable", department_id=post.department_id, post_id=post.id,
-        subject=f"contact:{contact.id}", title_zh=f"联系方式可达：{post.zh} {contact.name}", title_en=f"contact can be reached: {post.en} {contact.name}",
+        subject=f"contact:{contact.id}", title_zh=f"联系方式可达：{post.zh} {contact.name}", title_en=f"contact can be reached: {post.en or post.zh} {contact.name}",
         due_at=tx.now + within)], actor=ACTOR)
     for o in made:
         fields = fields_of(o, now=tx.now, zone=rules.calendar.zone, post=post, kind=None)

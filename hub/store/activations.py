@@ -29,6 +29,7 @@ from hub.domain.activation import (
 )
 from hub.domain.duty_rules import DutyRules
 from hub.domain.incident import IncidentView
+from hub.domain.notice import Fields, in_both
 from hub.domain.obligation import Evidence, Obligation, Owed
 from hub.domain.obligation import State as DutyState
 from hub.domain.sharing import Origin
@@ -305,11 +306,12 @@ async def _owe(tx: Transaction, rules: DutyRules, incident: IncidentView, head: 
 
 
 def _owed(incident: IncidentView, head: ResponseHead, task: ActiveTask) -> Owed:
-    owner, titles = task.owner, {plan.id: plan.title.zh for plan in head.plans}
+    owner, titles = task.owner, {plan.id: plan.title for plan in head.plans}
+    plans = [titles.get(plan) or Text(zh=plan, en=plan) for plan in task.plans]
     return Owed(
         key=_key(head.id, task), kind=KIND, department_id=owner.department, post_id=owner.post or f"{owner.department}.duty",
         subject=f"activation:{head.id}", title_zh=task.text.zh, title_en=task.text.en, due_at=task.due_at, incident_id=incident.id,
-        drill=incident.drill, rule="".join(f"《{titles.get(plan, plan)}》" for plan in task.plans))
+        drill=incident.drill, rule=f"{''.join(f'《{plan.zh}》' for plan in plans)} / {'; '.join(plan.en for plan in plans)}" if plans else None)
 
 
 async def _tell(tx: Transaction, rules: DutyRules, incident: IncidentView, head: ResponseHead, notices: Iterable[ActiveNotice]) -> None:
@@ -326,10 +328,15 @@ async def _tell(tx: Transaction, rules: DutyRules, incident: IncidentView, head:
             if post is None:
                 continue
             drafts += message_drafts(
-                rules, reach.target(post, urgent=True), id=f"{head.id}:{notice.key}", title=f"{incident.no} {incident.title}",
-                text=f"{notice.text.zh}\n{notice.text.en}", now=tx.now, max_age=_NOTICE_AGE, urgent=True, drill=incident.drill,
-                channels=("console", "push", "mqtt"))
+                rules, reach.target(post, urgent=True), _words(incident, notice), id=f"{head.id}:{notice.key}", now=tx.now, max_age=_NOTICE_AGE,
+                urgent=True, drill=incident.drill, channels=("console", "push", "mqtt"))
     await queue(tx, drafts, actor=ACTOR)
+
+
+def _words(incident: IncidentView, notice: ActiveNotice) -> Fields:
+    """What a notice of a plan says, in each language its own."""
+    shared = in_both(drill=incident.drill, title=f"{incident.no} {incident.title}")
+    return Fields({**shared.zh, "text": notice.text.zh}, {**shared.en, "text": notice.text.en or notice.text.zh})
 
 
 async def _share(tx: Transaction, incident: IncidentView, head: ResponseHead, pairs: Iterable[tuple[str, str]], *, by: str) -> None:

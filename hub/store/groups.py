@@ -107,7 +107,7 @@ async def write(
 async def _ask(tx: Transaction, rules: DutyRules, group: Group, post: GroupPost) -> None:
     await ledger.make(tx, rules, [Owed(
         key=f"mention:{post.id}:{d}", kind="group_feedback", department_id=d, post_id=f"{d}.duty", subject=f"group:{group.id}:{d}",
-        title_zh=f"群内点名反馈：{group.zh}", title_en=f"answer to a mention: {group.en}", due_at=tx.now + ANSWER_WITHIN,
+        title_zh=f"群内点名反馈：{group.zh}", title_en=f"answer to a mention: {group.en or group.zh}", due_at=tx.now + ANSWER_WITHIN,
     ) for d in post.mentions if d != post.department_id], actor="system:groups")
 
 

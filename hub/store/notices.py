@@ -24,7 +24,6 @@ from hub.domain.notice import (
     NoticesQueued,
     NoticeState,
     fields_of,
-    in_both,
     masked,
     quiet_until,
     render,
@@ -126,11 +125,10 @@ def drafts_for(
 
 
 def message_drafts(
-    rules: DutyRules, target: Target, *, id: str, title: str, text: str, now: datetime, max_age: timedelta, urgent: bool, drill: bool = False,
+    rules: DutyRules, target: Target, fields: Fields, *, id: str, now: datetime, max_age: timedelta, urgent: bool, drill: bool = False,
     channels: Collection[str] = ("console", "push"),
 ) -> list[Draft]:
     """A message that is about no duty, to one post by these channels; `id` names the message, so that sending it twice is once."""
-    fields = in_both(drill=drill, title=title, text=text)
     return [
         draft(rules, dedupe=f"message:{id}:{target.post.id}:{channel}:{contact_id or address}", channel=channel, address=address,
               template="message", fields=fields, now=now, max_age=max_age, language=language, urgent=urgent, drill=drill,

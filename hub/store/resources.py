@@ -27,6 +27,7 @@ from hub.domain.resource import (
     shortcomings,
     suitable,
     take_step,
+    unit_en,
 )
 from hub.errors import Rejected, Unavailable, changed_meanwhile
 from hub.ids import new_id
@@ -143,7 +144,7 @@ async def ask_for(
     turn = len(request.steps)
     await ledger.make(tx, rules, [Owed(
         key=f"resource:{key}:{turn}", kind="resource_request", department_id=owner, post_id=f"{owner}.duty", subject=f"resource_request:{request.id}",
-        title_zh=f"答复资源请求：{text.zh}（{quantity:g} {unit}）", title_en=f"answer a request: {text.en} ({quantity:g} {unit})", due_at=due_at,
+        title_zh=f"答复资源请求：{text.zh}（{quantity:g} {unit}）", title_en=f"answer a request: {text.en} ({quantity:g} {unit_en(unit)})", due_at=due_at,
         incident_id=incident.id, drill=incident.drill)], actor=ACTOR)
     return request
 

@@ -450,7 +450,7 @@ async def write_handover(
     id = new_id()
     (owed,) = await make(tx, rules, [Owed(
         key=f"handover:{id}", kind="handover_ack", department_id=post.department_id, post_id=post_id, subject=f"handover:{id}",
-        title_zh=f"{post.zh}交接班确认", title_en=f"acknowledge the handover of {post.en}", due_at=tx.now + timedelta(minutes=ack_min),
+        title_zh=f"{post.zh}交接班确认", title_en=f"acknowledge the handover of {post.en or post.zh}", due_at=tx.now + timedelta(minutes=ack_min),
     )], actor=by)
     everywhere = post.role is Whom.COMMAND_CENTRE
     open_now = await open_of_post(tx.conn, None if everywhere else post_id)

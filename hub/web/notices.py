@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
-from hub.domain.notice import Contact, ContactState, Fields, Notice, NoticeState, with_link
+from hub.domain.notice import Contact, ContactState, Fields, Notice, NoticeState, in_both, with_link
 from hub.domain.roster import Post
 from hub.errors import Rejected
 from hub.ids import new_id
@@ -173,10 +173,11 @@ async def send(ask: Ask) -> SentList:
         raise Rejected("unknown_post", "没有这个岗位", "there is no such post", field="posts")
     for post in posts:
         ask.require(Action.NOTICE_SEND, _thing(post.department_id))
+    said = in_both(drill=body.drill, title=body.title, text=body.text)
     async with ask.transaction() as tx:
         reach = await load_reach(tx.conn, departments={p.department_id for p in posts}, posts={p.id for p in posts}, now=tx.now)
         drafts = [d for post in posts for d in store.message_drafts(
-            rules_of(ask), reach.target(reach.posts.get(post.id, post), urgent=body.urgent), id=new_id(), title=body.title, text=body.text, now=tx.now,
+            rules_of(ask), reach.target(reach.posts.get(post.id, post), urgent=body.urgent), said, id=new_id(), now=tx.now,
             urgent=body.urgent, drill=body.drill, max_age=timedelta(days=1))]
         return SentList(items=list(await store.queue(tx, drafts, actor=ask.who)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from hub.clock import ManualClock
 from hub.domain.activation import ResponseHead, ResponseState
 from hub.domain.duty_rules import packaged_rules
 from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView
+from hub.domain.notice import halves
 from hub.domain.obligation import State
 from hub.domain.report import PlaceView
 from hub.domain.resource import RequestState
@@ -32,7 +34,8 @@ from hub.store.activations import (
     tasks_of,
     terminate,
 )
-from hub.store.obligations import get_obligation
+from hub.store.notices import list_notices
+from hub.store.obligations import get_obligation, list_obligations
 from hub.store.organisation import list_departments, seed_departments
 from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
 from hub.store.reports import insert_incidents, update_incident
@@ -218,6 +221,20 @@ async def test_plans_in_force_give_every_task_an_owner_a_time_and_a_duty(store: 
     assert duty.rule is not None and duty.rule.startswith("《危险货物道路运输事故应急预案》"), "people read the plan's name, not its id"
     assert {s.department_id for s in shares} >= {"fire-rescue", "ecology-bureau", "health-commission"}
     assert any(len(t.plans) == 2 for t in found), "two plans want the same task once"
+
+
+async def test_what_a_response_asks_and_tells_is_english_for_those_who_read_english(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await start(store, view, BOTH)
+
+    async with store.read() as conn:
+        duties = await list_obligations(conn, incident_id=view.id, kinds=["plan_task", "resource_request"], limit=200)
+        notices = await list_notices(conn, limit=200)
+    english = [text for o in duties for text in (o.title_en, halves(o.rule or "")[1])] + [n.body_en or "" for n in notices if n.channel == "console"]
+    assert {o.kind for o in duties} == {"plan_task", "resource_request"} and any(n.template == "message" for n in notices)
+    assert [text for text in english if re.search("[\u4e00-\u9fff]", text)] == []
+    assert all(not re.search("[a-z]{4}", n.body.replace(n.id[-12:], "")) for n in notices if n.template == "message"), "nor is the Chinese text English"
 
 
 async def test_putting_the_same_plans_in_force_twice_is_once(store: Store) -> None:

@@ -19,7 +19,7 @@ from hub.domain.camera import CameraPlace, EnterpriseView, LinkedCamera, Why
 from hub.domain.duty_rules import packaged_rules
 from hub.domain.group import Group
 from hub.domain.incident import IncidentOpened, IncidentState, IncidentView
-from hub.domain.notice import Contact
+from hub.domain.notice import Contact, in_both
 from hub.domain.obligation import Owed
 from hub.domain.report import Channel, report_view
 from hub.domain.resource import Resource, ResourceKind
@@ -248,7 +248,7 @@ async def _duties(tx: Transaction, nouns: Nouns) -> None:
         nouns.add(Held("daily", name, {"duty": report.id}, (daily,), Action.DAILY_READ))
         reach = await load_reach(tx.conn, departments={department}, posts={f"{department}.duty"}, now=tx.now)
         (made, *_) = await notices.queue(tx, notices.message_drafts(
-            RULES, reach.target(reach.posts[f"{department}.duty"], urgent=True), id=new_id(), title=f"通知-{name}", text="…", now=tx.now,
+            RULES, reach.target(reach.posts[f"{department}.duty"], urgent=True), in_both(title=f"通知-{name}", text="…"), id=new_id(), now=tx.now,
             max_age=24 * HOUR, urgent=True), actor=BY)
         notice = Thing(kind=ThingKind.NOTICE, id=made.id, department_id=department)
         nouns.add(Held("notice", name, {"id": made.id}, (notice,), Action.NOTICE_READ, (made.id, f"通知-{name}")))

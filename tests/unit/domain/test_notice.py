@@ -15,6 +15,7 @@ from hub.domain.notice import (
     QuietRule,
     Template,
     Wording,
+    cited,
     fields_of,
     in_both,
     masked,
@@ -36,8 +37,9 @@ KIND = Kind(id="k", zh="事", en="duty", ladder="l", lock_min=600)
 
 
 def duty(**other: object) -> Obligation:
+    said = {name: other.pop(name) for name in ("reason", "reason_by") if name in other}
     owed = Owed(key="k", kind="k", department_id="d", post_id="d.duty", subject="s", title_zh="日报{link}", title_en="daily", due_at=NOW, **other)  # type: ignore[arg-type]
-    return obligation.owe(owed, KIND, id="o", now=NOW - timedelta(hours=1))
+    return msgspec.structs.replace(obligation.owe(owed, KIND, id="o", now=NOW - timedelta(hours=1)), **said)
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -95,6 +97,18 @@ def test_an_english_notice_names_duty_post_and_kind_in_english_and_a_chinese_one
     assert render(template, "zh", fields) == ("【演练】事: 日报{link}", "区水利局值班岗 区水利局值班岗")
     assert render(template, "en", fields) == ("[Drill] duty: daily", "water bureau duty post water bureau duty post")
     assert render(template, "both", fields)[0] == "【演练】事: 日报{link} / [Drill] duty: daily"
+
+
+def test_where_a_rule_comes_from_and_the_hubs_own_reasons_are_said_in_each_language_and_a_persons_words_stay_whole() -> None:
+    template = Template(*[Wording("{rule}", "{reason}")] * 2)
+    both = duty(rule=cited("产品默认值 / product default", "2026-11"), reason="部门已撤销 / the department is no more", reason_by="system:daily")
+    fields = fields_of(both, now=NOW, zone=ZONE, post=POST, kind=KIND)
+    assert render(template, "zh", fields) == ("产品默认值（2026-11）", "部门已撤销")
+    assert render(template, "en", fields) == ("product default (2026-11)", "the department is no more")
+    statute = duty(rule=cited("国务院令第493号第九条", "2007"), reason="水位 3.2 / 3.0", reason_by="person:1")
+    fields = fields_of(statute, now=NOW, zone=ZONE, post=POST, kind=KIND)
+    assert render(template, "en", fields) == ("国务院令第493号第九条（2007）", "水位 3.2 / 3.0")
+    assert cited("", "2026") == "2026" and cited("", "") is None
 
 
 def test_where_nobody_gave_an_english_name_the_chinese_one_stands() -> None:

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.domain.resource import STEPS, Request, RequestState, Resource, ResourceKind, parse_table, shortcomings, suitable, take_step
+from hub.domain.resource import (
+    STEPS,
+    Request,
+    RequestState,
+    Resource,
+    ResourceKind,
+    parse_table,
+    shortcomings,
+    suitable,
+    take_step,
+    unit_en,
+)
 from hub.errors import Rejected
 from plans.model import Text
 from tests.support.district import NOW
@@ -39,7 +50,9 @@ def test_what_expired_is_out_counted_otherwise_or_cannot_is_left_out() -> None:
 
 def test_the_reason_says_how_much_and_how_far() -> None:
     (only,) = suitable([stock("a", 3)], capability="lime", quantity=4, unit="吨", lon=119.1, lat=34.8, today=TODAY)
-    assert "少 1 吨" in only.zh and "0.0 公里" in only.zh and "1 short" in only.en
+    assert "少 1 吨" in only.zh and "0.0 公里" in only.zh and only.en.startswith("3 t free, 1 short")
+    (other,) = suitable([stock("b", 3)], capability="lime", quantity=1, unit="吨", lon=None, lat=None, today=TODAY)
+    assert unit_en("筐") == "筐" and "吨" not in other.en
 
 
 def request(state: RequestState) -> Request:
@@ -61,7 +74,7 @@ def test_a_request_takes_only_the_steps_of_the_table_each_with_its_time(before: 
 
 def test_low_and_expiring_stock_is_told_once_each() -> None:
     found = shortcomings(stock("a", 1, low_below=2, expires_on=TODAY + timedelta(days=10)), TODAY, ahead=timedelta(days=30))
-    assert [code.partition("-")[0] for code, _, _ in found] == ["low", "expiry"]
+    assert [code.partition("-")[0] for code, _, _ in found] == ["low", "expiry"] and found[0][2].endswith("1 of at least 2 t")
     assert shortcomings(stock("b", 5, low_below=2), TODAY, ahead=timedelta(days=30)) == ()
 
 

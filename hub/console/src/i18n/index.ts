@@ -1,5 +1,6 @@
 // Chinese and English, one file per noun and language, named alike; zh is what a new screen speaks.
 import { createI18n } from 'vue-i18n'
+import units from '@/parts/units.json'
 import type { Bilingual, Locale } from '@/backend/types'
 
 type Messages = Record<string, Record<string, unknown>>
@@ -25,6 +26,9 @@ export function half(text: string | null | undefined, locale: string): string {
   const [zh, ...en] = (text ?? '').split(' / ')
   return locale === 'zh' || !en.length ? (zh ?? '') : en.join(' / ')
 }
+
+/** The unit that stock is counted in, in the reader's language; as it was typed where its English name is not known. */
+export const unitOf = (unit: string, locale: string): string => (locale === 'en' ? ((units as Record<string, string>)[unit] ?? unit) : unit)
 
 /** A sentence that came from the hub, in the operator's language. */
 export function say(text: Bilingual | string | null | undefined, locale: string): string {

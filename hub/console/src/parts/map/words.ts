@@ -2,6 +2,7 @@
 import type { RouteLocationRaw } from 'vue-router'
 import { useI18n } from 'vue-i18n'
 import type { Locale } from '@/backend/types'
+import { unitOf } from '@/i18n'
 import { loadLine } from '@/parts/incident'
 import { coarse, moment } from '@/parts/time'
 import { useClock } from '@/state/clock'
@@ -109,7 +110,7 @@ export function useCard(): (layer: LayerId, id: string) => Card | null {
     if (!one) return null
     return {
       kind: t('map.layers.resources'), title: lang() === 'zh' ? one.name_zh : one.name_en || one.name_zh, demo: one.demo, to: { name: 'resources', query: { q: one.name_zh } }, toWords: t('map.openResource'), lines: [
-        { label: t('resources.quantity'), text: `${one.quantity - (one.out ?? 0)} / ${one.quantity} ${one.unit}`, bad: one.low_below != null && one.quantity - (one.out ?? 0) < one.low_below },
+        { label: t('resources.quantity'), text: `${one.quantity - (one.out ?? 0)} / ${one.quantity} ${unitOf(one.unit, lang())}`, bad: one.low_below != null && one.quantity - (one.out ?? 0) < one.low_below },
         { label: t('resources.owner'), text: department(one.department_id) },
         ...(one.place ? [{ label: t('resources.place'), text: one.place }] : []),
         ...(one.contact || one.phone ? [{ label: t('map.contact'), text: [one.contact, one.phone].filter(Boolean).join(' ') }] : []),
