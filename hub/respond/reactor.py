@@ -167,8 +167,8 @@ class Runner:
                 if place.wants(change):
                     await place.reactor.react(tx, change)
                     await tx.write()  # the next one finds it
-            await asyncio.sleep(0)  # what is run at once leaves the loop no turn by itself
-            if time.monotonic() > end_s and change is not wanted[-1]:
+                    await asyncio.sleep(0)  # what is run at once leaves the loop no turn by itself
+            if (self.store.pressed or time.monotonic() > end_s) and change is not wanted[-1]:
                 return change.seq
         return None
 
