@@ -27,7 +27,7 @@ from streams.feed import Feed
 from streams.fragment import Track, Unit
 from streams.health import Health, HealthState
 from streams.motion import Advisory, Detector, MotionDetector, OnnxDetector
-from streams.preview import KeyFrames, jpeg
+from streams.preview import PERIOD_S, KeyFrames, jpeg
 from streams.publisher import MediaLink, Outlet, Preview, Publisher, send_preview
 from streams.ring import Ring
 from streams.source import SourceOptions, Tracks, Transport, Trouble
@@ -60,7 +60,7 @@ class CameraEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     credentials_file: str | None = None
     transport: Transport = Transport.TCP
     timeout_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
-    preview_s: Annotated[float, Meta(ge=0.5, le=3600)] = 2.0
+    preview_s: Annotated[float, Meta(ge=0.5, le=3600)] = PERIOD_S
     pre_event_s: Annotated[float, Meta(ge=0, le=60)] = 10.0
     keep_open: Annotated[str, Meta(pattern="^(main|sub)$")] = "main"
     max_mbps: Annotated[float, Meta(ge=0.1, le=400)] = 40.0

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 WIDTH: Final = 320
+PERIOD_S: Final = 3.0
+"""How often a camera's preview is made where its entry says nothing (our own choice: two hundred cameras leave two cores room to name a failure
+within two periods, which they did not at two seconds: `tocsin bench cameras`)."""
 JPEG_QUALITY: Final = 70
 """320 pixels at quality 70 cost 0.74 % of a core per 720p camera and second, and about 6 kB each (measured)."""
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from hub.errors import Rejected, Unavailable
 from hub.ids import is_slug
+from streams.preview import PERIOD_S
 
 MOST_BYTES: Final = 16_777_216
 TIMEOUT_S: Final = 15.0
@@ -98,7 +99,7 @@ def slug(name: str, taken: set[str]) -> str:
     return found
 
 
-def cameras_yaml(cameras: Iterable[BridgedCamera], *, credentials_file: str | None = None, preview_s: float = 2.0) -> str:
+def cameras_yaml(cameras: Iterable[BridgedCamera], *, credentials_file: str | None = None, preview_s: float = PERIOD_S) -> str:
     """A cameras file for these cameras, to be looked over by a person before it is used."""
     import yaml
 

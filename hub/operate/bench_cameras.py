@@ -25,6 +25,7 @@ from hub.clock import parse_utc
 from hub.operate.bench_camera import RtspServer
 from hub.operate.bench_fairness import quantile
 from hub.operate.bench_video import Rig, cpu_s, rss_mb
+from streams.preview import PERIOD_S
 
 CAMERAS: Final = 200
 TURNING: Final = 10
@@ -33,7 +34,6 @@ TURNS: Final = 8
 """Half of them to black; each at another moment of the preview period, since what it takes depends on that alone."""
 ONLINE_WITHIN_S: Final = 240.0
 QUIET_S: Final = 20.0
-PREVIEW_S: Final = 2.0
 PERIODS: Final = 2
 _CHANGES: Final = ("SELECT change.at, change_body.body FROM change JOIN change_body ON change_body.seq = change.seq "
                    "WHERE change.kind = 'camera.health_changed' ORDER BY change.seq")
@@ -45,7 +45,7 @@ async def run(progress: Callable[[str], None], size: int = 0) -> dict[str, Any]:
     count = size or CAMERAS
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name, RtspServer() as camera:
         async with Rig.open(Path(name), camera) as rig:
-            entries = [{"id": f"c{n}", "url": camera.url("/turning" if n % TURNING == 0 else "/small"), "preview_s": PREVIEW_S} for n in range(count)]
+            entries = [{"id": f"c{n}", "url": camera.url("/turning" if n % TURNING == 0 else "/small")} for n in range(count)]
             began = time.monotonic()
             async with rig.agent("many", entries) as process:
                 progress(f"{count} cameras come online")
@@ -65,14 +65,14 @@ async def run(progress: Callable[[str], None], size: int = 0) -> dict[str, Any]:
                 wrong: set[str] = set()
                 for turn in range(TURNS):
                     progress(f"a tenth of them turn: {turn + 1} of {TURNS}")
-                    await asyncio.sleep(PREVIEW_S * turn / TURNS)
+                    await asyncio.sleep(PERIOD_S * turn / TURNS)
                     late_s, others = await _turn(rig, camera, "online" if turn % 2 else "black", expected)
                     late += late_s
                     wrong |= others
     late.sort()
     return {
         "cameras": count, "online_s": round(online_s, 1), **cpu, **memory, "agent_cpu_pct_per_camera": round(cpu["agent_cpu_pct"] / count, 3),
-        "turned": len(expected) * TURNS, "right_in_time": sum(after_s <= PERIODS * PREVIEW_S for after_s in late), "wrong": len(wrong), "period_s": PREVIEW_S,
+        "turned": len(expected) * TURNS, "right_in_time": sum(after_s <= PERIODS * PERIOD_S for after_s in late), "wrong": len(wrong), "period_s": PERIOD_S,
         "named_p50_s": round(quantile(late, 0.5), 2) if late else None, "named_p95_s": round(quantile(late, 0.95), 2) if late else None,
         "named_max_s": round(late[-1], 2) if late else None,
     }
@@ -82,7 +82,7 @@ async def _turn(rig: Rig, camera: RtspServer, state: str, expected: set[str]) ->
     """Let what turns turn; the seconds until each of the cameras expected was called `state`, and which were called something that they are not."""
     turned = datetime.now(UTC)
     camera.turn()
-    await asyncio.sleep((PERIODS + 2) * PREVIEW_S)
+    await asyncio.sleep((PERIODS + 2) * PERIOD_S)
     seen = [(id, (at - turned).total_seconds(), health) for id, at, health in _changes(rig.folder) if at >= turned]
     return ([after_s for id, after_s, health in seen if id in expected and health == state],
             {id for id, _, health in seen if health != state or id not in expected})

@@ -17,7 +17,6 @@ from hub.store import Store
 from hub.store.cameras import list_cameras
 
 CAMERAS, REFUSED, BLACK = 200, 10, 4
-PREVIEW_S = 2.0
 QUIET_S = 20.0
 
 
@@ -45,7 +44,7 @@ async def test_two_hundred_previewed_cameras_are_each_right_within_two_preview_p
     """180-odd RTSP cameras kept open, some that refuse, some black; then all RTSP cameras go at once and come back."""
     with RtspServer() as camera:
         dead = f"rtsp://127.0.0.1:{free_port()}/x"
-        rows = [{"id": f"c{n:03d}", "url": camera.url("/small"), "preview_s": PREVIEW_S, "longest_pause_s": 1.0, "timeout_s": 2.0} for n in range(CAMERAS)]
+        rows = [{"id": f"c{n:03d}", "url": camera.url("/small"), "longest_pause_s": 1.0, "timeout_s": 2.0} for n in range(CAMERAS)]
         right = dict.fromkeys((row["id"] for row in rows), "online")
         for row in rows[:REFUSED]:
             row["url"], right[row["id"]] = dead, "offline"
