@@ -67,7 +67,7 @@ class ReceiptStatus(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class Place(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Place(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Where: words, a point in degrees (with its `crs`), an administrative code of 6, 9 or 12 digits; at least one of text and point."""
 
     text: ShortText | None = None
@@ -80,7 +80,7 @@ class Place(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     enterprise_id: Annotated[str, Meta(max_length=63)] | None = None
 
 
-class Casualties(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Casualties(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Numbers of people; None means not known, which is not zero."""
 
     dead: Count | None = None
@@ -92,7 +92,7 @@ class Casualties(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     poisoned: Count | None = None
 
 
-class Hazmat(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Hazmat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One dangerous load or tank: UN number (four digits), HIN (Kemler), name, quantity in kg, container, what it is doing."""
 
     un: Annotated[str, Meta(pattern=r"^[0-9]{4}$")] | None = None
@@ -110,7 +110,7 @@ class Hazmat(Struct, frozen=True, kw_only=True, omit_defaults=True):
     waybill_no: Annotated[str, Meta(max_length=60)] | None = None
 
 
-class Reporter(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Reporter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Who says so: personal data, masked for departments that are only informed."""
 
     name: ShortText | None = None
@@ -118,7 +118,7 @@ class Reporter(Struct, frozen=True, kw_only=True, omit_defaults=True):
     phone: Annotated[str, Meta(max_length=40)] | None = None
 
 
-class Attachment(Struct, frozen=True, kw_only=True):
+class Attachment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file named by its content; it follows by resumable upload (tus), the report does not wait for it."""
 
     sha256: Sha256
@@ -343,6 +343,7 @@ _encoder = msgspec.json.Encoder()
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 _CONTROL_BYTES = re.compile(rb"\\u00[01][0-9a-fA-F]|\\u007[fF]|\\u00[89][0-9a-fA-F]|\\[bf]|\\u20(?:2[a-eA-E]|6[6-9])|\\u[fF](?:[eE][fF][fF]|[fF]{2}[eEfF])|"
                             rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
+BOM: Final = b"\xef\xbb\xbf"
 _FIELD = re.compile(r" - at `\$?\.?([^`]*)`")
 
 
@@ -353,6 +354,7 @@ def encode(message: Struct) -> bytes:
 
 def decode(payload: bytes | bytearray | memoryview, kind: type[T], *, limit_bytes: int = MAX_MESSAGE_BYTES) -> T:
     """Read a message of the given type; raises Rejected with a stable code and the field, and never anything else."""
+    payload = without_bom(payload)
     if len(payload) > limit_bytes:
         raise Rejected("too_large", f"消息超过 {limit_bytes} 字节", f"the message is larger than {limit_bytes} bytes")
     decoder = _decoders.get(kind)
@@ -369,6 +371,11 @@ def decode(payload: bytes | bytearray | memoryview, kind: type[T], *, limit_byte
     return message
 
 
+def without_bom(payload: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
+    """JSON without the byte order mark that editors on Windows put before it (RFC 8259, section 8.1: a reader may pass it over)."""
+    return payload[len(BOM):] if payload[:len(BOM)] == BOM else payload
+
+
 def explain(error: msgspec.ValidationError) -> Rejected:
     """Turn a validator's sentence into a stable code."""
     text = str(error)
@@ -382,7 +389,8 @@ def explain(error: msgspec.ValidationError) -> Rejected:
     if "unknown field" in text:
         extra = re.search(r"unknown field `([^`]*)`", text)
         name = extra.group(1) if extra else ""
-        return Rejected("unknown_field", f"没有名为 {name} 的字段", f"there is no field {name}", field=name)
+        path = ".".join(part for part in (field, name) if part)
+        return Rejected("unknown_field", f"没有名为 {path} 的字段", f"there is no field {path}", field=path)
     if "Invalid enum value" in text or "matching regex" in text:
         return Rejected("unknown_value", f"{field} 的值不在允许范围内", f"{field}: the value is not one of those allowed", field=field)
     if "of length" in text:

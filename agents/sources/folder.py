@@ -81,7 +81,7 @@ def _object(payload: bytes) -> dict[str, Any]:
     if len(payload) > wire.MAX_MESSAGE_BYTES:
         raise Rejected("too_large", f"消息超过 {wire.MAX_MESSAGE_BYTES} 字节", f"the message is larger than {wire.MAX_MESSAGE_BYTES} bytes")
     try:
-        values = msgspec.json.decode(payload)
+        values = msgspec.json.decode(wire.without_bom(payload))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Rejected("malformed_json", "不是有效的 JSON（UTF-8）", "this is not valid JSON in UTF-8") from None
     if not isinstance(values, dict):

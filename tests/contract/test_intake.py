@@ -146,6 +146,11 @@ async def test_truncate_is_refused_on_postgresql(store: Store, intake: Intake) -
             await tx.conn.execute(text("TRUNCATE change CASCADE"))
 
 
+async def test_a_byte_order_mark_before_a_report_is_passed_over(intake: Intake) -> None:
+    receipt = await file(intake, b"\xef\xbb\xbf" + raw())
+    assert receipt.status is ReceiptStatus.STORED
+
+
 BAD: list[tuple[str, bytes, str, str | None]] = [
     ("not JSON", b"{nonsense", "malformed_json", None),
     ("not UTF-8", b'{"id": "\xff"}', "malformed_json", None),
@@ -168,6 +173,8 @@ BAD: list[tuple[str, bytes, str, str | None]] = [
     ("an id that is none", raw(id="7"), "wrong_id", "id"),
     ("a negative number of dead", raw(casualties={"dead": -1}), "out_of_range", "casualties.dead"),
     ("a field that does not exist", raw(tittle="x"), "unknown_field", "tittle"),
+    ("a misspelt field within", raw(casualties={"deaths": 3}), "unknown_field", "casualties.deaths"),
+    ("a misspelt field of a load", raw(hazmat=[{"un_no": "1005"}]), "unknown_field", "hazmat.0.un_no"),
     ("nested beyond reason", b"[" * 100_000, "wrong_type", None),
     ("a follow-up of nothing", raw(kind="follow_up"), "missing_field", "incident_id"),
 ]

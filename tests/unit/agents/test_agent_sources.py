@@ -46,7 +46,7 @@ def names(folder: Path) -> list[str]:
 async def test_files_are_filed_and_put_aside(tmp_path: Path, outbox: Outbox) -> None:
     watched = tmp_path / "in"
     watched.mkdir()
-    (watched / "b.json").write_bytes(SHORT)
+    (watched / "b.json").write_bytes(b"\xef\xbb\xbf" + SHORT)  # as an editor on Windows writes it
     (watched / "a.json").write_bytes(msgspec.json.encode({"id": new_id(), "department": "d", "template": "daily", "day": "2026-11-23", "zero": True}))
     (watched / "half.json.part").write_bytes(b"{")
     assert await take_all(watched, filing(outbox)) == 2
