@@ -103,7 +103,7 @@ def find(prepared: Prepared) -> Where | None:
     if not options:
         return None
     best = max(enumerate(options), key=lambda pair: (_detail(pair[1]) - 2 * pair[0], -pair[0]))[1]
-    best = next((o for o in options if best.text[-3:] in o.text and _detail(o) > _detail(best)), best)  # the town in the county named first
+    best = next((o for o in options if best.text[-3:] in o.text[:-3] and not o.office), best)  # the town in the county named first
     site = _SITE.match(prepared.text, best.end)
     end = best.end if site is None else site.end()
     return msgspec.structs.replace(best, text=prepared.text[best.start : end], end=end)

@@ -77,6 +77,9 @@ class _Context(msgspec.Struct, frozen=True):
     only_where: dict[str, tuple[re.Pattern[str], frozenset[str]]]
     sources: frozenset[str]
     merge: dict[str, str]
+    same_as: dict[str, str]
+    late: re.Pattern[str]
+    burns: re.Pattern[str]
     exacter: frozenset[str]
     solutions: dict[str, str]
     only_released_in: frozenset[str]
@@ -129,6 +132,9 @@ def _context() -> _Context:
         {name: (re.compile(row["around"]), frozenset(row.get("families", ()))) for name, row in raw["only_where"].items()},
         frozenset(raw["sources"]),
         {str(k): str(v) for k, v in raw["merge"].items()},
+        {str(k): str(v) for k, v in raw["same_as"].items()},
+        re.compile("|".join(raw["late"])),
+        re.compile(raw["burns"]),
         frozenset([*raw["exacter_end"], *raw["exacter_start"]]),
         {str(k): str(v) for k, v in raw["solutions"].items()},
         frozenset(raw["only_released_in"]),
@@ -142,7 +148,11 @@ def lookup(un: str) -> Entry | None:
 
 def mentions(prepared: Prepared) -> list[Mention]:
     """Every place where the text names a substance itself, in order."""
-    table, context, text = _table(), _context(), prepared.text
+    return _names(prepared.text)
+
+
+def _names(text: str) -> list[Mention]:
+    table, context = _table(), _context()
     upper = text.upper()
     if len(upper) != len(text):  # a few letters of other scripts grow when capitalised
         upper = text
@@ -217,6 +227,12 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
     roles: dict[str, _Part] = {}
     first: dict[str, Mention] = {}
     mistaken = {m.entry.un for m in found if context.mistaken.search(_around(prepared.text, m))}
+    acted = {
+        m.entry.un
+        for m in found
+        if prepared.sentence_at(m.start).standing is Standing.MAIN
+        and context.late.search(_near(prepared, prepared.sentence_at(m.start), m))
+    }
     safe = {m.entry.un for m in found if context.carried_off.search(_near(prepared, prepared.sentence_at(m.start), m))}
     for number, mention in enumerate(found):
         if number and _ALSO_CALLED.fullmatch(prepared.text, found[number - 1].end, mention.start):
@@ -242,7 +258,7 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
     limit = max(opening, _introduced(prepared, first, roles))
     done = []
     for un, mention in first.items():
-        if mention.start < limit:
+        if mention.start < limit or (un in acted and roles[un] is _Part.RELEASED):
             name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
             done.append(Named(Substance(name, un, _ROLES[roles[un]]), mention.start, mention.end))
     return done
@@ -276,6 +292,8 @@ def _exacter(un: str, first: dict[str, Mention], context: _Context) -> str | Non
     if context.merge.get(un) in first:
         return context.merge[un]
     name = first[un].entry.name
+    if context.same_as.get(name) in first:
+        return context.same_as[name]
     for other, mention in first.items():
         longer = mention.entry.name
         holds = other != un and len(longer) > len(name) and name in longer
@@ -368,11 +386,22 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
     if context.unharmed.match(prepared.text, mention.end):
         return None
     part = _told(before, after, whole, context)
+    if (
+        part is _Part.INVOLVED
+        and context.burns.search(prepared.text, mention.end, sentence.end)
+        and not _another(prepared, mention, sentence)
+    ):
+        part = _Part.ACTING
     if sentence.setting:
         part = min(part, _Part.PRODUCT)
     if part < _Part.CARGO and family in context.only_released_in:
         return None
     return None if mention.entry.un in context.cargo_only and part is not _Part.CARGO else part
+
+
+def _another(prepared: Prepared, mention: Mention, sentence: Sentence) -> bool:
+    """Whether the sentence names another substance behind this one, which the rest may be about."""
+    return bool(_names(prepared.text[mention.end : sentence.end]))
 
 
 _HAPPENS = frozenset({"leak", "fire", "boom", "poison", "toxic"})  # classes of words that tell what a substance did

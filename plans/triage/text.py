@@ -147,7 +147,7 @@ def prepare(text: str) -> Prepared:
 
 
 # A poster sets every clause on a line of its own; three such lines one after another are clauses of a sentence
-_POSTER = re.compile(r"(?<=\n)(?:[^\n。！？；!?;：]{2,24}\n){3,}")
+_POSTER = re.compile(r"(?<=\n)(?:(?!\D{0,8}\d{4}-\d{1,2}-\d{1,2})[^\n。！？；!?;：]{2,24}\n){3,}")
 
 
 def _unbroken(text: str) -> str:
@@ -275,7 +275,7 @@ def _heading(text: str) -> tuple[int, int]:
 def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
     rules = _standing_rules()
     opening, headline = _heading(text)
-    behind, recalling, elsewhere, headings = False, False, False, 0
+    behind, onward, recalling, elsewhere, headings = False, False, False, False, 0
     parts = _PartsOfReport(rules)
     done: list[Sentence] = []
     if rules.looking_back.search(text, 0, 200):
@@ -306,8 +306,9 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
             or (told and _STATISTICS.search(piece) is not None)
             or (told and ((recalling and rules.dated.match(piece) is not None) or rules.also.match(piece) is not None))
         )
+        onward = onward or (told and rules.onward.search(piece) is not None)
         recalling = recalls or (body >= 0 and rules.recall.search(piece) is not None)
-        if behind or recalls or part is _Part.AFTERMATH:
+        if behind or onward or recalls or part is _Part.AFTERMATH:
             done.append(Sentence(start, end, title, weight, Standing.BACKGROUND))
         else:
             setting = part is _Part.SETTING
@@ -377,6 +378,7 @@ def _older(piece: str, year: int | None, body: int, title: bool) -> bool:
 
 class _StandingRules(msgspec.Struct, frozen=True):
     section: re.Pattern[str]
+    onward: re.Pattern[str]
     review: re.Pattern[str]
     background: re.Pattern[str]
     earlier: re.Pattern[str]

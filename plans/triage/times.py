@@ -41,7 +41,7 @@ _LUNAR = re.compile(
 )
 # when a text was written: 2025-02-10 16:00:16, 2007年08月27日21:12 新华网
 _WRITTEN = re.compile(
-    r"(?:(?:来源|出处|作者|编辑|责任编辑)[:：]?[^。\d\n]{2,24}?)?(?:发布|更新|发表)?(?:时间|日期|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
+    r"[•.|-]{0,3}(?:https?：?//[a-zA-Z0-9./_-]{0,60}?)?(?:(?:来源|出处|作者|编辑|责任编辑)[:：]?[^。\d\n]{2,24}?)?(?:发布|更新|发表)?(?:时间|日期|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
 )
 _BARE = re.compile(rf"(?<![\d年月日]){_CLOCK}")
 _LATE = {"下午", "傍晚", "晚间", "晚上", "晚", "深夜", "夜间", "夜里", "午后", "当晚"}
@@ -90,12 +90,14 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
 
 
 def _with_hour(prepared: Prepared, text: str, when: When, day: date) -> When:
-    """The same day with its hour, where a later sentence tells of the event with it (27日发生一起透水事故。……27日12时30分左右，2号井突发透水)."""
+    """The same day with its hour (and its year), where a later sentence tells of the event with it (27日发生一起透水事故。……27日12时30分左右，2号井突发透水)."""
     later = (s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and s.start > when.end)
     for sentence in later if "T" not in when.text else ():
         for other, match in _days(text, sentence.start, sentence.end, day, day.year):
             told = _when(other, match)
-            if other == day and "T" in told.text and _HAPPENED.match(text, match.end()) and not _REPORTED.match(text, match.end()):
+            dated = prepared.year is None and match.groupdict().get("year") is not None and (other.month, other.day) == (day.month, day.day)
+            same = dated or (other == day and _HAPPENED.match(text, match.end()) is not None)
+            if same and "T" in told.text and not _REPORTED.match(text, match.end()):
                 return when if text.endswith(_UP_TO, sentence.start, match.start()) else told
     return when
 
