@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import subprocess
 import sys
@@ -253,6 +254,28 @@ def test_paper_holds_the_document_and_nothing_of_the_screen_around_it(new_screen
     expect(chart).to_be_visible()
     page.emulate_media(media="print")
     expect(chart).to_have_attribute("width", "680")
+
+
+def test_an_incident_of_many_entries_goes_on_three_sheets_with_the_hour_of_printing_and_what_repeats_said_once(new_screen: Screens) -> None:
+    screen = new_screen()
+    screen.open("/")
+    incident = screen.report("化工园区液氨泄漏", event_types=["12D00"], casualties={"injured": 2})
+    for n in range(8):
+        screen.report(f"续报{n}", kind="follow_up", incident_id=incident, text=f"第 {n} 次续报，现场正在处置。")
+    for n in range(70):
+        screen.call("POST", f"/api/v1/incidents/{incident}/note", {"text": f"值班记事第 {n} 条"} if n < 60 else {"text": "再次电话核实，无人接听"})
+    page = screen.open(f"/incidents/{incident}")
+    folded = page.locator("[data-test=unfold]").first
+    expect(folded).to_contain_text("10")
+    entries = page.locator("[data-test=timeline] li")
+    before = entries.count()
+    folded.click()
+    expect(entries).to_have_count(before + 9)
+    page.emulate_media(media="print")
+    expect(page.locator("main .button:visible, main input:visible, main textarea:visible")).to_have_count(0)
+    expect(page.get_by_text("打印于")).to_be_visible()
+    sheets = len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(format="A4", prefer_css_page_size=True)))
+    assert 1 <= sheets <= 3, sheets
 
 
 def fill_shift(page: Page, person: str, starts: str, ends: str) -> None:

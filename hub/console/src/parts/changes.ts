@@ -6,6 +6,20 @@ import routine from './routine.json'
 /** Would it bury the rest of a list of changes? */
 export const isRoutine = (change: Change): boolean => (routine as string[]).includes(change.kind)
 
+/** Fewer in a row than this stand each for itself. */
+const FOLDED_FROM = 3
+
+/** Changes (in order) that say the same one after the other, gathered: what repeats itself must not bury the rest. Pure. */
+export function runsOf(changes: readonly Change[], said: (change: Change) => string): Change[][] {
+  const runs: Change[][] = []
+  for (const change of changes) {
+    const [last] = runs.at(-1) ?? []
+    if (last && last.kind === change.kind && last.actor === change.actor && said(last) === said(change)) runs.at(-1)!.push(change)
+    else runs.push([change])
+  }
+  return runs.flatMap((run) => (run.length < FOLDED_FROM ? run.map((change) => [change]) : [run]))
+}
+
 export function useChangeWords() {
   const { t, te } = useI18n()
 
