@@ -112,6 +112,7 @@ def up(
     from hub.app import STAGES, Companion, serve
     from hub.operate.logs import set_up
     from hub.operate.welcome import announce
+    from hub.operate.whereabouts import noted
     from hub.settings import load_settings
 
     loaded = load_settings(settings, web_port=port, web_host=host, data_dir=data_dir, broker=broker, broker_port=broker_port,
@@ -122,11 +123,11 @@ def up(
         loaded = with_tls(loaded)
     set_up(json_lines=loaded.log_json, level=logging.DEBUG if verbose else logging.INFO)
     stages = frozenset(part.strip() for part in only.split(",") if part.strip()) or STAGES
-    companions: tuple[Companion, ...] = ()
+    companions: tuple[Companion, ...] = (noted,) if "web" in stages else ()
     if loaded.demo and stages == STAGES:
         from hub.operate.demo import agents
 
-        companions = (agents,)
+        companions = (*companions, agents)
     asyncio.run(serve(loaded, only=stages, on_ready=announce, companions=companions))
 
 

@@ -10,6 +10,7 @@ import typer
 
 from hub.domain.access import packaged_policy
 from hub.errors import Rejected
+from hub.operate.whereabouts import web_url
 from hub.settings import load_settings
 from hub.store import Store
 from hub.store.accounts import account_by_login, close_account, first_start_link, link_for, list_accounts
@@ -47,8 +48,7 @@ def link(login: str, config: Config = None, data: Data = None) -> None:
         async with Store(settings.database_url) as store:
             await first_start_link(store, packaged_policy())
             token = await link_for(store, login, by=BY)
-        base = settings.public_url or f"http://{settings.web_host}:{settings.web_port}"
-        typer.echo(f"{base}/welcome/{token}")
+        typer.echo(f"{web_url(settings)}/welcome/{token}")
 
     asyncio.run(run())
 

@@ -24,6 +24,7 @@ from msgspec import Struct
 from hub.clock import parse_utc
 from hub.domain.calendar import Calendar, needs_table
 from hub.errors import Rejected, Unavailable
+from hub.operate import whereabouts
 from hub.operate.chain import reading
 from hub.operate.health import LOW_DISK_BYTES
 from hub.operate.keys import known_keys
@@ -220,7 +221,8 @@ def _web_certificate(settings: Settings, now: datetime) -> list[Finding]:
 def check_broker(settings: Settings) -> list[Finding]:
     """Does the broker answer at its port?"""
     if settings.broker == "embedded":
-        host, port = "127.0.0.1", settings.broker_port
+        running = whereabouts.of(settings.data_path)
+        host, port = "127.0.0.1", (running.mqtt_port if running else 0) or settings.broker_port
         if port == 0:
             return [ok("broker", "内置消息服务器使用任意空闲端口", "the embedded broker takes any free port")]
     else:
