@@ -110,6 +110,14 @@ def split(asked: Sequence[Asked], *, zero: bool, values: Mapping[str, Any], fact
     return own, [c for c in every if shown.get((c.measure, c.field)) != c.known]
 
 
+def contradicts_more(now: Sequence[Contradiction], before: Sequence[Contradiction]) -> bool:
+    """Is more known against a report than what was looked at before?"""
+    seen: dict[tuple[Measure, str | None], int] = {}
+    for c in before:
+        seen[c.measure, c.field] = max(c.known, seen.get((c.measure, c.field), 0))
+    return any(c.known > seen.get((c.measure, c.field), 0) for c in now)
+
+
 def suggested(asked: Sequence[Asked], values: Mapping[str, Any], facts: Sequence[Fact]) -> dict[str, Any]:
     """The values with every count raised to what is known from visible facts: what “add it” files."""
     raised = dict(values)

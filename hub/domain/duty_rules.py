@@ -85,13 +85,13 @@ class DutyRules(Struct, frozen=True, kw_only=True):
 
 
 def parse(documents: Mapping[str, Any]) -> DutyRules:
-    """Read the documents of `FILES`; raises Rejected `duty_data` that names every fault found."""
+    """Read the documents of `FILES`; raises Rejected `duty_data` that names every fault found. A wording that a district's own lacks is the product's."""
     rules = DutyRules(
         kinds=_by_id(documents["obligation_kinds"], "kinds", Kind), ladders=_by_id(documents["ladders"], "ladders", Ladder),
         calendar=_calendar(documents["calendar_overrides"]),
         limits=_part(documents["statutory_limits"], "limits", tuple[Limit, ...]),
         role_posts=_by_name(documents["statutory_limits"], "role_posts", RolePost),
-        templates=_by_name(documents["notice_templates"], "templates", Template),
+        templates={**_by_name(packaged("notice_templates"), "templates", Template), **_by_name(documents["notice_templates"], "templates", Template)},
         quiet=_part(documents["quiet_rules"], "rules", tuple[QuietRule, ...]),
         digest=_part(documents["digest_rule"], "digest", DigestRule),
     )

@@ -23,7 +23,18 @@ from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 from hub.notify.channels import Channel, Message, SendFailed
 from hub.store import Store, Transaction
-from hub.store.notices import Outgoing, claim, defer, is_due, is_still_wanted, mark_failed, mark_sent, mark_unwanted, note_check
+from hub.store.notices import (
+    LONGEST_RETRY,
+    Outgoing,
+    claim,
+    defer,
+    is_due,
+    is_still_wanted,
+    mark_failed,
+    mark_sent,
+    mark_unwanted,
+    note_check,
+)
 from hub.store.obligations import get_obligation, meet
 
 log = logging.getLogger("hub.notify")
@@ -34,7 +45,6 @@ PER_GATEWAY = 6
 DEFER = timedelta(seconds=5)
 POLL_S = 1.0
 FIRST_RETRY_S = 15.0
-LONGEST_RETRY_S = 600.0
 
 LinkFor = Callable[[Notice], str | None]
 """Makes the signed link of a notice at the moment it goes out, or None."""
@@ -42,7 +52,7 @@ LinkFor = Callable[[Notice], str | None]
 
 def backoff(attempts: int, dice: Callable[[], float] = random.random) -> timedelta:
     """How long after the n-th failed try the next follows: 15 s doubling to 10 min, each between half and the whole of it."""
-    longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (attempts - 1))
+    longest = min(LONGEST_RETRY.total_seconds(), FIRST_RETRY_S * 2 ** (attempts - 1))
     return timedelta(seconds=longest * (0.5 + dice() / 2))
 
 

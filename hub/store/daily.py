@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.domain.access import Policy
 from hub.domain.calendar import local_day
 from hub.domain.classified import packaged_guard
-from hub.domain.contradiction import Asked, Contradiction, Fact, split, suggested
+from hub.domain.contradiction import Asked, Contradiction, Fact, contradicts_more, split, suggested
 from hub.domain.daily import (
     KIND,
     Book,
@@ -337,23 +337,23 @@ async def give_back(tx: Transaction, rules: DutyRules, duty_id: str, *, by: str,
     held = await _held(tx.conn, duty_id)
     await ledger.give_back(tx, rules, duty_id, by=by, reason=reason, due_at=due_at)
     returned = msgspec.structs.replace(held, state=FilingState.RETURNED, decided_by=by, decided_at=tx.at, reason=reason.strip())
-    await _decide(tx, returned)
+    await _decide(tx, returned, held.state)
     tx.record(DailyReturned(filing=returned), actor=by, subject=f"daily:{duty_id}", department_id=held.department_id, drill=held.drill)
     return returned
 
 
 async def accept(tx: Transaction, duty_id: str, *, by: str, reason: str = "") -> Filing:
-    """Accept a filed report; one that is contradicted only with the reason, which settles its flag."""
-    held = await _held(tx.conn, duty_id)
-    if held.state is not FilingState.FILED:
+    """Accept a filed report; one that is contradicted only with the reason, which settles its flag. Accepted once more where a flag was raised since."""
+    held, flag = await _held(tx.conn, duty_id), await get_flag(tx.conn, duty_id)
+    raised = flag is not None and flag.is_raised
+    if held.state is not FilingState.FILED and not (raised and held.state is FilingState.ACCEPTED):
         raise Rejected("filing_state", "只有已报送、未处理的日报可以接收", "only a report that was filed and not decided on can be accepted", field="state")
-    flag = await get_flag(tx.conn, duty_id)
-    if flag is not None and flag.is_raised and not reason.strip():
+    if raised and not reason.strip():
         raise Rejected("reason_needed", "该日报与已知情况不符，接收须说明理由", "it contradicts what is known; state why it is accepted", field="reason")
     accepted = msgspec.structs.replace(held, state=FilingState.ACCEPTED, decided_by=by, decided_at=tx.at, reason=reason.strip() or None)
-    await _decide(tx, accepted)
+    await _decide(tx, accepted, held.state)
     tx.record(DailyAccepted(filing=accepted), actor=by, subject=f"daily:{duty_id}", department_id=held.department_id, drill=held.drill)
-    if flag is not None and flag.is_raised:
+    if flag is not None and raised:
         await _save_flag(tx, msgspec.structs.replace(flag, settled_by=by, updated_at=tx.at), drill=held.drill, new=False)
     return accepted
 
@@ -365,15 +365,12 @@ async def _held(conn: AsyncConnection, duty_id: str) -> Filing:
     return held
 
 
-async def _decide(tx: Transaction, filing: Filing) -> None:
+async def _decide(tx: Transaction, filing: Filing, was: FilingState) -> None:
     done = await tx.conn.execute(
-        update(daily_filing).where(daily_filing.c.id == filing.id, daily_filing.c.current, daily_filing.c.state == FilingState.FILED.value)
+        update(daily_filing).where(daily_filing.c.id == filing.id, daily_filing.c.current, daily_filing.c.state == was.value)
         .values(state=filing.state.value, decided_by=filing.decided_by, decided_at=filing.decided_at, reason=filing.reason))
-    if done.rowcount != 1 and filing.state is FilingState.ACCEPTED:
-        raise changed_meanwhile()
     if done.rowcount != 1:
-        await tx.conn.execute(update(daily_filing).where(daily_filing.c.id == filing.id).values(
-            state=filing.state.value, decided_by=filing.decided_by, decided_at=filing.decided_at, reason=filing.reason))
+        raise changed_meanwhile()
 
 
 # ── reads ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -565,8 +562,10 @@ async def _differs(
     conn: AsyncConnection, rules: DutyRules, policy: Policy, book: Book, o: Obligation, filing: Filing, flag: Flag | None,
 ) -> Found | None:
     template = book.template_version(filing.template, filing.template_version)
-    if template is None or filing.state is not FilingState.FILED:
+    if template is None or filing.state not in (FilingState.FILED, FilingState.ACCEPTED):
         return None
     own, hidden = await weigh(conn, rules, policy, o, template, zero=filing.zero, values=filing.values, book=book)
     held = (flag.contradictions, flag.hidden) if flag else ((), ())
+    if filing.state is FilingState.ACCEPTED:  # somebody has looked at what was known then: only more than that is news
+        return Found(filing, own, hidden) if contradicts_more([*own, *hidden], [*held[0], *held[1]]) else None
     return None if (tuple(own), tuple(hidden)) == held else Found(filing, own, hidden)

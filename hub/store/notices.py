@@ -43,6 +43,8 @@ from hub.store.writer import Transaction
 
 LEASE = timedelta(seconds=60)
 """How long a claimed notice stays with its worker: longer than any channel may take (30 s), so that a slow gateway makes no second copy."""
+LONGEST_RETRY = timedelta(minutes=10)
+"""The longest that a notice waits after a failed try."""
 MAX_ATTEMPTS = 6
 """Tries before a notice has failed for good; with `backoff` they span about 16 minutes."""
 CHANGES_PER_RECORD = 200
@@ -257,6 +259,18 @@ async def defer(tx: Transaction, outs: Sequence[Outgoing], by: timedelta) -> Non
         held = out.notice
         await _mark(tx, out, msgspec.structs.replace(
             held, state=NoticeState.QUEUED, attempts=held.attempts - 1, next_try_at=whole_ms(tx.now + by), version=held.version + 1))
+
+
+async def set_back(tx: Transaction) -> None:
+    """After the clock was set back: what waited for no quiet hours is due again now, and no lease or retry lasts longer than it ever could have."""
+    rows = await tx.conn.execute(select(table).where(table.c.next_try_at > tx.at).with_for_update())
+    for row in rows:
+        held = to_notice(row)
+        waited_for_quiet = held.attempts == 0 and held.next_try_at != held.created_at
+        longest = LEASE if held.state is NoticeState.CLAIMED else LONGEST_RETRY if held.attempts else timedelta(0)
+        if not waited_for_quiet and held.next_try_at is not None and held.next_try_at > tx.now + longest:
+            sooner = msgspec.structs.replace(held, next_try_at=whole_ms(tx.now + longest))  # the same version: its worker may be about to mark it
+            await _write(tx, [(sooner, row.lease_by)])
 
 
 async def is_still_wanted(conn: AsyncConnection, out: Outgoing, now: datetime) -> bool:

@@ -38,7 +38,7 @@ from hub.domain.obligation import (
 from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store.bulk import Rows, fetch, insert_rows
-from hub.store.notices import Draft, draft, drafts_for, drop_queued, queue, rows_of
+from hub.store.notices import Draft, draft, drafts_for, drop_queued, queue, rows_of, set_back
 from hub.store.roster import UNTOLD, Reach, load_reach
 from hub.store.rows import insert_many, parse_utc, text_of, update_many, utc_text
 from hub.store.schema_duty import escalation
@@ -280,10 +280,13 @@ async def excuse(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason:
 
 
 async def unlock(tx: Transaction, rules: DutyRules, id: str, *, by: str, reason: str, due_at: datetime | None = None) -> Obligation:
-    """Reopen a missed or excused duty: a leader's act; the ladder starts anew from the new due time."""
+    """Reopen a missed or excused duty: a leader's act, of which its post is told at once; the ladder starts anew from the new due time."""
     held = await hold(tx, id)
     unlocked = ledger.unlock(held, rules.kind(held.kind), now=tx.now, by=by, reason=reason, due_at=due_at)
-    return await _store(tx, rules, held, unlocked, ObligationUnlocked(obligation=unlocked), by)
+    await _store(tx, rules, held, unlocked, ObligationUnlocked(obligation=unlocked), by)
+    if not by.startswith("system:"):
+        await _tell_post(tx, rules, unlocked, template="unlocked")
+    return unlocked
 
 
 async def owed_ids(
@@ -520,3 +523,4 @@ async def _rearm(tx: Transaction, rules: DutyRules) -> None:
         bounded = rungs.set_back(o, rules.ladder(o.ladder), ack_valid_min=kind.ack_valid_min if kind else 0, now=tx.now)
         if (bounded.wait_until, bounded.ack_until) != (o.wait_until, o.ack_until):
             await _store(tx, rules, o, bounded, ObligationAcknowledged(obligation=bounded), "system:clock")
+    await set_back(tx)

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import text
 
 from hub.clock import ManualClock
-from hub.domain.notice import LINK, Notice, NoticeState
+from hub.domain.notice import LINK, Notice, NoticeState, in_both
 from hub.domain.obligation import Evidence, Obligation, State
 from hub.errors import Rejected
 from hub.respond.schedule import tick
-from hub.store import Store, changes_after
+from hub.store import Store, Transaction, changes_after
 from hub.store import obligations as ledger
-from hub.store.notices import claim, is_still_wanted, list_notices, list_pending, mark_read, mark_sent
-from hub.store.roster import get_post
+from hub.store.notices import claim, is_still_wanted, list_notices, list_pending, mark_read, mark_sent, message_drafts, queue
+from hub.store.roster import get_post, load_reach
 from tests.support.duty import MINUTE, NOW, empty_post, give_contact, owed, people, rules
 
 RULES = rules()
@@ -154,6 +154,8 @@ async def test_a_leader_s_unlock_reopens_a_missed_duty_with_a_new_ladder(store: 
     assert refusal.value.code == "obligation_locked"
     async with store.transaction() as tx:
         await ledger.unlock(tx, RULES, made.id, by="person:leader", reason="网络中断")
+    told = (await waiting(store, "water-bureau.duty"))[0]
+    assert told.template == "unlocked" and "网络中断" in told.body and told.title_en == "Unlocked, to be done: duty 1", "its post is told at once"
     await walk(store, clock, 65)
     assert [s for s in await steps(store, made.id) if s[0] == 2] == [(2, 1, "taken"), (2, 2, "taken")]
     async with store.transaction() as tx:
@@ -220,6 +222,32 @@ async def test_a_clock_set_back_stops_nothing_for_good_and_repeats_nothing(store
     clock.advance(timedelta(minutes=-20))
     await walk(store, clock, 60)
     assert [s[1] for s in await steps(store, made.id)] == [1, 2, 3, 4]
+
+
+async def test_a_clock_set_back_holds_up_no_message_and_sends_none_twice(store: Store, clock: ManualClock) -> None:
+    await give_contact(store, "water-bureau.duty", "json://gateway.example/water")
+    await give_contact(store, "fire-rescue.duty", "json://gateway.example/fire", quiet_starts="14:00", quiet_ends="16:00")
+    await put(store, 1)
+    await walk(store, clock, 21)
+    async with store.transaction() as tx:
+        (held,) = await claim(tx, worker="a")
+        await message(tx, "fire-rescue.duty")
+    await put(store, 2, due=clock.now() + 10 * MINUTE)
+    await tick(store, RULES)
+    clock.advance(-15 * MINUTE)
+    await tick(store, RULES)
+    async with store.transaction() as tx:
+        (waits,) = await claim(tx, worker="b")
+        assert waits.notice.id != held.notice.id, "what was queued goes now; what is with a worker stays with it, quiet hours hold"
+    async with store.transaction() as tx:
+        assert await mark_sent(tx, held), "its worker marks it as ever"
+
+
+async def message(tx: Transaction, post_id: str) -> None:
+    """A word to a post, which waits for its quiet hours."""
+    reach = await load_reach(tx.conn, departments=[post_id.split(".")[0]], posts=[post_id], now=tx.now)
+    await queue(tx, message_drafts(RULES, reach.target(reach.posts[post_id], urgent=False), in_both(title="t", text="x"), id="m", now=tx.now,
+                                   max_age=timedelta(hours=12), urgent=False, channels=("push",)), actor="system:test")
 
 
 async def test_drills_are_marked_in_every_record_change_and_notice(store: Store, clock: ManualClock) -> None:

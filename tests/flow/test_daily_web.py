@@ -234,6 +234,29 @@ async def test_an_incident_known_only_later_or_hidden_from_the_department_reache
     assert "daily.flagged" not in str(reporter.body) and view.id not in str(reporter.body)
 
 
+async def test_what_becomes_known_after_a_report_was_accepted_raises_its_flag_and_is_accepted_once_more_with_the_reason(
+    hub: Running, reporter: Visitor, officer: Visitor,
+) -> None:
+    o, store = await duty(hub), hub.services.store
+    rules, access = hub.services.extra["duty_rules"], shipped_policies().access
+    await zero(reporter, o.id)
+    assert await officer.ask("POST", f"/api/v1/daily/{o.id}/accept", {}) == 200
+    assert await officer.ask("POST", f"/api/v1/daily/{o.id}/accept", {}) == 422 and officer.body["code"] == "filing_state"
+    await put_incident(store, ("water-bureau", Tier.LEAD))
+    assert await recheck(store, rules, access) == 1
+    await officer.ask("GET", "/api/v1/board")
+    assert officer.body["board"]["contradicted"] == 1
+    assert await officer.ask("POST", f"/api/v1/daily/{o.id}/accept", {}) == 422 and officer.body["code"] == "reason_needed"
+    assert await officer.ask("POST", f"/api/v1/daily/{o.id}/accept", {"reason": "属交通部门统计"}) == 200
+    assert await recheck(store, rules, access) == 0, "somebody has looked at it"
+    await put_incident(store, ("water-bureau", Tier.LEAD), number=2)
+    assert await recheck(store, rules, access) == 1, "a second one is news"
+    assert await officer.ask("POST", f"/api/v1/daily/{o.id}/return", {"reason": "漏报两起"}) == 200
+    assert await reporter.ask("POST", f"/api/v1/daily/{o.id}/file", {"id": new_id(), "values": {"incidents": 2}}) == 201
+    await officer.ask("GET", "/api/v1/board")
+    assert officer.body["board"]["contradicted"] == 0 and (await duty(hub)).state == "met"
+
+
 async def test_an_excel_sheet_with_merged_cells_and_full_width_digits_files(hub: Running, reporter: Visitor) -> None:
     o = await duty(hub)
     async with reporter.client.get(f"{hub.web_url.rstrip('/')}/api/v1/daily/{o.id}/sheet") as answer:
