@@ -344,6 +344,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\
 _CONTROL_BYTES = re.compile(rb"\\u00[01][0-9a-fA-F]|\\u007[fF]|\\u00[89][0-9a-fA-F]|\\[bf]|\\u20(?:2[a-eA-E]|6[6-9])|\\u[fF](?:[eE][fF][fF]|[fF]{2}[eEfF])|"
                             rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 BOM: Final = b"\xef\xbb\xbf"
+_MANY_DIGITS = re.compile(rb"[0-9]{16}")
+MOST: Final = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps as it is (RFC 8259, 6); databases keep no more than 2^63 - 1."""
 _FIELD = re.compile(r" - at `\$?\.?([^`]*)`")
 
 
@@ -368,6 +371,8 @@ def decode(payload: bytes | bytearray | memoryview, kind: type[T], *, limit_byte
         raise Rejected("malformed_json", "不是有效的 JSON（UTF-8）", "this is not valid JSON in UTF-8") from None
     if _CONTROL_BYTES.search(payload):
         refuse_controls(message)
+    if _MANY_DIGITS.search(payload):
+        refuse_huge(message)
     return message
 
 
@@ -417,6 +422,20 @@ def refuse_controls(value: Any, path: str = "") -> None:
     elif isinstance(value, (list, tuple)):
         for n, item in enumerate(value):
             refuse_controls(item, f"{path}.{n}")
+
+
+def refuse_huge(value: Any, path: str = "") -> None:
+    """Raise Rejected `out_of_range` where any whole number inside is larger than `MOST`."""
+    if isinstance(value, int) and abs(value) > MOST:
+        raise Rejected("out_of_range", f"{path} 的数值超出范围", f"{path}: the number is out of range", field=path)
+    if isinstance(value, Struct):
+        value = {name: getattr(value, name) for name in value.__struct_fields__}
+    if isinstance(value, dict):
+        for key, item in value.items():
+            refuse_huge(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for n, item in enumerate(value):
+            refuse_huge(item, f"{path}.{n}")
 
 
 def decode_report(payload: bytes | bytearray | memoryview) -> Report:

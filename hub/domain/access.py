@@ -345,6 +345,8 @@ def _no(reason: Reason) -> Decision:
 
 REFUSED_BY_ROLE: Final = _no(Reason.NO_ROLE)
 """The refusal of whoever holds no permit for an act, whatever the thing."""
+REACHED: Final = _yes(Reason.ROLE)
+"""The permit by the role, for an act that has been decided on."""
 
 
 class Post(Struct, frozen=True, kw_only=True):

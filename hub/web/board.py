@@ -84,5 +84,5 @@ async def sheet(ask: Ask) -> web.Response:
 ROUTES = [
     Route("GET", "/api/v1/board", show, Action.DAILY_BOARD, query=BoardQuery, returns=BoardView, zh="报送看板", en="the board"),
     Route("GET", "/api/v1/board/statistics", show_statistics, Action.STATISTICS_READ, query=SpanQuery, returns=Statistics, zh="报送统计", en="statistics"),
-    Route("GET", "/api/v1/board/statistics.xlsx", sheet, Action.STATISTICS_READ, query=SpanQuery, zh="报送统计（Excel）", en="statistics as a sheet"),
+    Route("GET", "/api/v1/board/statistics.xlsx", sheet, Action.STATISTICS_READ, query=SpanQuery, export=True, zh="报送统计（Excel）", en="statistics as a sheet"),
 ]

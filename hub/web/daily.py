@@ -510,7 +510,7 @@ ROUTES = [
     Route("POST", _ONE + "/return", give_back, Action.DAILY_RETURN, body=ReasonBody, returns=Filing, zh="退回", en="return"),
     Route("POST", _ONE + "/accept", accept, Action.DAILY_ACCEPT, body=ReasonBody, returns=Filing, zh="接收", en="accept"),
     Route("GET", _ONE + "/attachments/{sha256}", attachment, Action.DAILY_READ, zh="日报附件", en="a file of a daily report"),
-    Route("GET", _ONE + "/sheet", sheet, Action.DAILY_READ, zh="Excel 表", en="the Excel sheet"),
+    Route("GET", _ONE + "/sheet", sheet, Action.DAILY_READ, export=True, zh="Excel 表", en="the Excel sheet"),
     Route("POST", _ONE + "/sheet", file_sheet, Action.DAILY_FILE, body=bytes, query=SheetQuery, returns=Receipt, status=201, limit_bytes=SHEET_BYTES,
           zh="Excel 报送", en="file an Excel sheet"),
     Route("GET", "/z/{token}", link_page, PUBLIC, csrf=False, zh="一键零报告页", en="the page of a signed link"),

@@ -134,7 +134,7 @@ ROUTES = [
     Route("POST", _ONE + "/draft", draft, Action.DIGEST_EDIT, returns=Digest, zh="拟稿", en="draft"),
     Route("PUT", _ONE, edit, Action.DIGEST_EDIT, body=EditBody, returns=Digest, zh="修改", en="edit"),
     Route("POST", _ONE + "/sign", sign, Action.DIGEST_SIGN, body=SignBody, returns=Digest, zh="签发", en="sign"),
-    Route("GET", _ONE + "/word", word, Action.DIGEST_READ, zh="Word 文件", en="as Word"),
-    Route("GET", _ONE + "/excel", excel, Action.DIGEST_READ, zh="Excel 文件", en="as Excel"),
+    Route("GET", _ONE + "/word", word, Action.DIGEST_READ, export=True, zh="Word 文件", en="as Word"),
+    Route("GET", _ONE + "/excel", excel, Action.DIGEST_READ, export=True, zh="Excel 文件", en="as Excel"),
     Route("GET", "/api/v1/incidents/{id}/bulletin", bulletin, Action.INCIDENT_EXPORT, zh="要情快报（Word）", en="the bulletin of an incident as Word"),
 ]

@@ -70,17 +70,20 @@ class PlanWhole(Struct, frozen=True, kw_only=True):
     people: dict[str, Message]
 
 
+Version = Annotated[int, Meta(ge=1, le=999_999_999)]
+
+
 class VersionQuery(Struct, frozen=True, kw_only=True):
     """Which version; none: the one in force, else the newest."""
 
-    version: Annotated[int, Meta(ge=1)] | None = None
+    version: Version | None = None
 
 
 class CompareQuery(Struct, frozen=True, kw_only=True):
     """The two versions to compare."""
 
-    before: Annotated[int, Meta(ge=1)]
-    after: Annotated[int, Meta(ge=1)]
+    before: Version
+    after: Version
 
 
 class Compared(Struct, frozen=True, kw_only=True):
@@ -144,7 +147,7 @@ class SaveQuery(Struct, frozen=True, kw_only=True):
 class YamlQuery(Struct, frozen=True, kw_only=True):
     """Which version (none: the one in force, else the newest); `next`: as a draft of the first free version."""
 
-    version: Annotated[int, Meta(ge=1)] | None = None
+    version: Version | None = None
     next: bool = False
 
 
@@ -350,6 +353,8 @@ async def step(ask: Ask) -> PlanHead:
     """Take a version a step on: reviewed by who edits plans, in force and superseded by who approves them."""
     approving = ask.body.status in (PlanStatus.IN_FORCE, PlanStatus.SUPERSEDED)
     ask.require(Action.PLAN_APPROVE if approving else Action.PLAN_EDIT, HUB)
+    if len(ask.path["version"]) > 9:
+        raise NotFound
     try:
         async with ask.transaction() as tx:
             return await step_plan(tx, ask.path["plan"], int(ask.path["version"]), ask.body.status, by=ask.who, reason=ask.body.reason)
@@ -434,7 +439,7 @@ ROUTES = [
     Route("POST", "/api/v1/plans", import_yaml, Action.PLAN_EDIT, body=bytes, query=SaveQuery, returns=Imported, status=201, limit_bytes=MAX_FILE_BYTES, own_refusal=True,
           zh="导入预案（YAML）", en="import a plan (YAML)"),
     Route("GET", _PLAN, one, Action.PLAN_READ, query=VersionQuery, returns=PlanWhole, zh="预案", en="one plan"),
-    Route("GET", _PLAN + "/yaml", export, Action.PLAN_READ, query=YamlQuery, zh="导出预案（YAML）", en="export a plan (YAML)"),
+    Route("GET", _PLAN + "/yaml", export, Action.PLAN_READ, query=YamlQuery, export=True, zh="导出预案（YAML）", en="export a plan (YAML)"),
     Route("GET", _PLAN + "/history", history, Action.PLAN_READ, returns=History, zh="预案沿革", en="a plan's history"),
     Route("GET", _PLAN + "/compare", compared, Action.PLAN_READ, query=CompareQuery, returns=Compared, zh="比较版本", en="compare versions"),
     Route("POST", _PLAN + "/versions/{version:[0-9]+}/status", step, Action.PLAN_EDIT, also=(Action.PLAN_APPROVE,), body=StepBody, returns=PlanHead,

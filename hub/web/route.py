@@ -19,11 +19,12 @@ from aiohttp import web
 from msgspec import Struct
 
 from hub import wire
-from hub.domain.access import HUB, REFUSED_BY_ROLE, Action, Actor, ActorKind, Decision, Thing, may
+from hub.domain.access import HUB, REACHED, REFUSED_BY_ROLE, Action, Actor, ActorKind, Decision, Thing, ThingKind, may
 from hub.domain.classified import WARNED, ClassifiedConfirmed, ClassifiedHit, Warned, packaged_guard, warned_of
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 from hub.ingest.intake import Confirmation
+from hub.store.access import record_view
 
 if TYPE_CHECKING:
     from hub.domain.report import Channel
@@ -131,6 +132,8 @@ class Route:
     """Is what it would store looked over for classified content? Not where a secret is given, nor where looking is the act itself."""
     asks_to_confirm: bool = True
     """Are warnings to be confirmed? Not where nothing is stored for others to read: a draft, a question."""
+    export: bool = False
+    """Does it give a file to take away? Then that it was given, and to whom, is chained before; other files' handlers chain more themselves."""
     own_refusal: bool = False
     """Is a refusal (422) told in the struct of `returns` instead of a Problem?"""
 
@@ -249,9 +252,11 @@ def read_query(request: web.Request, route: Route) -> Any:
         wire.refuse_controls(every[-1] if len(every) == 1 else every, name)
         values[name] = every if name in listed else every[-1]
     try:
-        return msgspec.convert(values, route.query, strict=False)
+        query = msgspec.convert(values, route.query, strict=False)
     except msgspec.ValidationError as error:
         raise wire.explain(error) from None
+    wire.refuse_huge(query)
+    return query
 
 
 def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -328,6 +333,9 @@ async def _answered(hub: Services, route: Route, request: web.Request, actor: Ac
         async with ask.transaction():
             pass
     if isinstance(value, web.StreamResponse):
+        if route.export:
+            async with hub.store.transaction() as tx:
+                record_view(tx, actor, Action(route.action), [Thing(kind=ThingKind.HUB, id=request.path)], REACHED, reason="导出 / export")
         return value
     if isinstance(value, Answer):
         return json_response(value.value, status=value.status, headers=value.headers)

@@ -19,9 +19,12 @@ from hub.store import changes_after
 from hub.store.access import visible_cameras
 from hub.store.accounts import actor_of_session
 from hub.store.cameras import camera_things, list_cameras
+from hub.web.app import all_routes
+from hub.web.route import PUBLIC
 from hub.wire import Place, Report, ReportKind, encode
 from tests.support.district import HOUR, NOW, POLICY
 from tests.support.furnished import World
+from tests.support.nouns import kind_of
 from tests.support.web_hub import Visitor, cookie_for
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -103,6 +106,31 @@ TABLES = {
     "a bomb": table(("xl/worksheets/sheet1.xml", b"\x00" * 200_000_000)),
     "entities": table(("[Content_Types].xml", b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><Types>&b;</Types>')),
 }
+
+
+async def test_no_number_is_too_large_for_more_than_a_refusal(world: World) -> None:
+    """Every number that a query takes, beyond what JSON keeps, what 64 bits hold, and what a column of 32 bits holds."""
+    tried = 0
+    async with Visitor(world.hub.web_url) as visitor:
+        for route in all_routes():
+            numbers = [f for f in msgspec.structs.fields(route.query) if "int" in str(f.type)] if route.query and route.method == "GET" else []
+            if not numbers or route.action == PUBLIC or route.path == "/api/v1/live":
+                continue
+            role = next(role for role in Role if role in POLICY.document.actions[Action(route.action)].roles)
+            await world.visitor(visitor, role, "district-office")
+            held = world.nouns.of(kind)[0].path if (kind := kind_of(route.path)) else {}
+            for number in (2**31, 2**53, 2**63, 2**80, -(2**80)):
+                asked = "&".join(f"{field.encode_name}={number}" for field in numbers)
+                await visitor.ask("GET", f"{route.path.format(**held)}?{asked}")
+                assert visitor.status < 500, (route.path, number, visitor.body)
+                tried += 1
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        step = f"/api/v1/plans/matrix/versions/{2**80}/status"
+        assert await visitor.ask("POST", step, {"status": "reviewed", "reason": "r"}) == 404
+        huge = {"id": new_id(), "kind": "initial", "occurred_at": NOW.isoformat(), "title": "t", "place": {"text": "G204"}, "loss_yuan": 2**70}
+        assert await visitor.ask("POST", "/api/v1/reports", huge) == 422, visitor.body
+        assert visitor.body["reason"] == "out_of_range"
+    assert tried > 50
 
 
 async def test_no_table_does_more_than_be_refused(world: World) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -386,6 +387,32 @@ async def test_a_refusal_is_in_the_chain_once_a_minute_with_who_what_and_why(wor
     me, other = f"person:{id}", f"incident:{world.other.id}"
     assert found == [(me, "incident.read", other, "not_shared", 1), (me, "admin.policy", "hub:", "no_role", 1),
                      (me, "incident.read", other, "not_shared", 3)]
+
+
+CHAINED_THEMSELVES = {
+    "/api/v1/incidents/{id}/bulletin", "/api/v1/incidents/{id}/bundle", "/api/v1/recordings/{id}/clip", "/api/v1/audit/export",
+}
+"""Files whose handlers chain what was in them, before they are given; tests of their own show it."""
+FOR_EVERYBODY = {"/ca.pem"}
+
+
+async def test_every_file_that_somebody_takes_away_is_in_the_chain_before_it_is_given(world: World) -> None:
+    files = {route.path: route for route in all_routes() if re.search("Content-Disposition|_download", inspect.getsource(route.handler))}
+    assert {path for path, route in files.items() if not route.export} == CHAINED_THEMSELVES | FOR_EVERYBODY
+    given = 0
+    async with Visitor(world.hub.web_url) as visitor:
+        person, token = await cookie_for(world.store, Role.OPERATOR, department="district-office")
+        visitor.hold(token)
+        assert await visitor.ask("POST", f"/api/v1/digests/{DAY}/draft") == 200
+        for route in (route for route in files.values() if route.export):
+            path = route.path.format(**(world.nouns.of(kind_of(route.path) or "")[0].path if "{" in route.path else {}))
+            before = len(await chained(world, "access.viewed"))
+            assert await visitor.ask(route.method, path) == 200, (path, visitor.body)
+            (one,) = (await chained(world, "access.viewed"))[before:]
+            body = one.read(AccessViewed)
+            assert (one.actor, body.action, body.things, body.reason) == (f"person:{person}", str(route.action), (f"hub:{path}",), "导出 / export")
+            given += 1
+    assert given >= 5
 
 
 async def test_reading_reports_unmasked_is_in_the_chain_and_a_masked_reading_is_not(world: World) -> None:
