@@ -26,7 +26,10 @@ def _fail(error: Rejected) -> NoReturn:
 
 
 def _time(ms: int | None) -> str:
-    return "—" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    try:
+        return "—" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):  # an agent's clock may say anything
+        return f"{ms} ms"
 
 
 def _targets(path: Path) -> list[Path]:

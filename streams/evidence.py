@@ -10,8 +10,9 @@ import hashlib
 import mmap
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -30,6 +31,7 @@ OPEN_SUFFIX: Final = ".open"
 GAP_MS: Final = 500
 """A hole of more than this between groups of pictures is stated as a gap (own choice: arrival jitters by up to about 0.3 s)."""
 _SEGMENT = re.compile(r"\d{6,}\.mp4")
+_APPENDING = threading.Lock()
 
 
 class RecordingHeader(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,41 +140,56 @@ def sha256_file(path: Path) -> str:
 
 
 class Manifest:
-    """Appends entries to a recording's chain and makes each durable before it returns."""
+    """Appends entries to a recording's chain and makes each durable before it returns; recorder and retention may both have it open."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.head = hashlib.sha256((folder / HEADER).read_bytes()).hexdigest()
         self.next_n = 1
-        for line, entry in read_lines(folder):
+        self._size = 0
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Take in the lines that were written since, by whomever."""
+        for line, entry in read_lines(self.folder, self._size):
             self.head = hashlib.sha256(line).hexdigest()
+            self._size += len(line) + 1
             if isinstance(entry, Segment | Lost):
                 self.next_n = max(self.next_n, entry.n + 1)
 
     def append(self, entry: Entry) -> Entry:
-        """Chain the entry, write it, fsync; returns it as written."""
-        chained = msgspec.structs.replace(entry, prev=self.head)
-        line = msgspec.json.encode(chained)
-        with (self.folder / MANIFEST).open("ab") as file:
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.head = hashlib.sha256(line).hexdigest()
+        """Chain the entry, write it, fsync; returns it as written. Raises OSError with the manifest as it was."""
+        with _APPENDING:
+            self._read_on()
+            chained = msgspec.structs.replace(entry, prev=self.head)
+            line = msgspec.json.encode(chained)
+            path = self.folder / MANIFEST
+            try:
+                with path.open("ab") as file:
+                    file.truncate(self._size)  # a line that a full disk or a kill tore is no line
+                    file.write(line + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.truncate(path, self._size)
+                raise
+            self._read_on()
         return chained
 
 
 def create(root: Path, header: RecordingHeader) -> Path:
-    """Make a recording's folder with its header; raises Rejected where it exists."""
+    """Make a recording's folder with its header, whole or not at all; raises Rejected where it exists."""
     folder = root / header.recording_id
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
+    if is_recording(folder):
         raise Rejected("recording_exists", "该录像已存在", "this recording exists already", field="recording_id") from None
-    path = folder / HEADER
-    with path.open("wb") as file:
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / (HEADER + ".part")
+    with part.open("wb") as file:
         file.write(msgspec.json.encode(header))
         file.flush()
         os.fsync(file.fileno())
+    part.replace(folder / HEADER)
     sync_folder(folder)
     sync_folder(root)
     return folder
@@ -196,15 +213,38 @@ def read_header(folder: Path) -> RecordingHeader:
         raise Rejected("not_a_recording", f"{folder} 不是录像目录", f"{folder} is no recording") from None
 
 
-def read_lines(folder: Path) -> Iterator[tuple[bytes, Entry | None]]:
-    """(line, entry) of the manifest in order; None for a line that cannot be read (a torn last line is left out)."""
+def is_recording(folder: Path) -> bool:
+    """Has the folder a header that can be read?"""
+    try:
+        read_header(folder)
+    except Rejected:
+        return False
+    return True
+
+
+def read_lines(folder: Path, begin: int = 0) -> Iterator[tuple[bytes, Entry | None]]:
+    """(line, entry) of the manifest from byte `begin` on; None for a line that cannot be read (a torn last line is left out)."""
     path = folder / MANIFEST
-    body = path.read_bytes() if path.exists() else b""
+    body = b""
+    if path.exists():
+        with path.open("rb") as file:
+            file.seek(begin)
+            body = file.read()
     for line in body.split(b"\n")[:-1]:
         try:
             yield line, msgspec.json.decode(line, type=Entry)
         except msgspec.DecodeError:
             yield line, None
+
+
+def is_segment_file(name: str) -> bool:
+    """Is this the name of a closed segment?"""
+    return _SEGMENT.fullmatch(name) is not None
+
+
+def recordings_in(root: Path) -> list[Path]:
+    """The folders of recordings below `root`, by name; one whose header cannot be read is left alone."""
+    return [path.parent for path in sorted(root.glob(f"*/{HEADER}")) if is_recording(path.parent)]
 
 
 def segments_of(folder: Path) -> list[Segment]:
@@ -224,9 +264,10 @@ def segments_of(folder: Path) -> list[Segment]:
 def verify(path: Path, *, expected: Mapping[int, str] | None = None) -> Verification:
     """Check a recording's folder or an exported clip (`….mp4` with its `….json`), offline.
 
-    `expected`: SHA-256 by segment number from somewhere else (the hub's change chain); every one of them must be in the folder's manifest.
+    `expected`: SHA-256 by segment number from somewhere else (the hub's change chain); every one of them must be in the folder's manifest,
+    and every segment that a clip names must be one of them.
     """
-    return _verify_clip(path) if path.is_file() else _verify_folder(path, expected or {})
+    return _verify_clip(path, expected) if path.is_file() else _verify_folder(path, expected or {})
 
 
 def _verify_folder(folder: Path, expected: Mapping[int, str]) -> Verification:
@@ -237,16 +278,11 @@ def _verify_folder(folder: Path, expected: Mapping[int, str]) -> Verification:
     deleted = {entry.n for entry in entries if isinstance(entry, Deleted)}
     segments = [entry for entry in entries if isinstance(entry, Segment)]
     for segment in segments:
-        file = folder / segment.file
-        if segment.n in deleted:
-            continue
-        if not file.exists():
-            problems.append(Problem("missing", segment.file, "片段缺失", "the segment is missing"))
-        elif sha256_file(file) != segment.sha256:
-            problems.append(Problem("hash_mismatch", segment.file, "片段内容已被改动", "the segment's content was altered"))
+        if segment.n not in deleted and (problem := _segment_problem(folder, segment)) is not None:
+            problems.append(problem)
     known = {segment.file for segment in segments}
     for file in sorted(folder.iterdir()):
-        if _SEGMENT.fullmatch(file.name) and file.name not in known:
+        if is_segment_file(file.name) and file.name not in known:
             problems.append(Problem("unknown_file", file.name, "清单中没有该片段", "the manifest does not know this segment"))
         elif file.name.endswith(OPEN_SUFFIX):
             stated.append(f"{file.name}: 尚未关闭的片段 / a segment that is still open")
@@ -259,6 +295,18 @@ def _verify_folder(folder: Path, expected: Mapping[int, str]) -> Verification:
     return Verification(path=str(folder), kind="recording", ok=not problems, segments=len(live), size_bytes=sum(s.size_bytes for s in live),
                         first_wall_ms=min((s.first_wall_ms for s in live), default=None), head=head,
                         last_wall_ms=max((s.last_wall_ms for s in live), default=None), problems=tuple(problems), stated=tuple(stated))
+
+
+def _segment_problem(folder: Path, segment: Segment) -> Problem | None:
+    """What is wrong with a segment's file: it must lie in the folder itself, and be what its hash says."""
+    file = folder / segment.file
+    if not is_segment_file(segment.file):
+        return Problem("wrong_name", segment.file, "清单中的片段文件名不合规", "the manifest names a file that is no segment")
+    if not file.is_file():
+        return Problem("missing", segment.file, "片段缺失", "the segment is missing")
+    if sha256_file(file) != segment.sha256:
+        return Problem("hash_mismatch", segment.file, "片段内容已被改动", "the segment's content was altered")
+    return None
 
 
 def _verify_chain(folder: Path, problems: list[Problem], stated: list[str]) -> list[Entry]:
@@ -354,10 +402,10 @@ class _Group(Struct, frozen=True):
 
 
 def _groups(stack: ExitStack, folder: Path, segment: Segment) -> list[_Group]:
+    if (problem := _segment_problem(folder, segment)) is not None:
+        raise Rejected(problem.code, f"{problem.file}：{problem.zh}，不能导出", f"{problem.file}: {problem.en}, so it cannot be exported")
     file = stack.enter_context((folder / segment.file).open("rb"))
     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if hashlib.sha256(mapped).hexdigest() != segment.sha256:
-        raise Rejected("hash_mismatch", f"片段 {segment.file} 已被改动，不能导出", f"the segment {segment.file} was altered and cannot be exported")
     view = memoryview(mapped)
     moov = find_box(view, b"moov")
     assert moov is not None
@@ -448,7 +496,7 @@ def _growing(samples: Iterable[Sample]) -> list[Sample]:
     return out
 
 
-def _verify_clip(path: Path) -> Verification:
+def _verify_clip(path: Path, expected: Mapping[int, str] | None) -> Verification:
     problems: list[Problem] = []
     try:
         manifest = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=ClipManifest)
@@ -460,12 +508,18 @@ def _verify_clip(path: Path) -> Verification:
         problems.append(Problem("hash_mismatch", path.name, "视频内容已被改动", "the clip's content was altered"))
     elif _content_sha256(path) != manifest.samples_sha256:
         problems.append(Problem("samples_mismatch", path.name, "画面数据与清单不符", "the pictures differ from the manifest"))
+    if manifest.clip != path.name:
+        problems.append(Problem("foreign_manifest", path.name, f"清单属于 {manifest.clip}", f"the manifest is of {manifest.clip}"))
+    problems += [Problem("chain_mismatch", f"{source.n:06}.mp4", "与变更链中的哈希不符", "differs from the hash in the change chain")
+                 for source in manifest.segments if expected is not None and expected.get(source.n) != source.sha256]
     return Verification(path=str(path), kind="clip", ok=not problems, segments=len(manifest.segments), size_bytes=path.stat().st_size,
                         first_wall_ms=manifest.first_wall_ms, last_wall_ms=manifest.last_wall_ms, head=manifest.recording_head,
                         problems=tuple(problems), stated=tuple(f"缺口 / gap {a}–{b}" for a, b in manifest.gaps_ms))
 
 
 def _content_sha256(path: Path) -> str:
+    if path.stat().st_size == 0:  # cannot be mapped
+        return ""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         view = memoryview(mapped)
         try:
@@ -513,7 +567,7 @@ def enforce_retention(root: Path, policy: RetentionPolicy, now: datetime, *, is_
     The entry in the recording's own manifest is durable before the file goes. Evidence is never deleted here.
     """
     kept, candidates = 0, []
-    for folder in sorted(path.parent for path in root.glob(f"*/{HEADER}")):
+    for folder in recordings_in(root):
         header = read_header(folder)
         evidence = is_evidence(header)
         for segment in segments_of(folder):

@@ -652,6 +652,13 @@ def whole_fragments(data: bytes | memoryview) -> int:
 
 def parse_init_segment(segment: bytes) -> tuple[VideoConfig, AudioConfig | None]:
     """The configs inside an init segment made by `init_segment`; raises Rejected `malformed_media`."""
+    try:
+        return _configs(segment)
+    except (struct.error, IndexError, ValueError):
+        raise Rejected("malformed_media", "初始化段不完整", "an init segment that is not whole") from None
+
+
+def _configs(segment: bytes) -> tuple[VideoConfig, AudioConfig | None]:
     video: VideoConfig | None = None
     audio: AudioConfig | None = None
     moov = find_box(segment, b"moov")

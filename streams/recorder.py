@@ -32,7 +32,10 @@ from streams.evidence import (
     RecordingHeader,
     Segment,
     create,
+    is_recording,
+    is_segment_file,
     read_header,
+    read_lines,
     retention_policy,
     sync_folder,
 )
@@ -127,6 +130,7 @@ class SegmentWriter:
         self._last_seq: int | None = None
         self._pending_lost = 0
         self._retry_at = 0.0
+        self._owed: list[Entry] = []
 
     def take(self, chunk: Chunk) -> None:
         """Write one chunk; a full disk or a failing one becomes a named trouble and is tried again, never an exception."""
@@ -171,6 +175,7 @@ class SegmentWriter:
         assert self._config is not None
         if shutil.disk_usage(self.folder).free < self._min_free:
             raise OSError(errno.ENOSPC, "less than the reserve is free")
+        self._settle()
         segment = _OpenSegment(self.folder, self._next_n, self._config, self._init, wall_ms)
         self._next_n += 1
         if self.trouble is not None:
@@ -180,7 +185,11 @@ class SegmentWriter:
 
     def _write_pre_event(self, chunk: Chunk, samples: list[Sample]) -> None:
         segment = self._new(chunk.wall_ms)
-        segment.write(chunk.body)
+        try:
+            segment.write(chunk.body)
+        except OSError:
+            segment.abandon()
+            raise
         segment.count(samples)
         segment.last_wall_ms = chunk.wall_ms + (segment.end_dts - (segment.first_dts or 0)) * 1000 // TICKS
         self._tell(segment.close(pre_event=True))
@@ -208,7 +217,14 @@ class SegmentWriter:
         self._tell(current.close())
 
     def _tell(self, entry: Entry) -> None:
-        self._told(self._manifest.append(entry))
+        self._owed.append(entry)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring into the manifest what a full disk kept out of it, oldest first, and tell it."""
+        while self._owed:
+            self._told(self._manifest.append(self._owed[0]))
+            del self._owed[0]
 
     def _fail(self, code: str) -> None:
         self._retry_at = time.monotonic() + RETRY_S
@@ -217,11 +233,13 @@ class SegmentWriter:
             return
         self.trouble = code
         log.error("recording interrupted", extra={"folder": str(self.folder), "trouble": code})
+        interrupted = Interrupted(code=code, at=datetime.now(UTC))
         try:
             self._close()
-            self._tell(Interrupted(code=code, at=datetime.now(UTC)))
-        except OSError:
-            self._told(Interrupted(code=code, at=datetime.now(UTC)))
+            self._tell(interrupted)
+        except OSError:  # it is told now, and stands in the manifest before the next segment
+            self._told(interrupted)
+            self._owed = [*(entry for entry in self._owed if entry is not interrupted), interrupted]
 
     def end(self, reason: str) -> None:
         """Close the open segment and the recording."""
@@ -233,22 +251,41 @@ class SegmentWriter:
 
 
 def recover(root: Path, told: Told = lambda header, entry: None) -> list[Lost]:
-    """After a start: close what a killed recorder left open, as far as it is whole, and state what was lost. To be run before recording."""
+    """After a start: close what a killed recorder left open, as far as it is whole, and state what was lost. To be run before recording.
+
+    What cannot be read is left as it is and named in the log; it never keeps the others, or the hub, from starting.
+    """
     losses = []
-    for path in sorted(root.glob(f"*/*{OPEN_SUFFIX}")):
-        folder = path.parent
-        header, manifest = read_header(folder), Manifest(folder)
-        n, data = int(path.name.split(".")[0]), path.read_bytes()
+    for folder in sorted({path.parent for path in root.glob("*/*.mp4*")}):
+        try:
+            losses += _recover_folder(folder, told)
+        except (Rejected, OSError) as error:
+            log.error("a recording cannot be recovered", extra={"folder": str(folder), "reason": str(error)})
+    return losses
+
+
+def _recover_folder(folder: Path, told: Told) -> list[Lost]:
+    """A segment that was closed but not told is told; one that was open is kept to its last whole fragment, and the loss stated."""
+    header, manifest = read_header(folder), Manifest(folder)
+    known = {entry.file for _, entry in read_lines(folder) if isinstance(entry, Segment)}
+    losses = []
+    for path in sorted(folder.glob("*.mp4*")):
+        if path.name in known or not is_segment_file(path.name.removesuffix(OPEN_SUFFIX)):
+            continue
+        n, data, was_open = int(path.name.split(".")[0]), path.read_bytes(), path.name.endswith(OPEN_SUFFIX)
         keep = whole_fragments(data)
         segment = _salvage(path, n, data[:keep])
-        dropped = len(data) - keep if segment else len(data)
         if segment is not None:
             told(header, manifest.append(segment))
-        loss = manifest.append(Lost(n=n, bytes_dropped=dropped, at=datetime.now(UTC)))
-        assert isinstance(loss, Lost)
-        told(header, loss)
-        losses.append(loss)
-        log.warning("an open segment was recovered", extra={"folder": str(folder), "segment": n, "bytes_dropped": dropped})
+        elif not was_open:
+            continue
+        dropped = len(data) - keep if segment else len(data)
+        log.warning("a segment was recovered", extra={"folder": str(folder), "segment": n, "bytes_dropped": dropped})
+        if was_open or dropped:
+            loss = manifest.append(Lost(n=n, bytes_dropped=dropped, at=datetime.now(UTC)))
+            assert isinstance(loss, Lost)
+            told(header, loss)
+            losses.append(loss)
     return losses
 
 
@@ -257,7 +294,8 @@ def _salvage(path: Path, n: int, data: bytes) -> Segment | None:
     moov = find_box(data, b"moov") if data else None
     samples = [s for s in parse_fragment(memoryview(data)[moov[1]:]) if s.track is Track.VIDEO] if moov else []
     if moov is None or not samples:
-        path.unlink()
+        if path.name.endswith(OPEN_SUFFIX):
+            path.unlink()
         return None
     config, _ = parse_init_segment(data[:moov[1]])
     changed_ms = int(path.stat().st_mtime * 1000)
@@ -307,7 +345,7 @@ class Recorder:
             loop.call_soon_threadsafe(self._told, header, entry)
 
         folder = self.root / header.recording_id
-        if not folder.exists():
+        if not is_recording(folder):
             folder = await loop.run_in_executor(self._disk, create, self.root, header)
         writer = SegmentWriter(folder, tell, segment_s=self.options.segment_s, min_free_bytes=self.options.min_free_bytes)
         self.recording[header.recording_id] = header

@@ -41,6 +41,7 @@ from streams.evidence import (
     enforce_retention,
     read_header,
     read_lines,
+    recordings_in,
     retention_policy,
 )
 from streams.recorder import Recorder
@@ -100,10 +101,9 @@ class Recordings:
 
     def _recover(self, found: list[tuple[RecordingHeader, Entry]]) -> None:
         self.recorder.recover()
-        for folder in sorted(path.parent for path in self.root.glob("*/recording.json")):
-            with contextlib.suppress(Rejected):
-                header = read_header(folder)
-                found.extend((header, entry) for _, entry in read_lines(folder) if isinstance(entry, Segment))
+        for folder in recordings_in(self.root):
+            header = read_header(folder)
+            found.extend((header, entry) for _, entry in read_lines(folder) if isinstance(entry, Segment | Deleted))
 
     async def _look(self) -> None:
         async with self.store.read() as conn:
@@ -178,8 +178,12 @@ class Recordings:
         """Delete by policy every ten minutes: what is past its days, then the oldest above the quota; never evidence, never silently."""
         while True:
             await asyncio.sleep(RETENTION_S)
-            with contextlib.suppress(Unavailable):
+            try:
                 await self.retain_once()
+            except Unavailable:
+                log.warning("what the retention deleted is chained when the store is back")
+            except OSError as error:
+                log.error("the retention of recordings cannot go on and is tried again", extra={"reason": error.strerror or str(error)})
 
     async def retain_once(self) -> int:
         """One run of the retention; gives how many segments went."""
@@ -188,14 +192,14 @@ class Recordings:
         held = retention_policy()
         policy = msgspec.structs.replace(held, keep_days=max(held.keep_days, self.settings.recording_days),
                                          quota_bytes=self.settings.recording_quota_bytes)
-        gone: list[tuple[RecordingHeader, Deleted]] = []
-        report = await asyncio.to_thread(
-            lambda: enforce_retention(self.root, policy, self.store.clock.now(), is_evidence=lambda h: h.recording_id in evidence,
-                                      deleted=lambda header, entry: gone.append((header, entry))))
-        if gone:
-            async with self.store.transaction() as tx:
-                for header, entry in gone:
-                    await note_deleted(tx, header.recording_id, entry.n, entry.sha256, entry.reason, by="system:retention")
+        gone: list[tuple[RecordingHeader, Entry]] = []
+        try:
+            report = await asyncio.to_thread(
+                lambda: enforce_retention(self.root, policy, self.store.clock.now(), is_evidence=lambda h: h.recording_id in evidence,
+                                          deleted=lambda header, entry: gone.append((header, entry))))
+        finally:  # what went before a disk failed is chained as well
+            self._said += gone
+            await self._write_all()
         if report.over_by_bytes:
             log.warning("evidence alone takes more than the quota of recordings", extra={"over_by_bytes": report.over_by_bytes})
         return report.deleted_segments
@@ -212,6 +216,8 @@ async def chain_entry(tx: Transaction, header: RecordingHeader, entry: Entry) ->
             await note_trouble(tx, header.recording_id, "lost", f"segment {entry.n}: {entry.bytes_dropped} bytes", by=ACTOR)
         case Interrupted():
             await note_trouble(tx, header.recording_id, entry.code, utc_text(entry.at), by=ACTOR)
+        case Deleted():
+            await note_deleted(tx, header.recording_id, entry.n, entry.sha256, entry.reason, by="system:retention")
         case Ended():
             pass
         case _:

@@ -155,16 +155,16 @@ async def note_end(tx: Transaction, recording_id: str, *, by: str) -> None:
 
 
 async def note_deleted(tx: Transaction, recording_id: str, n: int, sha256: str, reason: str, *, by: str) -> None:
-    """State that a segment was deleted by policy."""
+    """State that a segment was deleted by policy; once."""
     row = (await tx.conn.execute(select(recording_segment.c.view).where(
         recording_segment.c.recording_id == recording_id, recording_segment.c.n == n))).scalar()
-    if row is not None:
-        gone = msgspec.structs.replace(_segment(row), deleted_at=tx.at, deleted_reason=reason)
-        await tx.conn.execute(update(recording_segment).where(
-            recording_segment.c.recording_id == recording_id, recording_segment.c.n == n).values(view=msgspec.json.encode(gone).decode()))
     view = await get_recording(tx.conn, recording_id)
-    if view is not None:
-        _say(tx, SegmentDeleted(recording_id=recording_id, n=n, sha256=sha256, reason=reason), view, by)
+    if row is None or view is None or _segment(row).deleted_at is not None:
+        return
+    gone = msgspec.structs.replace(_segment(row), deleted_at=tx.at, deleted_reason=reason)
+    await tx.conn.execute(update(recording_segment).where(
+        recording_segment.c.recording_id == recording_id, recording_segment.c.n == n).values(view=msgspec.json.encode(gone).decode()))
+    _say(tx, SegmentDeleted(recording_id=recording_id, n=n, sha256=sha256, reason=reason), view, by)
 
 
 async def evidence_ids(conn: AsyncConnection) -> set[str]:

@@ -213,6 +213,23 @@ def test_a_broken_init_payload_is_refused_by_name(junk: bytes) -> None:
     assert caught.value.code == "malformed_media"
 
 
+def test_a_broken_init_segment_is_refused_by_name_wherever_it_breaks() -> None:
+    reader = VideoReader(Codec.H264)
+    to_units(reader, encode(frames=1, tune="zerolatency"))
+    assert reader.config
+    segment = bytearray(init_segment(reader.config, AudioReader(bytes.fromhex("1190"), 48_000, 2).config))
+    refused = 0
+    for at in range(len(segment)):
+        for value in (0, 255):
+            broken = segment.copy()
+            broken[at] = value
+            try:
+                parse_init_segment(bytes(broken))
+            except Rejected as error:
+                refused += error.code == "malformed_media"
+    assert refused > 20
+
+
 def test_any_cut_of_a_file_keeps_only_whole_fragments() -> None:
     reader = VideoReader(Codec.H264)
     units = to_units(reader, encode(frames=3, tune="zerolatency"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -259,6 +261,133 @@ def test_a_disk_that_really_fills_up_leaves_whole_segments_only(tmp_path: Path) 
         assert sum(len(clocks(tmp_path / "copy" / s.file)) for s in segments_of(folder)) == sum(s.samples for s in segments_of(folder))
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def small_disk(path: Path, size: str) -> bool:
+    """Mount a disk of that size; False where this machine does not let us."""
+    path.mkdir()
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_what_a_full_disk_kept_out_of_the_manifest_stands_in_it_once_there_is_room(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    if not small_disk(disk, "300k"):
+        pytest.skip("this machine does not let us mount")
+    try:
+        told: list[Entry] = []
+        folder = create(disk, header())
+        writer = SegmentWriter(folder, told.append, segment_s=2, min_free_bytes=0)
+        rows = chunks(200)
+        for item in rows[:60]:
+            writer.take(item)
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        for item in rows[60:150]:
+            writer.take(item)
+        assert writer.trouble == "disk_full"
+        filler.unlink()
+        writer._retry_at = 0
+        for item in rows[150:]:
+            writer.take(item)
+        writer.end("stopped")
+        result = verify(folder)
+        assert result.ok, result.problems
+        assert next(entry.code for entry in told if isinstance(entry, Interrupted)) == "disk_full"
+        assert any("disk_full" in line for line in result.stated)
+        assert {entry.n for entry in told if isinstance(entry, Segment)} == {segment.n for segment in segments_of(folder)}
+        assert sum(segment.samples + segment.lost for segment in segments_of(folder)) >= 190
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_torn_line_of_the_manifest_is_written_over(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, 120, end=False)
+    with (folder / "segments.jsonl").open("ab") as file:
+        file.write(b'{"type":"segment","n":9')
+    recover(tmp_path)
+    assert verify(folder).ok, verify(folder).problems
+
+
+def test_a_segment_that_was_closed_but_never_told_is_told_after_a_kill(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    manifest = folder / "segments.jsonl"
+    lines = manifest.read_bytes().split(b"\n")
+    manifest.write_bytes(b"\n".join(lines[:4]) + b"\n")  # segment 5 and the end are not in it
+    assert {p.code for p in verify(folder).problems} == {"unknown_file"}
+    told: list[Entry] = []
+    assert recover(tmp_path, lambda _, entry: told.append(entry)) == []
+    assert [(entry.n, entry.recovered) for entry in told if isinstance(entry, Segment)] == [(5, True)]
+    assert verify(folder).ok and sum(s.samples for s in segments_of(folder)) == 250
+
+
+@pytest.mark.parametrize("body", [b"", b'{"recording_id"', b"\xff\xfe"])
+def test_a_recording_whose_header_was_torn_keeps_nothing_else_from_starting(tmp_path: Path, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    good, _ = record(tmp_path, 120, end=False, name="good")
+    bad, _ = record(tmp_path, 120, end=False, name="bad")
+    (bad / "recording.json").write_bytes(body)
+    (good / "clip.mp4").write_bytes(b"not ours")
+    losses = recover(tmp_path)
+    assert len(losses) == 1 and verify(good).ok
+    assert any("cannot be recovered" in line.message for line in caplog.records)
+    report = enforce_retention(tmp_path, policy(10**12), datetime.now(UTC), is_evidence=lambda h: True, deleted=lambda h, e: None)
+    assert report.deleted_segments == 0
+
+
+def test_a_recording_whose_header_never_became_whole_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "rec-1").mkdir()
+    (tmp_path / "rec-1" / "recording.json").write_bytes(b"")
+    folder, _ = record(tmp_path)
+    assert verify(folder).ok
+
+
+def test_retention_beside_a_running_recording_keeps_the_chain(tmp_path: Path) -> None:
+    folder = create(tmp_path, header())
+    writer = SegmentWriter(folder, segment_s=2, min_free_bytes=0)
+    rows = chunks(250)
+    for item in rows[:130]:
+        writer.take(item)
+    report = enforce_retention(tmp_path, policy(1), datetime.now(UTC), is_evidence=lambda h: False, deleted=lambda h, e: None)
+    assert report.deleted_segments == 2
+    for item in rows[130:]:
+        writer.take(item)
+    writer.end("stopped")
+    result = verify(folder)
+    assert result.ok, result.problems
+    assert [segment.n for segment in segments_of(folder)] == [3, 4, 5]
+
+
+def test_a_manifest_cannot_name_a_file_elsewhere(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path, 50)
+    (entry,) = segments_of(folder)
+    (folder / entry.file).rename(tmp_path / "elsewhere.mp4")
+    import hashlib
+
+    moved = msgspec.structs.replace(entry, file="../elsewhere.mp4", prev=hashlib.sha256((folder / "recording.json").read_bytes()).hexdigest())
+    (folder / "segments.jsonl").write_bytes(msgspec.json.encode(moved) + b"\n")
+    assert [p.code for p in verify(folder).problems] == ["wrong_name"]
+
+
+def test_a_clip_is_compared_with_the_change_chain_and_a_foreign_manifest_is_named(tmp_path: Path) -> None:
+    folder, told = record(tmp_path)
+    hashes = {entry.n: entry.sha256 for entry in told if isinstance(entry, Segment)}
+    (clip,) = export(folder, tmp_path / "clip.mp4", BEGAN_MS, BEGAN_MS + 60_000)
+    assert verify(clip, expected=hashes).ok
+    assert {p.code for p in verify(clip, expected={**hashes, 2: "0" * 64}).problems} == {"chain_mismatch"}
+    other = shutil.copy(clip, tmp_path / "other.mp4")
+    shutil.copy(clip.with_suffix(".json"), tmp_path / "other.json")
+    assert [p.code for p in verify(Path(other)).problems] == ["foreign_manifest"]
+
+
+@pytest.mark.parametrize(("harm", "code"), [(lambda path: path.unlink(), "missing"), (lambda path: path.write_bytes(b""), "hash_mismatch")])
+def test_a_clip_of_a_missing_or_emptied_segment_is_refused_by_name(tmp_path: Path, harm: Callable[[Path], object], code: str) -> None:
+    folder, _ = record(tmp_path)
+    harm(folder / "000002.mp4")
+    with pytest.raises(Rejected) as caught:
+        export(folder, tmp_path / "clip.mp4", BEGAN_MS, BEGAN_MS + 60_000)
+    assert caught.value.code == code and "000002.mp4" in caught.value.en
 
 
 def policy(quota: int, days: int = 30) -> RetentionPolicy:
