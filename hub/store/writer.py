@@ -318,8 +318,9 @@ def _is_outage(error: Exception) -> bool:
     origin = error.orig if isinstance(error, DBAPIError) else error
     if type(origin).__module__.startswith("asyncpg") and type(origin).__name__ in ("InterfaceError", "InternalClientError"):
         return True
-    # 08 connection, 40 rolled back (deadlock), 53 insufficient resources, 57P shutdown, 58 system error (PostgreSQL, appendix A)
-    return str(getattr(origin, "sqlstate", "") or "").startswith(("08", "40", "53", "57P", "58"))
+    # 08 connection, 25006 read only (a standby), 40 rolled back (deadlock), 53 insufficient resources, 57P shutdown, 58 system error
+    # (PostgreSQL, appendix A)
+    return str(getattr(origin, "sqlstate", "") or "").startswith(("08", "25006", "40", "53", "57P", "58"))
 
 
 def _unavailable(error: BaseException) -> Unavailable:

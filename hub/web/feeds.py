@@ -15,8 +15,8 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -78,6 +78,14 @@ class Watching:
                 self.viewer.cut(why)
 
 
+class Previewed(NamedTuple):
+    """That somebody sees a camera's previews: since when it is chained, and what was decided on."""
+
+    at: datetime
+    camera: CameraView
+    thing: Thing
+
+
 class Views:
     """Every open view of this process; run `run()` in a task group. Cuts those that `may` no longer permits."""
 
@@ -85,7 +93,7 @@ class Views:
         self.store, self.hub = store, hub
         self.open: set[Watching] = set()
         self.cut = 0
-        self.previewed: dict[tuple[str, str], Any] = {}
+        self.previewed: dict[tuple[str, str], Previewed] = {}
 
     @contextlib.asynccontextmanager
     async def watching(self, ask: Ask, camera: CameraView, thing: Thing, decision: Decision, how: str) -> AsyncIterator[Watching]:
@@ -122,23 +130,33 @@ class Views:
             tx.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
                       department_id=one.actor.department_id)
 
-    async def note_preview(self, ask: Ask, camera: CameraView, decision: Decision) -> None:
-        """Chain that a person sees a camera's previews: once for ten minutes."""
-        key = (ask.actor.id, camera.id)
-        last = self.previewed.get(key)
-        if last is not None and ask.now - last < PREVIEW_EVERY:
+    async def note_preview(self, ask: Ask, camera: CameraView, thing: Thing, decision: Decision) -> None:
+        """Chain that a person sees a camera's previews: once for ten minutes. One who has seen them goes on without the store, by the spool."""
+        last = self.last_preview(ask.actor, camera.id, ask.now)
+        if last is not None and ask.now - last.at < PREVIEW_EVERY:
             return
-        self.previewed[key] = ask.now
+        key = (ask.actor.id, camera.id)
+        self.previewed[key] = Previewed(ask.now, camera, thing)
         if len(self.previewed) > 20_000:
             self.previewed.pop(next(iter(self.previewed)))
         view = ViewOfCamera(id=new_id(), camera_id=camera.id, person_id=ask.actor.id, how="preview", reason_code=decision.reason_code,
                             from_at=utc_text(ask.now), to_at=utc_text(ask.now + PREVIEW_EVERY), address=ask.actor.address)
+        told: dict[str, Any] = {"actor": ask.who, "subject": f"camera:{camera.id}", "department_id": ask.actor.department_id}
+        spool = self.hub.extra.get("spool")
         try:
+            if spool is not None and last is not None:
+                await spool.record(ViewStarted(view=view), **told)
+                return
             async with self.store.transaction() as tx:
-                tx.record(ViewStarted(view=view), actor=ask.who, subject=f"camera:{camera.id}", department_id=ask.actor.department_id)
+                tx.record(ViewStarted(view=view), **told)
         except Unavailable:
             del self.previewed[key]
             raise
+
+    def last_preview(self, actor: Actor, camera_id: str, now: datetime) -> Previewed | None:
+        """When somebody last saw a camera's previews by a decision of the store, where that was a short time ago."""
+        last = self.previewed.get((actor.id, camera_id))
+        return last if last is not None and now - last.at < 2 * PREVIEW_EVERY else None
 
     async def run(self) -> None:
         """Watch over the open views for ever."""
@@ -341,12 +359,18 @@ async def _closed(socket: web.WebSocketResponse) -> None:
 
 async def preview(ask: Ask) -> web.StreamResponse:
     """The last small picture; `X-Age-Ms` is how old it is, `X-Wall-Ms` when the agent took it."""
-    camera, thing = await camera_of(ask)
+    try:
+        camera, thing = await camera_of(ask)
+    except Unavailable:  # a store that is away does not blank the wall of whoever looks at it
+        last = views_of(ask.hub).last_preview(ask.actor, f"{ask.path['agent']}/{ask.path['camera']}", ask.now)
+        if last is None:
+            raise
+        camera, thing = last.camera, last.thing
     decision = ask.require(Action.CAMERA_PREVIEW, thing)
     held = relay_of(ask.hub).preview(CameraKey(camera.agent_id, camera.camera_id))
     if held is None:
         raise NotFound
-    await views_of(ask.hub).note_preview(ask, camera, decision)
+    await views_of(ask.hub).note_preview(ask, camera, thing, decision)
     return _jpeg(held)
 
 
@@ -493,7 +517,7 @@ async def mark(ask: Ask) -> Done:
 _ONE = "/api/v1/feeds/{agent}/{camera}"
 ROUTES = [
     Route("GET", _ONE, stream, Action.CAMERA_WATCH, query=FeedQuery, zh="实时视频（WebSocket）", en="live video (WebSocket)"),
-    Route("GET", _ONE + "/preview.jpg", preview, Action.CAMERA_PREVIEW, zh="预览图", en="the last preview"),
+    Route("GET", _ONE + "/preview.jpg", preview, Action.CAMERA_PREVIEW, goes_on=True, zh="预览图", en="the last preview"),
     Route("POST", _ONE + "/snapshot", snapshot, Action.CAMERA_WATCH, query=FeedQuery, zh="抓拍", en="take a snapshot"),
     Route("POST", _ONE + "/links", make_link, Action.CAMERA_WATCH, body=LinkBody, returns=FeedLink, zh="签发限时播放地址", en="make an expiring link"),
     Route("POST", _ONE + "/mark", mark, Action.CAMERA_MARK, body=MarkBody, returns=Done, zh="标记时刻", en="mark a moment"),

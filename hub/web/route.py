@@ -132,6 +132,8 @@ class Route:
     """Is what it would store looked over for classified content? Not where a secret is given, nor where looking is the act itself."""
     asks_to_confirm: bool = True
     """Are warnings to be confirmed? Not where nothing is stored for others to read: a draft, a question."""
+    goes_on: bool = False
+    """Does it go on without the store for whoever was signed in until it went? Only watching what is granted."""
     export: bool = False
     """Does it give a file to take away? Then that it was given, and to whom, is chained before; other files' handlers chain more themselves."""
     own_refusal: bool = False
