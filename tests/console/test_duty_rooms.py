@@ -256,6 +256,33 @@ def test_paper_holds_the_document_and_nothing_of_the_screen_around_it(new_screen
     expect(chart).to_have_attribute("width", "680")
 
 
+def test_a_phone_leads_those_who_see_to_the_reports_to_the_board_and_those_who_file_to_their_own(hub: RunningHub, browser: Browser) -> None:
+    for cookie, leads in zip(cookies_of(hub, Role.LEADER, Role.DEPARTMENT_REPORTER), ("/board", "/daily"), strict=True):
+        context = browser.new_context(base_url=hub.address, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+        context.add_cookies([{"name": COOKIE, "value": cookie, "url": hub.address}])
+        page = context.new_page()
+        page.goto("/groups")
+        expect(page.locator(f"nav.dock > a[href='{leads}']")).to_be_visible()
+        expect(page.locator("nav.dock > a")).to_have_count(4)
+        other = {"/board": "/daily", "/daily": "/board"}[leads]
+        expect(page.locator(f"nav.dock > a[href='{other}']")).to_have_count(0)
+        context.close()
+
+
+def test_the_keyboard_skips_to_the_text_and_sees_where_it_stands(new_screen: Screens) -> None:
+    page = new_screen().open("/board")
+    expect(page.locator("[data-test=board-row]").first).to_be_visible()
+    page.keyboard.press("Tab")
+    skip = page.locator("a.sr")
+    expect(skip).to_be_focused()
+    box = skip.bounding_box()
+    assert box is not None and box["width"] > 40 and box["height"] > 16 and page.evaluate("getComputedStyle(document.activeElement).clipPath") == "none"
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.querySelector('main').contains(document.activeElement)"), "on with what the page holds"
+
+
 def test_an_incident_of_many_entries_goes_on_three_sheets_with_the_hour_of_printing_and_what_repeats_said_once(new_screen: Screens) -> None:
     screen = new_screen()
     screen.open("/")

@@ -15,8 +15,8 @@ export interface NavEntry {
   needs?: string
   /** Permission whose holder begins here after signing in; the first such entry counts. */
   home?: string
-  /** Whether it stands in the bottom bar of a phone (five at most; the rest is under "more"). */
-  phone?: boolean
+  /** Whether it stands in the bottom bar of a phone (five at most; the rest is under "more"): for everybody, or for those who hold this permission, or do not. */
+  phone?: boolean | { with: string } | { without: string }
   /** A number beside the label, 0 for none. Called during rendering, so it may read stores. */
   badge?: () => number
 }
