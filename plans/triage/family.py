@@ -6,6 +6,7 @@ The lexicon and the rules are data/evidence.yaml; this module holds no words of 
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from functools import lru_cache
 
@@ -15,6 +16,10 @@ from plans.triage import ngrams
 from plans.triage.text import Prepared, Sentence, Standing, data
 
 SUBSTANCE, HARMFUL = "substance", "harmful"  # a dangerous substance; one that is toxic or corrosive and no fuel gas
+LOADING = "loadverb"
+_PEOPLE = re.compile(
+    r"(?:有|着|了|共)?(?:[\d一二两三四五六七八九十百几数多余]{1,5}(?:名|位|个|人)|乘客|旅客|学生|游客|工人|客)"
+)  # who rides is no load
 _STANDING_FACTOR = {Standing.MAIN: 1.0, Standing.BACKGROUND: 0.12, Standing.UNREAL: 0.15}
 _REPEAT = (1.0, 0.5, 0.25, 0.12)
 _READ_CHARS = 6000  # what follows in a long report (causes, duties, penalties) says less about the kind of event than its opening
@@ -114,7 +119,7 @@ def tokens(text: str, start: int, end: int) -> list[Token]:
             if index + length <= end and not text.startswith("车间", index + length - 1):  # 危化品车间 holds no 危化品车
                 classes = words.get(text[index : index + length])
                 if classes is not None:
-                    if classes:
+                    if classes and not (LOADING in classes and _PEOPLE.match(text, index + length)):
                         done.append(Token(index, index + length, classes))
                     index += length
                     break

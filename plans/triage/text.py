@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from hub.errors import Rejected
+from plans.triage import page
 
 LIMIT_CHARS = 200_000  # longer than any investigation report; a bound on our own work, not a regulatory figure
 
@@ -139,11 +140,13 @@ def prepare(text: str) -> Prepared:
         elif not (char.isspace() or char in "\u200b\u200c\u200d\ufeff"):
             chars.append(char)
             origin.append(index)
-    joined = _unbroken("".join(chars))
+    joined = "".join(chars)
+    low, high = page.body(joined)
+    joined = joined[:low] + _unbroken(joined[low:high]) + joined[high:]
     if not joined.strip("\n"):
         raise Rejected("empty_text", "没有可读的文字", "there is no text to read", field="text")
     year, day = _dated(joined)
-    return Prepared(text, joined, origin, _sentences(joined, year, day), year)
+    return Prepared(text, joined, origin, _sentences(joined, (low, high), year, day), year)
 
 
 # A poster sets every clause on a line of its own; three such lines one after another are clauses of a sentence
@@ -263,18 +266,18 @@ class _PartsOfReport:
 _DATELINE = re.compile(r"[^\n]{0,20}?(?:\d{4}[-年./]\d{1,2}[-月./]\d{1,2}日?)(?:\d{1,2}:\d{2}(?::\d{2})?)?[^\n]{0,12}(?=\n)")
 
 
-def _heading(text: str) -> tuple[int, int]:
-    """How far the lines of date and source and a title go at the head of a text."""
-    dated = _DATELINE.match(text)
-    start = dated.end() + 1 if dated and dated.end() <= 40 else 0
+def _heading(text: str, low: int) -> tuple[int, int]:
+    """How far the lines of date and source and a title go at the head of a text, which begins at `low`."""
+    dated = _DATELINE.match(text, low)
+    start = dated.end() + 1 if dated and dated.end() <= low + 40 else low
     end = text.find("\n", start)
     titled = end - start in range(1, 61) and not text[start:end].endswith(("。", "，", "："))
     return start, end if titled else start
 
 
-def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
+def _sentences(text: str, own: tuple[int, int], year: int | None, day: str | None) -> list[Sentence]:
     rules = _standing_rules()
-    opening, headline = _heading(text)
+    opening, headline = _heading(text, own[0])
     behind, onward, recalling, elsewhere, headings = False, False, False, False, 0
     parts = _PartsOfReport(rules)
     done: list[Sentence] = []
@@ -282,6 +285,10 @@ def _sentences(text: str, year: int | None, day: str | None) -> list[Sentence]:
         day = None  # a report of an inquiry speaks of a year that its own date does not show
     lately = _LATELY.search(text, 0, 200) is not None
     for number, (start, end) in enumerate(_cuts(text)):
+        if start < own[0] or start >= own[1]:
+            headings += start < own[0]
+            done.append(Sentence(start, end, False, 0.25, Standing.BACKGROUND))
+            continue
         title = opening <= start < headline
         headings += start < headline
         if number > 0 and rules.section.match(text[start:end]) is not None:
