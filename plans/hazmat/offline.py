@@ -86,7 +86,11 @@ def vectors() -> list[dict[str, Any]]:
 _PLACE = (119.112, 34.865)
 _NOON = datetime(2026, 6, 21, 4, 0, tzinfo=UTC)
 _MIDNIGHT = datetime(2026, 6, 21, 16, 0, tzinfo=UTC)
-_WINDS = ("东南风3级", "SE", "135°", "0°", "360°", "静风", "偏南风2-3级", "NNE 12 km/h", "西北风6级", None)
+_WINDS = (
+    "东南风3级", "SE", "135°", "0°", "360°", "静风", "偏南风2-3级", "NNE 12 km/h", "西北风6级", None, "西偏北风3级", "南偏东15°", "S15°E 10 kt", "吹向315°",
+    "下风向西北", "西北风，下风向东侧有村庄", "南到东南风3级", "南风转北风", "北风3级以下", "东风3-5m/s", "风向135 风速3.2m/s", "无持续风向", "东 南风7、8级",
+    "north-easterly 20 mph",
+)  # fmt: skip
 
 
 def _cases() -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
@@ -19,16 +20,28 @@ from plans.hazmat.model import Wind, WindClass, Words
 
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _NUMBER = r"(?:\d+(?:\.\d+)?|[零〇一二两三四五六七八九十]+)"
-_FORCE = re.compile(rf"({_NUMBER})\s*(?:[-~－—–至到]\s*({_NUMBER})\s*)?级")
+_FORCE = re.compile(rf"({_NUMBER})\s*(?:[-~－—–至到、]\s*({_NUMBER})\s*)?级")
 _GUST = re.compile(rf"阵风\D{{0,3}}?({_NUMBER})\s*(?:[-~－—–至到]\s*({_NUMBER})\s*)?级|阵风\D{{0,3}}?(\d+(?:\.\d+)?)\s*(?:m/s|米)")
-_SPEED = re.compile(r"(\d+(?:\.\d+)?)\s*(m/s|米每秒|米/秒|米|km/h|公里/小时|公里每小时|千米/小时)", re.IGNORECASE)
-_DEGREES = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)", re.IGNORECASE)
-_BARE = re.compile(r"^-?\d+(?:\.\d+)?$")
+_BELOW = re.compile(r"级?以[下内]|不[到足超]|[小低少]于|[≤<]")
+_SPEED = re.compile(
+    r"(-?\d+(?:\.\d+)?)\s*(?:[-~－—–至到]\s*(\d+(?:\.\d+)?)\s*)?(m/s|米每秒|米/秒|米|km/h|公里/小时|公里每小时|千米/小时|kts?\b|knots?\b|节|mph\b)", re.IGNORECASE
+)
+# the first letters of a unit -> how many of it make one metre per second
+_PER_MS = {"kt": 3600 / 1852, "kn": 3600 / 1852, "节": 3600 / 1852, "mp": 1 / 0.44704, "k": 3.6, "公": 3.6, "千": 3.6}
+_DEGREES = re.compile(r"(?<![A-Za-z\d.])(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)", re.IGNORECASE)
+_BARE = re.compile(r"(?:^|风向(?:角)?[\s:：为是=]*)(-?\d+(?:\.\d+)?)(?=$|[\s,，;；])")
+# 南偏东15°, S 15° E: from the first point so many degrees to the second
+_QUADRANT = re.compile(r"([东南西北])偏([东南西北])\s*(\d+(?:\.\d+)?)\s*(?:°|度)?|(?<![A-Za-z])([NS])\s*(\d+(?:\.\d+)?)\s*°?\s*([EW])(?![A-Za-z])", re.IGNORECASE)
+_QUARTERS = {"北": 0, "N": 0, "东": 90, "E": 90, "南": 180, "S": 180, "西": 270, "W": 270}
 _TOWARDS = re.compile(
-    r"(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)", re.IGNORECASE
+    r"(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|下风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])"
+    r"|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)",
+    re.IGNORECASE,
 )
 _SPLIT_POINT = re.compile(r"\b(north|south)[\s-]+(east|west)", re.IGNORECASE)
-_VARIABLE = re.compile(r"风向不定|风向多变|旋转风|旋转不定|variable|\bVRB\b", re.IGNORECASE)
+_GAP = re.compile(r"(?<=[东南西北偏])\s+(?=[东南西北偏风])")
+_TURNS = r"(?:方向?|风)?\s*(?:转为?|到|至|或|间|、|/|[-~－—–]|\bor\b)\s*"
+_VARIABLE = re.compile(r"风向不[定明详]|风向未[知明]|风向多变|无持续风向|旋转风|旋转不定|variable|\bVRB\b", re.IGNORECASE)
 _CALM = re.compile(r"静风|无风|没有风|没风|\bcalm\b|no wind", re.IGNORECASE)
 
 
@@ -86,10 +99,13 @@ def parse(text: str, observed_at: datetime | None = None) -> Wind:
     said = unicodedata.normalize("NFKC", text).strip()
     gust, rest = _take_gust(said)
     minimum, maximum, rest = _take_speed(rest)
+    if minimum is not None and _BELOW.search(said):
+        minimum = 0.0
     variable, calm = bool(_VARIABLE.search(rest)), bool(_CALM.search(rest))
     if calm and maximum is None:
         minimum, maximum = _force_range(0, 0)
     direction, uncertainty = (None, 0.0) if variable or calm else _take_direction(rest)
+    variable = variable or (direction is None and not calm and _names()[1].search(rest) is not None)
     if direction is None and minimum is None and not variable:
         raise Rejected("unknown_wind", f"看不懂的风：{text}", f"Not a wind: {text}", field="wind")
     return Wind(
@@ -131,8 +147,10 @@ def _take_speed(text: str) -> tuple[float | None, float | None, str]:
         low, high = sorted((first, _number(found[2]) if found[2] else first))
         return *_force_range(low, high), text[: found.start()] + text[found.end() :]
     if found := _SPEED.search(text):
-        value = float(found[1]) / (3.6 if found[2].lower() in ("km/h", "公里/小时", "公里每小时", "千米/小时") else 1)
-        return _speed(value), _speed(value), text[: found.start()] + text[found.end() :]
+        unit = found[3].lower()
+        per_ms = next((per for head, per in _PER_MS.items() if unit.startswith(head)), 1.0)
+        low, high = sorted(_speed(float(value) / per_ms) for value in (found[1], found[2] or found[1]))
+        return low, high, text[: found.start()] + text[found.end() :]
     for row in tables.rows("beaufort"):
         if row["force"] != "0" and any(name and name in text for name in row["name_zh"].split(" ")):
             return float(row["min_ms"]), float(row["max_ms"]), text
@@ -140,23 +158,63 @@ def _take_speed(text: str) -> tuple[float | None, float | None, str]:
 
 
 @cache
-def _names() -> tuple[tuple[str, float, float], ...]:
-    found = [(row["name"], float(row["from_deg"]), float(row["uncertainty_deg"])) for row in tables.rows("winds")]
-    return tuple(sorted(found, key=lambda item: -len(item[0])))
+def _names() -> tuple[Mapping[str, tuple[float, float]], re.Pattern[str]]:
+    """Every name with its direction and uncertainty, and the pattern of one name or of several that the wind turns through."""
+    rows = {row["name"]: (float(row["from_deg"]), float(row["uncertainty_deg"])) for row in tables.rows("winds")}
+    written = (rf"(?<![A-Za-z\d]){name}(?:ERN|ERLY)?(?![A-Za-z])" if name.isascii() else name for name in sorted(rows, key=len, reverse=True))
+    one = "(?:" + "|".join(written) + ")"
+    return rows, re.compile(rf"({one}(?:{_TURNS}{one})*)(风)?", re.IGNORECASE)
 
 
 def _take_direction(text: str) -> tuple[float | None, float]:
-    rest = text.strip(" ,，。;；")
-    if (found := _DEGREES.search(rest)) or _BARE.match(rest):
-        value = float(found[1]) if found else float(rest)
-        return _direction(value), float(tables.rules()["wind"]["measured_uncertainty_deg"])
+    """Where the wind comes from and how far it may lie to either side; (None, 0) where the words name none or turn right round."""
+    rest = _GAP.sub("", text.strip(" ,，。;；"))
     towards = _TOWARDS.search(rest)
-    subject = _SPLIT_POINT.sub(r"\1\2", rest[towards.end() :] if towards else rest)
-    for name, degrees, uncertainty in _names():
-        pattern = rf"(?<![A-Za-z]){name}(?:ERN|ERLY)?(?![A-Za-z])" if name.isascii() else name
-        if re.search(pattern, subject, re.IGNORECASE):
-            return ((degrees + 180) % 360 if towards else degrees), uncertainty
-    return None, 0.0
+    measured_deg = float(tables.rules()["wind"]["measured_uncertainty_deg"])
+    if found := _QUADRANT.search(rest):
+        direction, uncertainty = _quadrant(found), measured_deg
+    elif found := _DEGREES.search(rest) or _BARE.search(rest):
+        direction, uncertainty = _direction(float(found[1])), measured_deg
+    else:
+        said = list(_names()[1].finditer(_SPLIT_POINT.sub(r"\1\2", rest)))
+        # "X风" always says where it comes from, wherever else the text points to
+        if blowing := next((one for one in said if one[2]), None):
+            return _turned(blowing[1])
+        subject = _names()[1].search(_SPLIT_POINT.sub(r"\1\2", rest[towards.end() :] if towards else rest))
+        if subject is None:
+            return None, 0.0
+        named, uncertainty = _turned(subject[1])
+        if named is None:
+            return None, 0.0
+        direction = named
+    return ((direction + 180) % 360 if towards else direction), uncertainty
+
+
+def _quadrant(found: re.Match[str]) -> float:
+    start, side = (_QUARTERS[(found[i] or found[j]).upper()] for i, j in ((1, 4), (2, 6)))
+    turn, angle = (side - start + 180) % 360 - 180, float(found[3] or found[5])
+    if abs(turn) != 90 or angle > 90:
+        raise _bad_direction(found[0])
+    return (start + angle * turn / 90) % 360
+
+
+def _turned(words: str) -> tuple[float | None, float]:
+    """One name, or the arc over several ("南到东南风"); a wind that turns by more than 135 degrees has no direction."""
+    names, _ = _names()
+    pattern = re.compile("|".join(rf"{name}(?![A-Z])" if name.isascii() else name for name in sorted(names, key=len, reverse=True)))
+    centre: float | None = None
+    half = 0.0
+    for name in pattern.findall(re.sub(r"(?<=[A-Z])(?:ERN|ERLY)\b", "", words.upper())):
+        degrees_, uncertainty = names[name]
+        if centre is None:
+            centre, half = degrees_, uncertainty
+            continue
+        turn = (degrees_ - centre + 180) % 360 - 180
+        if abs(turn) > 135:
+            return None, 0.0
+        low, high = min(-half, turn - uncertainty), max(half, turn + uncertainty)
+        centre, half = (centre + (low + high) / 2) % 360, (high - low) / 2
+    return centre, half
 
 
 def table3_class(wind: Wind | None) -> WindClass:

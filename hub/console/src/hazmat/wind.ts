@@ -4,13 +4,20 @@ import type { Book } from './bundle'
 export interface Wind { from_deg: number | null; uncertainty_deg: number; min_ms: number | null; max_ms: number | null; observed_at: number | null; variable: boolean }
 
 const NUMBER = '(?:\\d+(?:\\.\\d+)?|[零〇一二两三四五六七八九十]+)'
-const FORCE = new RegExp(`(${NUMBER})\\s*(?:[-~－—–至到]\\s*(${NUMBER})\\s*)?级`)
+const FORCE = new RegExp(`(${NUMBER})\\s*(?:[-~－—–至到、]\\s*(${NUMBER})\\s*)?级`)
 const GUST = new RegExp(`阵风\\D{0,3}?(?:${NUMBER})\\s*(?:[-~－—–至到]\\s*(?:${NUMBER})\\s*)?级|阵风\\D{0,3}?\\d+(?:\\.\\d+)?\\s*(?:m/s|米)`)
-const SPEED = /(\d+(?:\.\d+)?)\s*(m\/s|米每秒|米\/秒|米|km\/h|公里\/小时|公里每小时|千米\/小时)/i
-const DEGREES = /(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)/i
-const BARE = /^-?\d+(?:\.\d+)?$/
-const TOWARDS = /(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)/i
-const VARIABLE = /风向不定|风向多变|旋转风|旋转不定|variable|\bVRB\b/i
+const BELOW = /级?以[下内]|不[到足超]|[小低少]于|[≤<]/
+const SPEED = /(-?\d+(?:\.\d+)?)\s*(?:[-~－—–至到]\s*(\d+(?:\.\d+)?)\s*)?(m\/s|米每秒|米\/秒|米|km\/h|公里\/小时|公里每小时|千米\/小时|kts?\b|knots?\b|节|mph\b)/i
+const PER_MS: [string, number][] = [['kt', 3600 / 1852], ['kn', 3600 / 1852], ['节', 3600 / 1852], ['mp', 1 / 0.44704], ['k', 3.6], ['公', 3.6], ['千', 3.6]]
+const DEGREES = /(?<![A-Za-z\d.])(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)/i
+const BARE = /(?:^|风向(?:角)?[\s:：为是=]*)(-?\d+(?:\.\d+)?)(?=$|[\s,，;；])/
+const QUADRANT = /([东南西北])偏([东南西北])\s*(\d+(?:\.\d+)?)\s*(?:°|度)?|(?<![A-Za-z])([NS])\s*(\d+(?:\.\d+)?)\s*°?\s*([EW])(?![A-Za-z])/i
+const QUARTERS: Record<string, number> = { 北: 0, N: 0, 东: 90, E: 90, 南: 180, S: 180, 西: 270, W: 270 }
+const TOWARDS = /(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|下风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)/i
+const SPLIT_POINT = /\b(north|south)[\s-]+(east|west)/gi
+const GAP = /(?<=[东南西北偏])\s+(?=[东南西北偏风])/g
+const TURNS = '(?:方向?|风)?\\s*(?:转为?|到|至|或|间|、|/|[-~－—–]|\\bor\\b)\\s*'
+const VARIABLE = /风向不[定明详]|风向未[知明]|风向多变|无持续风向|旋转风|旋转不定|variable|\bVRB\b/i
 const CALM = /静风|无风|没有风|没风|\bcalm\b|no wind/i
 const DIGITS: Record<string, number> = { ...Object.fromEntries([...'零一二三四五六七八九'].map((c, i) => [c, i])), 〇: 0, 两: 2 }
 
@@ -43,40 +50,85 @@ function takeSpeed(book: Book, text: string): [number | null, number | null, str
   }
   const said = SPEED.exec(text)
   if (said) {
-    const value = Number(said[1]) / (['km/h', '公里/小时', '公里每小时', '千米/小时'].includes(said[2]!.toLowerCase()) ? 3.6 : 1)
-    if (value > book.rules.wind.max_speed_ms) throw new NoWind('bad_wind_speed')
-    return [value, value, text.replace(said[0], '')]
+    const per = PER_MS.find(([head]) => said[3]!.toLowerCase().startsWith(head))?.[1] ?? 1
+    const [low, high] = [said[1]!, said[2] ?? said[1]!].map((value) => Number(value) / per).sort((a, b) => a - b)
+    if (low! < 0 || high! > book.rules.wind.max_speed_ms) throw new NoWind('bad_wind_speed')
+    return [low!, high!, text.replace(said[0], '')]
   }
   const named = book.beaufort.find((row) => row.force !== '0' && row.name_zh!.split(' ').some((name) => name && text.includes(name)))
   return named ? [Number(named.min_ms), Number(named.max_ms), text] : [null, null, text]
 }
 
+const patterns = new WeakMap<Book, { rows: Map<string, [number, number]>; some: string; one: RegExp }>()
+
+function names(book: Book) {
+  const known = patterns.get(book)
+  if (known) return known
+  const rows = new Map(book.winds.map((row) => [row.name!, [Number(row.from_deg), Number(row.uncertainty_deg)] as [number, number]]))
+  const sorted = [...rows.keys()].sort((a, b) => b.length - a.length)
+  const ascii = (name: string) => /^[A-Z]+$/.test(name)
+  const written = `(?:${sorted.map((name) => (ascii(name) ? `(?<![A-Za-z\\d])${name}(?:ERN|ERLY)?(?![A-Za-z])` : name)).join('|')})`
+  const made = { rows, some: `(${written}(?:${TURNS}${written})*)(风)?`, one: new RegExp(sorted.map((name) => (ascii(name) ? `${name}(?![A-Z])` : name)).join('|'), 'g') }
+  patterns.set(book, made)
+  return made
+}
+
+/** One name, or the arc over several (南到东南风); a wind that turns by more than 135 degrees has no direction. */
+function turned(book: Book, words: string): [number | null, number] {
+  const { rows, one } = names(book)
+  let [centre, half] = [null as number | null, 0]
+  for (const name of words.toUpperCase().replace(/(?<=[A-Z])(?:ERN|ERLY)\b/g, '').match(one) ?? []) {
+    const [degrees, uncertainty] = rows.get(name)!
+    if (centre === null) {
+      [centre, half] = [degrees, uncertainty]
+      continue
+    }
+    const turn = ((degrees - centre + 540) % 360) - 180
+    if (Math.abs(turn) > 135) return [null, 0]
+    const [low, high] = [Math.min(-half, turn - uncertainty), Math.max(half, turn + uncertainty)];
+    [centre, half] = [(centre + (low + high) / 2 + 360) % 360, (high - low) / 2]
+  }
+  return [centre, half]
+}
+
+function quadrant(found: RegExpExecArray): number {
+  const start = QUARTERS[(found[1] ?? found[4]!).toUpperCase()]!
+  const side = QUARTERS[(found[2] ?? found[6]!).toUpperCase()]!
+  const [turn, angle] = [((side - start + 540) % 360) - 180, Number(found[3] ?? found[5])]
+  if (Math.abs(turn) !== 90 || angle > 90) throw new NoWind('bad_wind_direction')
+  return (start + (angle * turn) / 90 + 360) % 360
+}
+
 function takeDirection(book: Book, text: string): [number | null, number] {
-  const rest = text.replace(/^[ ,，。;；]+|[ ,，。;；]+$/g, '')
-  const degrees = DEGREES.exec(rest)
-  if (degrees || BARE.test(rest)) {
-    const value = Number(degrees ? degrees[1] : rest)
-    if (!(value >= 0 && value <= 360)) throw new NoWind('bad_wind_direction')
-    return [value % 360, book.rules.wind.measured_uncertainty_deg]
-  }
+  const rest = text.replace(/^[ ,，。;；]+|[ ,，。;；]+$/g, '').replace(GAP, '')
   const towards = TOWARDS.exec(rest)
-  const subject = (towards ? rest.slice(towards.index + towards[0].length) : rest).replace(/\b(north|south)[\s-]+(east|west)/gi, '$1$2')
-  for (const row of book.winds) {
-    const name = row.name!
-    // eslint-disable-next-line no-control-regex
-    const pattern = /^[\x00-\x7f]+$/.test(name) ? `(?<![A-Za-z])${name}(?:ERN|ERLY)?(?![A-Za-z])` : name
-    if (new RegExp(pattern, 'i').test(subject)) return [towards ? (Number(row.from_deg) + 180) % 360 : Number(row.from_deg), Number(row.uncertainty_deg)]
+  const back = (degrees: number): number => (towards ? (degrees + 180) % 360 : degrees)
+  const corner = QUADRANT.exec(rest)
+  if (corner) return [back(quadrant(corner)), book.rules.wind.measured_uncertainty_deg]
+  const degrees = DEGREES.exec(rest) ?? BARE.exec(rest)
+  if (degrees) {
+    const value = Number(degrees[1])
+    if (!(value >= 0 && value <= 360)) throw new NoWind('bad_wind_direction')
+    return [back(value % 360), book.rules.wind.measured_uncertainty_deg]
   }
-  return [null, 0]
+  const { some } = names(book)
+  const blowing = [...rest.replace(SPLIT_POINT, '$1$2').matchAll(new RegExp(some, 'gi'))].find((one) => one[2])
+  if (blowing) return turned(book, blowing[1]!)
+  const subject = new RegExp(some, 'i').exec((towards ? rest.slice(towards.index + towards[0].length) : rest).replace(SPLIT_POINT, '$1$2'))
+  const [from, half] = subject ? turned(book, subject[1]!) : [null, 0]
+  return from === null ? [null, 0] : [back(from), half]
 }
 
 /** Read a typed wind. Throws NoWind. */
 export function parseWind(book: Book, text: string, observed_at: number | null): Wind {
   const said = text.normalize('NFKC').trim().replace(GUST, '')
   let [min_ms, max_ms, rest] = takeSpeed(book, said)
-  const [variable, calm] = [VARIABLE.test(rest), CALM.test(rest)]
+  if (min_ms !== null && BELOW.test(said)) min_ms = 0
+  const calm = CALM.test(rest)
+  let variable = VARIABLE.test(rest)
   if (calm && max_ms === null) [min_ms, max_ms] = force(book, 0, 0)
   const [from_deg, uncertainty_deg] = variable || calm ? [null, 0] : takeDirection(book, rest)
+  variable ||= from_deg === null && !calm && new RegExp(names(book).some, 'i').test(rest)
   if (from_deg === null && min_ms === null && !variable) throw new NoWind('unknown_wind')
   return { from_deg, uncertainty_deg, min_ms, max_ms, observed_at, variable }
 }

@@ -18,7 +18,8 @@ AT = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
     ("text", "degrees"),
     [("东南风3级", 135), ("SE", 135), ("135°", 135), ("135度", 135), ("south-easterly 3 m/s", 135), ("southeast wind", 135), ("风从东南来", 135), ("北风", 0),
      ("0°", 0), ("360°", 0), ("360", 0), ("东北偏北风2级", 22.5), ("北东北风", 22.5), ("西南西风", 247.5), ("NNW 4 m/s", 337.5), ("偏南风", 180),
-     ("吹向西北", 135), ("往西北方向扩散", 135), ("blowing to NW", 135), ("１８０度", 180)],
+     ("吹向西北", 135), ("往西北方向扩散", 135), ("blowing to NW", 135), ("１８０度", 180), ("吹向315°", 135), ("下风向西北", 135), ("风向135", 135),
+     ("风向：135 风速3.2m/s", 135), ("东 南风", 135), ("西偏北", 292.5), ("北偏东风2级", 22.5), ("南偏东15°", 165), ("北偏西30度", 330), ("S 15° E", 165)],
 )  # fmt: skip
 def test_the_direction_is_where_the_wind_comes_from(text: str, degrees: float) -> None:
     assert parse(text).from_deg == degrees
@@ -27,12 +28,32 @@ def test_the_direction_is_where_the_wind_comes_from(text: str, degrees: float) -
 @pytest.mark.parametrize(
     ("text", "low", "high"),
     [("东南风3级", 3.4, 5.4), ("北风3-4级", 3.4, 7.9), ("北风三到四级", 3.4, 7.9), ("十二级北风", 32.7, 36.9), ("西风 5m/s", 5, 5), ("西风36公里/小时", 10, 10),
-     ("东风5米每秒", 5, 5), ("东南风 微风", 3.4, 5.4), ("北风4～3级", 3.4, 7.9), ("北风4级，阵风7级", 5.5, 7.9)],
+     ("东风5米每秒", 5, 5), ("东南风 微风", 3.4, 5.4), ("北风4～3级", 3.4, 7.9), ("西北风7、8级", 13.9, 20.7), ("北风3-5m/s", 3, 5), ("东风10节", 5.144, 5.144), ("N 20 mph", 8.9408, 8.9408),
+     ("东南风≤3级", 0, 5.4), ("北风3级以下", 0, 5.4), ("北风4级，阵风7级", 5.5, 7.9)],
 )  # fmt: skip
 def test_force_and_speed_become_metres_per_second(text: str, low: float, high: float) -> None:
     wind = parse(text)
-    assert wind.speed_min_ms == pytest.approx(low)
-    assert wind.speed_max_ms == pytest.approx(high)
+    assert wind.speed_min_ms == pytest.approx(low, abs=1e-3)
+    assert wind.speed_max_ms == pytest.approx(high, abs=1e-3)
+
+
+@pytest.mark.parametrize("text", ["西北风，下风向东侧有村庄", "东南侧有村庄，西北风2级", "吹向村庄的西北风"])
+def test_a_wind_named_as_wind_is_not_taken_from_the_words_around_it(text: str) -> None:
+    assert parse(text).from_deg == 315
+
+
+@pytest.mark.parametrize(
+    ("text", "middle", "half"), [("南到东南风3级", 157.5, 45), ("西南转南风", 202.5, 45), ("偏东转偏南风", 135, 90), ("N or NE 3 m/s", 22.5, 45), ("北风转西北风", 337.5, 45)]
+)
+def test_a_wind_between_two_points_is_as_wide_as_both(text: str, middle: float, half: float) -> None:
+    assert (parse(text).from_deg, parse(text).uncertainty_deg) == (middle, half)
+
+
+@pytest.mark.parametrize("text", ["南风转北风", "东南风转西北风", "无持续风向", "风向不明"])
+def test_a_wind_that_turns_round_or_has_no_direction_is_drawn_to_all_sides(text: str) -> None:
+    wind = parse(text, AT)
+    assert wind.variable
+    assert use(wind, AT).from_deg is None
 
 
 def test_a_gust_is_kept_apart_from_the_mean_wind() -> None:
@@ -41,7 +62,7 @@ def test_a_gust_is_kept_apart_from_the_mean_wind() -> None:
     assert parse("北风，阵风15米/秒").speed_min_ms is None
 
 
-@pytest.mark.parametrize("text", ["999°", "-5°", "361度", "720", "风向400°"])
+@pytest.mark.parametrize("text", ["999°", "-5°", "361度", "720", "风向400°", "风向999", "南偏东120°", "南偏北20°"])
 def test_a_direction_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(Rejected) as refused:
         parse(text)
@@ -49,7 +70,7 @@ def test_a_direction_that_cannot_be_is_refused(text: str) -> None:
     assert refused.value.field == "wind.from_deg"
 
 
-@pytest.mark.parametrize(("text", "code"), [("18级", "bad_wind_speed"), ("北风500m/s", "bad_wind_speed"), ("下雨了", "unknown_wind"), ("", "unknown_wind"), ("风" * 300, "unknown_wind")])
+@pytest.mark.parametrize(("text", "code"), [("18级", "bad_wind_speed"), ("北风500m/s", "bad_wind_speed"), ("北风-3m/s", "bad_wind_speed"), ("1e3°", "unknown_wind"), ("下雨了", "unknown_wind"), ("", "unknown_wind"), ("风" * 300, "unknown_wind")])
 def test_a_wind_that_says_nothing_or_cannot_be_is_refused(text: str, code: str) -> None:
     with pytest.raises(Rejected, match=code):
         parse(text)
@@ -100,6 +121,7 @@ def test_table_3_takes_the_weakest_end_of_a_wind_and_low_when_it_is_unknown() ->
     assert table3_class(parse("东南风2级")) is WindClass.LOW
     assert table3_class(parse("东南风3级")) is WindClass.MODERATE
     assert table3_class(parse("东南风2-5级")) is WindClass.LOW
+    assert table3_class(parse("东南风3级以下")) is WindClass.LOW
     assert table3_class(parse("北风 20 km/h")) is WindClass.MODERATE
     assert table3_class(parse("北风 20.5 km/h")) is WindClass.HIGH
     assert table3_class(parse("北风 9.9 km/h")) is WindClass.LOW
