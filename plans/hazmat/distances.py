@@ -74,7 +74,7 @@ def spill_size(facts: HazmatFacts) -> tuple[SpillSize, Words]:
 
 
 def guide_for(facts: HazmatFacts) -> Guide:
-    """The guide to follow: by UN, else by placard, else by hazard number, else guide 111."""
+    """The guide to follow: by UN, else by placard, else guide 111: a hazard number alone names many loads."""
     if facts.un is not None:
         return lookup.guide(lookup.by_un(facts.un).guide)
     if facts.placard_class is not None:

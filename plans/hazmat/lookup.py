@@ -28,11 +28,13 @@ from plans.hazmat.model import (
     Words,
 )
 
-_PLATE = re.compile(r"^(X?\d{2,4})\s*[/\-—\s|]\s*(?:UN|NA)?\s*(\d{4})$", re.IGNORECASE)
-_UN = re.compile(r"^(?:UN|NA|ID|联合国编号|危规号)\s*(?:NO\.?|[#:：])?\s*(\d{4})$|^(\d{4})$", re.IGNORECASE)
-_UN_BROKEN = re.compile(r"^(?:UN|NA)\s*\d+$", re.IGNORECASE)
-_HIN = re.compile(r"^X?\d{2,3}$", re.IGNORECASE)
-_CAS = re.compile(r"^(?:CAS)?\s*(?:NO\.?)?\s*[:：]?\s*(\d{2,7}-\d{2}-\d)$", re.IGNORECASE)
+_PLATE = re.compile(r"^(?P<hin>X?\s*\d{2,3})\s*[/\-—|]?\s*(?:UN|NA)?\s*(?P<un>\d{4})$|^(?:UN|NA)?\s*(?P<un_first>\d{4})\s*[/\-—|\s]\s*(?P<hin_last>X?\s*\d{2,3})$", re.IGNORECASE)
+_UN = re.compile(
+    r"^(?:(?:UN|NA|ID)\s*(?:编号|号码?|NUMBER|NO\.?)?|联合国(?:危险货物)?编号|危险货物编号|危规号)\s*[#:：.\-]?\s*(\d{4})$|^(\d{4})$", re.IGNORECASE
+)
+_UN_BROKEN = re.compile(r"^(?:UN|NA)\s*[#:：.\-]?\s*\d+$", re.IGNORECASE)
+_HIN = re.compile(r"^(?:(?:HIN|KEMLER|危险性?识别号|危险标识号)\s*[:：]?)?\s*(X?\s*\d{2,3})$", re.IGNORECASE)
+_CAS = re.compile(r"^(?:CAS\s*(?:登记)?(?:号码?|NO\.?|RN)?)?\s*[:：]?\s*(\d{2,7}-\d{2}-\d)$", re.IGNORECASE)
 _EXPLOSIVE_GUIDES = MappingProxyType({"1.1": "112", "1.2": "112", "1.3": "112", "1.4": "114", "1.5": "112", "1.6": "112"})
 _SECTIONS: Mapping[str, Words] = MappingProxyType({
     "health_hazard": Words("健康危害", "Health hazards"),
@@ -131,15 +133,19 @@ def search(text: str, limit: int = 10) -> tuple[Match, ...]:
         raise Rejected("bad_query", "请输入1到200个字。", "Type between 1 and 200 characters.", field="q")
     query = unicodedata.normalize("NFKC", text).strip()
     if found := _PLATE.match(query):
-        return _by_plate(found[1].upper(), found[2])
+        return _by_plate(_hin(found["hin"] or found["hin_last"]), found["un"] or found["un_first"])
     if _UN.match(query) or _UN_BROKEN.match(query):
         substance = by_un(query, field="q")
         return (Match(substance=substance, score=1000, why=MatchKind.UN, matched=substance.un),)
     if found := _CAS.match(query):
         return _by_cas(found[1])[:limit]
-    if _HIN.match(query):
-        return _by_hin(query.upper(), limit)
+    if found := _HIN.match(query):
+        return _by_hin(_hin(found[1]), limit)
     return _by_name(query, limit)
+
+
+def _hin(text: str) -> str:
+    return re.sub(r"\s+", "", text).upper()
 
 
 def _by_plate(hin: str, un: str) -> tuple[Match, ...]:
@@ -240,7 +246,7 @@ def _hins() -> Mapping[str, Words]:
 
 def hin_meaning(hin: str) -> HinMeaning:
     """What a hazard number says; one in use in ADR 2017 but not in the list is read digit by digit. Raises Rejected(unknown_hin)."""
-    code = unicodedata.normalize("NFKC", hin).strip().upper()
+    code = _hin(unicodedata.normalize("NFKC", hin))
     edition = str(tables.rules()["hin"]["edition"])
     listed = _hins().get(code)
     if listed is not None:
@@ -277,7 +283,7 @@ _COLOURS_ZH: Mapping[str, str] = MappingProxyType(
 
 def by_placard(class_: str | None = None, colour: str | None = None) -> tuple[Placard, ...]:
     """Placards by class (a main class gives all its divisions) and colour (red, 红色, "white red"). Raises Rejected(unknown_placard)."""
-    wanted = unicodedata.normalize("NFKC", class_ or "").strip()
+    wanted = re.sub(r"^(?:第|class|division)|[类项级]$", "", unicodedata.normalize("NFKC", class_ or "").strip(), flags=re.IGNORECASE).strip()
     text = unicodedata.normalize("NFKC", colour or "").strip().casefold()
     colours = {_COLOURS_ZH.get(c, "") for c in text} - {""} | {w for w in re.split(r"[\s,/]+", text) if w.isascii() and w}
     found = tuple(

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { openBook, type RawBundle } from './bundle'
 import { distancesFor, type Facts } from './distances'
 import { daylight, destination, zonesOf, type Lonlat } from './geometry'
-import { guideOf, hinOf, search } from './lookup'
+import { guideOf, hinOf, hinsOf, search } from './lookup'
 import { NoWind, parseWind, windClass } from './wind'
 
 interface Vector {
@@ -43,8 +43,14 @@ describe('the phone reckons as the hub does', () => {
 })
 
 describe('looking a substance up with no signal', () => {
-  it.each([['268/1005', '1005'], ['UN 1017', '1017'], ['液氨', '1005'], ['25吨液氨罐车', '1005'], ['7664-41-7', '1005'], ['chlorine', '1017']])('%s is UN %s', (query, un) => {
+  it.each([['268/1005', '1005'], ['UN 1017', '1017'], ['液氨', '1005'], ['25吨液氨罐车', '1005'], ['7664-41-7', '1005'], ['chlorine', '1017'], ['UN编号：1005', '1005'], ['1005/268', '1005'], ['2681005', '1005'], ['X 423/1428', '1428'], ['CAS号：7664-41-7', '1005']])('%s is UN %s', (query, un) => {
     expect(search(book, query)[0]?.substance.un).toBe(un)
+  })
+  it('lists what carries a hazard number, and knows which numbers a substance carries', () => {
+    const found = search(book, 'HIN 268', 50).map((one) => one.substance)
+    expect(found.map((one) => one.un)).toEqual(expect.arrayContaining(['1005', '1050']))
+    expect(found.every((one) => hinsOf(one).has('268'))).toBe(true)
+    expect(hinsOf(book.substances.get('1005')!).has('33')).toBe(false)
   })
   it('finds nothing for a number that does not exist', () => expect(search(book, '9999')).toEqual([]))
   it('opens guide 111 for what nobody knows', () => {

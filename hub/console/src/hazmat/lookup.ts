@@ -4,17 +4,27 @@ import type { Book, Substance } from './bundle'
 
 export const normal = (text: string): string => text.normalize('NFKC').toLowerCase().replace(/[\s'’`"·•_]+/g, '')
 
-const PLATE = /^(X?\d{2,4})\s*[/\-—\s|]\s*(?:UN|NA)?\s*(\d{4})$/i
-const UN = /^(?:UN|NA|ID|联合国编号|危规号)\s*(?:NO\.?|[#:：])?\s*(\d{4})$|^(\d{4})$/i
-const CAS = /^(?:CAS)?\s*(?:NO\.?)?\s*[:：]?\s*(\d{2,7}-\d{2}-\d)$/i
+const PLATE = /^(?<hin>X?\s*\d{2,3})\s*[/\-—|]?\s*(?:UN|NA)?\s*(?<un>\d{4})$|^(?:UN|NA)?\s*(?<un_first>\d{4})\s*[/\-—|\s]\s*(?<hin_last>X?\s*\d{2,3})$/i
+const UN = /^(?:(?:UN|NA|ID)\s*(?:编号|号码?|NUMBER|NO\.?)?|联合国(?:危险货物)?编号|危险货物编号|危规号)\s*[#:：.\-]?\s*(\d{4})$|^(\d{4})$/i
+const HIN = /^(?:(?:HIN|KEMLER|危险性?识别号|危险标识号)\s*[:：]?)?\s*(X?\s*\d{2,3})$/i
+const CAS = /^(?:CAS\s*(?:登记)?(?:号码?|NO\.?|RN)?)?\s*[:：]?\s*(\d{2,7}-\d{2}-\d)$/i
+
+/** The two halves of an orange plate, whichever was said first; null where it is none. */
+function plateOf(said: string): { hin: string; un: string } | null {
+  const found = PLATE.exec(said)?.groups
+  return found ? { hin: (found.hin ?? found.hin_last!).replace(/\s+/g, '').toUpperCase(), un: (found.un ?? found.un_first)! } : null
+}
 
 /** What the upper half of an orange plate says, alone or before its UN number; null where nothing such was typed. */
 export function hinOf(book: Book, text: string): { hin: string; zh: string; en: string; no_water: boolean } | null {
   const said = text.normalize('NFKC').trim().toUpperCase()
-  const hin = PLATE.exec(said)?.[1] ?? /^X?\d{2,3}$/.exec(said)?.[0]
+  const hin = plateOf(said)?.hin ?? HIN.exec(said)?.[1]?.replace(/\s+/g, '')
   const row = hin ? book.hin.get(hin) : undefined
   return row ? { hin: row.hin!, zh: row.zh!, en: row.en!, no_water: row.hin!.startsWith('X') } : null
 }
+
+/** The hazard numbers that ADR 2017 gives a substance. */
+export const hinsOf = (substance: Substance): Set<string> => new Set(substance.classes.map((one) => one[4]!).filter(Boolean))
 
 export interface Found { substance: Substance; score: number; hin: string | null }
 
@@ -30,19 +40,20 @@ function score(query: string, name: string, formula: boolean): number {
 /** Substances, best first; none means unknown: guide 111. */
 export function search(book: Book, text: string, limit = 10): Found[] {
   const said = text.normalize('NFKC').trim()
-  const plate = PLATE.exec(said)
-  const un = plate?.[2] ?? UN.exec(said)?.slice(1).find(Boolean)
+  const plate = plateOf(said)
+  const un = plate?.un ?? UN.exec(said)?.slice(1).find(Boolean)
   if (un) {
     const found = book.substances.get(un)
-    return found ? [{ substance: found, score: 1000, hin: plate?.[1]?.toUpperCase() ?? null }] : []
+    return found ? [{ substance: found, score: 1000, hin: plate?.hin ?? null }] : []
   }
   const cas = CAS.exec(said)?.[1]
+  const hin = HIN.exec(said)?.[1]?.replace(/\s+/g, '').toUpperCase()
   const query = normal(said)
   if (!query) return []
   const found: Found[] = []
   for (const substance of book.substances.values()) {
-    if (cas) {
-      if (substance.cas === cas) found.push({ substance, score: 900, hin: null })
+    if (cas || hin) {
+      if (cas ? substance.cas === cas : hinsOf(substance).has(hin!)) found.push({ substance, score: 900, hin: hin ?? null })
       continue
     }
     const names = [substance.name_zh, ...substance.aliases_zh, ...substance.names_en].filter((name): name is string => Boolean(name))

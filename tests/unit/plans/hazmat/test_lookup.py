@@ -14,7 +14,8 @@ def _first(text: str) -> str:
     return search(text)[0].substance.un
 
 
-@pytest.mark.parametrize("text", ["1005", "UN1005", "un 1005", "ＵＮ１００５", "268/1005", "268-1005", "268 1005", "液氨", "无水氨", "7664-41-7", "CAS 7664-41-7"])
+@pytest.mark.parametrize("text", ["1005", "UN1005", "un 1005", "ＵＮ１００５", "268/1005", "268-1005", "268 1005", "液氨", "无水氨", "7664-41-7", "CAS 7664-41-7", "UN编号：1005", "UN-1005", "UN No. 1005",
+                                  "1005/268", "UN1005/268", "2681005", "268/UN1005", "CAS号：7664-41-7", "CAS No. 7664-41-7"])
 def test_ammonia_is_found_by_every_name_it_goes_by(text: str) -> None:
     assert _first(text) == "1005"
 
@@ -22,7 +23,7 @@ def test_ammonia_is_found_by_every_name_it_goes_by(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "un"),
     [("烧碱", "1823"), ("液碱", "1824"), ("chlorine", "1017"), ("Gasoline", "1203"), ("双氧水", "2014"), ("保险粉", "1384"), ("电石", "1402"),
-     ("X423/1428", "1428"), ("LNG", "1972"), ("氯化亚砜", "1836"), ("25吨液氨罐车侧翻", "1005")],
+     ("X423/1428", "1428"), ("X 423 / 1428", "1428"), ("LNG", "1972"), ("氯化亚砜", "1836"), ("25吨液氨罐车侧翻", "1005")],
 )  # fmt: skip
 def test_an_alias_or_english_name_finds_the_right_number(text: str, un: str) -> None:
     assert _first(text) == un
@@ -47,6 +48,7 @@ def test_a_number_that_does_not_exist_is_refused_with_code_field_and_both_langua
 
 def test_a_hazard_number_lists_its_materials_local_ones_first() -> None:
     found = search("268", limit=50)
+    assert found == search("HIN 268", limit=50) == search("危险识别号：268", limit=50)
     assert {"1005", "1050"} <= {match.substance.un for match in found}
     named = [match.substance.name_zh is not None for match in found]
     assert named == sorted(named, reverse=True)
