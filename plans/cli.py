@@ -11,19 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Column, Table
 
 from hub.errors import Rejected
 from plans import load
 from plans.activate import Bindings, activate
-from plans.backtest import BacktestReport, Case, backtest
+from plans.backtest import BacktestReport, backtest
+from plans.cases import read_cases
 from plans.check import District, Severity, check, worst_level
 from plans.compare import compare
 from plans.district import district_of_data
@@ -229,26 +229,11 @@ def backtest_command(
     if as_json:
         _print_json({**msgspec.to_builtins(report), "found_share": report.found_share})
     else:
-        _print_backtest(report)
+        print_backtest(report)
 
 
-def read_cases(file: Path, zone: str) -> list[Case]:
-    """Cases of a back-test: objects with `id`, `facts` or `report`, and where known `expected` (plan ids), `level`, `title`."""
-    text = file.read_text("utf-8")
-    raw: list[dict[str, Any]] = (
-        yaml.safe_load(text)["cases"]
-        if file.suffix in (".yaml", ".yml")
-        else [json.loads(line) for line in text.splitlines() if line.strip()]
-    )
-    cases = []
-    for item in raw:
-        facts = _facts(item["report"] if "report" in item else item.get("facts", {}), zone)
-        level = Level(item["level"]) if item.get("level") else None
-        cases.append(Case(str(item["id"]), facts, tuple(item.get("expected", ())), level, str(item.get("title", ""))))
-    return cases
-
-
-def _print_backtest(report: BacktestReport) -> None:
+def print_backtest(report: BacktestReport) -> None:
+    """The results as a table for people, and their sums."""
     console = Console()
     table = Table("案例 case", "匹配 matched", "应有 expected", "漏 missed", "多 unexpected", "含糊 ambiguous")
     for r in report.results:

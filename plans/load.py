@@ -466,41 +466,52 @@ def _spans(node: yaml.Node, path: _Path, found: dict[str, tuple[int, int]]) -> N
         found[_dotted(path)] = (node.start_mark.index, node.end_mark.index)
 
 
-def _decode(
-    text: str, file: str, lines: dict[_Path, int] | None = None, spans: dict[str, tuple[int, int]] | None = None,
-) -> tuple[Plan | None, list[Fault]]:
-    lines = {} if lines is None else lines
+def plain_yaml(text: str, file: str, spans: dict[str, tuple[int, int]] | None = None) -> tuple[object, dict[_Path, int]]:
+    """The plain values of one YAML mapping and the line of every field. Raises PlanRejected for what is not the plain subset, or too much."""
+    lines: dict[_Path, int] = {}
     try:
         if len(text.encode("utf-8", "surrogatepass")) > MAX_FILE_BYTES:
             raise _Broken(1, "$", "yaml_too_large", f"文件超过 {MAX_FILE_BYTES} 字节", f"the file is larger than {MAX_FILE_BYTES} bytes")
         _check_events(text)
         node = yaml.compose(text, Loader=_LOADER)
         if not isinstance(node, yaml.MappingNode):
-            raise _Broken(1, "$", "yaml_shape", "预案文件应是一个映射", "a plan file must be a mapping")
+            raise _Broken(1, "$", "yaml_shape", "文件应是一个映射", "the file must be a mapping")
         if spans is not None:
             _spans(node, (), spans)
-        raw = _plain(node, (), lines)
-        plan = msgspec.convert(raw, Plan)
+        return _plain(node, (), lines), lines
     except _Broken as broken:
-        return None, [broken.fault(file)]
+        fault = broken.fault(file)
     except (yaml.YAMLError, UnicodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
         what = str(getattr(error, "problem", None) or "unreadable text")
-        return None, [Fault(file, line, "$", "yaml_syntax", f"YAML 语法错误：{what}", f"not valid YAML: {what}")]
+        fault = Fault(file, mark.line + 1 if mark is not None else 1, "$", "yaml_syntax", f"YAML 语法错误：{what}", f"not valid YAML: {what}")
+    raise PlanRejected([fault])
+
+
+def _decode(
+    text: str, file: str, lines: dict[_Path, int] | None = None, spans: dict[str, tuple[int, int]] | None = None,
+) -> tuple[Plan | None, list[Fault]]:
+    lines = {} if lines is None else lines
+    try:
+        raw, read = plain_yaml(text, file, spans)
+        lines.update(read)
+        plan = msgspec.convert(raw, Plan)
+    except PlanRejected as error:
+        return None, list(error.faults)
     except msgspec.ValidationError as error:
-        return None, [_type_fault(str(error), lines, file)]
+        return None, [type_fault(str(error), lines, file)]
     found = _meaning(plan)
     return plan, [Fault(file, _line_of(lines, _path_of(f.field)), f.field, f.code, f.zh, f.en) for f in found]
 
 
-def _type_fault(message: str, lines: Mapping[_Path, int], file: str) -> Fault:
+def type_fault(message: str, lines: Mapping[_Path, int], file: str) -> Fault:
+    """What the decoder says of a value of the wrong shape, with its line and in both languages."""
     what, _, where = message.partition(" - at `")
     path = _path_of(where.rstrip("`"))
     unknown = re.search(r"unknown field `([^`]+)`", what)
     if unknown:
         path = (*path, unknown.group(1))
-    return Fault(file, _line_of(lines, path), _dotted(path), "schema", f"与预案格式不符：{_in_chinese(what)}", f"does not fit the schema: {what}")
+    return Fault(file, _line_of(lines, path), _dotted(path), "schema", f"与格式不符：{_in_chinese(what)}", f"does not fit the schema: {what}")
 
 
 _TYPES_ZH = {
@@ -517,6 +528,7 @@ _SAYINGS: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"Expected `(?:float|int)` > (\S+)"), "必须大于 {0}"),
     (re.compile(r"Expected `(?:str|array)` of length >= (\d+)"), "长度不得少于 {0}"),
     (re.compile(r"Expected `(?:str|array)` of length <= (\d+)"), "长度不得超过 {0}"),
+    (re.compile(r"Invalid RFC3339 encoded date"), "日期应写作 2026-01-31"),
     (re.compile(r"Expected `str` matching regex .*"), "只能用规定的字符（编号：小写字母、数字、连字符；事件代码：如 12D00）"),
 )
 
@@ -572,7 +584,9 @@ def _read(path: Path) -> tuple[Plan | None, list[Fault]]:
 
 
 def load_folder(folder: Path = CATALOGUE) -> tuple[Plan, ...]:
-    """Read every `*.yaml` of a folder and its subfolders in the order of names, all or none. Raises PlanRejected."""
+    """Read every `*.yaml` of a folder and its subfolders in the order of names, all or none. Raises PlanRejected, also where there is no folder."""
+    if not folder.is_dir():
+        raise PlanRejected([Fault(str(folder), 1, "$", "unreadable", "没有这个文件夹", "there is no such folder")])
     return load_files(sorted(folder.rglob("*.yaml")))
 
 

@@ -20,12 +20,25 @@ from hub.domain.incident import IncidentView
 from hub.errors import Rejected, Unavailable
 from hub.settings import load_settings
 from hub.store import Store, Transaction
-from hub.store.activations import Whole, active_response, change_response, list_responses, move_stage, put_in_force, tasks_of, terminate
+from hub.store.activations import (
+    Whole,
+    active_response,
+    change_response,
+    list_responses,
+    move_stage,
+    put_in_force,
+    stored_cases,
+    tasks_of,
+    terminate,
+)
 from hub.store.district import district_now
 from hub.store.plans import facts_from, plans_in_force, stated_facts
 from hub.store.reports import get_incident
+from plans.backtest import BacktestReport, backtest
 from plans.check import Finding, Severity, check, worst_level
+from plans.cli import print_backtest
 from plans.facts import IncidentFacts
+from plans.match import Library
 from plans.model import Level, Stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="启动、升降级、终止预案 / put plans in force")
@@ -135,6 +148,27 @@ def check_command(config: Config = None, data: Data = None, as_json: AsJson = Fa
             typer.echo(f"{found.severity}\t{found.code}\t{found.plan or '—'}\t{found.field}\n  {found.zh}\n  {found.en}")
     if worst_level(findings) is Severity.ERROR:
         raise typer.Exit(1)
+
+
+@app.command("backtest")
+def backtest_command(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="最近多少起事件 / how many of the newest incidents")] = 500,
+    drills: Annotated[bool, typer.Option("--drills", help="包括演练 / drills too")] = False, config: Config = None, data: Data = None, as_json: AsJson = False,
+) -> None:
+    """回放中心已存事件：现行预案会匹配什么，与实际启动的比较 / replay the stored incidents against the plans in force, beside what was put in force."""
+
+    async def run() -> BacktestReport:
+        settings = load_settings(config, data_dir=data)
+        zone = ZoneInfo(settings.local_zone)
+        async with Store(settings.database_url) as store, store.read() as conn:
+            plans = await plans_in_force(conn, store.clock.now().astimezone(zone).date())
+            return backtest(Library(plans), await stored_cases(conn, zone, drill=None if drills else False, limit=limit))
+
+    report = asyncio.run(run())
+    if as_json:
+        typer.echo(msgspec.json.encode({**msgspec.to_builtins(report), "found_share": report.found_share}).decode())
+    else:
+        print_backtest(report)
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -38,7 +39,8 @@ from hub.ids import new_id
 from hub.store import obligations as ledger
 from hub.store.notices import message_drafts, queue
 from hub.store.organisation import get_person, towns_by_adcode
-from hub.store.plans import get_plan
+from hub.store.plans import facts_from, get_plan, stated_facts
+from hub.store.reports import list_incidents
 from hub.store.roster import list_posts, load_reach, who_is_on_now
 from hub.store.schema_plan import activation as table
 from hub.store.sharing import end_shares, grant, shares_of
@@ -54,6 +56,7 @@ from plans.activate import (
     Owner,
     Post,
 )
+from plans.backtest import Case
 from plans.facts import IncidentFacts
 from plans.match import suggest_level
 from plans.model import LEVEL_RANK, Level, Plan, PlanKind, Stage, Text
@@ -130,6 +133,16 @@ async def list_responses(conn: AsyncConnection, *, active_only: bool = True, lim
     if active_only:
         query = query.where(table.c.active_key.is_not(None))
     return [msgspec.json.decode(text, type=ResponseHead) for text in (await conn.execute(query)).scalars()]
+
+
+async def stored_cases(conn: AsyncConnection, zone: ZoneInfo, *, drill: bool | None = False, limit: int = 500) -> list[Case]:
+    """The newest incidents as cases to replay: what is known of each, and the plans and level that people last put in force for it."""
+    found = []
+    for view in await list_incidents(conn, drill=drill, limit=limit):
+        head = next(iter(await responses_of(conn, view.id)), None)
+        facts = facts_from(view, zone, await stated_facts(conn, view.id))
+        found.append(Case(view.no, facts, tuple(p.id for p in head.plans) if head else (), head.level if head else None, view.title))
+    return found
 
 
 async def bindings(conn: AsyncConnection, now: datetime) -> Bindings:

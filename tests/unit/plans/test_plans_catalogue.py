@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from plans.backtest import backtest
-from plans.cli import read_cases
+from plans.cases import read_cases
 from plans.facts import FIELDS, Colour, IncidentFacts, Place, Setting, Weather, WeatherWarning
 from plans.load import CATALOGUE, load_folder
 from plans.match import Library, State, explain

@@ -133,6 +133,41 @@ def test_backtest_of_supplied_json_lines_of_reports(tmp_path: Path) -> None:
     assert report["confusion"] == [["gas", "hazmat-road-transport", 1]]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("c.yaml", "cases:\n- {id: a, facts: {}}\n- {facts: {}}\n", "c.yaml:3: cases[1]: schema"),
+        ("c.yaml", "cases:\n- id: a\n  facts: {no_such_fact: 1}\n", "c.yaml:3: cases[0].facts.no_such_fact: schema"),
+        ("c.yaml", "cases:\n- {id: a, level: IX}\n", "c.yaml:2: cases[0].level: schema"),
+        ("c.yaml", "cases:\n- id: a\n  report: {occurred_at: yesterday}\n", "c.yaml:2: cases[0].report: bad_report"),
+        ("c.yaml", "", "c.yaml:1: $: yaml_shape"),
+        ("c.yaml", "a: &a [x, x]\nb: &b [*a, *a]\ncases: [*b]\n", "c.yaml:1: $: yaml_alias"),
+        ("c.jsonl", '{"id": "a"}\n{bad\n[]\n', "c.jsonl:2: $: json_syntax"),
+        ("c.jsonl", '{"id": "a"}\n{bad\n[]\n', "c.jsonl:3: $: schema"),
+    ],
+)
+def test_a_bad_case_is_named_with_file_line_and_field(tmp_path: Path, name: str, text: str, said: str) -> None:
+    file = tmp_path / name
+    file.write_text(text, "utf-8")
+    result = run("backtest", str(file))
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_case_of_yaml_may_be_a_report_of_the_wire(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("cases:\n- id: 7\n  report: {occurred_at: 2026-01-01T23:00:00+08:00, event_types: [12G02]}\n  expected: [fire]\n", "utf-8")
+    assert as_json("backtest", str(file))["results"][0]["missed"] == []
+
+
+def test_a_folder_that_is_not_there_is_named_and_no_empty_library(tmp_path: Path) -> None:
+    for command in ("list", "check", "backtest"):
+        result = run(command, "--folder", str(tmp_path / "nope"))
+        assert result.exit_code == 2
+        assert "nope:1: $: unreadable" in result.stderr
+
+
 def test_export_and_import_round_trip(tmp_path: Path) -> None:
     out = tmp_path / "gas.yaml"
     assert run("export", "gas", "--out", str(out)).exit_code == 0
