@@ -156,6 +156,41 @@ async def test_the_wait_for_its_turn_is_none_of_a_stretch(store: Store, monkeypa
     assert listener.heard == [1, 2, 3]
 
 
+class Slow(Listener):
+    """Has a report come to the writer's line while it reacts to the first change."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__("slow")
+        self.store = store
+        self.waiting: asyncio.Task[None] | None = None
+        self.heard_before_it = -1
+
+    async def react(self, tx: Transaction, change: Change) -> None:
+        await super().react(tx, change)
+        if self.waiting is None:
+            self.waiting = asyncio.create_task(self._report())
+            while not self.store.pressed:
+                await asyncio.sleep(0)
+
+    async def _report(self) -> None:
+        async with self.store.transaction(urgent=True):
+            self.heard_before_it = len(self.heard)
+
+
+async def test_a_report_that_waits_has_its_turn_after_the_change_in_hand_and_nothing_is_left_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "STRETCH_S", 60.0)
+    if not store.is_sqlite:
+        return  # PostgreSQL has no line before the writer
+    slow = Slow(store)
+    await note(store, [1, 2, 3])
+    await run_out(Runner(store, slow, owner="a"))
+    assert slow.waiting is not None
+    await slow.waiting
+    assert slow.heard_before_it == 1 and slow.heard == [1, 2, 3]
+
+
 async def test_a_cursor_is_written_down_after_many_changes_that_are_none_of_its_business(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PASSED_OVER", 3)
     runner = Runner(store, Deaf("deaf"), owner="a")
