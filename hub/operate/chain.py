@@ -20,6 +20,7 @@ from hub.domain.chain import Checker, Flaw, Link, Verdict
 from hub.domain.change import GENESIS
 from hub.domain.signature import Head, Signer, key_id
 from hub.errors import Rejected, Unavailable
+from hub.operate.rights import Rights
 from hub.store.engine import open_engines
 from hub.store.proof import heads, links, stray_bodies
 
@@ -103,23 +104,35 @@ async def reading(url: str) -> AsyncIterator[AsyncConnection]:
 
 async def verify_store(conn: AsyncConnection, outside: Iterable[Head], keys: dict[str, str], *, hub_id: str | None = None,
                        progress: Progress | None = None) -> Verdict:
-    """Check the whole chain of a store against its own signed heads and those kept outside it."""
+    """Check the whole chain of a store against its own signed heads and those kept outside it, then the tables that give rights against the
+    chain; all of it as of one moment."""
+    await conn.exec_driver_sql("BEGIN" if conn.dialect.name == "sqlite" else "BEGIN ISOLATION LEVEL REPEATABLE READ")
+    try:
+        return await _verify(conn, outside, keys, hub_id, progress)
+    finally:
+        await conn.exec_driver_sql("ROLLBACK")
+
+
+async def _verify(conn: AsyncConnection, outside: Iterable[Head], keys: dict[str, str], hub_id: str | None, progress: Progress | None) -> Verdict:
     kept = await heads(conn)
     there = {(head.seq, head.hash) for head in kept}
-    checker = Checker([*kept, *(head for head in outside if (head.seq, head.hash) not in there)], keys, hub_id=hub_id)
+    checker, rights = Checker([*kept, *(head for head in outside if (head.seq, head.hash) not in there)], keys, hub_id=hub_id), Rights()
     async for batch in links(conn):
         for link in batch:
             if not checker.look(link):
                 break
+            rights.look(link)
         if checker.flaw is not None:
             break
         if progress is not None:
             progress(checker.count)
     verdict = checker.verdict()
-    if verdict.ok and (strays := await stray_bodies(conn)):
-        flaw = Flaw(seq=strays[0], code="stray_body", zh=f"第 {strays[0]} 条：有内容而无变更记录", en=f"change {strays[0]}: a body without its change")
-        return msgspec.structs.replace(verdict, ok=False, flaw=flaw)
-    return verdict
+    if not verdict.ok:
+        return verdict
+    strays = await stray_bodies(conn)
+    flaw = await rights.flaw(conn) if not strays else Flaw(
+        seq=strays[0], code="stray_body", zh=f"第 {strays[0]} 条：有内容而无变更记录", en=f"change {strays[0]}: a body without its change")
+    return verdict if flaw is None else msgspec.structs.replace(verdict, ok=False, flaw=flaw)
 
 
 async def write_export(conn: AsyncConnection, out: BinaryIO, signer: Signer, *, hub_id: str, now: Any, after: int = 0, bodies: bool = True,
