@@ -45,7 +45,8 @@ class Sharing:
         incident = await self._incident(tx, change)
         if incident is None:
             return
-        if await share_by_policy(tx, incident, self._policies.sharing, self._towns):
+        renamed = change.kind == "incident.updated" and "event_types" in change.read(IncidentUpdated).changed
+        if await share_by_policy(tx, incident, self._policies.sharing, self._towns) or renamed:
             await share_by_agreements(tx, incident)
 
     async def _incident(self, tx: Transaction, change: Change) -> IncidentView | None:

@@ -108,6 +108,7 @@ async def _record_lost(tx: Transaction, view: IncidentView, before_id: str, now_
         if row.department_id not in held:
             tx.record(ShareEnded(incident_id=view.id, department_id=row.department_id, origin=Origin.POLICY, reason="policy"), actor=by,
                       subject=f"incident:{view.id}", incident_id=view.id, department_id=row.department_id, drill=view.drill)
+            await _end_lent(tx, view.id, {row.department_id}, by)
 
 
 async def _assignments(conn: AsyncConnection, audience_id: str) -> tuple[Assignment, ...]:
@@ -165,8 +166,10 @@ async def share_by_hand(
     Raises `Rejected` without a reason or an expiry, for an expiry in the past or beyond a year, or for more than one holds oneself.
     """
     check_manual_share(tier=tier, held=held, reason=reason, until_at=until_at, now=tx.now)
-    return await grant(tx, view, department_id, tier, origin=Origin.MANUAL, reason=reason, by=by, until_at=until_at,
-                       by_department_id=by_department_id)
+    row = await grant(tx, view, department_id, tier, origin=Origin.MANUAL, reason=reason, by=by, until_at=until_at,
+                      by_department_id=by_department_id)
+    await share_by_agreements(tx, view)
+    return row
 
 
 async def end_shares(
@@ -205,7 +208,16 @@ async def _end_where(tx: Transaction, where: list[Any], by: str, reason: str) ->
                              share_id=row.id),
                   actor=by, subject=f"incident:{row.incident_id}", incident_id=row.incident_id, department_id=row.department_id,
                   drill=bool(row.drill))
+    for incident_id in dict.fromkeys(row.incident_id for row in rows):
+        await _end_lent(tx, incident_id, {row.department_id for row in rows if row.incident_id == incident_id}, by)
     return len(rows)
+
+
+async def _end_lent(tx: Transaction, incident_id: str, departments: set[str], by: str) -> None:
+    """What these departments let others share in by agreement ends where they share in the incident no more themselves."""
+    for giver_id in departments - {row.department_id for row in await shares_of(tx.conn, incident_id)}:
+        await _end_where(tx, [share.c.ended_at.is_(None), share.c.incident_id == incident_id, share.c.origin == Origin.AGREEMENT,
+                              share.c.by_department_id == giver_id], by, "giver")
 
 
 # ── agreements ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -305,16 +317,17 @@ async def share_by_agreements(tx: Transaction, view: IncidentView) -> int:
 
 
 async def _share_by(tx: Transaction, row: Agreement, view: IncidentView) -> int:
-    shares = await shares_of(tx.conn, view.id)
-    ranks = [s.tier.rank for s in shares if s.department_id == row.giver_id]
-    held = next((tier for tier in Tier if tier.rank == max(ranks)), None) if ranks else None
-    tier = agreed_tier(row, view.event_types, held, tx.now)
+    """Never more than the giver holds now, and never longer."""
+    held = [s for s in await shares_of(tx.conn, view.id) if s.department_id == row.giver_id and (s.until_at is None or tx.now < s.until_at)]
+    best = max((s.tier for s in held), key=lambda tier: tier.rank, default=None)
+    tier = agreed_tier(row, view.event_types, best, tx.now)
     already = (await tx.conn.execute(select(share.c.id).where(
         share.c.incident_id == view.id, share.c.origin == Origin.AGREEMENT, share.c.origin_id == row.id, share.c.ended_at.is_(None)))).first()
-    if tier is None or already is not None:
+    if tier is None or already is not None or row.active_until is None:
         return 0
+    ends = [s.until_at or row.active_until for s in held if s.tier.rank >= tier.rank]
     await grant(tx, view, row.taker_id, tier, origin=Origin.AGREEMENT, origin_id=row.id, reason=row.active_reason, by="system:sharing",
-                until_at=row.active_until, by_department_id=row.giver_id)
+                until_at=min(row.active_until, max(ends)), by_department_id=row.giver_id)
     return 1
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from hub.clock import ManualClock
 from hub.domain.access import Tier
-from hub.domain.incident import IncidentGraded, IncidentOpened, IncidentView
+from hub.domain.incident import IncidentGraded, IncidentOpened, IncidentUpdated, IncidentView
 from hub.domain.sharing import AgreementState, Origin, agreement_state, packaged_sharing
 from hub.errors import Rejected
 from hub.respond.reactor import Runner
@@ -21,6 +21,7 @@ from hub.store.sharing import (
     activate_agreement,
     draft_agreement,
     end_agreement,
+    end_shares,
     expire_shares,
     receipts_of,
     see,
@@ -144,6 +145,64 @@ async def test_an_agreement_shares_open_and_later_incidents_while_active_and_not
     async with store.transaction() as tx:
         await end_agreement(tx, row.id, by="person:x", reason="汛情解除")
     assert "culture-tourism" not in await tiers(store, before)
+
+
+async def agreed(tx: Transaction) -> None:
+    """The gas company lets the tourism office share in gas and fire incidents for three hours."""
+    row = await draft_agreement(tx, giver_id="gas-company", taker_id="culture-tourism", event_types=("12G", "12P"), tier=Tier.ASSIST, text="t",
+                                valid_from=NOW, valid_until=NOW + 100 * HOUR, by="person:x")
+    for party in ("gas-company", "culture-tourism"):
+        await sign_agreement(tx, row.id, party, by="person:x")
+    await activate_agreement(tx, row.id, until_at=NOW + 3 * HOUR, reason="r", by="person:x")
+
+
+@pytest.mark.parametrize("ends", ["by hand", "at its time", "by the policy"])
+async def test_an_agreement_gives_no_more_and_no_longer_than_its_giver_holds(store: Store, clock: ManualClock, ends: str) -> None:
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+        await agreed(tx)
+        view = await opened(tx, incident_view(1, event_types=("12G00",)))
+        if ends == "by the policy":
+            await shared(tx, view)
+            await share_by_agreements(tx, view)
+        else:
+            held = await share_by_hand(tx, view, "gas-company", Tier.INFORMED, held=Tier.LEAD, reason="r", until_at=NOW + HOUR, by="person:x")
+    async with store.read() as conn:
+        (lent,) = [row for row in await shares_of(conn, view.id) if row.department_id == "culture-tourism"]
+    assert (lent.tier, lent.until_at) == ((Tier.ASSIST, NOW + 3 * HOUR) if ends == "by the policy" else (Tier.INFORMED, NOW + HOUR))
+    async with store.transaction() as tx:
+        if ends == "by hand":
+            await end_shares(tx, by="person:x", reason="r", share_id=held.id)
+        elif ends == "at its time":
+            clock.advance(HOUR)
+    async with store.transaction() as tx:
+        if ends == "by the policy":
+            await shared(tx, msgspec.structs.replace(view, event_types=("12Q00",)))
+        elif ends == "at its time":
+            await expire_shares(tx)
+    assert not {"gas-company", "culture-tourism"} & set(await tiers(store, view))
+
+
+async def test_an_incident_that_turns_into_one_that_an_agreement_covers_is_shared_by_it(store: Store) -> None:
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+        row = await draft_agreement(tx, giver_id="fire-rescue", taker_id="culture-tourism", event_types=("12G05",), tier=Tier.ASSIST, text="t", valid_from=NOW,
+                                    valid_until=NOW + 100 * HOUR, by="person:x")
+        for party in ("fire-rescue", "culture-tourism"):
+            await sign_agreement(tx, row.id, party, by="person:x")
+        await activate_agreement(tx, row.id, until_at=NOW + HOUR, reason="r", by="person:x")
+        view = await opened(tx, incident_view(1, event_types=("12G00",)))
+    runner = Runner(store, Sharing(), owner="a")
+    while await runner.step():
+        pass
+    assert "culture-tourism" not in await tiers(store, view)
+    async with store.transaction() as tx:
+        after = msgspec.structs.replace(view, event_types=("12G05",), version=2)
+        assert await update_incident(tx, view, after)
+        tx.record(IncidentUpdated(incident=after, report_id="r", changed=("event_types",)), actor="agent:a", subject=f"incident:{view.id}", incident_id=view.id)
+    while await runner.step():
+        pass
+    assert (await tiers(store, view))["culture-tourism"] is Tier.ASSIST
 
 
 async def test_receipts_keep_the_first_telling_and_the_first_reading(store: Store, clock: ManualClock) -> None:
