@@ -47,12 +47,12 @@ class Source:
     `acts` is who it is to `may`; without one it is an agent of its department and no more.
     """
 
-    __slots__ = ("actor", "acts", "agent_id", "department_id", "drill", "must_sign", "public_key", "quota_per_minute", "skew_s", "trusted")
+    __slots__ = ("_acts", "actor", "agent_id", "department_id", "drill", "must_sign", "public_key", "quota_per_minute", "skew_s", "trusted")
 
     def __init__(self, actor: str, *, agent_id: str | None = None, department_id: str | None = None, trusted: bool = False,
                  quota_per_minute: int | None = None, skew_s: float | None = None, drill: bool = False, public_key: str | None = None,
                  must_sign: bool = False, acts: Actor | None = None) -> None:
-        self.acts = acts or shipped_policies().access.agent(agent_id or actor, department_id=department_id)
+        self._acts = acts
         self.public_key = public_key
         self.must_sign = must_sign
         self.actor = actor
@@ -63,10 +63,17 @@ class Source:
         self.skew_s = skew_s
         self.drill = drill
 
+    @property
+    def acts(self) -> Actor:
+        """Who it is to `may`; made when it is asked for first, as few messages ask."""
+        if self._acts is None:
+            self._acts = shipped_policies().access.agent(self.agent_id or self.actor, department_id=self.department_id)
+        return self._acts
+
     def let_in_by(self, person: Actor) -> Source:
         """The same sender, whose message this person sends on: what he may write to, it may."""
         found = copy.copy(self)
-        found.acts = person
+        found._acts = person
         return found
 
 
