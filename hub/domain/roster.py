@@ -74,10 +74,11 @@ class Swap(Struct, frozen=True, kw_only=True):
 
 
 class HandoverState(StrEnum):
-    """A handover is written by the one who leaves and acknowledged by the one who takes over."""
+    """A handover is written by the one who leaves and acknowledged, or refused with a reason, by the one who takes over."""
 
     WRITTEN = "written"
     ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
 
 
 class Handover(Struct, frozen=True, kw_only=True):
@@ -218,3 +219,11 @@ class HandoverAcknowledged(ChangeBody, frozen=True, kw_only=True):
     """The one who takes over acknowledged the handover."""
 
     handover: Handover
+
+
+@change("roster.handover_refused", zh="交接班被拒绝", en="handover refused")
+class HandoverRefused(ChangeBody, frozen=True, kw_only=True):
+    """The one who was to take over refused, and why; whoever handed over is told and writes another."""
+
+    handover: Handover
+    reason: str

@@ -16,11 +16,13 @@ from hub.domain.data import packaged
 from hub.domain.duty_rules import DutyRules
 from hub.domain.incident import OPEN_STATES
 from hub.domain.ladder import Step, Whom
+from hub.domain.notice import Fields
 from hub.domain.obligation import Evidence, Obligation, Owed, whole_ms
 from hub.domain.roster import (
     NOBODY,
     Handover,
     HandoverAcknowledged,
+    HandoverRefused,
     HandoverState,
     HandoverWritten,
     On,
@@ -46,6 +48,9 @@ from hub.store.schema_people import appointment
 from hub.store.schema_people import person as person_table
 from hub.store.schema_people import post as access_post
 from hub.store.writer import Transaction
+
+REFUSAL_AGE = timedelta(hours=12)
+"""How long the word of a refused handover is of use: a shift (our own choice)."""
 
 LONGEST_SHIFT = timedelta(hours=36)
 """No shift is longer (`hub.domain.roster.check_shift`), so that one on now began within it."""
@@ -477,11 +482,7 @@ async def acknowledge_handover(tx: Transaction, rules: DutyRules, id: str, *, pe
     """Acknowledge a handover: only the one who takes over, once; it meets the duty that the handover put on the ledger."""
     from hub.store.obligations import meet_where_owed
 
-    held = await get_handover(tx.conn, id)
-    if held is None:
-        raise Rejected("unknown_handover", "没有这份交接班记录", "there is no such handover", field="id")
-    if person != held.to_person:
-        raise Rejected("not_your_handover", "只能由接班人确认", "only the one who takes over can acknowledge it")
+    held = await _to_decide(tx, id, person, HandoverState.ACKNOWLEDGED)
     if held.state is HandoverState.ACKNOWLEDGED:
         return held
     done = msgspec.structs.replace(held, state=HandoverState.ACKNOWLEDGED, acknowledged_at=whole_ms(tx.now), version=held.version + 1)
@@ -489,6 +490,45 @@ async def acknowledge_handover(tx: Transaction, rules: DutyRules, id: str, *, pe
     post = await get_post(tx.conn, held.post_id)
     tx.record(HandoverAcknowledged(handover=done), actor=by, subject=f"handover:{id}", department_id=post.department_id if post else None)
     await meet_where_owed(tx, rules, subject=f"handover:{id}", by=by, evidence=Evidence(ref=f"handover:{id}", zh="接班人确认", en="acknowledged"))
+    return done
+
+
+async def _to_decide(tx: Transaction, id: str, person: str, to: HandoverState) -> Handover:
+    """A handover that this person may decide: still written, or decided so already."""
+    held = await get_handover(tx.conn, id)
+    if held is None:
+        raise Rejected("unknown_handover", "没有这份交接班记录", "there is no such handover", field="id")
+    if person != held.to_person:
+        raise Rejected("not_your_handover", "只能由接班人确认", "only the one who takes over can decide it")
+    if held.state not in (HandoverState.WRITTEN, to):
+        raise Rejected("handover_decided", "该交接班已确认或已拒绝", "this handover is acknowledged or refused already", field="state")
+    return held
+
+
+async def refuse_handover(tx: Transaction, rules: DutyRules, id: str, *, person: str, by: str, reason: str) -> Handover:
+    """Refuse to take over, with the reason: the post and its leader are told at once, and nothing counts as handed over."""
+    from hub.store.notices import message_drafts, queue
+    from hub.store.obligations import excuse_where_owed
+
+    reason = reason.strip()
+    if not reason:
+        raise Rejected("reason_needed", "请填写原因", "a reason is needed", field="reason")
+    held = await _to_decide(tx, id, person, HandoverState.REFUSED)
+    if held.state is HandoverState.REFUSED:
+        return held
+    done = msgspec.structs.replace(held, state=HandoverState.REFUSED, version=held.version + 1)
+    await _compare_and_set(tx, handover, id, held.version, {"state": done.state.value})
+    post = await get_post(tx.conn, held.post_id)
+    department = post.department_id if post else None
+    tx.record(HandoverRefused(handover=done, reason=reason), actor=by, subject=f"handover:{id}", department_id=department)
+    await excuse_where_owed(tx, rules, subject=f"handover:{id}", by=by, reason=reason)
+    reach = await load_reach(tx.conn, departments=[department] if department else [], posts=[held.post_id], now=tx.now)
+    words = Fields({"title": f"交接班被拒绝：{post.zh if post else held.post_id}", "text": f"{reason}\n请重新交班，重新交班前由原值班人员负责。"},
+                   {"title": f"Handover refused: {(post.en or post.zh) if post else held.post_id}",
+                    "text": f"{reason}\nHand over again; until then whoever was on duty stays in charge."})
+    await queue(tx, [d for told in reach.posts.values() if told.id == held.post_id or (told.department_id == department and told.role is Whom.LEADER)
+                     for d in message_drafts(rules, reach.target(told, urgent=True), words, id=f"handover:{id}", now=tx.now, max_age=REFUSAL_AGE,
+                                             urgent=True)], actor=by)
     return done
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
 from hub.domain.ladder import Whom
-from hub.domain.roster import Handover, Post, Shift, Swap, SwapState, uncovered
+from hub.domain.roster import Handover, HandoverState, Post, Shift, Swap, SwapState, uncovered
 from hub.errors import Rejected
 from hub.ids import new_id
 from hub.store import roster as store
@@ -122,6 +122,12 @@ class HandoverBody(Struct, frozen=True, kw_only=True):
     note: Text = ""
 
 
+class RefusalBody(Struct, frozen=True, kw_only=True):
+    """Why one does not take over."""
+
+    reason: Text = ""
+
+
 class HandoverQuery(Struct, frozen=True, kw_only=True):
     """Of one post, or of all."""
 
@@ -130,11 +136,12 @@ class HandoverQuery(Struct, frozen=True, kw_only=True):
 
 
 class HandoverList(Struct, frozen=True, kw_only=True):
-    """Handovers, newest first; `names` of the persons by id, `duties` of what was open by id (its title in both languages)."""
+    """Handovers, newest first; `names` of the persons by id, `duties` of what was open by id (its title in both languages), why any was `refused`."""
 
     items: list[Handover]
     names: dict[str, str]
     duties: dict[str, list[str]]
+    refused: dict[str, str]
 
 
 def _thing(department_id: str | None, id: str = "", person_id: str | None = None) -> Thing:
@@ -254,9 +261,11 @@ async def list_handovers(ask: Ask) -> HandoverList:
         items = await store.handovers_of(conn, posts=[query.post] if query.post else None, limit=query.limit, where=within)
         names = await store.names_of(conn, {id for one in items for id in (one.from_person, one.to_person)})
         open_then = await get_many(conn, {id for one in items for id in one.open_obligations[:SHOWN]})
+        not_taken = {one.obligation_id: one.id for one in items if one.state is HandoverState.REFUSED and one.obligation_id}
+        refused = {not_taken[o.id]: o.reason or "" for o in await get_many(conn, not_taken)}
     seen = {o.id: [o.title_zh, o.title_en] for o in open_then
             if ask.may(Action.OBLIGATION_READ, Thing(kind=ThingKind.OBLIGATION, id=o.id, department_id=o.department_id)).allowed}
-    return HandoverList(items=items, names=names, duties=seen)
+    return HandoverList(items=items, names=names, duties=seen, refused=refused)
 
 
 async def write_handover(ask: Ask) -> Handover:
@@ -269,8 +278,8 @@ async def write_handover(ask: Ask) -> Handover:
                                           note=body.note, by=ask.who)
 
 
-async def acknowledge_handover(ask: Ask) -> Handover:
-    """Take over: only the one named can."""
+async def _handover(ask: Ask) -> Handover:
+    """The handover of the path, if the actor may sign for its post."""
     async with ask.store.read() as conn:
         held = await store.get_handover(conn, ask.path["id"])
     if held is None:
@@ -278,8 +287,21 @@ async def acknowledge_handover(ask: Ask) -> Handover:
         raise NotFound
     post = await _post(ask, held.post_id)
     ask.require(Action.HANDOVER_SIGN, _thing(post.department_id))
+    return held
+
+
+async def acknowledge_handover(ask: Ask) -> Handover:
+    """Take over: only the one named can."""
+    held = await _handover(ask)
     async with ask.transaction() as tx:
         return await store.acknowledge_handover(tx, rules_of(ask), held.id, person=ask.actor.id, by=ask.who)
+
+
+async def refuse_handover(ask: Ask) -> Handover:
+    """Refuse to take over, with the reason: only the one named can."""
+    held = await _handover(ask)
+    async with ask.transaction() as tx:
+        return await store.refuse_handover(tx, rules_of(ask), held.id, person=ask.actor.id, by=ask.who, reason=ask.body.reason)
 
 
 _BASE = "/api/v1/roster"
@@ -299,4 +321,6 @@ ROUTES = [
     Route("GET", _BASE + "/handovers", list_handovers, Action.HANDOVER_READ, query=HandoverQuery, returns=HandoverList, zh="交接班记录", en="handovers"),
     Route("POST", _BASE + "/handovers", write_handover, Action.HANDOVER_SIGN, body=HandoverBody, returns=Handover, zh="交班", en="hand over"),
     Route("POST", _BASE + "/handovers/{id}/acknowledge", acknowledge_handover, Action.HANDOVER_SIGN, returns=Handover, zh="接班确认", en="take over"),
+    Route("POST", _BASE + "/handovers/{id}/refuse", refuse_handover, Action.HANDOVER_SIGN, body=RefusalBody, returns=Handover, zh="拒绝接班",
+          en="refuse to take over"),
 ]

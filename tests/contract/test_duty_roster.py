@@ -18,7 +18,7 @@ from hub.ids import new_id
 from hub.respond.schedule import tick
 from hub.store import Store, organisation
 from hub.store import obligations as ledger
-from hub.store.notices import get_contact, note_check, save_contact
+from hub.store.notices import get_contact, list_notices, note_check, save_contact
 from hub.store.roster import (
     acknowledge_handover,
     decide,
@@ -26,6 +26,7 @@ from hub.store.roster import (
     handovers_of,
     load_reach,
     propose_swap,
+    refuse_handover,
     save_post,
     save_shift,
     shifts_of,
@@ -143,6 +144,31 @@ async def test_the_handover_of_the_desk_lists_everything_that_is_open_and_meets_
         assert await handovers_of(conn, posts=["district-office.desk"]) == [done]
         owed_now = await ledger.get_obligation(conn, written.obligation_id or "")
     assert owed_now is not None and owed_now.state == "met"
+
+
+async def test_a_refused_handover_hands_nothing_over_and_is_told_at_once_with_the_reason(store: Store, clock: ManualClock) -> None:
+    await put_people(store)
+    async with store.transaction() as tx:
+        written = await write_handover(tx, RULES, post_id="water-bureau.duty", from_person="a", to_person="b", note="", by="person:a")
+    for person, reason, code in (("a", "不行", "not_your_handover"), ("b", " ", "reason_needed")):
+        with pytest.raises(Rejected) as refusal:
+            async with store.transaction() as tx:
+                await refuse_handover(tx, RULES, written.id, person=person, by=f"person:{person}", reason=reason)
+        assert refusal.value.code == code
+    for _ in range(2):
+        async with store.transaction() as tx:
+            done = await refuse_handover(tx, RULES, written.id, person="b", by="person:b", reason="一号闸未列入")
+    assert done.state == "refused"
+    with pytest.raises(Rejected) as refusal:
+        async with store.transaction() as tx:
+            await acknowledge_handover(tx, RULES, written.id, person="b", by="person:b")
+    assert refusal.value.code == "handover_decided"
+    async with store.read() as conn:
+        duty = await ledger.get_obligation(conn, written.obligation_id or "")
+        told = await list_notices(conn, posts=["water-bureau.duty", "water-bureau.leader"])
+    assert duty is not None and (duty.state, duty.reason, duty.reason_by) == ("excused", "一号闸未列入", "person:b")
+    assert {n.post_id for n in told} == {"water-bureau.duty", "water-bureau.leader"}
+    assert all(n.urgent and "一号闸未列入" in n.body and (n.title_en or "").startswith("Handover refused") for n in told)
 
 
 async def test_a_contact_known_to_be_unreachable_is_used_only_where_there_is_no_other(store: Store, clock: ManualClock) -> None:

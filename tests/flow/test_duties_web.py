@@ -268,6 +268,12 @@ async def test_a_handover_lists_every_open_duty_and_is_owed_an_acknowledgement(h
         assert await other.ask("POST", f"/api/v1/roster/handovers/{handover['id']}/acknowledge") == 200
         assert await other.ask("GET", f"/api/v1/obligations/{handover['obligation_id']}") == 200
         assert other.body["obligation"]["state"] == "met"
+        assert await one.ask("POST", "/api/v1/roster/handovers", {"post_id": "water-bureau.duty", "to_person": b}) == 200
+        second = f"/api/v1/roster/handovers/{one.body['id']}"
+        assert await one.ask("POST", f"{second}/refuse", {"reason": "不行"}) == 422 and one.body["code"] == "not_your_handover"
+        assert await other.ask("POST", f"{second}/refuse", {"reason": ""}) == 422 and other.body["code"] == "reason_needed"
+        assert await other.ask("POST", f"{second}/refuse", {"reason": "二号闸未列入"}) == 200 and other.body["state"] == "refused"
+        assert await one.ask("GET", "/api/v1/roster/handovers") == 200 and list(one.body["refused"].values()) == ["二号闸未列入"]
 
 
 async def test_contacts_are_shown_masked_kept_when_saved_masked_and_tested_for_real(hub: Running) -> None:

@@ -11,7 +11,7 @@ export interface Swap {
   return_shift_id: string | null; decided_at: string | null; note: string
 }
 export interface Handover {
-  id: string; post_id: string; from_person: string; to_person: string; at: string; state: 'written' | 'acknowledged'; open_obligations: string[]; open_incidents: string[]
+  id: string; post_id: string; from_person: string; to_person: string; at: string; state: 'written' | 'acknowledged' | 'refused'; open_obligations: string[]; open_incidents: string[]
   note: string; acknowledged_at: string | null; obligation_id: string | null
 }
 export interface Contact {
@@ -30,9 +30,10 @@ export const roster = {
   swaps: () => get<{ items: Swap[]; shifts: Shift[]; names: Record<string, string> }>(`${BASE}/swaps`),
   propose: (body: { shift_id: string; to_person: string; return_shift_id: string | null; note: string }) => post<Swap>(`${BASE}/swaps`, body),
   decide: (id: string, act: 'accept' | 'decline' | 'withdraw') => post<Swap>(of(`${BASE}/swaps`, id, act)),
-  handovers: () => get<{ items: Handover[]; names: Record<string, string>; duties: Record<string, [string, string]> }>(`${BASE}/handovers`),
+  handovers: () => get<{ items: Handover[]; names: Record<string, string>; duties: Record<string, [string, string]>; refused: Record<string, string> }>(`${BASE}/handovers`),
   handOver: (body: { post_id: string; to_person: string; note: string }) => post<Handover>(`${BASE}/handovers`, body),
   takeOver: (id: string) => post<Handover>(of(`${BASE}/handovers`, id, 'acknowledge')),
+  refuse: (id: string, reason: string) => post<Handover>(of(`${BASE}/handovers`, id, 'refuse'), { reason }),
 }
 
 export const contacts = {
