@@ -22,7 +22,7 @@ from hub.domain.calendar import Calendar, year_is_known
 from hub.web.guard import COOKIE
 from tests.console.test_daily import owe
 from tests.support.gateway import Gateway
-from tests.support.screens import RunningHub, Screen
+from tests.support.screens import RunningHub, Screen, new_id
 from tests.support.web_hub import cookie_for, web_hub
 
 Screens = Callable[..., Screen]
@@ -281,6 +281,24 @@ def test_the_keyboard_skips_to_the_text_and_sees_where_it_stands(new_screen: Scr
     expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")
     assert page.evaluate("document.querySelector('main').contains(document.activeElement)"), "on with what the page holds"
+
+
+def test_a_correction_keeps_what_was_typed_until_it_is_filed(hub: RunningHub, new_screen: Screens) -> None:
+    ((duty, _),) = owe(hub, 14, "natural-resources")
+    screen = new_screen()
+    page = screen.open("/daily")
+    assert screen.call("POST", f"/api/v1/daily/{duty}/file", {"id": new_id(), "values": {"incidents": 40, "summary": "原文"}})["status"] == 201
+    page = screen.open(f"/daily/{duty}")
+    page.click("[data-test=correct]")
+    page.fill("[name=summary]", "更正后的摘要")
+    expect(page.locator("[data-test=draft]")).to_be_visible()
+    page.reload()
+    expect(page.locator("[name=summary]")).to_have_value("原文")
+    page.click("[data-test=correct]")
+    expect(page.locator("[name=summary]")).to_have_value("更正后的摘要")
+    page.click("[data-test=file]")
+    expect(page.locator("[data-test=receipt]")).to_contain_text("回执")
+    expect(page.locator("[name=summary]")).to_have_value("更正后的摘要")
 
 
 def test_an_incident_of_many_entries_goes_on_three_sheets_with_the_hour_of_printing_and_what_repeats_said_once(new_screen: Screens) -> None:
