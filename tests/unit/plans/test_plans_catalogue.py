@@ -15,9 +15,9 @@ import yaml
 
 from plans.backtest import backtest
 from plans.cases import read_cases
-from plans.facts import FIELDS, Colour, IncidentFacts, Place, Setting, Weather, WeatherWarning
+from plans.facts import FIELDS, Colour, IncidentFacts, Load, Place, Setting, Weather, WeatherWarning
 from plans.load import CATALOGUE, load_folder
-from plans.match import Library, State, explain
+from plans.match import Library, State, explain, match, ranked_ids
 from plans.model import Condition, Level, Plan, PlanKind, Stage, Task, in_force, json_schema
 
 PLANS = load_folder()
@@ -28,6 +28,10 @@ IDS = [
     "fire",
     "forest-fire",
     "building-collapse",
+    "mine-accident",
+    "special-equipment",
+    "geological-disaster",
+    "radiation",
     "road-traffic",
     "rail-waterway",
     "gas",
@@ -180,6 +184,11 @@ DRY_AND_WINDY = Weather(warnings=(WeatherWarning("forest_fire", Colour.RED), Wea
         ("building-collapse", "12H02", "road_traffic", Setting.ROAD),
         ("building-collapse", "12P00", "gas_supply", Setting.RESIDENCE),
         ("building-collapse", "12A00", "mining", Setting.FACILITY),
+        ("mine-accident", "12C00", "construction", Setting.FACILITY),
+        ("special-equipment", "12C00", "construction", Setting.FACILITY),
+        ("geological-disaster", "12B00", "mining", Setting.OPEN_LAND),
+        ("geological-disaster", "11A02", "flood", Setting.RESIDENCE),
+        ("special-equipment", "12D02", "hazmat_facility", Setting.FACILITY),
     ],
 )
 def test_neither_woods_nor_ruins_are_seen_where_there_are_none(plan_id: str, code: str, family: str, setting: Setting) -> None:
@@ -203,6 +212,24 @@ def test_a_crew_nears_a_forest_fire_only_with_a_way_out() -> None:
     assert "safety" in after["fight"]
     assert set(after["accept"]) == {"mop-up", "guard"}
     assert any(e.tasks == ("accept",) for e in plan.termination)
+
+
+@pytest.mark.parametrize(("un", "state"), [(None, State.UNKNOWN), ("2916", State.SATISFIED), ("1005", State.UNSATISFIED)])
+def test_a_radioactive_load_calls_the_radiation_plan_beside_the_transport_plan(un: str | None, state: State) -> None:
+    facts = IncidentFacts(event_types=("12H01",), hazmat_present=True, hazmat=(Load(un=un),), place=Place(setting=Setting.ROAD))
+    library = Library(PLANS)
+    assert explain(library, "radiation", facts).state is state
+    assert explain(library, "hazmat-road-transport", facts).state is State.SATISFIED
+    assert ("radiation" in ranked_ids(match(library, facts))) is (state is State.SATISFIED)
+
+
+@pytest.mark.parametrize(
+    ("plan_id", "first", "later"),
+    [("mine-accident", "gas", "rescue"), ("geological-disaster", "search", "clear-all"), ("radiation", "measure", "recover"), ("radiation", "recover", "all-clear")],
+)
+def test_nobody_goes_in_and_nothing_ends_before_it_is_known_to_be_safe(plan_id: str, first: str, later: str) -> None:
+    plan = next(p for p in PLANS if p.id == plan_id)
+    assert first in {t.id: t.after for t in plan.tasks}[later]
 
 
 def test_a_collapse_does_not_end_while_somebody_may_be_under_it() -> None:
