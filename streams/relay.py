@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -110,7 +110,8 @@ class FeedFigures(Struct, frozen=True, kw_only=True):
 
 
 class RelayLimits(Struct, frozen=True, kw_only=True):
-    """Own choices, measured where video.md says so. `flood_mbps`: an agent above it is cut down to its key frames."""
+    """Own choices, measured where video.md says so. `flood_mbps`: an agent above it is cut down to its key frames. `most_cameras`: of one agent
+    (as in its presence), whose last previews together hold at most `previews_bytes` (32 kB each)."""
 
     cache_bytes: int = CACHE_BYTES
     queue_bytes: int = QUEUE_BYTES
@@ -120,6 +121,8 @@ class RelayLimits(Struct, frozen=True, kw_only=True):
     flood_mbps: float = 400.0
     most_viewers: int = 2000
     preview_bytes: int = 1_048_576
+    most_cameras: int = 2000
+    previews_bytes: int = 67_108_864
 
 
 class Line(Protocol):
@@ -138,12 +141,16 @@ class Line(Protocol):
         ...
 
 
+def _nobody(_code: str) -> None:
+    """Who does not want to hear."""
+
+
 class Viewer:
     """One viewer's queue: iterate over it for chunks; the iteration ends when it is cut, and `ended` says why.
 
     Never holds more than the limit (or init and one picture, where that is more): on overflow everything waiting is dropped (counted) and it
     goes on at the next key frame. `direct`, where set, is offered each message while nothing waits, and says whether it took it: a viewer on
-    a good line costs no task switch (measured at 50 streams × 50 viewers).
+    a good line costs no task switch (measured at 50 streams × 50 viewers). `told` hears why pictures are left out: `slow_line`, `flood`.
     """
 
     def __init__(self, name: str, quality: str, pre_event_s: float, fragment_s: float, limit_bytes: int, limit_s: float | None = None) -> None:
@@ -155,6 +162,7 @@ class Viewer:
         self.sent_bytes = 0
         self.ended: str | None = None
         self.direct: Callable[[bytes], bool] | None = None
+        self.told: Callable[[str], None] = _nobody
         self._limit, self._limit_ms = limit_bytes, None if limit_s is None else limit_s * 1000
         self._queue: deque[Chunk] = deque()
         self._size = 0
@@ -209,6 +217,7 @@ class Viewer:
         if init is not None:
             self._queue.append(init)
             self._size = len(init.message)
+        self.told("slow_line")
 
     def skip(self) -> None:
         """Something before is missing: go on at the next key frame."""
@@ -298,6 +307,8 @@ class Relay:
         self.strangers = 0
         self._steady, self._known = steady, known
         self._feeds: dict[CameraKey, _Feed] = {}
+        self._cameras: Counter[str] = Counter()
+        self._preview_bytes: Counter[str] = Counter()
 
     # ---- from the agents --------------------------------------------------------------------------------------------------
 
@@ -306,16 +317,18 @@ class Relay:
         key = CameraKey(agent_id, camera_id)
         feed = self._feeds.get(key)
         if feed is None:
-            if not self._known(key):
+            if not self._known(key) or self._cameras[agent_id] >= self.limits.most_cameras:
                 self.strangers += 1
+                if str(self.strangers).strip("0") == "1":
+                    log.warning("media of a camera that is not known, or of too many", extra={"agent": agent_id, "camera": camera_id[:64]})
                 return
-            feed = self._feeds[key] = _Feed()
+            feed = self._feed(key)
         try:
             header = parse_media(payload)
             if len(payload) > MAX_MEDIA_BYTES:
                 raise Rejected("too_large", "媒体消息过大", "the media message is too large")
             if kind is MediaKind.PREVIEW:
-                self._take_preview(feed, header, payload)
+                self._take_preview(agent_id, feed, header, payload)
             else:
                 self._take_media(key, feed, kind, header, payload)
         except Rejected as error:
@@ -324,10 +337,20 @@ class Relay:
             if str(feed.refused).strip("0") == "1":  # the 1st, the 10th, the 100th: a flood of garbage is no flood of the log
                 log.warning("media refused", extra={"agent": agent_id, "camera": camera_id, "reason": error.code, "refused": feed.refused})
 
-    def _take_preview(self, feed: _Feed, header: MediaHeader, payload: bytes) -> None:
+    def _feed(self, key: CameraKey) -> _Feed:
+        if key not in self._feeds:
+            self._feeds[key] = _Feed()
+            self._cameras[key.agent_id] += 1
+        return self._feeds[key]
+
+    def _take_preview(self, agent_id: str, feed: _Feed, header: MediaHeader, payload: bytes) -> None:
         jpeg = payload[MEDIA_HEADER_BYTES:]
         if not jpeg.startswith(b"\xff\xd8") or len(jpeg) > self.limits.preview_bytes:
             raise Rejected("malformed_media", "预览图不是 JPEG", "a preview that is no JPEG or too large")
+        more = len(jpeg) - (len(feed.preview.jpeg) if feed.preview is not None else 0)
+        if more > 0 and self._preview_bytes[agent_id] + more > self.limits.previews_bytes:
+            raise Rejected("too_many_previews", "该终端的预览图过多", "this agent's previews together are too large")
+        self._preview_bytes[agent_id] += more
         feed.preview = Preview(jpeg, header.wall_ms, datetime.now(UTC), self._steady())
 
     def _take_media(self, key: CameraKey, feed: _Feed, kind: MediaKind, header: MediaHeader, payload: bytes) -> None:
@@ -340,7 +363,7 @@ class Relay:
             return
         if payload[MEDIA_HEADER_BYTES + 4:MEDIA_HEADER_BYTES + 8] != b"moof":
             raise Rejected("malformed_media", "媒体分片格式不对", "this is no movie fragment")
-        if self._floods(feed, len(payload), now) and not chunk.key:
+        if self._floods(key, feed, len(payload), now) and not chunk.key:
             feed.dropped += 1
             self._spoil(feed)
             return
@@ -397,7 +420,7 @@ class Relay:
         feed.cache.append(chunk)
         feed.cache_bytes += len(chunk.message)
 
-    def _floods(self, feed: _Feed, size: int, now: float) -> bool:
+    def _floods(self, key: CameraKey, feed: _Feed, size: int, now: float) -> bool:
         if now >= feed.flood_until:
             limit = self.limits.flood_mbps * 1e6 / 8
             if feed.flooding and feed.flood_bytes <= limit:
@@ -406,7 +429,10 @@ class Relay:
         feed.flood_bytes += size
         if not feed.flooding and feed.flood_bytes > self.limits.flood_mbps * 1e6 / 8:
             feed.flooding = True
-            log.warning("an agent floods media", extra={"bytes": feed.flood_bytes})
+            log.warning("an agent floods media: only key frames pass",
+                        extra={"agent": key.agent_id, "camera": key.camera_id, "bytes": feed.flood_bytes})
+            for viewer in feed.viewers:
+                viewer.told("flood")
         return feed.flooding
 
     # ---- to the viewers ---------------------------------------------------------------------------------------------------
@@ -432,7 +458,7 @@ class Relay:
         """Add a viewer (see `watch`)."""
         if sum(len(feed.viewers) for feed in self._feeds.values()) >= self.limits.most_viewers:
             raise Unavailable("too_many_viewers", "同时观看的人数已达上限", "too many viewers at once")
-        feed = self._feeds.setdefault(key, _Feed())
+        feed = self._feed(key)
         viewer = Viewer(name, quality, pre_event_s, fragment_s, queue_bytes or self.limits.queue_bytes, queue_s)
         if feed.init is not None and feed.started_at is not None:
             viewer.put(feed.init)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import hmac
 import logging
@@ -43,6 +44,8 @@ SEND_S: Final = 8.0
 WAIT_S: Final = 2.0
 """How old a picture may get in a viewer's queue (a line of 200 kbit/s under 2 Mbit/s): then everything goes, and the next key frame comes."""
 UNSENT_BYTES: Final = 65_536
+NOTES: Final = 4
+"""Most notes that wait for a viewer."""
 RECHECK_S: Final = 0.5
 """How often every open view is asked about anew, besides at each change that can end a grant."""
 SIGNED_S: Final = 5.0
@@ -274,7 +277,10 @@ async def camera_of(ask: Ask, *, reason: str = "") -> tuple[CameraView, Thing]:
 
 
 async def stream(ask: Ask) -> web.StreamResponse:
-    """The live stream: one JSON text first, then the agent's messages as they came (14-byte header, body); the close says why it ended."""
+    """The live stream: one JSON text first, then the agent's messages as they came (14-byte header, body); the close says why it ended.
+
+    JSON texts in between (`note`) say why pictures are left out: `slow_line` (this viewer's own), `flood` (the agent sends too much).
+    """
     query: FeedQuery = ask.query
     camera, thing = await camera_of(ask, reason=query.reason.strip())
     decision = ask.require(Action.CAMERA_WATCH, thing)
@@ -304,6 +310,9 @@ async def stream(ask: Ask) -> web.StreamResponse:
 
 async def _pump(transport: asyncio.WriteTransport | None, socket: web.WebSocketResponse, viewer: Viewer, one: Watching) -> None:
     viewer.direct = _direct(transport)
+    notes: asyncio.Queue[str] = asyncio.Queue(NOTES)
+    viewer.told = functools.partial(_note, notes)
+    noting = asyncio.create_task(_tell(socket, notes, one), name="feed.notes")
     sending = asyncio.create_task(_send(socket, viewer), name="feed.send")
     closing = asyncio.create_task(_closed(socket), name="feed.closed")
     cutting = asyncio.create_task(one.cut.wait(), name="feed.cut")
@@ -313,9 +322,26 @@ async def _pump(transport: asyncio.WriteTransport | None, socket: web.WebSocketR
             one.why = "too_slow" if isinstance(error, TimeoutError) else "left"
     finally:
         viewer.direct = None
-        for task in (sending, closing, cutting):
+        for task in (sending, closing, cutting, noting):
             task.cancel()
-        await asyncio.gather(sending, closing, cutting, return_exceptions=True)
+        await asyncio.gather(sending, closing, cutting, noting, return_exceptions=True)
+
+
+def _note(notes: asyncio.Queue[str], code: str) -> None:
+    with contextlib.suppress(asyncio.QueueFull):  # there is enough to say already
+        notes.put_nowait(code)
+
+
+async def _tell(socket: web.WebSocketResponse, notes: asyncio.Queue[str], one: Watching) -> None:
+    """Say to the viewer why pictures are left out, and once in the log."""
+    said: set[str] = set()
+    while True:
+        code = await notes.get()
+        if code not in said:
+            said.add(code)
+            log.warning("pictures are left out", extra={"why": code, "camera": one.view.camera_id, "person": one.view.person_id, "view": one.view.id})
+        with contextlib.suppress(ConnectionError):
+            await socket.send_str(msgspec.json.encode({"type": "note", "code": code}).decode())
 
 
 def _keep_little(transport: asyncio.WriteTransport | None) -> None:
@@ -468,7 +494,7 @@ def _read_token(ask: Ask) -> _Token:
         token = msgspec.json.decode(payload, type=_Token)
     except (ValueError, msgspec.DecodeError):
         raise NotFound from None
-    if not hmac.compare_digest(signature, _signature(ask.hub, payload)) or parse_utc(token.expires_at) <= ask.now:
+    if not hmac.compare_digest(signature.encode(), _signature(ask.hub, payload).encode()) or parse_utc(token.expires_at) <= ask.now:
         raise NotFound
     return token
 

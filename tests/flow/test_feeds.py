@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import io
 import json
 import time
@@ -20,6 +22,7 @@ from hub.clock import SystemClock
 from hub.domain.access import Role, Tier
 from hub.domain.incident import Act
 from hub.domain.sharing import Origin
+from hub.operate.secrets import own_secret
 from hub.store import changes_after
 from hub.store.accounts import end_sessions, token_hash
 from hub.store.cameras import links_of
@@ -31,6 +34,7 @@ from hub.web.guard import COOKIE
 from hub.wire import MEDIA_HEADER_BYTES, Place, parse_media
 from streams.strip import read_strip
 from tests.support import plant
+from tests.support.narrow_road import NarrowRoad
 from tests.support.web_hub import cookie_for, web_hub
 
 CAMERA = "  - id: cam\n    url: 'synthetic:?size=320x180&rate=10&gop_s=1'\n    preview_s: 0.5\n    pre_event_s: 3\n"
@@ -92,6 +96,13 @@ async def closed(socket: aiohttp.ClientWebSocketResponse) -> tuple[float, str]:
             message = await socket.receive()
             if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR):
                 return time.monotonic(), str(message.extra or "")
+
+
+async def _texts(socket: aiohttp.ClientWebSocketResponse, into: list[str]) -> None:
+    """Read for ever, keeping the types of the texts."""
+    async for message in socket:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            into.append(json.loads(message.data)["type"])
 
 
 async def act(hub: Running, incident_id: str, how: Act) -> None:
@@ -198,6 +209,53 @@ async def test_previews_and_snapshots_are_jpegs_and_a_signed_link_plays_without_
             assert b"image/jpeg" in head
         async with stranger.get(hub.web_url + path[:-1] + ("0" if path[-1] != "0" else "1")) as answer:
             assert answer.status == 404
+
+
+async def test_a_signed_link_holds_for_its_camera_and_its_time_alone_and_nothing_made_up_is_an_error_of_the_hub(hub: Running) -> None:
+    await linked(hub, await plant.report(hub))
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client, client.post(hub.web_url + FEED + "/links", json={}) as answer:
+        path = (await answer.json())["path"]
+    front, _, token = path.rpartition("/")
+    coded, _, signature = token.partition(".")
+    words = json.loads(bytes.fromhex(coded))
+    past = json.dumps([*words[:4], "2020-01-01T00:00:00.000Z"]).encode()
+    signed = hmac.new(own_secret(hub.services.settings.data_path, "feed-links").encode(), past, hashlib.sha256).hexdigest()
+    other = json.dumps([words[0], "gate", *words[2:]]).encode().hex()
+    longer = json.dumps([*words[:4], "2099-01-01T00:00:00.000Z"]).encode().hex()
+    async with aiohttp.ClientSession() as stranger:
+        for made in (f"{past.hex()}.{signed}", f"{other}.{signature}", f"{longer}.{signature}", f"{coded}.签名", f"{coded}.", coded, "zz.00", "."):
+            async with stranger.get(hub.web_url + front + "/" + made + "?still=true") as answer:
+                assert answer.status == 404, made
+        async with stranger.get(hub.web_url + path + "?still=true") as answer:
+            assert (answer.status, answer.content_type) == (200, "image/jpeg")
+
+
+async def test_a_viewer_on_a_line_of_200_kbit_is_told_so_and_nobody_else_is_slower(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    camera = "  - id: cam\n    url: 'synthetic:?size=640x360&rate=25&gop_s=1'\n    preview_s: 1\n"
+    async with web_hub(tmp_path / "hub", SystemClock(), only=frozenset({"ingest", "respond", "web"})) as running:
+        secret = await plant.enrol(running.services.store)
+        await running.services.registry.load()
+        async with plant.cameras(running, tmp_path, secret, camera) as cameras:
+            await plant.show(running, cameras)
+            await linked(running, await plant.report(running))
+            port = int(running.web_url.rpartition(":")[2])
+            async with NarrowRoad(port, 25_000, down=True) as road, aiohttp.ClientSession(headers=await headers(running)) as client, \
+                    client.ws_connect(f"http://127.0.0.1:{road.port}{FEED}") as slow, \
+                    client.ws_connect(running.web_url + FEED) as quick:
+                seen: list[str] = []
+                texts: list[str] = []
+                reading = asyncio.create_task(_texts(quick, texts))
+                async with asyncio.timeout(40):
+                    while "note" not in seen:
+                        message = await slow.receive()
+                        if message.type is aiohttp.WSMsgType.TEXT:
+                            seen.append(json.loads(message.data)["type"])
+                            last = json.loads(message.data)
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+                assert last == {"type": "note", "code": "slow_line"}
+                assert texts == ["hello"]
+    assert [record.camera for record in caplog.records if record.message == "pictures are left out"] == ["plant-1/cam"]
 
 
 async def test_a_moment_is_marked_for_an_incident_that_links_the_camera_and_for_no_other(hub: Running) -> None:

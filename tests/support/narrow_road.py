@@ -1,4 +1,4 @@
-"""A TCP proxy with little bandwidth upwards and almost no room of its own, so that a sender feels the road at once."""
+"""A TCP proxy with little bandwidth one way and almost no room of its own, so that a sender feels the road at once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Self
 
 
 class NarrowRoad:
-    """Forwards to `target_port`; upwards at most `bytes_per_s` over all connections together, downwards unhindered."""
+    """Forwards to `target_port`; upwards, or downwards where `down`, at most `bytes_per_s` over all connections together, else unhindered."""
 
-    def __init__(self, target_port: int, bytes_per_s: float) -> None:
+    def __init__(self, target_port: int, bytes_per_s: float, *, down: bool = False) -> None:
         self.port = 0
         self.bytes_per_s = bytes_per_s
+        self._down = down
         self._target = target_port
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -37,26 +38,25 @@ class NarrowRoad:
         assert task is not None
         self._tasks.add(task)
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            far = socket.socket()
+            if self._down:
+                far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            far.connect(("127.0.0.1", self._target))
+            far_reader, far_writer = await asyncio.open_connection(sock=far, limit=4096)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._up(reader, far_writer))
-                group.create_task(self._down(far_reader, writer))
+                group.create_task(self._carry(reader, far_writer, narrow=not self._down))
+                group.create_task(self._carry(far_reader, writer, narrow=self._down))
         except* (OSError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)
             writer.close()
 
-    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1400):
-            async with self._turn:
-                await asyncio.sleep(len(data) / self.bytes_per_s)
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-    async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, narrow: bool) -> None:
+        while data := await reader.read(1400 if narrow else 65536):
+            if narrow:
+                async with self._turn:
+                    await asyncio.sleep(len(data) / self.bytes_per_s)
             writer.write(data)
             await writer.drain()
         writer.close()

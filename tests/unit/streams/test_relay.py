@@ -316,6 +316,42 @@ def test_an_agent_that_floods_is_cut_down_to_its_key_frames() -> None:
     assert {25, 50, 75} <= set(shown)
 
 
+def test_a_flood_is_named_with_its_camera_in_the_log_and_to_its_viewers(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig(flood_mbps=0.05)
+    heard: list[str] = []
+    rig.relay.attach(KEY).told = heard.append
+    rig.init()
+    rig.frames(0, 100)
+    assert heard == ["flood"]
+    (line,) = [record for record in caplog.records if "floods" in record.message]
+    assert (line.agent, line.camera) == tuple(KEY)  # type: ignore[attr-defined]
+
+
+def test_a_viewer_whose_line_is_too_slow_hears_so_and_the_others_do_not() -> None:
+    rig = Rig(queue_bytes=20_000)
+    slow, quick = rig.relay.attach(KEY), rig.relay.attach(KEY)
+    heard: dict[str, list[str]] = {"slow": [], "quick": []}
+    slow.told, quick.told = heard["slow"].append, heard["quick"].append
+    rig.init()
+    for n in range(100):
+        rig.frames(n, n + 1)
+        quick.drain()
+    assert set(heard["slow"]) == {"slow_line"} and heard["quick"] == []
+
+
+def test_one_agent_can_neither_name_cameras_without_end_nor_fill_the_memory_with_previews() -> None:
+    relay = Rig(most_cameras=3, previews_bytes=2500).relay
+    jpeg = media_header(MediaKind.PREVIEW, key=True, seq=0, wall_ms=0) + b"\xff\xd8" + bytes(998)
+    for n in range(50):
+        relay.feed("plant-1", f"cam-{n}", MediaKind.PREVIEW, jpeg)
+    relay.feed("plant-2", "cam", MediaKind.PREVIEW, jpeg)
+    assert [key.camera_id for key in relay.keys() if key.agent_id == "plant-1"] == ["cam-0", "cam-1", "cam-2"]
+    assert [relay.preview(CameraKey("plant-1", f"cam-{n}")) is not None for n in range(4)] == [True, True, False, False]
+    assert relay.preview(CameraKey("plant-2", "cam")) is not None
+    relay.feed("plant-1", "cam-0", MediaKind.PREVIEW, jpeg)  # one in place of another is no more
+    assert relay.strangers == 47 and relay.garbage == 1
+
+
 def test_a_camera_nobody_knows_is_counted_as_a_stranger() -> None:
     relay = Relay(RememberingLine(), known=lambda key: key.agent_id == "plant-1")
     relay.feed("who", "cam", MediaKind.PREVIEW, media_header(MediaKind.PREVIEW, key=True, seq=0, wall_ms=0) + b"\xff\xd8")
