@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 
 from hub.errors import Rejected
 from hub.ids import SLUG
-from hub.wire import Camera, Command, CommandKind, MediaKind, media_header
+from hub.wire import Camera, Command, CommandKind, MediaKind, media_header, troubles_of
 from streams.address import Address, read_credentials
 from streams.feed import Feed
 from streams.fragment import Track, Unit
@@ -37,6 +37,10 @@ log = logging.getLogger("tocsin.agents.cameras")
 
 PER_PROCESS: Final = 20
 """Most cameras of one process (measured: 20 cameras took 23 % of a core, 50 were bound by the interpreter)."""
+PASSING: Final = frozenset({"flood", "clock_jump"})
+"""Troubles beside which pictures go on."""
+NOTED_S: Final = 60.0
+"""So long is said what has happened once (own choice: a person who looks up sees it)."""
 SLUG_PATTERN: Final = f"^{SLUG.pattern}$"
 
 
@@ -70,11 +74,15 @@ class CameraEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class CameraSetup(Struct, frozen=True):
-    """A camera ready to run: its entry (addresses masked) and its addresses with their credentials (which print masked)."""
+    """A camera ready to run: its entry (addresses masked) and its addresses with their credentials (which print masked).
+
+    `warned`: codes of what the check of its entry found and let pass.
+    """
 
     entry: CameraEntry
     main: Address
     sub: Address | None
+    warned: tuple[str, ...] = ()
 
 
 class Remark(Struct, frozen=True):
@@ -167,7 +175,8 @@ def _read_entry(path: Path, n: int, node: Any, remarks: list[Remark]) -> CameraS
     if entry.keep_open == "sub" and sub is None:
         remark("keep_open", "no_sub_stream", "没有 sub_url，无法保持子码流", "there is no sub_url to keep open")
         return None
-    return CameraSetup(msgspec.structs.replace(entry, url=main.masked, sub_url=sub.masked if sub else None), main, sub)
+    warned = ("password_in_url",) if main.has_password or (sub is not None and sub.has_password) else ()
+    return CameraSetup(msgspec.structs.replace(entry, url=main.masked, sub_url=sub.masked if sub else None), main, sub, warned)
 
 
 class CameraUnit:
@@ -182,6 +191,9 @@ class CameraUnit:
         self.health = Health(entry.preview_s, datetime.now(UTC))
         self.advisories: list[Advisory] = []
         self.trouble: Trouble | None = None
+        self._warned = setup.warned
+        self._noted: dict[str, float] = {}
+        self._told: list[tuple[object, ...]] = []
         self._pictures = KeyFrames()
         self._detectors = _detectors(entry)
         self._tracks: dict[str, Tracks] = {}
@@ -223,6 +235,10 @@ class CameraUnit:
             changed = self.health.tick(datetime.now(UTC))
         if changed:
             self._tell()
+        told, self._told = self._told, news((self.presence(),))
+        if not changed and told and told != self._told:
+            log.info("camera says", extra={"camera": self.entry.id, "measure": self.presence().measure})
+            self._changed()
 
     def _run_wanted(self) -> None:
         wanted = self.outlet.wanted_feed()
@@ -237,13 +253,26 @@ class CameraUnit:
         with self._lock:
             tracks = self._tracks.get("main") or self._tracks.get("sub")
             video = tracks.video if tracks else None
-            measure = self.health.measure
-            if self.trouble is not None and self.health.state is not HealthState.OFFLINE:
-                measure = f"{measure}; {self.trouble.code}" if measure else self.trouble.code
-            if (level := self._publisher.level()) > Level.FULL:
-                measure = f"{measure}; uplink={level.name.lower()}" if measure else f"uplink={level.name.lower()}"
+            said = [self.health.measure, *self._troubles()]
+            measure = "; ".join(dict.fromkeys(word for word in said if word))
             return Camera(id=self.entry.id, name=self.entry.name, health=self.health.state, since=self.health.since, measure=measure or None,
                           codec=video.text if video else None, width=video.width if video else None, height=video.height if video else None)
+
+    def _troubles(self) -> list[str]:
+        """The codes of what is wrong beside the picture itself, the most telling first."""
+        now, level = time.monotonic(), self._publisher.level()
+        return [
+            *([self.trouble.code] if self.trouble is not None else []),
+            *(["flood"] if any(feed.source.floods for feed in self.feeds.values()) else []),
+            *([f"uplink={level.name.lower()}"] if level > Level.FULL else []),
+            *(["no_media_line"] if self._publisher.is_down() else []),
+            *(code for code, until in self._noted.items() if now < until),
+            *self._warned,
+        ]
+
+    def _note(self, code: str) -> None:
+        """Something that happened and is over is said for a while."""
+        self._noted[code] = time.monotonic() + NOTED_S
 
     def _tell(self) -> None:
         log.info("camera health", extra={"camera": self.entry.id, "state": self.health.state, "measure": self.health.measure})
@@ -255,15 +284,26 @@ class CameraUnit:
             if feed == self.entry.keep_open and event.key and event.track is Track.VIDEO and time.monotonic() >= self._preview_due:
                 self._preview(feed, event)
         elif isinstance(event, Tracks):
-            with self._lock:
-                self._tracks[feed] = event
-            self.outlet.tracks(feed, event)
+            self._take_tracks(feed, event)
+        elif event.code in PASSING:
+            log.warning("camera trouble", extra={"camera": self.entry.id, "feed": feed, "trouble": event.code})
+            self._note(event.code)
         else:
             with self._lock:
                 self.trouble = event
-                changed = feed == self.entry.keep_open and event.code != "flood" and self.health.trouble(event.code, datetime.now(UTC))
+                changed = feed == self.entry.keep_open and self.health.trouble(event.code, datetime.now(UTC))
             if changed:
                 self._tell()
+
+    def _take_tracks(self, feed: str, tracks: Tracks) -> None:
+        with self._lock:
+            before, self._tracks[feed] = self._tracks.get(feed), tracks
+        self.outlet.tracks(feed, tracks)
+        if before is not None and (before.video.width, before.video.height) != (tracks.video.width, tracks.video.height):
+            log.warning("camera changed the size of its picture", extra={
+                "camera": self.entry.id, "feed": feed, "before": f"{before.video.width}x{before.video.height}",
+                "after": f"{tracks.video.width}x{tracks.video.height}"})
+            self._note("resized")
 
     def _preview(self, feed: str, unit: Unit) -> None:
         """Decode one key frame: health, detectors, JPEG. A quarter of a period early still counts, so that a GOP of 2 s meets 2 s.
@@ -281,8 +321,7 @@ class CameraUnit:
             learnt = len(self.health.references) != known
             if self.health.doubtful:
                 self._look_again(self.entry.preview_s / 2)
-            if self.trouble is not None and self.trouble.code != "flood":
-                self.trouble = None
+            self.trouble = None
         if learnt:
             self._save_reference(picture)
         for detector in self._detectors:
@@ -382,7 +421,7 @@ class CameraGroup:
 
 def news(cameras: tuple[Camera, ...]) -> list[tuple[object, ...]]:
     """What of them is worth telling at once: all but the figures that each picture measures anew (what is wrong stands behind them)."""
-    return [(camera.health, camera.codec, camera.width, camera.height, (camera.measure or "").partition(";")[2]) for camera in cameras]
+    return [(camera.health, camera.codec, camera.width, camera.height, troubles_of(camera.health, camera.measure)) for camera in cameras]
 
 
 class _Job(Struct, frozen=True):
@@ -463,7 +502,7 @@ class Cameras:
                         child.kill()
                         await child.wait()
             self.restarts += 1
-            self._parts[n] = tuple(msgspec.structs.replace(camera, health=HealthState.OFFLINE, since=datetime.now(UTC), measure="process ended")
+            self._parts[n] = tuple(msgspec.structs.replace(camera, health=HealthState.OFFLINE, since=datetime.now(UTC), measure="process_ended")
                                    for camera in self._parts[n])
             self.changed.set()
             pause_s = 1.0 if time.monotonic() - began > 60 else min(pause_s * 2, 60)

@@ -188,6 +188,10 @@ class Receipt(Struct, frozen=True, kw_only=True, gc=False):
     signature: str | UnsetType = UNSET
 
 
+NO_PICTURE: Final = frozenset({"offline", "connecting"})
+"""The states of a camera in which it has no picture at all."""
+
+
 class Camera(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an agent says of one of its cameras in `presence`; `health` is one of the states of `streams.health`."""
 
@@ -199,6 +203,13 @@ class Camera(Struct, frozen=True, kw_only=True, omit_defaults=True):
     codec: str | None = None
     width: int | None = None
     height: int | None = None
+
+
+def troubles_of(health: str, measure: str | None) -> tuple[str, ...]:
+    """The stable codes of what is wrong with a camera (docs/video.md), out of its `measure`: `FIGURE; CODE; CODE…`, without the figure where
+    there is no picture to measure."""
+    parts = [part.strip().replace("=", "_")[:40] for part in (measure or "").split(";")]
+    return tuple(part for part in parts[0 if health in NO_PICTURE else 1:] if part)[:8]
 
 
 class Presence(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -307,7 +307,7 @@ class Health:
             return self._lose(self._trouble[0], now)
         silent_s = (now - (self._picture_at or self._began)).total_seconds()
         if silent_s >= max(self.limits.offline_after_s, self.limits.stale_periods * self._preview_s):
-            return self._lose(self._trouble[0] if self._trouble else f"no picture for {silent_s:.0f} s", now)
+            return self._lose(self._trouble[0] if self._trouble else "no_picture", now)
         return False
 
     def _lose(self, measure_text: str, now: datetime) -> bool:

@@ -34,6 +34,8 @@ MOST_STARTS: Final = 64
 """Most askers (hub replicas, recorders) of one camera at a time; the oldest gives way."""
 LARGEST_BURST: Final = 3_000_000
 TICK_S: Final = 0.5
+DOWN_S: Final = 10.0
+"""A media connection that is away for longer is said to be (own choice: it is tried again after one second, two, four)."""
 UNSENT_BYTES: Final = 32_768
 """What the kernel may hold that it has not sent yet (TCP_NOTSENT_LOWAT): a backlog shows at once, however much is under way.
 
@@ -80,6 +82,7 @@ class Publisher:
         self.uplink = Uplink(limits)
         self.connected = threading.Event()
         self.refused_commands = 0
+        self._down_since: float | None = time.monotonic()
         self._on_command, self._on_connected = on_command, on_connected
         self._lock = threading.Lock()
         self._narrow: bool | None = None
@@ -126,6 +129,11 @@ class Publisher:
             self.uplink.sent(info, len(payload), now)
         return True
 
+    def is_down(self) -> bool:
+        """Has the connection been away for longer than a reconnection takes?"""
+        since = self._down_since
+        return since is not None and time.monotonic() - since > DOWN_S
+
     def has_room(self, size: int) -> bool:
         """Would a message of this size go now?"""
         with self._lock:
@@ -169,11 +177,13 @@ class Publisher:
             self.uplink.reset()
         client.subscribe(self.topics.down(self.identity, "command"), qos=1)
         self.connected.set()
+        self._down_since = None
         log.info("media connection up", extra={"agent": self.link.agent_id})
         self._on_connected()
 
     def _lost(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self.connected.clear()
+        self._down_since = self._down_since or time.monotonic()
         with self._lock:
             self.uplink.reset()
         client.reconnect_delay_set(random.uniform(0.5, 2.0), 30)

@@ -5,6 +5,7 @@ Whatever a camera does ends as a unit or as a named trouble. Nothing is transcod
 
 from __future__ import annotations
 
+import errno
 import logging
 import random
 import threading
@@ -32,6 +33,7 @@ RTSP_OPTIONS: Final = {"analyzeduration": "100000", "probesize": "100000", "fpsp
 """Small probing, first packet kept: measured 736 ms instead of 2,645 ms to the first picture. Never `fflags=nobuffer`: it throws the probed
 packets away, and with them the key frame."""
 NO_KEY_FRAME_S: Final = 15.0
+JUMP_SAID_S: Final = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 _PASSED: Final = {"h264": Codec.H264, "hevc": Codec.H265}
 
@@ -112,6 +114,8 @@ class Source:
         self.connections = 0
         self.encoded_pictures = 0
         self.split_pictures = 0
+        self.floods = False
+        self._jump_said = float("-inf")
         self._wanted = wanted
         self._rng = random.Random(seed)
         self._began = time.monotonic()
@@ -169,6 +173,7 @@ class Source:
 
     def _pass_on(self, supply: Supply, stop: threading.Event) -> Iterator[Event]:
         video, audio = VideoReader(_PASSED[supply.codec], supply.extradata), supply.audio
+        self.floods = False
         flood, joiner = _Flood(self.options.max_mbps), _Joiner(whole=supply.whole)
         announced: Tracks | None = None
         waiting = True
@@ -182,7 +187,9 @@ class Source:
                 continue
             if (trouble := flood.take(len(packet.data), time.monotonic())) is not None:
                 waiting = True
+                log.warning("camera floods: only its key frames pass", extra={"address": self.address.masked, "max_mbps": self.options.max_mbps})
                 yield trouble
+            self.floods = flood.over
             for sample, key, whole in joiner.take(video.take(packet.data, packet.key), packet):
                 waiting = (waiting or flood.over) and not (key and video.config is not None)
                 if waiting:
@@ -192,9 +199,20 @@ class Source:
                 if key and (tracks := self._tracks(supply, video, audio)) != announced:
                     announced = tracks
                     yield tracks
+                jumps = self.clock_jumps
                 dts, pts, duration = self._lines[Track.VIDEO].place(whole.pts, whole.dts, self._elapsed())
+                if self.clock_jumps > jumps and (leapt := self._leapt()) is not None:
+                    yield leapt
                 yield Unit(Track.VIDEO, sample, key, dts, pts, duration, time.time_ns() // 1_000_000)
             self.split_pictures = joiner.split
+
+    def _leapt(self) -> Trouble | None:
+        """The camera's clock leapt: said once a minute, however often it does. A file's does each time it begins again."""
+        if self.address.scheme == "file" or time.monotonic() - self._jump_said < JUMP_SAID_S:
+            return None
+        self._jump_said = time.monotonic()
+        log.warning("the camera's clock leapt", extra={"address": self.address.masked, "times": self.clock_jumps})
+        return Trouble("clock_jump", "摄像机时钟跳变，画面时间以接入端时钟为准", "the camera's clock leapt; pictures bear the agent's time")
 
     def _check_keys(self, due: float) -> None:
         if time.monotonic() > due:
@@ -338,6 +356,8 @@ class PyavSupply:
         try:
             self._container = av.open(url, "r", options=settings, timeout=(self._options.timeout_s, self._options.timeout_s))
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            if getattr(error, "errno", None) == errno.EIO:  # so libav calls an answer that ended before anything in it made sense
+                raise Rejected("garbage", "摄像机发送的数据无法解析", "what the camera sends cannot be read") from None
             raise _explain(error, time.monotonic() - began >= 0.9 * self._options.timeout_s) from None
         try:
             self._describe()

@@ -10,10 +10,11 @@ from msgspec import Meta, Struct
 from hub.domain.change import ChangeBody, change
 from hub.errors import Rejected
 from hub.ids import SLUG
+from hub.wire import NO_PICTURE
 
 SlugText = Annotated[str, Meta(pattern=f"^{SLUG.pattern}$")]
 Words = Annotated[str, Meta(max_length=200)]
-DOWN: frozenset[str] = frozenset({"offline", "connecting"})
+DOWN = NO_PICTURE
 """The states in which a camera has no picture at all (`streams.health` names them all)."""
 
 
@@ -55,7 +56,10 @@ class CameraPlace(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CameraView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera: its registry entry and what its agent last said of it. `id` is `AGENT/CAMERA`; without `placed` nobody has registered it."""
+    """A camera: its registry entry and what its agent last said of it. `id` is `AGENT/CAMERA`; without `placed` nobody has registered it.
+
+    `troubles`: stable codes of what is wrong (docs/video.md), the most telling first.
+    """
 
     id: str
     agent_id: str
@@ -68,6 +72,7 @@ class CameraView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     health: str = "connecting"
     since: str | None = None
     measure: str | None = None
+    troubles: tuple[str, ...] = ()
     codec: str | None = None
     width: int | None = None
     height: int | None = None
@@ -123,7 +128,7 @@ class CameraSaved(ChangeBody, frozen=True, kw_only=True):
 
 @change("camera.health_changed", zh="摄像头状态变化", en="a camera's picture got better or worse")
 class CameraHealthChanged(ChangeBody, frozen=True, kw_only=True):
-    """The camera with its new state, the measure that says so, and the state before."""
+    """The camera with its new state and troubles, the measure that says so, and the state before (the same where only a trouble came or went)."""
 
     camera: CameraView
     before: str

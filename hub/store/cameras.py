@@ -31,7 +31,7 @@ from hub.store.access import incident_things
 from hub.store.schema import agent
 from hub.store.schema_video import camera, camera_health, camera_link, enterprise
 from hub.store.writer import Transaction
-from hub.wire import Camera, Telemetry, Wind
+from hub.wire import Camera, Telemetry, Wind, troubles_of
 
 _camera = msgspec.json.Decoder(CameraView).decode
 _enterprise = msgspec.json.Decoder(EnterpriseView).decode
@@ -115,11 +115,11 @@ async def note_cameras(tx: Transaction, view: AgentView) -> list[CameraHealthCha
     An agent that is away, revoked or no longer shows a camera leaves it offline, with the reason as the measure.
     """
     known = {c.camera_id: c for c in await list_cameras(tx.conn, where=camera.c.agent_id == view.id)}
-    gone = "revoked" if view.revoked_at is not None else "agent offline" if not view.online else ""
+    gone = "agent_revoked" if view.revoked_at is not None else "agent_offline" if not view.online else ""
     said = {c.id: c for c in view.cameras} if not gone else {}
     changed: list[CameraHealthChanged] = []
     for camera_id in {*known, *said}:
-        after = _as_said(view, known.get(camera_id), camera_id, said.get(camera_id), gone or "no longer shown by its agent", tx.at)
+        after = _as_said(view, known.get(camera_id), camera_id, said.get(camera_id), gone or "not_shown", tx.at)
         before = known.get(camera_id)
         if after == before:
             continue
@@ -127,7 +127,7 @@ async def note_cameras(tx: Transaction, view: AgentView) -> list[CameraHealthCha
         by, subject = f"agent:{view.id}", f"camera:{after.id}"
         if before is None:
             tx.record(CameraSaved(camera=after), actor=by, subject=subject, department_id=after.department_id)
-        elif before.health != after.health:
+        elif (before.health, before.troubles) != (after.health, after.troubles):
             body = CameraHealthChanged(camera=after, before=before.health)
             changed.append(body)
             tx.record(body, actor=by, subject=subject, department_id=after.department_id)
@@ -140,10 +140,11 @@ def _as_said(view: AgentView, before: CameraView | None, camera_id: str, said: C
     base = before or CameraView(id=f"{view.id}/{camera_id}", agent_id=view.id, camera_id=camera_id, name=camera_id,
                                 department_id=view.department_id, enterprise_id=view.enterprise_id, place=CameraPlace())
     if said is None:
-        return base if base.health == "offline" else msgspec.structs.replace(base, health="offline", since=at, measure=why)
+        since = base.since if base.health == "offline" else at
+        return msgspec.structs.replace(base, health="offline", since=since, measure=why, troubles=(why,))
     return msgspec.structs.replace(
         base, name=base.place.name or said.name or camera_id, health=str(said.health), since=utc_text(said.since) if said.since else base.since,
-        measure=said.measure, codec=said.codec or base.codec, width=said.width or base.width, height=said.height or base.height)
+        measure=said.measure, troubles=troubles_of(said.health, said.measure), codec=said.codec or base.codec, width=said.width or base.width, height=said.height or base.height)
 
 
 async def _note_health(tx: Transaction, id: str, health: str) -> None:

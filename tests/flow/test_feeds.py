@@ -332,4 +332,4 @@ async def test_a_camera_goes_offline_with_its_agent_and_the_change_is_on_the_fee
             if bodies and bodies[-1]["camera"]["health"] == "offline":
                 break
             await asyncio.sleep(0.02)
-    assert (bodies[-1]["before"], bodies[-1]["camera"]["measure"]) == ("online", "agent offline")
+    assert (bodies[-1]["before"], bodies[-1]["camera"]["measure"]) == ("online", "agent_offline")

@@ -149,13 +149,16 @@ async def test_a_second_viewer_begins_with_the_group_that_is_on(tmp_path: Path, 
         assert chunks[0].kind is MediaKind.INIT and chunks[1].key and chunks[1].cached
 
 
-async def test_a_change_of_size_in_the_stream_is_a_new_init_segment_and_both_play(tmp_path: Path, camera: RtspServer) -> None:
+async def test_a_change_of_size_in_the_stream_is_a_new_init_segment_and_both_play(
+        tmp_path: Path, camera: RtspServer, caplog: pytest.LogCaptureFixture) -> None:
     def two_inits_and_more(chunks: list[Chunk]) -> bool:
         inits = [n for n, chunk in enumerate(chunks) if chunk.kind is MediaKind.INIT]
         return len(inits) >= 2 and len(chunks) - inits[-1] > 20
 
     async with rig(tmp_path, entry(camera.url("/sps"))) as r:
         chunks = await collect(r.relay, two_inits_and_more)
+        assert "resized" in (r.cameras.presence()[0].measure or "")
+    assert any("changed the size" in record.message for record in caplog.records)
     infos = [parse_init(chunk.body)[0] for chunk in chunks if chunk.kind is MediaKind.INIT]
     assert {(info.w, info.h) for info in infos} == {(640, 360), (320, 180)}
     assert len(pictures(as_file(chunks))) >= 15

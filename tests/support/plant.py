@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from agents.cameras import Cameras
 from hub.app import Running
@@ -21,7 +23,7 @@ from hub.store.agents import get_agent, new_secret, note_presence, put_agent
 from hub.store.cameras import get_camera, save_camera, save_enterprise
 from hub.wire import Place, Presence, Report, ReportKind, encode
 from streams.publisher import MediaLink
-from tests.support.until import until
+from tests.support.until import PATIENCE_S, until
 
 LON, LAT = 119.13, 34.89
 PLANT = EnterpriseView(id="plant-a", zh="海湾精细化工（演示）", en="Bay Fine Chemicals (demo)", department_id="emergency-bureau", adcode="320707108",
@@ -81,6 +83,20 @@ async def show(hub: Running, running: Cameras, id: str = "plant-1/cam", place: C
             return
         await asyncio.sleep(0.05)
     raise AssertionError("the registry does not show the camera online")
+
+
+async def named(hub: Running, running: Cameras, client: aiohttp.ClientSession, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Tell what the agent says of its cameras until each is shown with these troubles; gives the rows of the directory by camera."""
+    ends = asyncio.get_running_loop().time() + PATIENCE_S
+    while True:
+        await tell(hub, running)
+        async with client.get(hub.web_url + "/api/v1/cameras") as answer:
+            rows = {row["camera"]["camera_id"]: row for row in (await answer.json())["items"]}
+        shown = {id: tuple(row["camera"].get("troubles", ())) for id, row in rows.items()}
+        if all(shown.get(id) == codes for id, codes in wanted.items()):
+            return rows
+        assert asyncio.get_running_loop().time() < ends, shown
+        await asyncio.sleep(0.3)
 
 
 async def report(hub: Running, *, trusted: bool = False, enterprise: str | None = "plant-a", agent_id: str = "other",

@@ -95,5 +95,7 @@ def test_an_address_without_a_host_is_refused() -> None:
 def test_what_a_camera_measures_anew_is_no_news_but_its_state_and_its_trouble_are() -> None:
     before = Camera(id="gate", health="online", measure="sharpness=3.20", width=640)
     assert news((before,)) == news((msgspec.structs.replace(before, measure="sharpness=3.41"),))
+    gone = Camera(id="gate", health="offline", measure="timeout")
+    assert news((gone,)) != news((msgspec.structs.replace(gone, measure="refused"),))
     for change in ({"health": "black"}, {"measure": "sharpness=3.20; flood"}, {"width": 1280}):
         assert news((before,)) != news((msgspec.structs.replace(before, **change),))

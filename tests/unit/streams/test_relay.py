@@ -345,7 +345,7 @@ def test_one_agent_can_neither_name_cameras_without_end_nor_fill_the_memory_with
     for n in range(50):
         relay.feed("plant-1", f"cam-{n}", MediaKind.PREVIEW, jpeg)
     relay.feed("plant-2", "cam", MediaKind.PREVIEW, jpeg)
-    assert [key.camera_id for key in relay.keys() if key.agent_id == "plant-1"] == ["cam-0", "cam-1", "cam-2"]
+    assert [camera_id for agent_id, camera_id in list(relay.keys()) if agent_id == "plant-1"] == ["cam-0", "cam-1", "cam-2"]
     assert [relay.preview(CameraKey("plant-1", f"cam-{n}")) is not None for n in range(4)] == [True, True, False, False]
     assert relay.preview(CameraKey("plant-2", "cam")) is not None
     relay.feed("plant-1", "cam-0", MediaKind.PREVIEW, jpeg)  # one in place of another is no more

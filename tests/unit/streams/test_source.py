@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,40 @@ def test_pauses_double_up_to_their_limit_and_differ_between_cameras() -> None:
         pauses = {pause_s(attempt, options, random.Random(seed)) for seed in range(20)}
         assert min(2**attempt, 60) / 2 <= min(pauses) and max(pauses) <= min(2**attempt, 60)
         assert len(pauses) > 10
+
+
+class Given:
+    """A supply of given packets."""
+
+    whole, codec, extradata, audio, dropped_audio = True, "h264", b"", None, None
+
+    def __init__(self, packets: list[Packet]) -> None:
+        self._packets = packets
+
+    def packets(self) -> Iterator[Packet]:
+        yield from self._packets
+
+    def encoder(self, width: int, height: int) -> Any:
+        raise AssertionError("nothing is transcoded")
+
+
+def test_a_clock_that_leaps_thirty_years_is_named_once_and_no_picture_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    years = 30 * 365 * 86_400 * 90_000
+    context: Any = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt, context.framerate, context.time_base = 160, 96, "yuv420p", 25, Fraction(1, 25)
+    context.options = {"preset": "ultrafast", "tune": "zerolatency", "g": "10"}
+    packets = []
+    for n in range(60):
+        frame = av.VideoFrame.from_ndarray(np.full((96, 160, 3), 4 * n, np.uint8), format="rgb24")
+        frame.pts = n
+        at = n * 3600 + (years if 20 <= n < 40 else 0)
+        packets += [Packet(Track.VIDEO, bytes(p), p.is_keyframe, at, at) for p in context.encode(frame)]
+    source = Source(Address("rtsp://camera/x"))
+    events = list(source._pass_on(Given(packets), threading.Event()))
+    shown = [event for event in events if isinstance(event, Unit)]
+    assert len(shown) == 60 and all(0 < b.dts - a.dts < 90_000 for a, b in pairwise(shown))
+    assert troubles(events) == ["clock_jump"] and source.clock_jumps == 2
+    assert [record.levelname for record in caplog.records if "clock leapt" in record.message] == ["WARNING"]
 
 
 def test_a_flood_is_named_once_and_ends_after_a_quiet_window() -> None:

@@ -7,7 +7,7 @@ export interface CameraPlace {
 }
 export interface Camera {
   id: string; agent_id: string; camera_id: string; name: string; department_id: string | null; enterprise_id: string | null; place: CameraPlace
-  placed?: boolean; health?: string; since?: string | null; measure?: string | null; codec?: string | null; width?: number; height?: number
+  placed?: boolean; health?: string; since?: string | null; measure?: string | null; troubles?: string[]; codec?: string | null; width?: number; height?: number
 }
 export interface CameraRow { camera: Camera; preview_age_s?: number | null; viewers?: number; incidents?: string[]; may_watch?: boolean; reason_needed?: boolean }
 export interface Enterprise { id: string; zh: string; en?: string; lon?: number | null; lat?: number | null; hazard_level?: number | null; address?: string | null; substances?: string[]; department_id?: string | null; demo?: boolean }
@@ -34,11 +34,11 @@ export const video = {
   mark: (id: string, body: { incident_id: string; wall_ms: number; text: string }) => post<unknown>(`${path(id)}/mark`, body),
   register: (id: string, place: CameraPlace) => ask<Camera>('PUT', `/api/v1/cameras/${id.split('/').map(encodeURIComponent).join('/')}`, { body: place }),
   preview: (id: string, turn: number) => `${path(id)}/preview.jpg?t=${turn}`,
-  /** The last small picture and when the agent took it (its clock, ms); null where there is none. */
-  previewNow: async (id: string): Promise<{ blob: Blob; wall_ms: number } | null> => {
+  /** The last small picture, when the agent took it (its clock, ms) and how long the hub has had it; null where there is none. */
+  previewNow: async (id: string): Promise<{ blob: Blob; wall_ms: number; age_ms: number } | null> => {
     const answer = await fetch(`${path(id)}/preview.jpg`, { credentials: 'same-origin', cache: 'no-store' })
     if (!answer.ok) return null
-    return { blob: await answer.blob(), wall_ms: Number(answer.headers.get('x-wall-ms')) || Date.now() }
+    return { blob: await answer.blob(), wall_ms: Number(answer.headers.get('x-wall-ms')) || Date.now(), age_ms: Number(answer.headers.get('x-age-ms')) || 0 }
   },
   snapshot: async (id: string, reason: string): Promise<Blob> => {
     const answer = await send(`${path(id)}/snapshot?reason=${encodeURIComponent(reason)}`, () => ({ method: 'POST', credentials: 'same-origin', headers: { 'x-tocsin': 'console' } }), { reason })

@@ -1,7 +1,7 @@
 // Which cameras which incident links, kept in step by the live feed; what opens by itself, and what somebody has pinned.
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
-import { video as backend, type CameraRow, type LinkedCamera } from '@/backend/video'
+import { video as backend, type CameraRow, type LinkedCamera, type Recording, type Segment } from '@/backend/video'
 import type { Change } from '@/backend/types'
 import { useClock } from '@/state/clock'
 
@@ -45,11 +45,21 @@ export const useLinked = defineStore('linked', () => {
   }
 
   const health = (id: string): string | null => rows.value[id]?.camera.health ?? null
+  const troubles = (id: string): string[] => rows.value[id]?.camera.troubles ?? []
   const current = computed(() => (newest.value && !dismissed.value.has(newest.value) ? (by.value[newest.value] ?? null) : null))
   const dismiss = (id: string): void => void (dismissed.value = new Set([...dismissed.value, id]))
 
-  return { by, rows, newest, current, health, apply, load, loadAll, dismiss }
+  return { by, rows, newest, current, health, troubles, apply, load, loadAll, dismiss }
 })
+
+/** Why a camera's recording stands still: its last interruption, where no segment has come since. */
+export function interrupted(recordings: { recording: Recording; segments: Segment[] }[], id: string): string[] {
+  return recordings.filter(({ recording }) => `${recording.agent_id}/${recording.camera_id}` === id && !recording.ended_at).flatMap(({ recording, segments }) => {
+    const [code = '', at = ''] = (recording.troubles?.at(-1) ?? '').split(' ')
+    const newest_ms = Math.max(0, ...segments.map((one) => one.last_wall_ms))
+    return ['disk_full', 'write_failed'].includes(code) && newest_ms <= Date.parse(at) ? [code] : []
+  })
+}
 
 /** The ids of what opens by itself: the most telling that have a picture, at most `most`, never in place of what is pinned. */
 export function opening(cameras: LinkedCamera[], most: number, pinned: string[] = []): string[] {

@@ -1,9 +1,10 @@
 // How a player keeps up: it hurries, jumps, stays further behind where the network is late; what opens by itself never displaces a pinned tile.
 import { describe, expect, it, vi } from 'vitest'
 import type { LinkedCamera } from '@/backend/video'
-import { opening } from './linked'
+import { interrupted, opening } from './linked'
 import { header, init, samples } from './message'
-import { later, MOST_TARGET_S, play, sooner, speed, TARGET_S, type Told } from './player'
+import { later, MOST_TARGET_S, play, skewOf, sooner, speed, TARGET_S, type Told } from './player'
+import { takenAt } from './preview'
 
 const camera = (id: string, plays = true): LinkedCamera => ({ agent_id: 'plant', camera_id: id, name: id, score: 1, reasons: [], plays })
 
@@ -74,6 +75,32 @@ describe('a camera that this browser cannot show', () => {
     stop()
     vi.unstubAllGlobals()
     vi.useRealTimers()
+  })
+})
+
+describe('an agent whose clock is thirty years off', () => {
+  const year_ms = 365 * 86_400_000
+  it('is not believed about the age of a picture, while a clock that is off by seconds still is', () => {
+    expect(skewOf(30 * year_ms)).toBe(30 * year_ms)
+    expect(skewOf(-30 * year_ms)).toBe(-30 * year_ms)
+    expect(skewOf(900)).toBe(0)
+    expect(takenAt(1_000_000, 1_000_900)).toBe(1_000_000)
+    expect(takenAt(1_000_000, 1_000_000 + 30 * year_ms)).toBe(1_000_000 + 30 * year_ms)
+  })
+})
+
+describe('a recording that stands still', () => {
+  const one = (troubles: string[], last_wall_ms: number, ended_at?: string) => [{
+    recording: { id: 'r', agent_id: 'plant', camera_id: 'a', started_at: '', ended_at, troubles }, segments: [{ n: 1, sha256: '', size_bytes: 1, first_wall_ms: 0, last_wall_ms }],
+  }]
+  const full = 'disk_full 2026-11-23T06:00:00.000Z'
+  const at = Date.parse('2026-11-23T06:00:00.000Z')
+  it('is named until a segment has come again or it has ended', () => {
+    expect(interrupted(one([full], at - 1000), 'plant/a')).toEqual(['disk_full'])
+    expect(interrupted(one([full], at + 1000), 'plant/a')).toEqual([])
+    expect(interrupted(one([full], at - 1000, 'x'), 'plant/a')).toEqual([])
+    expect(interrupted(one([full], at - 1000), 'plant/b')).toEqual([])
+    expect(interrupted(one([full, 'lost segment 3: 5 bytes'], at - 1000), 'plant/a')).toEqual([])
   })
 })
 

@@ -3,7 +3,8 @@ import { video as backend } from '@/backend/video'
 import { header, init as readInit, samples, type Init } from './message'
 
 export type PlayerState = 'connecting' | 'live' | 'stalled' | 'ended' | 'unsupported'
-export interface Told { state: PlayerState; reason: string; latency_ms: number | null; wall_ms: number; transcoded: boolean; live_at: number | null }
+/** `wall_ms` is the agent's clock, which stands `skew_ms` before the hub's where it is off by more than a minute; `note`: why pictures are left out. */
+export interface Told { state: PlayerState; reason: string; latency_ms: number | null; wall_ms: number; skew_ms: number; transcoded: boolean; note: string; live_at: number | null }
 export interface Sink { init(init: Init, segment: Uint8Array<ArrayBuffer>): boolean; fragment(message: ArrayBuffer): void; close(): void }
 export interface PlayOptions { id: string; reason?: string; fragment_s?: number; lowLatency?: boolean; now?: () => number }
 
@@ -12,6 +13,10 @@ export const TARGET_S = 0.05
 export const MOST_TARGET_S = 0.5
 export const SEEK_S = 1.5
 export const STALLED_MS = 3_000
+/** An agent's clock that is off by more than this says nothing of a picture's age: it is then counted from the fastest one seen. */
+export const CLOCK_OFF_MS = 60_000
+/** So long a note stands. */
+const NOTE_MS = 15_000
 const KEPT_S = 30
 /** Reasons after which asking again would be refused again. */
 const FINAL = new Set(['not_linked', 'closed', 'not_shared', 'share_ended', 'signed_out', 'unverified', 'reason_needed', 'tier_too_low', 'no_role', 'unknown_camera'])
@@ -26,6 +31,9 @@ export function speed(lag_s: number, target_s = TARGET_S): number | null {
   if (lag_s > target_s + 0.25) return 1.3
   return lag_s > target_s + 0.05 ? 1.1 : 1
 }
+
+/** How far an agent's clock stands behind the hub's, where that is more than any line delays a picture; else 0. */
+export const skewOf = (fastest_ms: number): number => (Math.abs(fastest_ms) > CLOCK_OFF_MS ? fastest_ms : 0)
 
 class MseSink implements Sink {
   private source: MediaSource | null = null
@@ -237,7 +245,9 @@ class CodecsSink implements Sink {
 /** Play until the returned function is called; `told` hears of every change and of each picture's age, at most five times a second. */
 export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options: PlayOptions, told: (now: Told) => void): () => void {
   const now = options.now ?? Date.now
-  const is: Told = { state: 'connecting', reason: '', latency_ms: null, wall_ms: 0, transcoded: false, live_at: null }
+  const is: Told = { state: 'connecting', reason: '', latency_ms: null, wall_ms: 0, skew_ms: 0, transcoded: false, note: '', live_at: null }
+  let fastest_ms = Infinity
+  let noted: ReturnType<typeof setTimeout> | undefined
   let socket: WebSocket | null = null
   let sink: Sink | null = null
   let stopped = false
@@ -256,9 +266,10 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
   }
   const shown = (wall_ms: number): void => {
     heard = performance.now()
-    const latency = now() - wall_ms
+    const skew_ms = skewOf(fastest_ms)
+    const latency = now() - wall_ms - skew_ms
     const first = is.live_at === null && latency < 1000
-    say({ state: 'live', reason: '', wall_ms, latency_ms: latency, ...(first ? { live_at: Date.now() } : {}) }, first || is.state !== 'live')
+    say({ state: 'live', reason: '', wall_ms, skew_ms, latency_ms: latency, ...(first ? { live_at: Date.now() } : {}) }, first || is.state !== 'live')
   }
   const shut = (): void => {
     sink?.close()
@@ -275,7 +286,8 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
     retry = setTimeout(connect, Math.min(8000, 300 * 2 ** attempt++))
   }
   const message = (data: ArrayBuffer): void => {
-    const { kind } = header(data)
+    const { kind, wall_ms, cached } = header(data)
+    if (kind === 3 && !cached) fastest_ms = Math.min(fastest_ms, now() - wall_ms)
     if (kind === 2) {
       const words = readInit(data)
       if (!sink?.init(words.init, words.segment)) {
@@ -292,11 +304,23 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
       sink?.fragment(data)
     }
   }
+  /** A text of the hub: the first says hello, the others why pictures are left out. */
+  function words(text: string): void {
+    const { type, code } = JSON.parse(text) as { type: string; code?: string }
+    if (type === 'note' && code) note(code)
+  }
+  function note(code: string): void {
+    clearTimeout(noted)
+    say({ note: code })
+    noted = setTimeout(() => say({ note: '' }), NOTE_MS)
+  }
   function connect(): void {
+    fastest_ms = Infinity
     sink ??= options.lowLatency && typeof VideoDecoder !== 'undefined' ? new CodecsSink(canvas, shown, again) : new MseSink(video, shown, again)
     const mine = (socket = backend.dial(options.id, { quality, fragment_s: options.fragment_s, reason: options.reason }))
     mine.onmessage = (event: MessageEvent) => {
-      if (mine !== socket || typeof event.data === 'string') return
+      if (mine !== socket) return
+      if (typeof event.data === 'string') return words(event.data)
       attempt = 0
       message(event.data as ArrayBuffer)
     }
@@ -310,6 +334,7 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
     stopped = true
     clearInterval(watch)
     clearTimeout(retry)
+    clearTimeout(noted)
     again('left')
   }
 }
