@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -83,6 +84,24 @@ def read(value: Any, kind: Any, place: str) -> Any:
         raise Rejected("platform_answer", f"{place} 的回答格式不符（{error}）", f"the answer of {place} has another form ({error})") from None
 
 
+def entry(value: Any, kind: Any, remarks: list[str]) -> Any:
+    """One entry of a catalogue as a type; None, and a remark that shows it, for one of another form: an odd one costs no other."""
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        remarks.append(f"{str(value)[:120]}: 格式不符，未采用 / left out, of another form ({error})")
+        return None
+
+
+def degrees(value: Any) -> float | None:
+    """A coordinate however a platform writes it; None for none, for 0 (which stands for none) and for what is no number."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if found and isfinite(found) else None
+
+
 def _place(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}{parts.path}" if parts.port else f"{parts.hostname}{parts.path}"
@@ -107,7 +126,7 @@ def cameras_yaml(cameras: Iterable[BridgedCamera], *, credentials_file: str | No
     for camera in cameras:
         row: dict[str, object] = {"id": camera.id, "url": camera.url}
         if camera.name:
-            row["name"] = camera.name
+            row["name"] = camera.name[:200]
         if camera.sub_url:
             row["sub_url"] = camera.sub_url
         if credentials_file:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct, field
 
-from agents.sources.bridge import BridgedCamera, Catalogue, get_json, read, slug
+from agents.sources.bridge import BridgedCamera, Catalogue, entry, get_json, read, slug
 
 RTSP_PORT = 8554
 """Where all three serve RTSP unless told otherwise."""
@@ -57,7 +57,7 @@ class _Path(Struct):
 
 
 class _Paths(Struct, rename="camel"):
-    items: list[_Path]
+    items: list[Any]
     page_count: int = 1
 
 
@@ -71,14 +71,15 @@ class MediaMtx(Struct, frozen=True):
     async def catalogue(self) -> Catalogue:
         """Every path, page by page; its readiness is taken as online."""
         paths: list[_Path] = []
+        remarks: list[str] = []
         page, pages = 0, 1
         while page < min(pages, 1000):
             answer = await get_json(f"{self.base.rstrip('/')}/v3/paths/list", params={"page": str(page), "itemsPerPage": "100"}, login=self.login)
             found: _Paths = read(answer, _Paths, "MediaMTX")
-            paths += found.items
+            paths += [path for item in found.items if (path := entry(item, _Path, remarks)) is not None]
             page, pages = page + 1, found.page_count
         online = {path.name: path.ready if path.ready is not None else path.available for path in paths}
-        return Catalogue(_pair_up([path.name for path in paths], self.base, self.rtsp_port, online, {}))
+        return Catalogue(_pair_up([path.name for path in paths], self.base, self.rtsp_port, online, {}), tuple(remarks))
 
 
 class _FrigateCamera(Struct):
@@ -91,7 +92,7 @@ class _FrigateStreams(Struct):
 
 
 class _FrigateConfig(Struct):
-    cameras: dict[str, _FrigateCamera]
+    cameras: dict[str, Any]
     go2rtc: _FrigateStreams = field(default_factory=_FrigateStreams)
 
 
@@ -107,9 +108,12 @@ class Frigate(Struct, frozen=True):
         answer = await get_json(f"{self.base.rstrip('/')}/api/config", login=self.login)
         config: _FrigateConfig = read(answer, _FrigateConfig, "Frigate")
         streams = list(config.go2rtc.streams)
-        wanted = [name for name, camera in config.cameras.items() if camera.enabled and name in streams]
+        odd: list[str] = []
+        cameras: dict[str, _FrigateCamera] = {
+            name: camera for name, value in config.cameras.items() if (camera := entry(value, _FrigateCamera, odd)) is not None}
+        wanted = [name for name, camera in cameras.items() if camera.enabled and name in streams]
         subs = [name + ending for name in wanted for ending in SUB_ENDINGS if name + ending in streams]
-        titles = {name: camera.friendly_name for name, camera in config.cameras.items() if camera.friendly_name}
-        missing = [name for name, camera in config.cameras.items() if camera.enabled and name not in streams]
+        titles = {name: camera.friendly_name for name, camera in cameras.items() if camera.friendly_name}
+        missing = [name for name, camera in cameras.items() if camera.enabled and name not in streams]
         remarks = tuple(f"{name}: 没有转发流 / not in go2rtc.streams, so Frigate does not restream it" for name in missing)
-        return Catalogue(_pair_up(wanted + subs, self.base, self.rtsp_port, {}, titles), remarks)
+        return Catalogue(_pair_up(wanted + subs, self.base, self.rtsp_port, {}, titles), (*odd, *remarks))

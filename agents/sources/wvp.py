@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import Struct, field
 
-from agents.sources.bridge import BridgedCamera, Catalogue, get_json, read, slug
+from agents.sources.bridge import BridgedCamera, Catalogue, degrees, entry, get_json, read, slug
 from hub.errors import Rejected
 
 PAGE = 100
@@ -33,15 +34,15 @@ class _Channel(Struct, rename="camel"):
     gb_name: str | None = None
     status: Any = None
     gb_status: Any = None
-    longitude: float | None = None
-    latitude: float | None = None
-    gb_longitude: float | None = None
-    gb_latitude: float | None = None
-    parental: int | None = None
+    longitude: Any = None
+    latitude: Any = None
+    gb_longitude: Any = None
+    gb_latitude: Any = None
+    parental: Any = None
 
 
 class _Page(Struct):
-    rows: list[dict[str, Any]] = field(name="list")
+    rows: list[Any] | None = field(name="list")
     total: int = 0
 
 
@@ -55,24 +56,33 @@ class Wvp(Struct, frozen=True):
     rtsp_app: str = "rtp"
 
     async def catalogue(self) -> Catalogue:
-        """Every channel of every device. Channels without a 20-digit code, or that are folders of others, are left out and named."""
+        """Every channel of every device. Channels without a 20-digit code, folders of others, odd entries and devices whose channels wvp does not
+        give are left out and named."""
         headers = await self._headers()
         cameras: list[BridgedCamera] = []
         remarks: list[str] = []
         taken: set[str] = set()
         for row in await self._pages("/api/device/query/devices", headers):
-            device: _Device = read(row, _Device, "wvp")
-            path = f"/api/device/query/devices/{device.device_id}/channels"
-            for channel_row in await self._pages(path, headers):
-                channel: _Channel = read(channel_row, _Channel, "wvp")
-                code = self._code(channel, device)
-                if channel.parental == 1:
+            device: _Device | None = entry(row, _Device, remarks)
+            for channel_row in await self._channels(device, headers, remarks) if device is not None else ():
+                channel: _Channel | None = entry(channel_row, _Channel, remarks)
+                if device is None or channel is None or str(channel.parental) == "1":
                     continue
+                code = self._code(channel, device)
                 if code is None:
                     remarks.append(f"{device.device_id}/{channel.name}: 没有 20 位国标编码 / no 20-digit GB/T 28181 code")
                     continue
                 cameras.append(self._camera(device, channel, code, taken))
         return Catalogue(tuple(cameras), tuple(remarks))
+
+    async def _channels(self, device: _Device, headers: dict[str, str], remarks: list[str]) -> list[Any]:
+        try:
+            return await self._pages(f"/api/device/query/devices/{quote(device.device_id, safe='')}/channels", headers)
+        except Rejected as error:
+            if error.code != "platform_answer":
+                raise
+            remarks.append(f"{device.device_id}: {error.zh} / {error.en}")
+            return []
 
     async def play(self, device_id: str, channel_id: str) -> str:
         """Ask wvp to start a channel now; its RTSP address as wvp says it. Raises Rejected with wvp's own words where it does not."""
@@ -107,11 +117,11 @@ class Wvp(Struct, frozen=True):
             raise Rejected("platform_answer", f"wvp：{words}", f"wvp says: {words}")
         return answer.get("data", answer)
 
-    async def _pages(self, path: str, headers: dict[str, str]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
+    async def _pages(self, path: str, headers: dict[str, str]) -> list[Any]:
+        rows: list[Any] = []
         for page in range(1, 1001):
             found: _Page = read(await self._get(path, headers, {"page": str(page), "count": str(PAGE)}), _Page, "wvp")
-            rows += found.rows
+            rows += found.rows or []
             if not found.rows or len(rows) >= found.total:
                 break
         return rows
@@ -129,6 +139,5 @@ class Wvp(Struct, frozen=True):
         online = None if status is None else str(status).lower() in ("on", "true", "1", "ok")
         if (device.on_line if device.on_line is not None else device.online) is False:
             online = False
-        lon, lat = channel.longitude or channel.gb_longitude, channel.latitude or channel.gb_latitude
-        return BridgedCamera(id=slug(code, taken), name=channel.gb_name or channel.name, online=online, gb_code=code, lon=lon or None,
-                             lat=lat or None, url=f"{self.media.rstrip('/')}/{self.rtsp_app}/{device.device_id}_{code}")
+        lon, lat = degrees(channel.longitude) or degrees(channel.gb_longitude), degrees(channel.latitude) or degrees(channel.gb_latitude)
+        return BridgedCamera(id=slug(code, taken), name=channel.gb_name or channel.name, online=online, gb_code=code, lon=lon, lat=lat, url=f"{self.media.rstrip('/')}/{self.rtsp_app}/{device.device_id}_{code}")

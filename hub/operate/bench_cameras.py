@@ -92,7 +92,8 @@ def _changes(folder: Path) -> list[tuple[str, datetime, str]]:
     """Camera, time and new state of every change of health, oldest first."""
     with contextlib.closing(sqlite3.connect(f"file:{folder}/tocsin.db?mode=ro", uri=True)) as reader:
         rows = reader.execute(_CHANGES).fetchall()
-    return [(body["camera"]["id"], parse_utc(at), body["camera"].get("health", "connecting")) for at, text in rows for body in [json.loads(text)]]
+    return [(body["camera"]["id"], parse_utc(at), body["camera"].get("health", "connecting")) for at, text in rows for body in [json.loads(text)]
+            if body["before"] != body["camera"].get("health", "connecting")]
 
 
 async def _all_online(folder: Path, count: int, progress: Callable[[str], None]) -> None:

@@ -112,6 +112,29 @@ async def test_wvp_gives_channels_with_their_national_codes(options: dict[str, A
     assert len(catalogue.remarks) == 1 and "坏编码" in catalogue.remarks[0]
 
 
+async def test_odd_entries_are_named_and_cost_no_other(tmp_path: Path) -> None:
+    good = {"deviceId": CHANNEL, "name": "罐区" * 200, "status": 1, "longitude": "119.12", "latitude": "", "parental": "0"}
+    odd = [None, 7, {"deviceId": 5, "name": ["x"]}, {"deviceId": DEVICE, "parental": "1"}]
+    devices = "/api/device/query/devices"
+    routes = {
+        devices: {"code": 0, "data": {"total": 4, "list": [{"deviceId": DEVICE}, {"deviceId": None}, "x", {"deviceId": "34020000001110000009"}]}},
+        f"{devices}/{DEVICE}/channels": {"code": 0, "data": {"total": 5, "list": [*odd, good]}},
+        f"{devices}/34020000001110000009/channels": {"code": 100, "msg": "设备离线"},
+        "/v3/paths/list": {"items": [{"name": "cam", "ready": None}, {"ready": True}, 5], "pageCount": 1},
+        "/api/config": {"cameras": {"gate": {"enabled": True}, "yard": 5}, "go2rtc": {"streams": {"gate": None}}},
+    }
+    async with platform(routes) as base:
+        wvp = await Wvp(base, "rtsp://10.1.1.2:554", api_key="K").catalogue()
+        paths = await MediaMtx(base).catalogue()
+        frigate = await Frigate(base).catalogue()
+    assert [(c.gb_code, c.online, c.lon, c.lat) for c in wvp.cameras] == [(CHANNEL, True, 119.12, None)]
+    assert len(wvp.remarks) == 6 and any("设备离线" in remark for remark in wvp.remarks)
+    assert ([c.id for c in paths.cameras], len(paths.remarks)) == (["cam"], 2)
+    assert ([c.id for c in frigate.cameras], len(frigate.remarks)) == (["gate"], 1)
+    (tmp_path / "cameras.yaml").write_text(cameras_yaml(wvp.cameras), encoding="utf-8")
+    assert read_cameras(tmp_path / "cameras.yaml")[1] == []
+
+
 async def test_wvp_with_a_wrong_password_is_named_in_its_own_words_without_the_password() -> None:
     async with platform(wvp_routes()) as base:
         with pytest.raises(Rejected) as caught:
