@@ -116,8 +116,9 @@ def read_cameras(path: Path) -> tuple[list[CameraSetup], list[Remark]]:
     if not isinstance(entries, yaml.SequenceNode):
         return [], [Remark(str(path), 1, "cameras", "missing_field", "缺少 cameras 列表", "the list cameras is missing")]
     setups: list[CameraSetup] = []
-    remarks: list[Remark] = []
+    remarks = _keys(path, root, "", frozenset({"cameras"}))
     for n, node in enumerate(entries.value):
+        remarks += _keys(path, node, f"cameras[{n}].")
         setup = _read_entry(path, n, node, remarks)
         if setup is None:
             continue
@@ -126,6 +127,22 @@ def read_cameras(path: Path) -> tuple[list[CameraSetup], list[Remark]]:
             continue
         setups.append(setup)
     return setups, remarks
+
+
+def _keys(path: Path, node: Any, where: str, known: frozenset[str] | None = None) -> list[Remark]:
+    """Keys of a mapping that stand twice (YAML takes the last without a word), or that nobody knows."""
+    import yaml
+
+    found: list[Remark] = []
+    seen: set[str] = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        name = key.value if isinstance(key.value, str) else "?"
+        if name in seen:
+            found.append(Remark(str(path), key.start_mark.line + 1, where + name, "duplicate_field", "字段重复", "this field stands twice"))
+        elif known is not None and name not in known:
+            found.append(Remark(str(path), key.start_mark.line + 1, where + name, "unknown_field", "不认识的字段", "nobody knows this field"))
+        seen.add(name)
+    return found
 
 
 def _line(node: Any, field: str) -> int:

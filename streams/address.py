@@ -24,6 +24,8 @@ class Address:
     __slots__ = ("_credentials", "_url")
 
     def __init__(self, url: str, credentials: tuple[str, str] | None = None) -> None:
+        if not url.strip() or any(not character.isprintable() for character in url):
+            raise Rejected("malformed_url", "视频地址为空或含有控制字符", "the stream's address is empty or has control characters", field="url")
         if "://" not in url and not url.startswith("synthetic:"):
             url = Path(url).absolute().as_uri()
         scheme = url.partition(":")[0].lower()
