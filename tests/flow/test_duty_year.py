@@ -265,7 +265,9 @@ async def check_messages(store: Store, known: dict[str, Known]) -> None:
             steps.setdefault(row.obligation_id, []).append(row.step)
             if row.outcome == "taken":
                 told.setdefault(row.obligation_id, []).append((round((parse_utc(row.at) - known[row.obligation_id].due) / MINUTE), row.step))
-        for row in await conn.execute(text("SELECT obligation_id, created_at, drill FROM notice WHERE template <> 'returned'")):
+        reopened = [row.obligation_id for row in await conn.execute(text("SELECT obligation_id FROM notice WHERE template = 'unlocked'"))]
+        assert sorted(reopened) == sorted(id for id, one in known.items() if one.behaviour.unlocked), "its post hears of an unlock, once"
+        for row in await conn.execute(text("SELECT obligation_id, created_at, drill FROM notice WHERE template NOT IN ('returned', 'unlocked')")):
             one = known[row.obligation_id]
             assert bool(row.drill) == one.drill
             notices[row.obligation_id, round((parse_utc(row.created_at) - one.due) / MINUTE)] += 1
