@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from hub import wire
-from hub.domain.access import Action, Actor, Thing, ThingKind, may
+from hub.domain.access import Action, Actor, ActorKind, Thing, ThingKind, may
 from hub.domain.change import canonical
 from hub.domain.classified import CODE as CLASSIFIED
 from hub.domain.classified import ClassifiedConfirmed, ClassifiedHit, ClassifiedSuspected, packaged_guard, warned_of
@@ -32,7 +32,17 @@ from hub.ingest.admit import Admission
 from hub.store import Recorded, Store, Transaction
 from hub.store import quarantine as quarantine_store
 from hub.store.access import incident_things, shipped_policies
-from hub.store.reports import Known, Row, incident_row, incidents_by_id, insert_reports, known_reports, report_row, update_incident
+from hub.store.reports import (
+    Known,
+    Row,
+    enterprises_of,
+    incident_row,
+    incidents_by_id,
+    insert_reports,
+    known_reports,
+    report_row,
+    update_incident,
+)
 from hub.wire import Receipt, ReceiptStatus, Report, ReportKind
 
 log = logging.getLogger("hub.ingest")
@@ -69,6 +79,11 @@ class Source:
         if self._acts is None:
             self._acts = shipped_policies().access.agent(self.agent_id or self.actor, department_id=self.department_id)
         return self._acts
+
+    @property
+    def enterprise_id(self) -> str | None:
+        """The enterprise at which the device stands; None for everybody else."""
+        return self._acts.enterprise_id if self._acts is not None and self._acts.kind is ActorKind.AGENT else None
 
     def let_in_by(self, person: Actor) -> Source:
         """The same sender, whose message this person sends on: what he may write to, it may."""
@@ -418,6 +433,7 @@ class _Batch:
         self.tx = tx
         self.incidents = incidents
         self.members: dict[str, tuple[str, ...]] = {}
+        self.openers: dict[str, str | None] = {}
         self.opened: dict[str, IncidentView] = {}
         self.rows: dict[str, Row] = {}
         self.before: dict[str, IncidentView] = {}
@@ -484,6 +500,7 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo, numbered: Ca
     tx = batch.tx
     named = {item.message.incident_id for item in items if item.message.incident_id is not None}
     batch.incidents = await incidents_by_id(tx, named)
+    batch.openers = await _openers(batch, items)
     batch.members = await _members(batch, items)
     opening = sum(1 for item in items if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL)
     day = tx.now.astimezone(zone).strftime("%Y%m%d")
@@ -535,6 +552,7 @@ def _open(batch: _Batch, item: Item, numbers: Numbers) -> tuple[ReportView, Row,
     fits = drafted is not None and drafted.incident.number == numbers.incident and drafted.view.receipt_no == _receipt_no(numbers)
     view, row, received, incident, opened_row, opened = drafted if drafted is not None and fits else _opening(item, numbers, batch.tx.now)
     batch.opened[incident.id] = batch.incidents[incident.id] = incident
+    batch.openers[incident.id] = item.sender.enterprise_id
     batch.rows[incident.id] = opened_row
     _append(batch, item, view, received)
     batch.tx.append(opened)
@@ -608,23 +626,33 @@ def _incident_of(batch: _Batch, item: Item) -> IncidentView | None:
     incident = batch.incidents.get(report.incident_id)
     if incident is None:
         raise _unknown()
-    if not _may_add(item.sender, incident, batch.members.get(incident.id, ()), batch.tx.now):
+    if not _may_add(batch, item.sender, incident, batch.members.get(incident.id, ())):
         raise Rejected(NOT_SHARED, "事件未共享给报送单位；共享后本报告将自动入库", "the incident is not shared with its sender; it is stored once it is",
                        field="incident_id")
     return incident
 
 
-def _may_add(sender: Source, incident: IncidentView, members: tuple[str, ...], now: datetime) -> bool:
-    """May this sender report on the incident: its department reported it or shares in it, it happened at its enterprise, or it is the desk?"""
+def _may_add(batch: _Batch, sender: Source, incident: IncidentView, members: tuple[str, ...]) -> bool:
+    """May this sender report on the incident: its department reported it or shares in it, it happened at its enterprise, or it is the desk?
+
+    An enterprise's device speaks for the enterprise alone, though it is filed under the department that supervises it.
+    """
     thing = Thing(kind=ThingKind.INCIDENT, id=incident.id, department_id=incident.department_id, enterprise_id=incident.place.enterprise_id,
                   members=members)
-    return may(sender.acts, Action.REPORT_FILE, thing, now).allowed
+    if (own := sender.enterprise_id) is not None:
+        thing = Thing(kind=ThingKind.INCIDENT, id=incident.id, enterprise_id=own if own == batch.openers.get(incident.id) else thing.enterprise_id)
+    return may(sender.acts, Action.REPORT_FILE, thing, batch.tx.now).allowed
+
+
+async def _openers(batch: _Batch, items: Sequence[Item]) -> dict[str, str | None]:
+    """At which enterprise the device stands that opened an incident, where an enterprise's device reports further on it."""
+    named = {incident.id for item in items if item.sender.enterprise_id is not None and (incident := batch.incidents.get(item.message.incident_id))}
+    return await enterprises_of(batch.tx.conn, named)
 
 
 async def _members(batch: _Batch, items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
     """With which departments those incidents are shared that somebody reports on who did not open them."""
-    now = batch.tx.now
-    named = [(item.sender, batch.incidents.get(item.message.incident_id)) for item in items]
-    asked = {incident.id for sender, incident in named if incident is not None and not _may_add(sender, incident, (), now)}
+    named = [(item.sender, batch.incidents.get(item.message.incident_id)) for item in items if item.sender.enterprise_id is None]
+    asked = {incident.id for sender, incident in named if incident is not None and not _may_add(batch, sender, incident, ())}
     things = await incident_things(batch.tx.conn, asked)
-    return {id: tuple(share.department_id for share in thing.shares if share.holds(now)) for id, thing in things.items()}
+    return {id: tuple(share.department_id for share in thing.shares if share.holds(batch.tx.now)) for id, thing in things.items()}

@@ -16,7 +16,7 @@ from hub.domain.incident import decode_view as decode_incident
 from hub.domain.report import ReportView
 from hub.domain.report import decode_view as decode_report
 from hub.store.bulk import Rows, fetch, insert_rows
-from hub.store.schema import attachment, incident, report
+from hub.store.schema import agent, attachment, incident, report
 from hub.store.writer import Transaction
 
 
@@ -83,6 +83,15 @@ async def incidents_by_id(tx: Transaction, ids: Iterable[str]) -> dict[str, Inci
             views = {row.id: decode_incident(row.view) for row in rows}
             found.update({name: views[owner] for name, owner in owners.items() if owner in views})
     return found
+
+
+async def enterprises_of(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, str | None]:
+    """At which enterprise the agent stands (None: at none) that opened each of these incidents; those no agent opened are left out."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    query = select(report.c.id, agent.c.enterprise_id).join(agent, agent.c.id == report.c.agent_id).where(report.c.id.in_(wanted))
+    return {row.id: row.enterprise_id for row in (await conn.execute(query)).all()}
 
 
 def incident_columns(view: IncidentView, encoded: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 
 from hub.clock import ManualClock
 from hub.domain.access import Role, Scope, Tier
+from hub.domain.report import Channel
 from hub.ids import new_id
 from hub.ingest.intake import Intake, Source
 from hub.ingest.registry import Registry
@@ -124,3 +125,31 @@ async def test_a_person_reports_further_on_what_his_posts_reach(
     incident_id = (await file(intake, raw(place={"text": "储罐区", "enterprise_id": "e1"}))).incident_id
     source = Source("person:p1", department_id=department, acts=one(role, department, **given))
     assert (await follow_up(intake, incident_id, source)).status is (ReceiptStatus.STORED if stored else ReceiptStatus.REJECTED)
+
+
+async def test_a_device_of_one_enterprise_reports_further_on_its_own_and_on_no_other_enterprises_incident(store: Store, intake: Intake) -> None:
+    """They stand under one department, which shares in everything: that opens nothing to them."""
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+        for id, enterprise in (("p1", "e1"), ("p1b", "e1"), ("p2", "e2")):
+            await put_agent(tx, agent_id=id, name=id, kind="field", department_id="emergency-bureau", enterprise_id=enterprise, secret="x" * 32)
+    registry = Registry(store)
+    await registry.load()
+    devices = {id: source for id in ("p1", "p1b", "p2") if (source := registry.source(id)) is not None}
+    first = (await file(intake, raw(), devices["p1"])).incident_id
+    assert [(await follow_up(intake, first, devices[id])).status for id in ("p1", "p1b", "p2")] == [
+        ReceiptStatus.STORED, ReceiptStatus.STORED, ReceiptStatus.REJECTED]
+    elsewhere = (await file(intake, raw(place={"text": "厂区", "enterprise_id": "e2"}))).incident_id
+    async with store.transaction() as tx:
+        view = await get_incident(tx.conn, elsewhere or "")
+        assert view is not None
+        await share_by_hand(tx, view, "emergency-bureau", Tier.LEAD, held=Tier.LEAD, reason="r", until_at=NOW + HOUR, by="person:desk")
+    assert [(await follow_up(intake, elsewhere, devices[id])).status for id in ("p1", "p2")] == [ReceiptStatus.REJECTED, ReceiptStatus.STORED]
+    id = new_id()
+    for payload in (raw(id=id), raw(kind="follow_up", incident_id=id)):
+        intake.arrive("report", payload, devices["p1"], Channel.MQTT, lambda item: None)
+    await intake.drain()
+    async with store.read() as conn:
+        found = await get_incident(conn, id)
+    assert found is not None
+    assert found.report_count == 2, "in one batch with its incident as well"
