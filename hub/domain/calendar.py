@@ -176,6 +176,15 @@ def local_day(calendar: Calendar, at: datetime) -> date:
     return at.astimezone(ZoneInfo(calendar.zone)).date()
 
 
+def bounds(span: str, day: date) -> tuple[date, date]:
+    """The first day of the `day`, `month` or `quarter` that `day` lies in, and the day after its last."""
+    if span == "day":
+        return day, day + timedelta(days=1)
+    months = 3 if span == "quarter" else 1
+    first = day.replace(month=(day.month - 1) // months * months + 1, day=1)
+    return first, (first + timedelta(days=31 * months)).replace(day=1)
+
+
 def is_clock(text: str) -> bool:
     """Is this a local time `HH:MM`, `24:00` at most?"""
     return text == "24:00" or _CLOCK.fullmatch(text) is not None

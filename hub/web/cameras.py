@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.clock import utc_text
 from hub.domain.access import HUB, Action, Thing, ThingKind
+from hub.domain.calendar import at_local, bounds, local_day
 from hub.domain.camera import CameraPlace, CameraView, EnterpriseView, LinkedCamera, SlugText
 from hub.domain.linkage import packaged_linkage
+from hub.errors import Rejected
 from hub.store.access import incident_thing, visible_cameras
 from hub.store.cameras import (
     OnlineRate,
@@ -26,6 +29,7 @@ from hub.store.cameras import (
     save_enterprise,
 )
 from hub.store.reports import get_incident
+from hub.web.obligations import rules_of
 from hub.web.route import Ask, NotFound, Route
 from streams.relay import CameraKey, Relay
 
@@ -94,15 +98,32 @@ class Imported(Struct, frozen=True, kw_only=True):
 
 
 class RatesQuery(Struct, frozen=True, kw_only=True):
-    """Of how many days up to now."""
+    """Of the day, month or quarter of the district that `day` (today) lies in, up to now; or of so many days up to now."""
 
+    span: Annotated[str, Meta(pattern="^(day|month|quarter)$")] | None = None
+    day: date | None = None
     days: Annotated[int, Meta(ge=1, le=100)] = 1
 
 
-class Rates(Struct, frozen=True, kw_only=True):
-    """The online rate of each camera, and of all together."""
+class EnterpriseRate(Struct, frozen=True, kw_only=True):
+    """How well an enterprise kept its cameras online: of all seconds in which its cameras were known, the share with a picture."""
 
+    enterprise_id: str
+    cameras: int
+    rate: float
+    known_s: float
+
+
+class Rates(Struct, frozen=True, kw_only=True):
+    """The online rate of each camera, of each enterprise (the worst first), and of all together, of the part of the span that is over.
+
+    A camera counts from the moment at which it was first known.
+    """
+
+    from_at: str
+    to_at: str
     items: list[OnlineRate]
+    enterprises: list[EnterpriseRate]
     rate: float | None
 
 
@@ -197,13 +218,38 @@ async def of_incident(ask: Ask) -> IncidentCameras:
 
 
 async def rates(ask: Ask) -> Rates:
-    """The online rate of the cameras over some days."""
+    """The online rate of cameras and enterprises over a day, a month, a quarter, or some days."""
     ask.require(Action.ENTERPRISE_READ, HUB)
-    now: datetime = ask.now
+    from_at, to_at = _span(ask)
     async with ask.store.read() as conn:
-        items = await online_rates(conn, now - timedelta(days=ask.query.days), now)
+        items = await online_rates(conn, from_at, to_at)
+        owners = {camera.id: camera.enterprise_id for camera in await list_cameras(conn)}
+    by: dict[str, list[OnlineRate]] = {}
+    for item in items:
+        if (owner := owners.get(item.camera_id)) is not None:
+            by.setdefault(owner, []).append(item)
+    each = [EnterpriseRate(enterprise_id=id, cameras=len(own), rate=_mean(own) or 0.0, known_s=round(sum(i.known_s for i in own), 3))
+            for id, own in by.items()]
+    return Rates(from_at=utc_text(from_at), to_at=utc_text(to_at), items=items, rate=_mean(items),
+                 enterprises=sorted(each, key=lambda one: (one.rate, one.enterprise_id)))
+
+
+def _span(ask: Ask) -> tuple[datetime, datetime]:
+    query: RatesQuery = ask.query
+    now: datetime = ask.now
+    if query.span is None:
+        return now - timedelta(days=query.days), now
+    calendar = rules_of(ask).calendar
+    first, behind = bounds(query.span, query.day or local_day(calendar, now))
+    begin, end = at_local(calendar, first, "00:00"), at_local(calendar, behind, "00:00")
+    if begin > now:
+        raise Rejected("bad_span", "该时段尚未开始", "this span has not begun", field="day")
+    return begin, min(end, now)
+
+
+def _mean(items: list[OnlineRate]) -> float | None:
     known = sum(item.known_s for item in items)
-    return Rates(items=items, rate=round(sum(i.rate * i.known_s for i in items) / known, 5) if known else None)
+    return round(sum(item.rate * item.known_s for item in items) / known, 5) if known else None
 
 
 ROUTES = [

@@ -19,6 +19,7 @@ export function enterpriseName(all: Enterprise[], id: string | null, locale: str
 
 export interface Why { code: string; zh: string; en: string }
 export interface LinkedCamera { agent_id: string; camera_id: string; name: string; score: number; reasons: Why[]; distance_m?: number | null; recorded?: boolean; plays?: boolean }
+export interface Rates { from_at: string; to_at: string; rate: number | null; enterprises: { enterprise_id: string; cameras: number; rate: number; known_s: number }[] }
 export interface RollcallLine { enterprise_id: string; camera_id: string | null; answered: boolean; health: string; age_s?: number | null }
 export interface Rollcall { id: string; at: string; answered: number; called: number; lines: RollcallLine[]; enterprises: Enterprise[] }
 export interface Segment { n: number; sha256: string; size_bytes: number; first_wall_ms: number; last_wall_ms: number; lost?: number; pre_event?: boolean }
@@ -31,6 +32,7 @@ export const video = {
   ofIncident: (id: string) => get<{ items: { link: LinkedCamera; camera: CameraRow }[]; most_streams: number; seq: number }>(`/api/v1/incidents/${encodeURIComponent(id)}/cameras`),
   rollcall: () => post<Rollcall>('/api/v1/rollcalls'),
   recordings: (incident_id: string) => get<{ items: { recording: Recording; segments: Segment[] }[] }>(`/api/v1/incidents/${encodeURIComponent(incident_id)}/recordings`),
+  rates: (span: string) => get<Rates>(`/api/v1/cameras/rates?span=${span}`),
   mark: (id: string, body: { incident_id: string; wall_ms: number; text: string }) => post<unknown>(`${path(id)}/mark`, body),
   register: (id: string, place: CameraPlace) => ask<Camera>('PUT', `/api/v1/cameras/${id.split('/').map(encodeURIComponent).join('/')}`, { body: place }),
   preview: (id: string, turn: number) => `${path(id)}/preview.jpg?t=${turn}`,
