@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from hub.domain.camera import CameraView, EnterpriseView
+from hub.domain.camera import DOWN, CameraHealthChanged, CameraView, EnterpriseView
 from hub.domain.change import Change
 from hub.domain.incident import OPEN_STATES, Act, IncidentOpened, IncidentState, IncidentStateChanged, IncidentUpdated, IncidentView
 from hub.domain.linkage import LinkageRules, packaged_linkage, pick
 from hub.store import Transaction
-from hub.store.cameras import link, links_of, list_cameras, names_of, say_linked, unlink, winds
+from hub.store.cameras import link, linking, links_of, list_cameras, names_of, say_linked, unlink, winds
 from hub.store.recordings import end_wanted, recordings_of, set_evidence, want, wanted_now
+from hub.store.reports import get_incident
 
 ACTOR: Final = "system:linkage"
 _MOVES: Final = frozenset({"place", "hazmat", "event_types"})
@@ -45,6 +46,9 @@ class Linkage:
                     await self._link(tx, body.incident)
             case "incident.state_changed":
                 await self._state(tx, change.read(IncidentStateChanged))
+            case "camera.health_changed":
+                self._cameras = None
+                await self._back(tx, change.read(CameraHealthChanged))
             case _:
                 self._cameras = None
 
@@ -60,6 +64,15 @@ class Linkage:
             await self._link(tx, incident)
         elif body.act is Act.VERIFY and (held := await links_of(tx.conn, incident.id)):
             say_linked(tx, incident, held, self.rules.most_streams, by=ACTOR)
+
+    async def _back(self, tx: Transaction, body: CameraHealthChanged) -> None:
+        """A camera that has its picture again plays and is recorded in the open incidents that link it."""
+        if body.before not in DOWN or body.camera.health in DOWN:
+            return
+        for incident_id in await linking(tx.conn, body.camera.id):
+            incident = await get_incident(tx.conn, incident_id)
+            if incident is not None and incident.state in OPEN_STATES:
+                await self._link(tx, incident)
 
     async def _link(self, tx: Transaction, incident: IncidentView) -> None:
         if self._cameras is None:

@@ -210,6 +210,13 @@ async def links_of(conn: AsyncConnection, incident_id: str) -> list[LinkedCamera
     return [_linked(view) for view in rows.scalars()]
 
 
+async def linking(conn: AsyncConnection, camera_id: str) -> list[str]:
+    """The incidents that link a camera now, oldest first."""
+    rows = await conn.execute(select(camera_link.c.incident_id).where(
+        camera_link.c.camera_id == camera_id, camera_link.c.ended_at.is_(None)).order_by(camera_link.c.incident_id))
+    return list(rows.scalars())
+
+
 async def link(tx: Transaction, incident: IncidentView, cameras: Sequence[LinkedCamera], most_streams: int, *, by: str) -> bool:
     """Make these the cameras of an incident; False (and no change) where they are already and nobody new may see them."""
     before = {c.id: c for c in await links_of(tx.conn, incident.id)}

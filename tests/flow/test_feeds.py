@@ -25,13 +25,15 @@ from hub.domain.sharing import Origin
 from hub.operate.secrets import own_secret
 from hub.store import changes_after
 from hub.store.accounts import end_sessions, token_hash
+from hub.store.agents import note_presence
 from hub.store.cameras import links_of
 from hub.store.desk import act_on
+from hub.store.recordings import recordings_of
 from hub.store.reports import get_incident
 from hub.store.schema_people import session
 from hub.store.sharing import end_shares, grant
 from hub.web.guard import COOKIE
-from hub.wire import MEDIA_HEADER_BYTES, Place, parse_media
+from hub.wire import MEDIA_HEADER_BYTES, Camera, Place, Presence, parse_media
 from streams.strip import read_strip
 from tests.support import plant
 from tests.support.narrow_road import NarrowRoad
@@ -321,9 +323,6 @@ def check_clip(packed: bytes, folder: Path) -> None:
 
 
 async def test_a_camera_goes_offline_with_its_agent_and_the_change_is_on_the_feed(hub: Running) -> None:
-    from hub.store.agents import note_presence
-    from hub.wire import Presence
-
     async with hub.services.store.transaction() as tx:
         await note_presence(tx, "plant-1", Presence(online=False))
     async with asyncio.timeout(40):
@@ -333,3 +332,29 @@ async def test_a_camera_goes_offline_with_its_agent_and_the_change_is_on_the_fee
                 break
             await asyncio.sleep(0.02)
     assert (bodies[-1]["before"], bodies[-1]["camera"]["measure"]) == ("online", "agent_offline")
+
+
+async def test_a_camera_that_was_away_when_the_incident_opened_plays_and_is_recorded_once_it_is_back(hub: Running) -> None:
+    async def presence(online: bool) -> None:
+        async with hub.services.store.transaction() as tx:
+            await note_presence(tx, "plant-1", Presence(online=online, cameras=(Camera(id="cam", health="online", measure="sharpness=1.00"),)))
+
+    await presence(online=False)
+    async with asyncio.timeout(40):
+        while not any(json.loads(bytes(c.body))["camera"]["health"] == "offline" for c in await kinds(hub, "camera.health_changed")):
+            await asyncio.sleep(0.02)
+    incident_id = await plant.report(hub)
+    (away,) = await linked(hub, incident_id)
+    assert (away.plays, away.recorded) == (False, False)
+    await presence(online=True)
+    async with asyncio.timeout(40):
+        while True:
+            async with hub.services.store.read() as conn:
+                (back,), recordings = await links_of(conn, incident_id), await recordings_of(conn, incident_id)
+            if back.plays and recordings:
+                break
+            await asyncio.sleep(0.02)
+    assert back.recorded
+    assert [(one.camera_id, one.reason) for one in recordings] == [("cam", "linkage")]
+    said = [json.loads(bytes(c.body))["cameras"][0].get("plays", True) for c in await kinds(hub, "camera.linked")]
+    assert said == [False, True]

@@ -21,7 +21,8 @@ export const useLinked = defineStore('linked', () => {
       const cameras = body.cameras as LinkedCamera[]
       const known = by.value[id]
       by.value = { ...by.value, [id]: { incident_id: id, cameras, most: Number(body.most_streams), at: known?.at ?? clock.now } }
-      if (cameras.some((one) => one.plays !== false) && !known) newest.value = id
+      const plays = (all: LinkedCamera[]): boolean => all.some((one) => one.plays !== false)
+      if (plays(cameras) && (!known || (!plays(known.cameras) && !newest.value))) newest.value = id // one whose cameras were all away comes in when nothing else does
     } else if (change.kind === 'camera.unlinked') {
       const { [String(body.incident_id)]: _gone, ...rest } = by.value
       by.value = rest

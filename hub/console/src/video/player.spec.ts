@@ -1,7 +1,9 @@
 // How a player keeps up: it hurries, jumps, stays further behind where the network is late; what opens by itself never displaces a pinned tile.
+import { createPinia, setActivePinia } from 'pinia'
 import { describe, expect, it, vi } from 'vitest'
+import type { Change } from '@/backend/types'
 import type { LinkedCamera } from '@/backend/video'
-import { interrupted, opening } from './linked'
+import { interrupted, opening, useLinked } from './linked'
 import { header, init, samples } from './message'
 import { later, MOST_TARGET_S, play, skewOf, sooner, speed, TARGET_S, type Told } from './player'
 import { takenAt } from './preview'
@@ -39,6 +41,23 @@ describe('what opens by itself', () => {
     const pinned = ['plant/x', 'plant/y', 'plant/z']
     expect(opening([camera('a'), camera('b')], 2, pinned)).toEqual(pinned)
     expect(opening([camera('a'), camera('x')], 3, ['plant/x'])).toEqual(['plant/x', 'plant/a'])
+  })
+})
+
+describe('an incident whose cameras were all away', () => {
+  it('opens them once one is back, unless another incident is before it', () => {
+    setActivePinia(createPinia())
+    const linked = useLinked()
+    const say = (incident_id: string, plays: boolean): void => linked.apply({ kind: 'camera.linked', body: { incident_id, cameras: [camera(incident_id, plays)], most_streams: 4 } } as unknown as Change)
+    say('i1', false)
+    expect(linked.current).toBeNull()
+    say('i1', true)
+    expect(linked.current?.incident_id).toBe('i1')
+    say('i2', false)
+    say('i2', true)
+    expect(linked.current?.incident_id).toBe('i1')
+    say('i3', true)
+    expect(linked.current?.incident_id).toBe('i3')
   })
 })
 
