@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from math import asin, cos, radians, sin, sqrt
@@ -18,6 +18,7 @@ from hub.domain.change import ChangeBody, change
 from hub.domain.data import packaged
 from hub.errors import Rejected
 from plans.model import Text
+from plans.saying import in_chinese
 
 
 class ResourceKind(StrEnum):
@@ -187,6 +188,18 @@ def _metres(lon: float, lat: float, to_lon: float, to_lat: float) -> float:
     return 2 * 6_371_008.8 * asin(sqrt(h))
 
 
+def check_offer(resource: Resource, request: Request, amount: float, today: date) -> None:
+    """Refuse an offer of what cannot do what was asked, is counted otherwise, is out of use or expired, or of more than is free."""
+    if resource.capability != request.capability or resource.unit != request.unit or not resource.active:
+        raise Rejected("unknown_resource", "请选择具备该能力、单位一致且在用的资源", "name a resource in use, with the capability and the unit asked for",
+                       field="resource_id")
+    if resource.expires_on is not None and resource.expires_on < today:
+        raise Rejected("expired", f"{resource.name_zh} 已于 {resource.expires_on} 过期", f"{resource.name_en or resource.name_zh} expired on {resource.expires_on}",
+                       field="resource_id")
+    if not 0 < amount <= resource.free:
+        raise Rejected("not_enough", f"可用数量为 {resource.free:g} {resource.unit}", f"{resource.free:g} {unit_en(resource.unit)} are free", field="quantity")
+
+
 def take_step(request: Request, to: RequestState, *, by: str, at: str, note: str = "") -> Request:
     """The request one step on; raises Rejected `wrong_state` where the table does not permit it. A step taken already is no step."""
     if to is request.state:
@@ -209,8 +222,9 @@ def shortcomings(resource: Resource, today: date, *, ahead: timedelta) -> tuple[
         found.append(("low", f"库存不足：{resource.name_zh} 仅 {resource.quantity:g} {resource.unit}，低于 {resource.low_below:g}",
                       f"low stock: {resource.name_en or resource.name_zh}, {resource.quantity:g} of at least {resource.low_below:g} {unit_en(resource.unit)}"))
     if resource.active and resource.expires_on is not None and resource.expires_on - ahead <= today:
-        found.append((f"expiry-{resource.expires_on}", f"即将到期：{resource.name_zh}，{resource.expires_on}",
-                      f"expires: {resource.name_en or resource.name_zh}, {resource.expires_on}"))
+        over = resource.expires_on < today
+        found.append((f"expiry-{resource.expires_on}", f"{'已过期' if over else '即将到期'}：{resource.name_zh}，{resource.expires_on}",
+                      f"{'has expired' if over else 'expires'}: {resource.name_en or resource.name_zh}, {resource.expires_on}"))
     return tuple(found)
 
 
@@ -223,24 +237,35 @@ _KINDS: Final[Mapping[str, str]] = {"队伍": "team", "车辆": "vehicle", "物�
 _NEEDED: Final = ("id", "kind", "name_zh", "department_id", "capability", "quantity", "unit")
 
 
-def parse_table(rows: Sequence[Sequence[Any]], departments: Iterable[str]) -> tuple[list[Resource], list[LineError]]:
-    """The resources of a table whose first line names the columns, and every error with its line; an import takes all lines or none."""
+def parse_table(
+    rows: Sequence[Sequence[Any]], departments: Mapping[str, str], may: Callable[[Resource], bool] = lambda _: True,
+) -> tuple[list[Resource], list[LineError]]:
+    """The resources of a table whose first line names the columns, and every error with its line; an import takes all lines or none.
+
+    `departments` gives the id behind an id or a name, `may` whether the writer keeps such a resource.
+    """
     if not rows:
         return [], [LineError(line=1, column="", zh="表是空的", en="the table is empty")]
-    names = [COLUMNS.get(str(cell or "").strip(), str(cell or "").strip()) for cell in rows[0]]
+    heads = [str(cell or "").strip() for cell in rows[0]]
+    names = [COLUMNS.get(head, head) for head in heads]
     errors = [LineError(line=1, column=name, zh=f"缺少列：{name}", en=f"the column {name} is missing") for name in _NEEDED if name not in names]
-    known, found, seen = set(departments), [], dict[str, int]()
+    errors += [LineError(line=1, column=head, zh=f"没有“{head}”这一列；可用：{'、'.join(COLUMNS)}", en=f"there is no column {head!r}")
+               for head, name in zip(heads, names, strict=True) if head and name not in COLUMNS.values()]
+    if errors:
+        return [], errors
+    found, seen = [], dict[str, int]()
     for number, row in enumerate(rows[1:], start=2):
-        if errors and errors[0].line == 1:
-            break
-        raw = {name: cell for name, cell in zip(names, row, strict=False) if name in COLUMNS.values() and cell not in (None, "")}
+        raw = {name: cell for name, cell in zip(names, row, strict=False) if name and cell not in (None, "")}
         if not raw:
             continue
+        raw["department_id"] = departments.get(str(raw.get("department_id", "")).strip(), raw.get("department_id"))
         resource, wrong = _line(raw, number)
-        if resource is not None and resource.department_id not in known:
+        if resource is not None and resource.department_id not in departments:
             wrong = LineError(line=number, column="department_id", zh=f"没有部门“{resource.department_id}”", en="there is no such department")
         elif resource is not None and resource.id in seen:
             wrong = LineError(line=number, column="id", zh=f"编号与第 {seen[resource.id]} 行重复", en=f"the id stands on line {seen[resource.id]} too")
+        elif resource is not None and not may(resource):
+            wrong = LineError(line=number, column="department_id", zh=f"不能维护 {resource.department_id} 的资源", en="not your department's")
         if wrong is not None:
             errors.append(wrong)
         elif resource is not None:
@@ -259,4 +284,4 @@ def _line(raw: dict[str, Any], number: int) -> tuple[Resource | None, LineError 
         return msgspec.convert(values, Resource, strict=False), None
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
-        return None, LineError(line=number, column=where.rstrip("`"), zh=f"第 {number} 行不合要求：{what}", en=f"line {number}: {what}")
+        return None, LineError(line=number, column=where.rstrip("`"), zh=f"第 {number} 行不合要求：{in_chinese(what)}", en=f"line {number}: {what}")

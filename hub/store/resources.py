@@ -24,6 +24,7 @@ from hub.domain.resource import (
     Resource,
     ResourceSaved,
     Step,
+    check_offer,
     shortcomings,
     suitable,
     take_step,
@@ -178,7 +179,7 @@ async def move_request(
     if after is held:
         return held
     if to is RequestState.OFFERED:
-        after = await _offer(tx, held, after, resource_id, quantity)
+        after = await _offer(tx, rules, held, after, resource_id, quantity)
     if held.state in OUT and to not in OUT and held.resource_id is not None:
         await _out(tx, held.resource_id, -(held.offered or 0.0))
     after = await _store(tx, held, after, by)
@@ -191,13 +192,12 @@ async def move_request(
     return after
 
 
-async def _offer(tx: Transaction, held: Request, after: Request, resource_id: str | None, quantity: float | None) -> Request:
+async def _offer(tx: Transaction, rules: DutyRules, held: Request, after: Request, resource_id: str | None, quantity: float | None) -> Request:
     found = await get_resource(tx.conn, resource_id) if resource_id else None
-    if found is None or found.capability != held.capability:
+    if found is None:
         raise Rejected("unknown_resource", "请选择具备该能力的资源", "name a resource with the capability asked for", field="resource_id")
     amount = held.quantity if quantity is None else quantity
-    if amount <= 0 or amount > found.free:
-        raise Rejected("not_enough", f"可用数量为 {found.free:g} {found.unit}", f"{found.free:g} {found.unit} are free", field="quantity")
+    check_offer(found, held, amount, tx.now.astimezone(ZoneInfo(rules.calendar.zone)).date())
     await _out(tx, found.id, amount)
     return msgspec.structs.replace(after, resource_id=found.id, offered=amount, department_id=found.department_id)
 

@@ -162,11 +162,8 @@ async def import_table(ask: Ask) -> Answer:
     rows = await asyncio.to_thread(_rows, ask.body)
     ask.look_over([[str(cell) for cell in row] for row in rows])
     async with ask.store.read() as conn:
-        departments = [d.id for d in await list_departments(conn)]
-    found, errors = parse_table(rows, departments)
-    for number, row in enumerate(found, start=2):
-        if not ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed:
-            errors.append(LineError(line=number, column="department_id", zh=f"不能维护 {row.department_id} 的资源", en="not your department's"))
+        departments = {name: d.id for d in await list_departments(conn) for name in (d.zh, d.id)}
+    found, errors = parse_table(rows, departments, lambda row: ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed)
     if errors:
         return Answer(Imported(lines=len(rows) - 1 if rows else 0, altered=0, errors=errors[:500]), status=422)
     async with ask.transaction() as tx:

@@ -391,6 +391,12 @@ async def test_a_response_asks_the_nearest_owner_and_each_step_is_timed(store: S
         asked = {r.capability: r for r in await requests_of(conn, view.id)}
     suit = asked["protective-suit-type1"]
     assert suit.suggestions[0].resource_id == "demo-suit-qingkou" and "公里" in suit.suggestions[0].zh
+    async with store.transaction() as tx:
+        with pytest.raises(Rejected, match="not_enough"):
+            await move_request(tx, RULES, suit.id, RequestState.OFFERED, by=BY, resource_id="demo-suit-qingkou", quantity=1000)
+    async with store.transaction() as tx:
+        with pytest.raises(Rejected, match="wrong_state"):
+            await move_request(tx, RULES, suit.id, RequestState.ARRIVED, by=BY)
     for to in (RequestState.OFFERED, RequestState.DISPATCHED, RequestState.ARRIVED, RequestState.RETURNED):
         clock.advance(timedelta(minutes=5))
         async with store.transaction() as tx:

@@ -15,6 +15,7 @@ from hub.domain.resource import (
     RequestState,
     Resource,
     ResourceKind,
+    check_offer,
     parse_table,
     shortcomings,
     suitable,
@@ -72,22 +73,63 @@ def test_a_request_takes_only_the_steps_of_the_table_each_with_its_time(before: 
             take_step(held, after, by="p", at="t")
 
 
+@pytest.mark.parametrize(
+    ("resource", "amount", "code"),
+    [
+        (stock("old", expires_on=TODAY - timedelta(days=1)), 1, "expired"), (stock("bags", unit="袋"), 1, "unknown_resource"),
+        (stock("gone", active=False), 1, "unknown_resource"), (stock("foam", capability="foam"), 1, "unknown_resource"),
+        (stock("few", 5, out=4.0), 2, "not_enough"), (stock("none"), 0, "not_enough"), (stock("less"), -1, "not_enough"),
+        (stock("nan"), float("nan"), "not_enough"),
+    ],
+)
+def test_what_cannot_serve_is_not_offered(resource: Resource, amount: float, code: str) -> None:
+    with pytest.raises(Rejected, match=code):
+        check_offer(resource, request(RequestState.REQUESTED), amount, TODAY)
+
+
+def test_what_is_free_may_be_offered_to_the_last_and_on_its_last_day() -> None:
+    check_offer(stock("last", 5, out=3.0, expires_on=TODAY), request(RequestState.REQUESTED), 2, TODAY)
+
+
 def test_low_and_expiring_stock_is_told_once_each() -> None:
     found = shortcomings(stock("a", 1, low_below=2, expires_on=TODAY + timedelta(days=10)), TODAY, ahead=timedelta(days=30))
     assert [code.partition("-")[0] for code, _, _ in found] == ["low", "expiry"] and found[0][2].endswith("1 of at least 2 t")
+    assert "已过期" in shortcomings(stock("c", expires_on=TODAY - timedelta(days=1)), TODAY, ahead=timedelta(days=30))[0][1]
     assert shortcomings(stock("b", 5, low_below=2), TODAY, ahead=timedelta(days=30)) == ()
 
 
+DEPARTMENTS = {"fire-rescue": "fire-rescue", "消防救援大队": "fire-rescue"}
 HEAD = ("id", "kind", "name_zh", "department_id", "capability", "quantity", "unit")
 
 
 def test_every_faulty_line_is_named_by_its_number_in_the_sheet() -> None:
     rows = [HEAD, ("a", "stock", "甲", "fire-rescue", "lime", 1, "吨"), ("b", "boat", "乙", "fire-rescue", "lime", 1, "吨"), (None,) * 7,
             ("A B", "stock", "丙", "fire-rescue", "lime", 1, "吨"), ("d", "stock", "丁", "fire-rescue", "lime", "many", "吨")]
-    found, errors = parse_table(rows, ["fire-rescue"])
+    found, errors = parse_table(rows, DEPARTMENTS)
     assert [r.id for r in found] == ["a"] and [(e.line, e.column) for e in errors] == [(3, "kind"), (5, "id"), (6, "quantity")]
 
 
 def test_a_table_without_its_columns_says_which() -> None:
-    _, errors = parse_table([("id", "名称")], [])
+    _, errors = parse_table([("id", "名称")], {})
     assert {e.column for e in errors} == {"kind", "department_id", "capability", "quantity", "unit"}
+
+
+def test_a_column_that_nobody_knows_is_named_and_not_lost() -> None:
+    found, errors = parse_table([(*HEAD, "有效期限", None), ("a", "stock", "甲", "fire-rescue", "lime", 1, "吨", date(2027, 1, 1), None)], DEPARTMENTS)
+    assert found == [] and [(e.line, e.column) for e in errors] == [(1, "有效期限")]
+
+
+def test_a_department_may_be_named_as_people_call_it() -> None:
+    (found,), errors = parse_table([HEAD, ("a", "物资", "甲", "消防救援大队", "lime", 1, "吨")], DEPARTMENTS)
+    assert (found.department_id, errors) == ("fire-rescue", [])
+
+
+def test_a_line_that_is_not_the_writers_is_named_by_its_number_behind_blank_lines() -> None:
+    rows = [HEAD, (None,) * 7, ("a", "stock", "甲", "fire-rescue", "lime", 1, "吨")]
+    found, errors = parse_table(rows, DEPARTMENTS, lambda _: False)
+    assert found == [] and [(e.line, e.column) for e in errors] == [(3, "department_id")]
+
+
+def test_what_is_wrong_with_a_value_is_said_in_both_languages() -> None:
+    _, (error,) = parse_table([HEAD, ("a", "stock", "甲", "fire-rescue", "lime", -1, "吨")], DEPARTMENTS)
+    assert "不得小于 0" in error.zh and ">= 0" in error.en
