@@ -51,12 +51,31 @@ def look_up(
         raise typer.Exit(1)
 
 
+@app.command("placard")
+def by_placard(
+    class_: Annotated[str | None, typer.Argument(metavar="CLASS", help="菱形标志底角的类别，如 2.3、第3类 / class on the diamond")] = None,
+    colour: Annotated[str | None, typer.Option(help="底色，如 红、白黑 / colours, e.g. red, white black")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """不知何物时按菱形标志查 / By the diamond, for a load nobody can name; both left out lists every diamond."""
+    try:
+        found = lookup.by_placard(class_, colour) if class_ or colour else lookup.placards()
+    except Rejected as error:
+        raise _refuse(error) from error
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    for one in found:
+        typer.echo(f"{one.class_}\t{one.background.zh} {one.symbol.zh} {one.name.zh} / {one.background.en}, {one.symbol.en}: {one.name.en}\tguide {one.guide.value}")
+
+
 @app.command("zones")
 def draw(
     lon: Annotated[float, typer.Option(help="经度 WGS-84 / longitude")],
     lat: Annotated[float, typer.Option(help="纬度 WGS-84 / latitude")],
     un: Annotated[str | None, typer.Option(help="UN编号 / UN number; without it guide 111")] = None,
     hin: Annotated[str | None, typer.Option(help="危险识别号 / hazard identification number")] = None,
+    placard: Annotated[str | None, typer.Option(help="只看见菱形标志时的类别，如 2.3 / class on the diamond where nothing else is known")] = None,
     wind: Annotated[str | None, typer.Option(help="风，如 东南风3级、SE、135° / wind")] = None,
     container: Annotated[Container, typer.Option(help="容器 / container")] = Container.UNKNOWN,
     leak: Annotated[bool | None, typer.Option("--leak/--no-leak", help="泄漏 / leak")] = None,
@@ -71,8 +90,8 @@ def draw(
     try:
         moment = _moment(at)
         facts = HazmatFacts(
-            un=un, hin=hin, leak=leak, fire=fire, container=container, in_water=in_water, quantity_kg=quantity_kg, point=Point(lon, lat),
-            wind=winds.parse(wind, moment) if wind else None,
+            un=un, hin=hin, placard_class=placard, leak=leak, fire=fire, container=container, in_water=in_water, quantity_kg=quantity_kg,
+            point=Point(lon, lat), wind=winds.parse(wind, moment) if wind else None,
         )  # fmt: skip
         card = cards.card(facts, at=moment, shape=shape)
     except Rejected as error:

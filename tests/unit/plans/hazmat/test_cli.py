@@ -48,13 +48,26 @@ def test_zones_prints_distances_with_sources_and_the_way_in() -> None:
     assert "150 m (ERG 2024, Table 3" in output and "东南" in output and "[DEMO]" in output
 
 
+def test_a_load_of_which_only_the_diamond_is_seen_is_found_by_class_and_colour() -> None:
+    code, output = _run("placard", "第3类")
+    assert code == 0 and output.startswith("3\t红色") and "guide 127" in output
+    code, output = _run("placard", "--colour", "黄", "--json")
+    assert code == 0 and {one["class_"] for one in json.loads(output)} == {"5.1", "5.2", "7"}
+    assert len(_run("placard")[1].splitlines()) == len(tables.rows("placards"))
+    code, output = _run("placard", "99")
+    assert code == 2 and "unknown_placard" in output
+    code, output = _run(*ZONES, "--placard", "2.3", "--leak")
+    assert code == 0 and "guide 123" in output
+
+
 def test_zones_as_json_is_the_whole_card() -> None:
     code, output = _run(*ZONES, "--un", "1005", "--leak", "--json")
     assert code == 0
     assert json.loads(output)["zones"][0]["polygon"]["type"] == "Polygon"
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["--wind", "999°"], "bad_wind_direction"), (["--un", "1"], "unknown_un"), (["--quantity-kg", "-5"], "bad_quantity")])
+@pytest.mark.parametrize(("arguments", "code"), [(["--wind", "999°"], "bad_wind_direction"), (["--un", "1"], "unknown_un"), (["--quantity-kg", "-5"], "bad_quantity"),
+                                                   (["--placard", "99"], "unknown_placard")])
 def test_zones_refuses_what_cannot_be(arguments: list[str], code: str) -> None:
     status, output = _run(*ZONES, *arguments)
     assert status == 2 and code in output
