@@ -9,6 +9,7 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from hub.store.accounts import end_sessions, token_hash
 from hub.store.agents import note_presence
 from hub.store.cameras import links_of
 from hub.store.desk import act_on
+from hub.store.organisation import appoint, appointments_of, release
 from hub.store.recordings import recordings_of
 from hub.store.reports import get_incident
 from hub.store.schema_people import session
@@ -36,6 +38,7 @@ from hub.web.guard import COOKIE
 from hub.wire import MEDIA_HEADER_BYTES, Camera, Place, Presence, parse_media
 from streams.strip import read_strip
 from tests.support import plant
+from tests.support.district import POLICY
 from tests.support.narrow_road import NarrowRoad
 from tests.support.web_hub import cookie_for, web_hub
 
@@ -168,29 +171,35 @@ async def test_a_department_watches_only_once_verified_and_is_cut_within_a_secon
             assert refused.status == 403
 
 
-@pytest.mark.parametrize("how", ["share", "session"])
-async def test_a_view_is_cut_within_a_second_when_its_share_or_session_ends(hub: Running, how: str) -> None:
+@pytest.mark.parametrize("how", ["share", "session", "expiry", "move"])
+async def test_a_view_is_cut_within_a_second_when_its_share_or_session_ends_or_its_viewer_is_moved(hub: Running, how: str) -> None:
     incident_id = await plant.report(hub, trusted=True)
     await linked(hub, incident_id)
     store = hub.services.store
-    _, token = await cookie_for(store, Role.RESPONDER, department="transport-bureau")
+    who, token = await cookie_for(store, Role.RESPONDER, department="transport-bureau")
+    await cookie_for(store, Role.RESPONDER, department="agriculture-bureau")
+    until_at = store.clock.now() + timedelta(seconds=12) if how == "expiry" else None
     async with store.transaction() as tx:
         view = await get_incident(tx.conn, incident_id)
         assert view is not None
-        row = await grant(tx, view, "transport-bureau", Tier.ASSIST, origin=Origin.MANUAL, reason="协同", by="system:test")
+        row = await grant(tx, view, "transport-bureau", Tier.ASSIST, origin=Origin.MANUAL, reason="协同", by="system:test", until_at=until_at)
     async with aiohttp.ClientSession(headers={"Cookie": f"{COOKIE}={token}", "X-Tocsin": "console"}) as client, \
             client.ws_connect(hub.web_url + FEED) as socket:
         await first_pictures(socket)
-        began = time.monotonic()
+        began = time.monotonic() + ((until_at - store.clock.now()).total_seconds() if until_at is not None else 0)
         async with store.transaction() as tx:
             if how == "share":
                 await end_shares(tx, by="system:test", reason="撤回", share_id=row.id)
-            else:
+            elif how == "move":
+                (held,) = await appointments_of(tx.conn, person_id=who)
+                await release(tx, held.id, by="system:test", reason="调动")
+                await appoint(tx, who, held.post_id.replace("transport-bureau", "agriculture-bureau"), POLICY, by="system:test")
+            elif how == "session":
                 held = (await tx.conn.execute(select(session.c.id).where(session.c.token_hash == token_hash(token)))).scalar_one()
                 await end_sessions(tx, by="system:test", reason="revoked", session_id=held)
         at, why = await closed(socket)
     assert at - began < 1.0
-    assert why == ("signed_out" if how == "session" else "not_shared")
+    assert why == {"session": "signed_out", "expiry": "share_ended"}.get(how, "not_shared")
 
 
 async def test_previews_and_snapshots_are_jpegs_and_a_signed_link_plays_without_an_account(hub: Running) -> None:
