@@ -26,7 +26,7 @@ class Where(msgspec.Struct, frozen=True):
 _UNIT = r"(?!一)(?:(?!村民|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|行至|驶至|途经|途径|[的在从被因与第使致])[一-龥]){1,7}?"
 _TAIL = (
     rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面镇])|州(?![县市区])|区|县|(?<!红)旗)){{0,3}}"
-    rf"(?:{_UNIT}(?:镇|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
+    rf"(?:{_UNIT}(?:镇(?!公路)|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
 )
 _ROAD = r"(?:(?:[GSXY]\d{1,4}[一-龥]{0,8}|\d{3}(?:国道|省道|县道)|(?:(?!公司|位于|[车辆在的从由])[一-龥]){2,8}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:[一-龥\d号]{0,10}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{0,6}?方向)?)"
 _POST = r"(?:[Kk]\d{1,4}(?:[+.]\d{1,3})?|\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|[Kk]m?))(?:\+?\d{1,3}米)?(?:处|段)?"
@@ -47,7 +47,7 @@ _TOWARDS = re.compile("进入|前往|抵达|的")
 # 平顶山煤业有限公司, 天津宏迪工程检测公司: a firm bears the name of a city that need not be where it happened
 _FIRM = re.compile(r"(?:(?![省市县区，。；、])[一-龥]){1,14}?(?:公司|集团|煤矿)")
 _CITY = re.compile(
-    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
+    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|昨[天日晚夜]|今[天日晨早晚]|我们|你们|他们|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
 )
 
 
@@ -99,8 +99,8 @@ def find(prepared: Prepared) -> Where | None:
     """The most exact place of the opening sentences, or None."""
     prepared = msgspec.structs.replace(prepared, text=_NOT_HERE.sub(lambda m: "，" * len(m[0]), dateline.blank(prepared.text)))
     main = [s for s in prepared.sentences[:10] if s.standing is Standing.MAIN]
-    ordered = [s for s in main if not s.title] + [s for s in main if s.title]
-    options = [where for s in ordered[:8] if (where := _in(prepared, s)) is not None]
+    ordered = [s for s in main if not s.title][:7] + [s for s in main if s.title]
+    options = [where for s in ordered if (where := _in(prepared, s)) is not None]
     if not options:
         return None
     best = max(enumerate(options), key=lambda pair: (_detail(pair[1]) - 2 * pair[0], -pair[0]))[1]
@@ -140,6 +140,9 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
         and (len(match[0]) > 2 or _SITE.match(text, match.end()))
         and not (_first_names().fullmatch(match[0]) and _FIRM.match(text, match.end()))
     ):
+        closer = _without_province(text, match.end(), end, None) if office else None
+        if closer is not None and not closer.office:
+            return closer  # 上海市应急管理局通报，长宁区昭化路
         return Where(match[0], match.start(), match.end(), _gazetteer().get(local["name"]) if local else None, office)
     city = _CITY.search(text, start, end)
     if local is not None and city is not None and city.start("place") < local.start() < city.end("place"):
@@ -201,5 +204,5 @@ def _without_province(text: str, start: int, end: int, known: int | None) -> Whe
 @lru_cache(maxsize=1)
 def _tail_pattern() -> re.Pattern[str]:
     return re.compile(
-        rf"(?:{_first_names().pattern})(?:省|市|自治区|特别行政区)?(?:(?:{_first_names().pattern})(?:市(?![场民委级长面])|县|区|州(?![县市区])|盟)?)?{_TAIL}(?:{_ROAD})?"
+        rf"(?:{_first_names().pattern})(?!路|街|大道)(?:省|市|自治区|特别行政区)?(?:(?:{_first_names().pattern})(?:市(?![场民委级长面])|县|区|州(?![县市区])|盟)?)?{_TAIL}(?:{_ROAD})?"
     )

@@ -128,7 +128,9 @@ def prepare(text: str) -> Prepared:
     chars: list[str] = []
     origin: list[int] = []
     plain = _HALF.sub(lambda half: "，" if half[0] == "," else "：", text.translate(_CHARS))
-    pauses = {match.start() for match in _PAUSE.finditer(plain)} | {match.start("space") for match in _PAUSE_OF_FIGURES.finditer(plain)}
+    pauses = {match.start() for form in (_PAUSE, _PAUSE_OF_CLOCK) for match in form.finditer(plain)} | {
+        match.start("space") for match in _PAUSE_OF_FIGURES.finditer(plain)
+    }
     for index, char in enumerate(plain):
         if char == "\n" or char == "\r":
             if chars and chars[-1] != "\n":
@@ -160,6 +162,8 @@ def _unbroken(text: str) -> str:
 
 # A note typed on a phone parts its clauses with spaces; a space within a word or before a figure (造成 3 人) parts nothing.
 _PAUSE = re.compile(r"(?<=[\u4e00-\u9fff\d][\u4e00-\u9fff])[ \t\u3000]+(?=[\u4e00-\u9fff]{2})")
+# 2025/8/4 14:12: the day ends before the hour
+_PAUSE_OF_CLOCK = re.compile(r"(?:(?<=[-/.]\d)|(?<=[-/.]\d\d))[ \t\u3000]+(?=\d{1,2}:\d{2})")
 # 致2名幼儿死亡 12名幼儿受伤: each figure has its verb, and the space parts them
 _PAUSE_OF_FIGURES = re.compile(
     r"\d(?:人|名|位|例)[\u4e00-\u9fff]{0,6}(?:死亡|身亡|遇难|受伤|重伤|轻伤|失踪|失联|获救|被困|中毒)(?P<space>[ \t\u3000]+)(?=\d{1,5}(?:余|多)?(?:人|名|位|例))"
@@ -182,7 +186,7 @@ _HEARD_OF = re.compile(
 _EVENTFUL = re.compile(r"[死伤亡爆燃炸火漏塌震撞灾案疫毒溺翻沉坠]|事故|事件|发生|失踪|失联|遇难|被困")
 
 
-def _line_of_date(text: str, start: int, end: int) -> bool:
+def line_of_date(text: str, start: int, end: int) -> bool:
     """Whether the date at [start, end) stands in a short line of its own that tells of no event (来源：本网 发布时间：2023-06-07)."""
     low, high = text.rfind("\n", 0, start) + 1, text.find("\n", end)
     return 0 < high - low <= 80 and "。" not in text[low:high] and _EVENTFUL.search(text, low, high) is None
@@ -196,7 +200,7 @@ def _dated(text: str) -> tuple[int | None, str | None]:
     told: int | None = None
     for match in _DAY.finditer(text, 0, 400):
         year = match["year"] or match["iso"]
-        if _line_of_date(text, match.start(), match.end()) or (year is not None and _HEARD_OF.match(text, match.end())):
+        if line_of_date(text, match.start(), match.end()) or (year is not None and _HEARD_OF.match(text, match.end())):
             told = told or (int(year) if year is not None else None)
         elif year is not None:
             return int(year), None
@@ -263,7 +267,7 @@ class _PartsOfReport:
         return next((part for form, part in forms if form.search(name)), None)
 
 
-_DATELINE = re.compile(r"[^\n]{0,20}?(?:\d{4}[-年./]\d{1,2}[-月./]\d{1,2}日?)(?:\d{1,2}:\d{2}(?::\d{2})?)?[^\n]{0,12}(?=\n)")
+_DATELINE = re.compile(r"[^\n]{0,20}?(?:\d{4}[-年./]\d{1,2}[-月./]\d{1,2}日?)，?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^\n]{0,12}(?=\n)")
 
 
 def _heading(text: str, low: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import msgspec
 
 from plans.triage import dateline, lunar
 from plans.triage.numbers import parse
-from plans.triage.text import Prepared, Sentence, Standing
+from plans.triage.text import Prepared, Sentence, Standing, line_of_date
 
 CST = timezone(timedelta(hours=8))
 _CN = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
@@ -30,7 +30,7 @@ _DAY_ONLY = re.compile(rf"(?:(?<=本月)|(?<=当月)|(?<![\d月.]))(?P<day>\d{{1
 _WEEKDAY = re.compile(
     rf"(?P<last>上)?(?:周|星期)(?P<weekday>[一二三四五六日天])(?=凌晨|清晨|早|上午|中午|下午|傍晚|晚|，|的|在|发生|通报|一[艘名辆架]|\d|约)(?:{_CLOCK})?"
 )
-_ISO = re.compile(r"(?P<year>(?:19|20)\d{2})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?:[T日]?(?P<hour>\d{1,2}):(?P<minute>\d{2}))?")
+_ISO = re.compile(r"(?P<year>(?:19|20)\d{2})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?:[T日，]?(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::\d{2})?)?")
 _MONTHS = {"正": 1, "冬": 11, "腊": 12}
 _LUNAR = re.compile(
     rf"(?:(?P<year>\d{{4}})年|(?P<word>今年|去年|前年))?(?:春节期间，?)?"
@@ -78,7 +78,8 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
         written_only = _WRITTEN.fullmatch(text, sentence.start, sentence.end) is not None
         for day, match in _days(text, sentence.start, sentence.end, today, prepared.year):
             seen = match.end()
-            if not written_only and not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
+            published = written_only or ("year" in match.re.groupindex and match["year"] and line_of_date(prepared.text, match.start(), match.end()))
+            if not published and not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
                 return _with_hour(prepared, text, _when(day, match), day)
             if told is None:
                 reported, told = _when(day, match), day
