@@ -28,6 +28,8 @@ from tests.support.ports import free_port
 from tests.support.until import until
 
 KEY = CameraKey("plant-1", "cam")
+GROUP_MS = 2_000
+"""The longest group of pictures of these cameras (`/gop2`)."""
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +122,7 @@ async def test_a_camera_plays_at_the_viewer_with_its_clock_running(tmp_path: Pat
     clocks = [clock for _, clock in shown if clock is not None]
     assert len(clocks) >= 0.9 * len(samples(chunks))
     assert clocks == sorted(clocks)
-    assert max(b - a for a, b in pairwise(clocks)) < 500
+    assert max(b - a for a, b in pairwise(clocks)) <= GROUP_MS  # on a busy machine pictures may be left out, up to the next key frame and no further
     assert abs((clocks[-1] - clocks[0]) / 1000 - (shown[-1][0] - shown[0][0])) < 0.3
 
 
