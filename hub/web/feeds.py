@@ -16,7 +16,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -55,8 +55,11 @@ PREVIEW_EVERY: Final = timedelta(minutes=10)
 LINK_MOST_S: Final = 3600
 SNAPSHOT_S: Final = 5.0
 _ENDS: Final = ("incident.", "camera.linked", "camera.unlinked", "share.", "session.", "account.", "appointment.", "policy.", "agreement.",
-                "person.", "agent.revoked")
-"""Changes after which a grant may be gone."""
+                "person.", "post.", "agent.revoked")
+"""Changes after which a grant may be gone, or there: every open view is looked at."""
+_TAKES: Final = ("incident.state_changed", "camera.linked", "camera.unlinked", "share.ended", "session.ended", "account.saved", "appointment.saved",
+                 "person.left", "post.saved", "policy.changed", "agreement.saved", "agent.revoked")
+"""Those of them that take a grant away: whose preview was permitted before one of them does not go on without the store."""
 
 
 @dataclass(eq=False, slots=True)
@@ -81,12 +84,19 @@ class Watching:
                 self.viewer.cut(why)
 
 
+class Granted(NamedTuple):
+    """What a camera was when the store last let somebody see its previews, and when that was."""
+
+    camera: CameraView
+    thing: Thing
+    at: datetime
+
+
 class Previewed(NamedTuple):
     """That somebody sees a camera's previews: since when it is chained, and what was decided on."""
 
     at: datetime
-    camera: CameraView
-    thing: Thing
+    granted: Granted
 
 
 class Views:
@@ -97,6 +107,7 @@ class Views:
         self.open: set[Watching] = set()
         self.cut = 0
         self.previewed: dict[tuple[str, str], Previewed] = {}
+        self._ended_at = datetime.min.replace(tzinfo=UTC)
 
     @contextlib.asynccontextmanager
     async def watching(self, ask: Ask, camera: CameraView, thing: Thing, decision: Decision, how: str) -> AsyncIterator[Watching]:
@@ -133,13 +144,15 @@ class Views:
             tx.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
                       department_id=one.actor.department_id)
 
-    async def note_preview(self, ask: Ask, camera: CameraView, thing: Thing, decision: Decision) -> None:
+    async def note_preview(self, ask: Ask, granted: Granted, decision: Decision) -> None:
         """Chain that a person sees a camera's previews: once for ten minutes. One who has seen them goes on without the store, by the spool."""
-        last = self.last_preview(ask.actor, camera.id, ask.now)
+        camera, key = granted.camera, (ask.actor.id, granted.camera.id)
+        last = self.previewed.get(key)
         if last is not None and ask.now - last.at < PREVIEW_EVERY:
+            self.previewed[key] = Previewed(last.at, granted)
             return
-        key = (ask.actor.id, camera.id)
-        self.previewed[key] = Previewed(ask.now, camera, thing)
+        goes_on = self.granted_before(ask.actor, camera.id, ask.now) is not None
+        self.previewed[key] = Previewed(ask.now, granted)
         if len(self.previewed) > 20_000:
             self.previewed.pop(next(iter(self.previewed)))
         view = ViewOfCamera(id=new_id(), camera_id=camera.id, person_id=ask.actor.id, how="preview", reason_code=decision.reason_code,
@@ -147,7 +160,7 @@ class Views:
         told: dict[str, Any] = {"actor": ask.who, "subject": f"camera:{camera.id}", "department_id": ask.actor.department_id}
         spool = self.hub.extra.get("spool")
         try:
-            if spool is not None and last is not None:
+            if spool is not None and goes_on:
                 await spool.record(ViewStarted(view=view), **told)
                 return
             async with self.store.transaction() as tx:
@@ -156,10 +169,11 @@ class Views:
             del self.previewed[key]
             raise
 
-    def last_preview(self, actor: Actor, camera_id: str, now: datetime) -> Previewed | None:
-        """When somebody last saw a camera's previews by a decision of the store, where that was a short time ago."""
+    def granted_before(self, actor: Actor, camera_id: str, now: datetime) -> Granted | None:
+        """What the store let somebody see of a camera a short time ago, where nothing has happened since that may have ended it."""
         last = self.previewed.get((actor.id, camera_id))
-        return last if last is not None and now - last.at < 2 * PREVIEW_EVERY else None
+        holds = last is not None and now - last.at < 2 * PREVIEW_EVERY and last.granted.at > self._ended_at
+        return last.granted if last is not None and holds else None
 
     async def run(self) -> None:
         """Watch over the open views for ever."""
@@ -170,6 +184,8 @@ class Views:
                 changes = await self.store.tail.after(seq, 1000)
                 if changes:
                     seq = changes[-1].seq
+                if any(c.kind in _TAKES for c in changes):
+                    self._ended_at = self.hub.clock.now()
                 if self.open:
                     await self._check(fresh=any(c.kind.startswith(_ENDS) for c in changes))
             except Unavailable:
@@ -385,18 +401,19 @@ async def _closed(socket: web.WebSocketResponse) -> None:
 
 async def preview(ask: Ask) -> web.StreamResponse:
     """The last small picture; `X-Age-Ms` is how old it is, `X-Wall-Ms` when the agent took it."""
+    views = views_of(ask.hub)
     try:
-        camera, thing = await camera_of(ask)
+        granted = Granted(*await camera_of(ask), ask.now)
     except Unavailable:  # a store that is away does not blank the wall of whoever looks at it
-        last = views_of(ask.hub).last_preview(ask.actor, f"{ask.path['agent']}/{ask.path['camera']}", ask.now)
-        if last is None:
+        before = views.granted_before(ask.actor, f"{ask.path['agent']}/{ask.path['camera']}", ask.now)
+        if before is None:
             raise
-        camera, thing = last.camera, last.thing
-    decision = ask.require(Action.CAMERA_PREVIEW, thing)
-    held = relay_of(ask.hub).preview(CameraKey(camera.agent_id, camera.camera_id))
+        granted = before
+    decision = ask.require(Action.CAMERA_PREVIEW, granted.thing)
+    held = relay_of(ask.hub).preview(CameraKey(granted.camera.agent_id, granted.camera.camera_id))
     if held is None:
         raise NotFound
-    await views_of(ask.hub).note_preview(ask, camera, thing, decision)
+    await views.note_preview(ask, granted, decision)
     return _jpeg(held)
 
 

@@ -44,7 +44,7 @@ READ_EVERY_S = 10.0
 """How often a socket chains which reports it has shown unmasked, besides at its end."""
 MOST_NAMED = 200
 """How many of them are named; in a flood the chain says from where to where this socket followed (our own choices)."""
-_REACH_KINDS = ("session.", "account.", "appointment.", "policy.", "share.", "agreement.", "person.")
+_REACH_KINDS = ("session.", "account.", "appointment.", "policy.", "share.", "agreement.", "person.", "post.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ async def live(ask: Ask) -> web.StreamResponse:
         pass
     finally:
         ask.hub.live.readers.discard(reader)
-    await follower.chain_read()
+        await follower.chain_read()  # also where the hub stops
     if follower.reason:
         ask.hub.live.dropped += 1
         with contextlib.suppress(ConnectionError, TimeoutError):
@@ -210,10 +210,9 @@ class _Follower:
 
     async def send(self) -> None:
         """Catch up, then follow, until the socket closes or the reader is dropped."""
-        head = await self.hub.store.head()
-        after = self.ask.query.after
-        self.seq = head if after is None else min(after, head)
-        await self._chain_opening()
+        while (head := await self._opened()) is None:  # what is wrong is said; nothing else is shown
+            await self._status()
+            await asyncio.sleep(STATUS_S)
         await self._frame({"type": "hello", "seq": head, "after": self.seq, "now": utc_text(self.hub.clock.now())})
         await self._catch_up(head)
         loop = asyncio.get_running_loop()
@@ -255,12 +254,19 @@ class _Follower:
             self._note_read(reports_read(self.ask, shown, batch.things))
             await self._frame({"type": "changes", "seq": self.seq, "items": shown})
 
-    async def _chain_opening(self) -> None:
-        """That somebody who may read reports follows the feed, and from where, is chained before anything is shown."""
-        decision = self.ask.may(Action.LIVE_FOLLOW, HUB)
-        if self.actor.permits.get(Action.REPORT_READ):
-            async with self.hub.store.transaction() as tx:
-                record_view(tx, self.actor, Action.LIVE_FOLLOW, [_from(self.seq)], decision)
+    async def _opened(self) -> int | None:
+        """How far the feed has come. That somebody who may read reports follows it, and from where, is chained before anything is shown; None
+        where the store takes nothing."""
+        try:
+            head, after = await self.hub.store.head(), self.ask.query.after
+            self.seq = head if after is None else min(after, head)
+            decision = self.ask.may(Action.LIVE_FOLLOW, HUB)
+            if self.actor.permits.get(Action.REPORT_READ):
+                async with self.hub.store.transaction() as tx:
+                    record_view(tx, self.actor, Action.LIVE_FOLLOW, [_from(self.seq)], decision)
+        except Unavailable:
+            return None
+        return head
 
     def _note_read(self, read: Read | None) -> None:
         if read is not None and self._read is not None:

@@ -15,6 +15,7 @@ from hub.clock import SystemClock
 from hub.domain.access import Role
 from hub.domain.change import Change
 from hub.store import changes_after
+from hub.store.organisation import leave
 from hub.web.guard import COOKIE
 from tests.support import plant
 from tests.support.postgres import Postgres
@@ -59,10 +60,15 @@ async def test_what_was_granted_goes_on_and_everything_else_is_refused(tmp_path:
 async def _watched(hub: Running, server: Postgres, how: str, incident_id: str) -> None:
     person, token = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office")
     _, unseen = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office")
+    left, revoked = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office")
     reason = "?reason=%E5%B7%A1%E6%9F%A5"
     async with Visitor(hub.web_url, headers={"X-Tocsin": "console", "Cookie": f"{COOKIE}={token}"}) as visitor:
         async with visitor.client.ws_connect(hub.web_url + FEED + reason, headers=visitor.headers) as socket:
             await pictures(socket, 5)
+            assert await visitor.ask("GET", f"{FEED}/preview.jpg", headers={"Cookie": f"{COOKIE}={revoked}"}) == 200
+            async with hub.services.store.transaction() as tx:
+                assert await leave(tx, left, by="person:test", reason="t") is not None
+            await asyncio.sleep(1)
             assert await visitor.ask("GET", f"{FEED}/preview.jpg") == 200
             before = await hub.services.store.head()
             if how == "away":
@@ -78,6 +84,13 @@ async def _watched(hub: Running, server: Postgres, how: str, incident_id: str) -
                 assert await visitor.ask(method, path, body) == 503, (path, visitor.body)
             assert await visitor.ask("GET", f"{FEED}/preview.jpg") == 200, "the wall of previews is not blanked"
             assert await visitor.ask("GET", f"{FEED}/preview.jpg", headers={"Cookie": f"{COOKIE}={unseen}"}) == 503, "nobody else's begins"
+            gone = await visitor.ask("GET", f"{FEED}/preview.jpg", headers={"Cookie": f"{COOKIE}={revoked}"})
+            assert gone == (503 if how == "away" else 401), "who has left sees nothing"
+            if how == "read only":
+                async with visitor.client.ws_connect(hub.web_url + "/api/v1/live", headers=visitor.headers) as feed:
+                    frames = [await feed.receive_json(timeout=10) for _ in range(2)]
+                assert [frame["type"] for frame in frames] == ["status", "status"], "what is wrong is said, and nothing else"
+                assert not frames[1]["ready"]
             await pictures(socket, 10)
         spool = hub.services.extra["spool"]
         async with asyncio.timeout(60):
