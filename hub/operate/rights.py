@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Table, select
+from sqlalchemy import Table, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import utc_text
@@ -144,13 +144,10 @@ def _audience_id(assignments: tuple[Assignment, ...]) -> str:
 
 
 async def _rows(conn: AsyncConnection, table: Table) -> AsyncIterator[Any]:
-    """Every row, by batches in the order of the key."""
+    """Every row, by batches in the order of the key, each from where the one before ended."""
     key = list(table.primary_key.columns)
-    offset = 0
-    while True:
-        rows = (await conn.execute(select(table).order_by(*key).limit(_BATCH).offset(offset))).all()
+    query = batch = select(table).order_by(*key).limit(_BATCH)
+    while rows := (await conn.execute(batch)).all():
         for row in rows:
             yield row
-        if len(rows) < _BATCH:
-            return
-        offset += _BATCH
+        batch = query.where(tuple_(*key) > tuple_(*(getattr(rows[-1], column.name) for column in key)))
