@@ -1,4 +1,7 @@
-"""Where the hub of a data folder is reached while it runs, for commands beside it: a port or `--tls` given on its command line stands in no settings."""
+"""Where the hub of a data folder is reached while it runs, for commands beside it.
+
+A port or `--tls` given on the hub's command line stands in no settings.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +33,13 @@ class Whereabouts(Struct, frozen=True):
 async def noted(hub: Running) -> AsyncIterator[None]:
     """Note where the hub is for as long as it runs; what a kill leaves behind is written over by the next start."""
     path = hub.services.settings.data_path / FILE
-    write_private(path, msgspec.json.encode(Whereabouts(hub.web_url, hub.mqtt_port)))
+    with contextlib.suppress(OSError):  # a full disk keeps no hub from running
+        write_private(path, msgspec.json.encode(Whereabouts(hub.web_url, hub.mqtt_port)))
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def of(data: Path) -> Whereabouts | None:
