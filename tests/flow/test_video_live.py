@@ -122,7 +122,9 @@ async def test_a_camera_plays_at_the_viewer_with_its_clock_running(tmp_path: Pat
     clocks = [clock for _, clock in shown if clock is not None]
     assert len(clocks) >= 0.9 * len(samples(chunks))
     assert clocks == sorted(clocks)
-    assert max(b - a for a, b in pairwise(clocks)) <= GROUP_MS  # on a busy machine pictures may be left out, up to the next key frame and no further
+    steps = sorted(b - a for a, b in pairwise(clocks))
+    assert steps[-2] < 500
+    assert steps[-1] <= GROUP_MS  # a busy machine may leave pictures out once, up to the next key frame and no further
     assert abs((clocks[-1] - clocks[0]) / 1000 - (shown[-1][0] - shown[0][0])) < 0.3
 
 
