@@ -140,4 +140,5 @@ class Wvp(Struct, frozen=True):
         if (device.on_line if device.on_line is not None else device.online) is False:
             online = False
         lon, lat = degrees(channel.longitude) or degrees(channel.gb_longitude), degrees(channel.latitude) or degrees(channel.gb_latitude)
-        return BridgedCamera(id=slug(code, taken), name=channel.gb_name or channel.name, online=online, gb_code=code, lon=lon, lat=lat, url=f"{self.media.rstrip('/')}/{self.rtsp_app}/{device.device_id}_{code}")
+        return BridgedCamera(id=slug(code, taken), name=channel.gb_name or channel.name, online=online, gb_code=code, lon=lon, lat=lat,
+                             url=f"{self.media.rstrip('/')}/{self.rtsp_app}/{device.device_id}_{code}")

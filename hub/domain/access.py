@@ -456,6 +456,17 @@ class Thing(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+def reported_on(incident: Thing, *, device_of: str | None, opened_from: str | None) -> Thing:
+    """An incident as a further report on it is decided.
+
+    A device that stands at an enterprise (`device_of`) speaks for that alone, though it is filed under the department that supervises it: for it
+    an incident is the enterprise's that happened there, or that one of its devices opened (`opened_from`).
+    """
+    if device_of is None:
+        return incident
+    return Thing(kind=incident.kind, id=incident.id, enterprise_id=device_of if device_of == opened_from else incident.enterprise_id)
+
+
 HUB: Final = Thing(kind=ThingKind.HUB)
 """The thing of an act that has no object of its own: a list (which SQL then filters), the organisation, the settings."""
 

@@ -284,10 +284,10 @@ def fields_of(
     rule, reason = halves(o.rule or ""), halves(o.reason or "") if (o.reason_by or "").startswith("system:") else (o.reason or "",) * 2
     late, owner = now - o.due_at, owner or post
     return Fields(
-        {**common, "rule": rule[0], "reason": reason[0], "late_by": _span(late, "小时", "分钟"), "title": o.title_zh, "kind": kind.zh if kind else o.kind, "department": owner.zh,
-         "post": post.zh, "drill": "【演练】" if o.drill else ""},
-        {**common, "rule": rule[1], "reason": reason[1], "late_by": _span(late, "h", "min"), "title": o.title_en or o.title_zh, "kind": (kind.en or kind.zh) if kind else o.kind,
-         "department": owner.en or owner.zh, "post": post.en or post.zh, "drill": "[Drill] " if o.drill else ""},
+        {**common, "rule": rule[0], "reason": reason[0], "late_by": _span(late, "小时", "分钟"), "title": o.title_zh,
+         "kind": kind.zh if kind else o.kind, "department": owner.zh, "post": post.zh, "drill": "【演练】" if o.drill else ""},
+        {**common, "rule": rule[1], "reason": reason[1], "late_by": _span(late, "h", "min"), "title": o.title_en or o.title_zh,
+         "kind": (kind.en or kind.zh) if kind else o.kind, "department": owner.en or owner.zh, "post": post.en or post.zh, "drill": "[Drill] " if o.drill else ""},
     )
 
 

@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from hub import wire
-from hub.domain.access import Action, Actor, ActorKind, Thing, ThingKind, may
+from hub.domain.access import Action, Actor, ActorKind, Thing, ThingKind, may, reported_on
 from hub.domain.change import canonical
 from hub.domain.classified import CODE as CLASSIFIED
 from hub.domain.classified import ClassifiedConfirmed, ClassifiedHit, ClassifiedSuspected, packaged_guard, warned_of
@@ -633,14 +633,10 @@ def _incident_of(batch: _Batch, item: Item) -> IncidentView | None:
 
 
 def _may_add(batch: _Batch, sender: Source, incident: IncidentView, members: tuple[str, ...]) -> bool:
-    """May this sender report on the incident: its department reported it or shares in it, it happened at its enterprise, or it is the desk?
-
-    An enterprise's device speaks for the enterprise alone, though it is filed under the department that supervises it.
-    """
+    """May this sender report on the incident: its department reported it or shares in it, it happened at its enterprise, or it is the desk?"""
     thing = Thing(kind=ThingKind.INCIDENT, id=incident.id, department_id=incident.department_id, enterprise_id=incident.place.enterprise_id,
                   members=members)
-    if (own := sender.enterprise_id) is not None:
-        thing = Thing(kind=ThingKind.INCIDENT, id=incident.id, enterprise_id=own if own == batch.openers.get(incident.id) else thing.enterprise_id)
+    thing = reported_on(thing, device_of=sender.enterprise_id, opened_from=batch.openers.get(incident.id))
     return may(sender.acts, Action.REPORT_FILE, thing, batch.tx.now).allowed
 
 

@@ -27,6 +27,7 @@ from hub.domain.access import (
     may,
     may_topic,
     parse_policy,
+    reported_on,
 )
 from hub.domain.data import packaged
 from hub.errors import Rejected
@@ -287,6 +288,17 @@ def test_a_policy_that_joins_what_must_be_separate_is_refused(action: str, role:
     broken["actions"][action]["roles"] = [*broken["actions"][action]["roles"], role]
     with pytest.raises(Rejected, match=action.replace(".", r"\.")):
         parse_policy(broken)
+
+
+@pytest.mark.parametrize(("device_of", "opened_from", "seen_as"), [
+    (None, None, ("fire-rescue", "plant-2")), (None, "plant-1", ("fire-rescue", "plant-2")), ("plant-1", "plant-1", (None, "plant-1")),
+    ("plant-1", None, (None, "plant-2")), ("plant-1", "plant-3", (None, "plant-2")),
+])
+def test_a_device_of_an_enterprise_speaks_for_that_alone(device_of: str | None, opened_from: str | None, seen_as: tuple[str | None, str]) -> None:
+    of = Thing(kind=ThingKind.INCIDENT, id="i", department_id="fire-rescue", enterprise_id="plant-2", members=("fire-rescue",))
+    found = reported_on(of, device_of=device_of, opened_from=opened_from)
+    assert (found.department_id, found.enterprise_id) == seen_as
+    assert bool(found.members) == (device_of is None)
 
 
 def test_every_refusal_says_why_in_both_languages() -> None:
