@@ -350,9 +350,7 @@ def _one_value(path: str) -> Callable[[IncidentFacts], tuple[object, ...]]:
     return values
 
 
-def reader(path: str) -> Callable[[IncidentFacts], tuple[object, ...]]:
-    """A function giving the known values of the fact `path` (empty: unknown; several only for `hazmat.*`). Raises KeyError."""
-    FIELDS[path]
+def _reader(path: str) -> Callable[[IncidentFacts], tuple[object, ...]]:
     if path == "event_types":
         return lambda facts: facts.event_types
     if path == "place.position":
@@ -362,6 +360,10 @@ def reader(path: str) -> Callable[[IncidentFacts], tuple[object, ...]]:
     if path.startswith("hazmat."):
         return _load_values("class_" if path == "hazmat.class" else path.removeprefix("hazmat."))
     return _one_value(path)
+
+
+# A function for each fact giving its known values (none: unknown; several only for `hazmat.*`).
+READERS: Mapping[str, Callable[[IncidentFacts], tuple[object, ...]]] = {path: _reader(path) for path in FIELDS}
 
 
 def code_prefix(code: str) -> str:

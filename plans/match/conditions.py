@@ -10,11 +10,11 @@ from plans.facts import (
     COLOUR_RANK,
     FIELDS,
     GRADE_RANK,
+    READERS,
     FieldKind,
     IncidentFacts,
     code_prefix,
     derive,
-    reader,
 )
 from plans.match.result import STATE_OF, State
 from plans.model import (
@@ -51,18 +51,17 @@ def _under(leaf: Under) -> Test:
         codes, family = facts.event_types, facts.family
         if family in families or any(code.startswith(wanted) for code in codes):
             return 1
-        if any(w.startswith(code_prefix(code)) for code in codes for w in wanted):
-            return 0
-        if codes:
-            return -1
-        return 0 if family is None or not families else -1
+        if not codes:
+            return 0 if family is None or not families else -1
+        above = tuple([code_prefix(code) for code in codes])
+        return 0 if any(w.startswith(above) for w in wanted) else -1
 
     return test
 
 
 def _values_test(path: str, hit: Callable[[object], int], absent: int = -1) -> Test:
     """`hit` gives 1, 0 or -1 for one known value; `absent` is the answer where no dangerous goods are present at all."""
-    read = reader(path)
+    read = READERS[path]
     if not path.startswith("hazmat."):
 
         def test(facts: IncidentFacts) -> int:
@@ -159,10 +158,14 @@ def _contains(ring: Sequence[tuple[float, float]], lon: float, lat: float) -> bo
 
 
 def _near(leaf: Near) -> Test:
+    within_deg = math.degrees(leaf.within_m / _EARTH_RADIUS_M)  # farther by latitude alone is farther on the ground
+
     def test(facts: IncidentFacts) -> int:
         lon, lat = facts.place.lon, facts.place.lat
         if lon is None or lat is None:
             return 0
+        if abs(lat - leaf.lat) > within_deg:
+            return -1
         return 1 if great_circle_m(leaf.lon, leaf.lat, lon, lat) <= leaf.within_m else -1
 
     return test

@@ -10,9 +10,8 @@ from plans.facts import (
     FIELD_ORDER,
     FIELDS,
 )
-from plans.match.library import Candidate, Entry, Run
+from plans.match.library import Candidate, Run, Supposed, scored
 from plans.match.result import MissingFact
-from plans.match.words import asked_field
 from plans.model import (
     PlanKind,
 )
@@ -39,35 +38,34 @@ def missing_fact(run: Run, candidates: Sequence[Candidate]) -> MissingFact | Non
 
 def _best_question(run: Run, ranked: Sequence[Candidate]) -> MissingFact | None:
     scores = [-c.score for c in ranked]
-    gains: dict[str, float] = {}
-    moved: dict[str, list[str]] = {}
-    for c in ranked:
-        for field, numbers in _unknown_fields(run, c.entry).items():
-            gain = max(_shift(run, c, numbers, supposed, scores) for supposed in (1, -1))
-            if gain > 0:
-                gains[field] = gains.get(field, 0.0) + gain
-                moved.setdefault(field, []).append(c.entry.plan.id)
-    if not gains:
+    best: tuple[float, int, str, list[str]] | None = None
+    for field, (leaves, asking) in _unknown_fields(run, ranked).items():
+        supposed = [Supposed(run, field, leaves, state) for state in (1, -1)]
+        gains = [(gain, c) for c in asking.values() if (gain := max(_shift(c, s, scores) for s in supposed)) > 0]
+        found = (-round(sum(gain for gain, _ in gains), 9), FIELD_ORDER[field], field, [c.entry.plan.id for _, c in gains])
+        if gains and (best is None or found < best):
+            best = found
+    if best is None:
         return None
-    best = min(gains, key=lambda f: (-round(gains[f], 9), FIELD_ORDER[f]))
-    spec = FIELDS[best]
-    return MissingFact(best, spec.ask_zh, spec.ask_en, round(gains[best], 4), tuple(moved[best][:20]))
+    spec = FIELDS[best[2]]
+    return MissingFact(spec.path, spec.ask_zh, spec.ask_en, round(-best[0], 4), tuple(best[3][:_ASKED_AMONG]))
 
 
-def _unknown_fields(run: Run, entry: Entry) -> dict[str, list[int]]:
-    unknown: dict[str, list[int]] = {}
-    for place in entry.places:
-        if run.state(place.leaf) == 0:
-            unknown.setdefault(asked_field(run.library.leaves[place.leaf], run.facts), []).append(place.leaf)
+def _unknown_fields(run: Run, ranked: Sequence[Candidate]) -> dict[str, tuple[set[int], dict[int, Candidate]]]:
+    """By unknown fact: the conditions that ask for it, and the plans that hold one of them, in their order."""
+    unknown: dict[str, tuple[set[int], dict[int, Candidate]]] = {}
+    for c in ranked:
+        for place in c.entry.places:
+            if run.state(place.leaf) == 0:
+                leaves, asking = unknown.setdefault(run.asked(place.leaf), (set(), {}))
+                leaves.add(place.leaf)
+                asking[c.entry.order] = c
     return unknown
 
 
-def _shift(run: Run, c: Candidate, numbers: Sequence[int], supposed: int, scores: Sequence[float]) -> float:
-    for number in numbers:
-        run.states[number] = supposed
-    state, then, _ = run.score(c.entry, run.supposed)
-    for number in numbers:
-        run.states[number] = 0
+def _shift(c: Candidate, supposed: Supposed, scores: Sequence[float]) -> float:
+    """How far a plan would move, in 1/rank."""
+    state, then, _ = scored(c.entry, supposed.value)
     if state == c.state and then == c.score:
         return 0.0
     before = bisect_right(scores, -c.score)  # among equals the last place

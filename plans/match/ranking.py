@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from plans.facts import (
-    IncidentFacts,
-    derive,
-)
-from plans.match.library import Entry, LeafPlace, Library, Run
+from plans.facts import IncidentFacts
+from plans.match.library import Entry, LeafPlace, Library, Run, scored
 from plans.match.question import missing_fact
 from plans.match.result import STATE_OF, ConditionState, MatchResult, PlanMatch, State
-from plans.match.words import asked_field, sentence, shown
-from plans.model import (
-    PlanKind,
-)
+from plans.match.words import sentence
+from plans.model import PlanKind
 
 
 def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchResult:
@@ -22,7 +17,6 @@ def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchRe
     Score: 100 where all conditions hold, plus 10 per unit of weight of the satisfied ones and 5 per unit of satisfied supports;
     an undetermined plan stays below 100; the general plan stands last. At most `limit` plans are explained.
     """
-    stated, facts = facts, derive(facts)
     run = Run(library, facts)
     candidates = run.candidates()
     listed = [c for c in candidates if c.is_listed]
@@ -30,7 +24,7 @@ def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchRe
     if limit < len(listed) and listed[-1].entry.plan.kind is PlanKind.GENERAL:
         shown[-1] = listed[-1]
     return MatchResult(
-        matches=tuple(_explained(run, stated, c.entry, c.state, c.score) for c in shown),
+        matches=tuple(_explained(run, c.entry, c.state, c.score) for c in shown),
         missing_fact=missing_fact(run, candidates),
         considered=len(library),
         applicable=len(listed),
@@ -42,9 +36,9 @@ def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchRe
 def explain(library: Library, plan_id: str, facts: IncidentFacts) -> PlanMatch:
     """One plan against the facts, also where it is ruled out. Raises KeyError for a plan that the library does not hold."""
     entry = library.by_id[plan_id]
-    run = Run(library, derive(facts))
-    state, score, _ = run.score(entry)
-    return _explained(run, facts, entry, state, score)
+    run = Run(library, facts)
+    state, score, _ = scored(entry, run.value)
+    return _explained(run, entry, state, score)
 
 
 def ranked_ids(result: MatchResult, *, undetermined: bool = False, cards: bool = False) -> tuple[str, ...]:
@@ -54,26 +48,25 @@ def ranked_ids(result: MatchResult, *, undetermined: bool = False, cards: bool =
     )
 
 
-def _explained(run: Run, stated: IncidentFacts, entry: Entry, state: int, score: float) -> PlanMatch:
-    conditions = tuple(_condition_state(run, stated, place) for place in entry.places)
+def _explained(run: Run, entry: Entry, state: int, score: float) -> PlanMatch:
+    conditions = tuple(_condition_state(run, place) for place in entry.places)
     zh, en = sentence(entry.plan, state, score, conditions)
     plan = entry.plan
     return PlanMatch(plan.id, plan.version, plan.title, plan.kind, STATE_OF[state], round(score, 1), conditions, zh, en, plan.source)
 
 
-def _condition_state(run: Run, stated: IncidentFacts, place: LeafPlace) -> ConditionState:
-    leaf = run.library.leaves[place.leaf]
+def _condition_state(run: Run, place: LeafPlace) -> ConditionState:
     zh, en = run.library.words[place.leaf]
     state = run.state(place.leaf)
-    value = shown(leaf, run.facts)
+    value, is_derived = run.seen(place.leaf)
     return ConditionState(
         path=place.path,
         state=STATE_OF[-state if place.negated else state],
-        field=asked_field(leaf, run.facts),
+        field=run.asked(place.leaf),
         zh=f"不是：{zh}" if place.negated else zh,
         en=f"not: {en}" if place.negated else en,
         value=value,
-        derived=value is not None and value != shown(leaf, stated),
+        derived=is_derived,
         negated=place.negated,
         alternative=place.alternative,
         support=place.support,

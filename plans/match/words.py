@@ -8,9 +8,9 @@ import msgspec
 
 from plans.facts import (
     FIELDS,
+    READERS,
     VALUE_ZH,
     IncidentFacts,
-    reader,
 )
 from plans.match.result import ConditionState, State
 from plans.model import (
@@ -34,7 +34,6 @@ from plans.model import (
     RoadSection,
     Under,
     Warned,
-    fields_of,
 )
 
 
@@ -105,11 +104,9 @@ def outline(condition: Condition, depth: int = 0) -> tuple[OutlineLine, ...]:
             return (OutlineLine(depth, "leaf", *describe(condition)),)
 
 
-def shown(leaf: Leaf, facts: IncidentFacts) -> str | None:
-    parts: list[str] = []
-    for path in fields_of(leaf):
-        for value in reader(path)(facts):
-            parts.append(_show(value))
+def shown(fields: Sequence[str], facts: IncidentFacts) -> str | None:
+    """The known values of facts in words; None where there are none."""
+    parts = [_show(value) for field in fields for value in READERS[field](facts)]
     return "、".join(parts) if parts else None
 
 
@@ -123,13 +120,6 @@ def _show(value: object) -> str:
             return ", ".join(f"{v.kind} {v.colour}" if hasattr(v, "colour") else f"{v:.6g}" for v in value) or "无 none"
         case _:
             return str(value)
-
-
-def asked_field(leaf: Leaf, facts: IncidentFacts) -> str:
-    fields = fields_of(leaf)
-    if isinstance(leaf, RoadSection) and facts.place.road is not None and len(fields) > 1:
-        return fields[1]
-    return fields[0]
 
 
 def sentence(plan: Plan, state: int, score: float, conditions: Sequence[ConditionState]) -> tuple[str, str]:

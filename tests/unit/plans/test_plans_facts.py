@@ -9,6 +9,7 @@ import pytest
 
 from plans.facts import (
     FIELDS,
+    READERS,
     Enterprise,
     IncidentFacts,
     Load,
@@ -18,7 +19,6 @@ from plans.facts import (
     derive,
     facts_of_draft,
     facts_of_report,
-    reader,
 )
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -35,7 +35,7 @@ REPORT = {
 
 
 def test_every_field_can_be_read_and_is_unknown_in_empty_facts() -> None:
-    assert all(reader(path)(IncidentFacts()) == () for path in FIELDS)
+    assert all(READERS[path](IncidentFacts()) == () for path in FIELDS)
 
 
 def test_every_fact_of_the_struct_is_named_in_the_field_table() -> None:

@@ -76,10 +76,11 @@ def test_asking_is_worth_it_only_for_what_is_unknown(known: IncidentFacts) -> No
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000))
-def test_passing_over_whole_groups_loses_no_plan(seed: int) -> None:
+def test_passing_over_whole_branches_loses_no_plan_and_no_point(seed: int) -> None:
     many = narrowed([p for p in PLANS if p.kind is not PlanKind.GENERAL], 150, seed=seed)
     library = Library(many)
     for known in some_incidents(5, seed=seed):
         result = match(library, known, limit=1000)
-        one_by_one = [explain(library, p.id, known).state for p in many]
-        assert result.applicable + result.open == sum(s is not State.UNSATISFIED for s in one_by_one)
+        one_by_one = {p.id: explain(library, p.id, known) for p in many}
+        assert result.applicable + result.open == sum(m.state is not State.UNSATISFIED for m in one_by_one.values())
+        assert all(m == one_by_one[m.plan_id] for m in result.matches)
