@@ -317,6 +317,7 @@ async def _ages(rig: Rig, page: Any, progress: Callable[[str], None]) -> tuple[l
 async def _to_wall(rig: Rig, page: Any) -> None:
     await page.goto(f"{rig.base}/wall")
     await page.wait_for_selector("[data-test=wall]")
+    await page.click("[data-test=wall] .tabs button >> nth=0")  # one tile: what stands among others shows the sub-stream
 
 
 async def _firsts(rig: Rig, page: Any, progress: Callable[[str], None]) -> tuple[list[float], list[float]]:

@@ -19,11 +19,11 @@ from tests.support.screens import RunningHub, Screen, eventually
 
 Screens = Callable[..., Screen]
 AGENT = "wall-plant"
-COUNT = 17
+COUNT = 18
 
 
 class Plant:
-    """An enrolled agent (`tocsin agent run`) with one RTSP camera and sixteen drawn ones."""
+    """An enrolled agent (`tocsin agent run`) with one RTSP camera, one of two streams, and sixteen drawn ones."""
 
     def __init__(self, hub: RunningHub, camera: RtspServer, folder: Path) -> None:
         self.camera, self._folder = camera, folder
@@ -31,7 +31,8 @@ class Plant:
         (folder / "agent.toml").write_text(f'agent_id = "{AGENT}"\nmqtt_port = {hub.broker_port}\nhub_url = "{hub.address}"\n'
                                            'cameras_file = "cameras.yaml"\n')
         lines = [f"  - {{id: a-rtsp, url: '{camera.url('/h264')}', preview_s: 1, timeout_s: 1, longest_pause_s: 0.5}}"]
-        lines += [f"  - {{id: s{n:02d}, url: 'synthetic:?size=320x180&rate=5&seed={n}', preview_s: 2}}" for n in range(COUNT - 1)]
+        lines += [f"  - {{id: b-two, url: '{camera.url('/hd')}', sub_url: '{camera.url('/small')}', preview_s: 2}}"]
+        lines += [f"  - {{id: s{n:02d}, url: 'synthetic:?size=320x180&rate=5&seed={n}', preview_s: 2}}" for n in range(COUNT - 2)]
         (folder / "cameras.yaml").write_text("cameras:\n" + "\n".join(lines) + "\n")
         (folder / "password").write_text(secret)
         (folder / "password").chmod(0o600)
@@ -98,13 +99,13 @@ def ages_ms(page: Page, script: str) -> list[float]:
     return ages
 
 
-def play(page: Page) -> None:
-    """Open the RTSP camera, saying why."""
-    tile(page).locator("[data-test=open]").click()
-    if tile(page).locator("form.reason").count():
-        tile(page).locator("form.reason input").fill("演练查看")
-        tile(page).locator("form.reason button").click()
-    expect(tile(page)).to_have_attribute("data-state", "live", timeout=20_000)
+def play(page: Page, id: str = "a-rtsp") -> None:
+    """Open a camera, saying why."""
+    tile(page, id).locator("[data-test=open]").click()
+    if tile(page, id).locator("form.reason").count():
+        tile(page, id).locator("form.reason input").fill("演练查看")
+        tile(page, id).locator("form.reason button").click()
+    expect(tile(page, id)).to_have_attribute("data-state", "live", timeout=20_000)
 
 
 def test_the_clock_of_an_rtsp_camera_is_read_back_from_the_browser_by_both_players(plant: Plant, new_screen: Screens) -> None:
@@ -135,6 +136,25 @@ def test_the_wall_shows_so_many_previews_and_opens_none_by_itself(plant: Plant, 
     eventually(lambda: all(page.evaluate("() => [...document.querySelectorAll('[data-test=tile] img')].map((i) => i.naturalWidth > 0)")), 20)
     boxes = [one.bounding_box() for one in page.locator("[data-test=tile]").all()]
     assert all(box and box["y"] + box["height"] <= 1081 and box["width"] > 100 for box in boxes), "the wall does not fit on the wall"
+
+
+def test_a_tile_of_a_wall_shows_the_sub_stream_and_one_alone_or_in_full_screen_the_main_stream(plant: Plant, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = wall(screen, 4)
+    eventually(lambda: showing(screen) == COUNT, 40)
+    page.fill(".search", AGENT)
+    play(page, "b-two")
+
+    def is_wide(pixels: int) -> None:
+        eventually(lambda: tile(page, "b-two").locator("video").evaluate("(video) => video.videoWidth") == pixels, 20)
+
+    is_wide(640)
+    tile(page, "b-two").locator("figcaption b").dblclick()
+    is_wide(1280)
+    page.evaluate("() => document.exitFullscreen()")
+    is_wide(640)
+    page.fill(".search", "b-two")
+    is_wide(1280)
 
 
 def test_a_pinned_tile_stays_first_and_the_choice_outlives_a_reload(plant: Plant, new_screen: Screens) -> None:

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { i18n } from '@/i18n'
 import CameraTile from './CameraTile.vue'
 
-const props = reactive({ id: 'plant/a', name: 'A', health: 'online', troubles: [] as string[], auto: false, pinned: false, previews: false })
+const props = reactive({ id: 'plant/a', name: 'A', health: 'online', troubles: [] as string[], auto: false, pinned: false, previews: false, sub: false })
 const sockets: { url: string; onmessage: (event: { data: unknown }) => void; closed: boolean }[] = []
 let stop = (): void => undefined
 const root = document.createElement('div')
@@ -16,7 +16,7 @@ const settle = async (): Promise<void> => {
 }
 
 beforeEach(() => {
-  Object.assign(props, { troubles: [], auto: false, pinned: false })
+  Object.assign(props, { troubles: [], auto: false, pinned: false, sub: false })
   sockets.length = 0
   vi.stubGlobal('WebSocket', class { closed = false; onmessage = () => undefined; constructor(readonly url: string) { sockets.push(this) } close(): void { this.closed = true } })
   vi.stubGlobal('MediaSource', class extends EventTarget { static isTypeSupported = (): boolean => true })
@@ -50,6 +50,24 @@ describe('a tile', () => {
     sockets.at(-1)!.onmessage({ data: '{"type":"note","code":"slow_line"}' })
     await settle()
     expect(said()).toEqual(['本机网络过慢，已跳到最新画面'])
+  })
+
+  it('asks for the small stream among other tiles and for the main stream alone or in full screen', async () => {
+    props.sub = true
+    await settle()
+    props.auto = true
+    await settle()
+    const fill = async (element: Element | null): Promise<void> => {
+      Object.defineProperty(document, 'fullscreenElement', { configurable: true, get: () => element })
+      document.dispatchEvent(new Event('fullscreenchange'))
+      await settle()
+    }
+    await fill(root.querySelector('[data-test=tile]'))
+    await fill(null)
+    props.sub = false
+    await settle()
+    expect(sockets.map((one) => one.url.includes('quality=sub'))).toEqual([true, false, true, false])
+    expect(sockets.map((one) => one.closed)).toEqual([true, true, true, false])
   })
 
   it('closes what it opened by itself once other pictures are more telling, but not what is pinned', async () => {

@@ -1,6 +1,6 @@
 // How a player keeps up: it hurries, jumps, stays further behind where the network is late; what opens by itself never displaces a pinned tile.
 import { createPinia, setActivePinia } from 'pinia'
-import { describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Change } from '@/backend/types'
 import type { LinkedCamera } from '@/backend/video'
 import { interrupted, opening, useLinked } from './linked'
@@ -62,8 +62,8 @@ describe('an incident whose cameras were all away', () => {
 })
 
 /** What an agent says before the first picture. */
-function began(): ArrayBuffer {
-  const words = new TextEncoder().encode('{"codec":"avc1.42c01f","w":640,"h":360}\0moov')
+function began(quality = 'h264'): ArrayBuffer {
+  const words = new TextEncoder().encode(`{"codec":"avc1.42c01f","w":640,"h":360,"quality":"${quality}"}\0moov`)
   const bytes = new Uint8Array(14 + words.length)
   const view = new DataView(bytes.buffer)
   view.setUint8(0, 2)
@@ -75,25 +75,52 @@ function began(): ArrayBuffer {
 }
 
 describe('a camera that this browser cannot show', () => {
-  it('is asked for once more in another form, and then sends nothing more', () => {
+  const dialled: { url: string; closed: boolean; onmessage: (event: { data: ArrayBuffer }) => void }[] = []
+  const heard: Told[] = []
+  let stop = (): void => undefined
+  const begin = (quality?: 'sub'): void => {
+    const video = Object.assign(document.createElement('video'), { requestVideoFrameCallback: () => 0, load: () => undefined })
+    stop = play(video, document.createElement('canvas'), { id: 'plant/a', quality }, (now) => heard.push(now))
+  }
+  beforeEach(() => {
+    dialled.length = heard.length = 0
     vi.useFakeTimers()
-    const dialled: { url: string; closed: boolean; onmessage: (event: { data: ArrayBuffer }) => void }[] = []
     vi.stubGlobal('WebSocket', class { closed = false; onmessage = () => undefined; constructor(readonly url: string) { dialled.push(this) } close(): void { this.closed = true } })
     vi.stubGlobal('MediaSource', class extends EventTarget { static isTypeSupported = (): boolean => false })
     URL.createObjectURL = () => 'blob:x'
     URL.revokeObjectURL = () => undefined
-    const video = Object.assign(document.createElement('video'), { requestVideoFrameCallback: () => 0, load: () => undefined })
-    const heard: Told[] = []
-    const stop = play(video, document.createElement('canvas'), { id: 'plant/a' }, (now) => heard.push(now))
+  })
+  afterEach(() => {
+    stop()
+    vi.unstubAllGlobals()
+    vi.useRealTimers()
+  })
+
+  it('is asked for once more in another form, and then sends nothing more', () => {
+    begin()
     dialled[0]!.onmessage({ data: began() })
     vi.advanceTimersByTime(1_000)
     dialled[1]!.onmessage({ data: began() })
     vi.advanceTimersByTime(20_000)
     expect(dialled.map((one) => [one.url.includes('quality=h264'), one.closed])).toEqual([[false, true], [true, true]])
     expect(heard.at(-1)).toMatchObject({ state: 'unsupported', reason: 'avc1.42c01f' })
+  })
+
+  it('is not asked to transcode its main stream while its sub-stream may still come', () => {
+    begin('sub')
+    dialled[0]!.onmessage({ data: began('main') })
+    vi.advanceTimersByTime(2_000)
+    expect(dialled).toHaveLength(1)
+    vi.stubGlobal('MediaSource', class extends EventTarget { static isTypeSupported = (): boolean => true })
+    dialled[0]!.onmessage({ data: began('sub') })
+    vi.advanceTimersByTime(20_000)
+    expect(dialled.map((one) => one.closed)).toEqual([false])
     stop()
-    vi.unstubAllGlobals()
-    vi.useRealTimers()
+    begin('sub')
+    vi.stubGlobal('MediaSource', class extends EventTarget { static isTypeSupported = (): boolean => false })
+    dialled[1]!.onmessage({ data: began('main') })
+    vi.advanceTimersByTime(4_000)
+    expect(dialled.slice(1).map((one) => one.url.includes('quality=h264'))).toEqual([false, true])
   })
 })
 

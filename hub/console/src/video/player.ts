@@ -6,7 +6,8 @@ export type PlayerState = 'connecting' | 'live' | 'stalled' | 'ended' | 'unsuppo
 /** `wall_ms` is the agent's clock, which stands `skew_ms` before the hub's where it is off by more than a minute; `note`: why pictures are left out. */
 export interface Told { state: PlayerState; reason: string; latency_ms: number | null; wall_ms: number; skew_ms: number; transcoded: boolean; note: string; live_at: number | null }
 export interface Sink { init(init: Init, segment: Uint8Array<ArrayBuffer>): boolean; fragment(message: ArrayBuffer): void; close(): void }
-export interface PlayOptions { id: string; reason?: string; fragment_s?: number; lowLatency?: boolean; now?: () => number }
+/** `quality`: `sub` for a tile of a wall; the main stream comes where the camera has no other, or somebody else needs it. */
+export interface PlayOptions { id: string; quality?: 'sub'; reason?: string; fragment_s?: number; lowLatency?: boolean; now?: () => number }
 
 /** How far behind the newest picture playback aims to be at first, and at most after it ran dry (seconds; pictures come one by one). */
 export const TARGET_S = 0.05
@@ -15,6 +16,8 @@ export const SEEK_S = 1.5
 export const STALLED_MS = 3_000
 /** An agent's clock that is off by more than this says nothing of a picture's age: it is then counted from the fastest one seen. */
 export const CLOCK_OFF_MS = 60_000
+/** So long the sub-stream is waited for where the main stream that comes first cannot be shown here. */
+const SUB_MS = 3_000
 /** So long a note stands. */
 const NOTE_MS = 15_000
 const KEPT_S = 30
@@ -252,7 +255,8 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
   let sink: Sink | null = null
   let stopped = false
   let attempt = 0
-  let quality: string | undefined
+  let quality: string | undefined = options.quality
+  let patience: ReturnType<typeof setTimeout> | undefined
   let heard = performance.now()
   let said = 0
   let retry: ReturnType<typeof setTimeout> | undefined
@@ -295,14 +299,22 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
           shut() // nothing is sent to whoever cannot show it
           return say({ state: 'unsupported', reason: words.init.codec })
         }
-        quality = 'h264' // this browser has no decoder for it: ask for an explicit, counted transcode
-        attempt = 0
-        return again('unsupported_codec')
+        clearTimeout(patience)
+        if (quality !== 'sub' || words.init.quality !== 'main') return transcode()
+        patience = setTimeout(transcode, SUB_MS)
+        return
       }
+      clearTimeout(patience)
       say({ transcoded: !!words.init.transcoded })
     } else if (kind === 3) {
       sink?.fragment(data)
     }
+  }
+  /** This browser has no decoder for it: ask for an explicit, counted transcode. */
+  function transcode(): void {
+    quality = 'h264'
+    attempt = 0
+    again('unsupported_codec')
   }
   /** A text of the hub: the first says hello, the others why pictures are left out. */
   function words(text: string): void {
@@ -335,6 +347,7 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
     clearInterval(watch)
     clearTimeout(retry)
     clearTimeout(noted)
+    clearTimeout(patience)
     again('left')
   }
 }
