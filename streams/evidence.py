@@ -18,6 +18,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -31,7 +32,9 @@ OPEN_SUFFIX: Final = ".open"
 GAP_MS: Final = 500
 """A hole of more than this between groups of pictures is stated as a gap (own choice: arrival jitters by up to about 0.3 s)."""
 _SEGMENT = re.compile(r"\d{6,}\.mp4")
-_APPENDING = threading.Lock()
+_APPENDING: Final[WeakValueDictionary[Path, threading.Lock]] = WeakValueDictionary()
+"""One lock for each recording whose manifest is open, so that none waits for another's disk."""
+_OPENING: Final = threading.Lock()
 
 
 class RecordingHeader(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -147,6 +150,8 @@ class Manifest:
         self.head = hashlib.sha256((folder / HEADER).read_bytes()).hexdigest()
         self.next_n = 1
         self._size = 0
+        with _OPENING:
+            self._appending = _APPENDING.setdefault(folder.resolve(), threading.Lock())
         self._read_on()
 
     def _read_on(self) -> None:
@@ -159,7 +164,7 @@ class Manifest:
 
     def append(self, entry: Entry) -> Entry:
         """Chain the entry, write it, fsync; returns it as written. Raises OSError with the manifest as it was."""
-        with _APPENDING:
+        with self._appending:
             self._read_on()
             chained = msgspec.structs.replace(entry, prev=self.head)
             line = msgspec.json.encode(chained)

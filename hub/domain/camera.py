@@ -202,12 +202,13 @@ def placed(camera: CameraView, place: CameraPlace) -> CameraView:
 
 
 class RollcallLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One camera's answer (or an enterprise without any camera)."""
+    """One camera's answer (or an enterprise without any camera); `troubles` say why there is none, or what is wrong with it."""
 
     enterprise_id: str
     camera_id: str | None
     answered: bool
     health: str
+    troubles: tuple[str, ...] = ()
     age_s: float | None = None
 
 

@@ -19,7 +19,7 @@ from hub.errors import Rejected
 from hub.ids import is_slug
 from hub.store.schema import agent, enrol_code
 from hub.store.writer import Transaction
-from hub.wire import Presence, Telemetry
+from hub.wire import Presence, Telemetry, troubles_of
 
 CODE_LIFE = timedelta(hours=24)
 """How long an enrolment code is good (our own choice: one working day)."""
@@ -194,7 +194,7 @@ async def revoke(tx: Transaction, agent_id: str, *, by: str, reason: str) -> Age
 
 
 async def note_presence(tx: Transaction, agent_id: str, presence: Presence) -> None:
-    """Keep what an agent says of itself; a change is recorded where it came, went, or a camera's state differs."""
+    """Keep what an agent says of itself; a change is recorded where it came, went, or a camera's state or what is wrong with it differs."""
     before = await get_agent(tx.conn, agent_id)
     if before is None:
         return
@@ -206,8 +206,8 @@ async def note_presence(tx: Transaction, agent_id: str, presence: Presence) -> N
         tx.record(AgentPresence(agent=after), actor=f"agent:{agent_id}", subject=f"agent:{agent_id}", department_id=after.department_id)
 
 
-def _states(view: AgentView) -> dict[str, str]:
-    return {camera.id: camera.health for camera in view.cameras}
+def _states(view: AgentView) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {camera.id: (camera.health, troubles_of(camera.health, camera.measure)) for camera in view.cameras}
 
 
 async def note_telemetry(tx: Transaction, agent_id: str, telemetry: Telemetry) -> None:

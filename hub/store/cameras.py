@@ -98,7 +98,7 @@ async def save_camera(tx: Transaction, id: str, place: CameraPlace, *, by: str) 
         if owner is None:
             raise Rejected("unknown_agent", f"没有终端 {agent_id}", f"there is no agent {agent_id}", field="id")
         before = CameraView(id=id, agent_id=agent_id, camera_id=camera_id, name=camera_id, department_id=owner.department_id,
-                            enterprise_id=owner.enterprise_id, place=CameraPlace(), health="offline")
+                            enterprise_id=owner.enterprise_id, place=CameraPlace(), health="offline", since=tx.at)
     if place.enterprise_id is not None and await get_enterprise(tx.conn, place.enterprise_id) is None:
         raise Rejected("unknown_enterprise", f"没有企业 {place.enterprise_id}", f"there is no enterprise {place.enterprise_id}",
                        field="place.enterprise_id")

@@ -45,7 +45,7 @@ async def run(ask: Ask) -> Rollcall:
             held = relay.preview(CameraKey(camera.agent_id, camera.camera_id))
             age = held.age_s(time.monotonic()) if held is not None else None
             answered = camera.health not in DOWN and age is not None and age <= FRESH_S
-            lines.append(RollcallLine(enterprise_id=enterprise.id, camera_id=camera.id, answered=answered, health=camera.health,
+            lines.append(RollcallLine(enterprise_id=enterprise.id, camera_id=camera.id, answered=answered, health=camera.health, troubles=camera.troubles,
                                       age_s=round(age, 1) if age is not None else None))
     done = RollcallDone(id=new_id(), at=utc_text(ask.now), lines=tuple(lines))
     async with ask.transaction() as tx:

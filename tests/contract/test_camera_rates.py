@@ -14,11 +14,15 @@ from hub.clock import ManualClock
 from hub.domain.access import Role
 from hub.domain.agent import AgentView
 from hub.domain.calendar import bounds
-from hub.domain.camera import EnterpriseView
-from hub.store import Store
-from hub.store.cameras import note_cameras, online_rates, save_enterprise
+from hub.domain.camera import CameraHealthChanged, CameraPlace, EnterpriseView
+from hub.domain.obligation import State
+from hub.respond.cameras import CameraBook
+from hub.store import Store, changes_after
+from hub.store import obligations as ledger
+from hub.store.agents import note_presence, put_agent
+from hub.store.cameras import note_cameras, online_rates, save_camera, save_enterprise
 from hub.web.guard import COOKIE
-from hub.wire import Camera
+from hub.wire import Camera, Presence
 from tests.support.web_hub import cookie_for, web_hub
 
 
@@ -81,3 +85,61 @@ async def test_the_ledger_names_each_enterprise_the_worst_first_for_the_district
     assert (december["rate"], december["to_at"]) == (0.5, "2026-11-30T17:00:00.000Z")
     assert (future["status"], future["code"]) == (422, "bad_span")
     assert wrong["status"] in (400, 422)
+
+
+PLANT = EnterpriseView(id="plant-a", zh="甲厂", department_id="emergency-bureau")
+
+
+async def say(store: Store, *cameras: Camera, online: bool = True) -> None:
+    """The agent's presence, and what the book makes of every change so far (a second time changes nothing)."""
+    async with store.transaction() as tx:
+        await note_presence(tx, "plant-1", Presence(online=online, cameras=cameras))
+    await react(store)
+
+
+async def react(store: Store) -> None:
+    book = CameraBook()
+    async with store.read() as conn:
+        changes = [change for change in await changes_after(conn, 0, limit=1000) if change.kind in book.kinds]
+    for change in changes[-1:]:
+        async with store.transaction() as tx:
+            await book.react(tx, change)
+
+
+async def register(store: Store, camera_id: str, **more: Any) -> None:
+    async with store.transaction() as tx:
+        await save_camera(tx, f"plant-1/{camera_id}", CameraPlace(enterprise_id="plant-a", **more), by="system:test")
+    await react(store)
+
+
+async def owed(store: Store, camera_id: str) -> list[State]:
+    async with store.read() as conn:
+        return [duty.state for duty in await ledger.list_obligations(conn, kinds=["camera_online"], subject=f"camera:plant-1/{camera_id}")]
+
+
+async def test_a_camera_registered_while_it_is_away_owes_to_be_online_once_however_often_it_is_saved(store: Store) -> None:
+    async with store.transaction() as tx:
+        await save_enterprise(tx, PLANT, by="system:test")
+        await put_agent(tx, agent_id="plant-1", name="plant-1", kind="field", department_id="emergency-bureau", secret="x", enterprise_id="plant-a")
+    await say(store, Camera(id="dead", health="offline"), Camera(id="well", health="online"))
+    assert await owed(store, "dead") == []  # nobody has registered it
+    for id in ("dead", "well", "never-seen"):
+        await register(store, id)
+    for id in ("dead", "never-seen"):
+        await register(store, id, bearing_deg=90)
+    assert [await owed(store, id) for id in ("dead", "well", "never-seen")] == [[State.OPEN], [], [State.OPEN]]
+    await say(store, Camera(id="dead", health="connecting"), Camera(id="well", health="online"))
+    await say(store, Camera(id="dead", health="offline"), Camera(id="well", health="online"))
+    assert await owed(store, "dead") == [State.OPEN]
+    await say(store, Camera(id="dead", health="online"), Camera(id="never-seen", health="online"), Camera(id="well", health="online"))
+    assert [(await owed(store, id))[0] in (State.MET, State.MET_LATE) for id in ("dead", "never-seen")] == [True, True]
+
+
+async def test_a_trouble_that_comes_or_goes_beside_the_picture_is_a_change_on_the_feed(store: Store) -> None:
+    async with store.transaction() as tx:
+        await put_agent(tx, agent_id="plant-1", name="plant-1", kind="field", department_id="emergency-bureau", secret="x")
+    for measure in ("sharpness=1.00", "sharpness=0.99; flood", "sharpness=0.98; flood", "sharpness=0.97"):
+        await say(store, Camera(id="a", health="online", measure=measure))
+    async with store.read() as conn:
+        said = [c.read(CameraHealthChanged).camera.troubles for c in await changes_after(conn, 0, limit=1000) if c.kind == "camera.health_changed"]
+    assert said == [("flood",), ()]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +18,13 @@ import pytest
 from hub.errors import Rejected
 from hub.wire import MediaKind
 from streams.evidence import (
+    MANIFEST,
     Deleted,
     Ended,
     Entry,
     Interrupted,
     Lost,
+    Manifest,
     RecordingHeader,
     RetentionPolicy,
     Segment,
@@ -357,6 +360,27 @@ def test_retention_beside_a_running_recording_keeps_the_chain(tmp_path: Path) ->
     result = verify(folder)
     assert result.ok, result.problems
     assert [segment.n for segment in segments_of(folder)] == [3, 4, 5]
+
+
+def test_a_manifest_that_hangs_holds_no_other_recording_up(tmp_path: Path) -> None:
+    stuck, free = (Manifest(create(tmp_path, header(name))) for name in ("rec-1", "rec-2"))
+    hanging = stuck.folder / MANIFEST
+    os.mkfifo(hanging)  # nobody reads or writes it: whoever opens it waits, as at a disk that does not answer
+
+    def append(manifest: Manifest) -> None:
+        with contextlib.suppress(OSError):
+            manifest.append(Ended(at=NOW, reason="stopped"))
+
+    waiting, other = (threading.Thread(target=append, args=(one,), daemon=True) for one in (stuck, free))
+    waiting.start()
+    other.start()
+    other.join(20)
+    assert waiting.is_alive()
+    assert not other.is_alive(), "it waited for the other recording's disk"
+    assert len(list(read_lines(free.folder))) == 1
+    while waiting.is_alive():
+        os.close(os.open(hanging, os.O_RDWR | os.O_NONBLOCK))
+        waiting.join(0.01)
 
 
 def test_a_manifest_cannot_name_a_file_elsewhere(tmp_path: Path) -> None:

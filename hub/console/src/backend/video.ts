@@ -20,7 +20,7 @@ export function enterpriseName(all: Enterprise[], id: string | null, locale: str
 export interface Why { code: string; zh: string; en: string }
 export interface LinkedCamera { agent_id: string; camera_id: string; name: string; score: number; reasons: Why[]; distance_m?: number | null; recorded?: boolean; plays?: boolean }
 export interface Rates { from_at: string; to_at: string; rate: number | null; enterprises: { enterprise_id: string; cameras: number; rate: number; known_s: number }[] }
-export interface RollcallLine { enterprise_id: string; camera_id: string | null; answered: boolean; health: string; age_s?: number | null }
+export interface RollcallLine { enterprise_id: string; camera_id: string | null; answered: boolean; health: string; troubles?: string[]; age_s?: number | null }
 export interface Rollcall { id: string; at: string; answered: number; called: number; lines: RollcallLine[]; enterprises: Enterprise[] }
 export interface Segment { n: number; sha256: string; size_bytes: number; first_wall_ms: number; last_wall_ms: number; lost?: number; pre_event?: boolean }
 export interface Recording { id: string; agent_id: string; camera_id: string; started_at: string; ended_at?: string | null; evidence?: boolean; troubles?: string[] }
