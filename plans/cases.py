@@ -8,12 +8,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from hub.errors import Rejected
 from plans.backtest import Case
 from plans.facts import IncidentFacts, facts_of_report
-from plans.load import Fault, PlanRejected, plain_yaml, type_fault
+from plans.hazmat import lookup
+from plans.load import Fault, PlanRejected, line_of, plain_yaml, type_fault
 from plans.model import Level
 
 MAX_FILE_BYTES = 50_000_000
+_Lines = Mapping[tuple[str | int, ...], int]
 
 
 class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,36 +46,42 @@ def read_cases(file: Path, zone: str) -> list[Case]:
     text = file.read_text("utf-8")
     said = _of_yaml(text, str(file)) if file.suffix in (".yaml", ".yml") else _of_lines(text, str(file))
     cases, faults = [], []
-    for line, where, one in said:
+    for lines, where, one in said:
+        part = "facts" if one.report is None else "report"
         try:
             facts = facts_of_report(one.report, zone=ZoneInfo(zone)) if one.report is not None else one.facts or IncidentFacts()
-            cases.append(Case(str(one.id), facts, one.expected, one.level, one.title))
+            cases.append(Case(str(one.id), lookup.checked(facts), one.expected, one.level, one.title))
+        except Rejected as error:
+            field = f"{where}{part}.{error.field}"
+            faults.append(Fault(str(file), line_of(lines, field), field, error.code, error.zh, error.en))
         except (ValueError, msgspec.ValidationError) as error:
-            faults.append(Fault(str(file), line, f"{where}report", "bad_report", f"报告读不懂：{error}", f"not a report: {error}"))
+            field = f"{where}{part}"
+            faults.append(Fault(str(file), line_of(lines, field), field, "bad_report", f"报告读不懂：{error}", f"not a report: {error}"))
     if faults:
         raise PlanRejected(faults)
     return cases
 
 
-def _of_yaml(text: str, file: str) -> Iterator[tuple[int, str, _Said]]:
+def _of_yaml(text: str, file: str) -> Iterator[tuple[_Lines, str, _Said]]:
     raw, lines = plain_yaml(text, file)
     try:
         found = msgspec.convert(raw, _File)
     except msgspec.ValidationError as error:
         raise PlanRejected([type_fault(str(error), lines, file)]) from None
     for i, one in enumerate(found.cases):
-        yield lines.get(("cases", i), 1), f"cases[{i}].", one
+        yield lines, f"cases[{i}].", one
 
 
-def _of_lines(text: str, file: str) -> Iterator[tuple[int, str, _Said]]:
-    found, faults = [], []
+def _of_lines(text: str, file: str) -> Iterator[tuple[_Lines, str, _Said]]:
+    found: list[tuple[_Lines, str, _Said]] = []
+    faults = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
+        whole: _Lines = {(): number}
         try:
-            found.append((number, "", msgspec.json.decode(line, type=_Said)))
+            found.append((whole, "", msgspec.json.decode(line, type=_Said)))
         except msgspec.ValidationError as error:
-            whole: Mapping[tuple[str | int, ...], int] = {(): number}
             faults.append(type_fault(str(error), whole, file))
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             faults.append(Fault(file, number, "$", "json_syntax", f"不是 JSON：{error}", f"not JSON: {error}"))

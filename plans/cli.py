@@ -28,6 +28,7 @@ from plans.check import District, Severity, check, worst_level
 from plans.compare import compare
 from plans.district import district_of_data
 from plans.facts import IncidentFacts, facts_of_report
+from plans.hazmat import lookup
 from plans.match import Library, MatchResult, explain, match
 from plans.model import Level, Plan, in_force, json_schema
 
@@ -52,7 +53,7 @@ def _named_errors() -> Iterator[None]:
             typer.echo(str(fault), err=True)
         raise typer.Exit(2) from None
     except Rejected as error:
-        typer.echo(f"{error.code}: {error.message}", err=True)
+        typer.echo(f"{error.code}: {error.message}" + (f" [{error.field}]" if error.field else ""), err=True)
         raise typer.Exit(2) from None
     except (msgspec.ValidationError, msgspec.DecodeError, ValueError, OSError) as error:
         typer.echo(f"读不懂输入 / cannot read the input: {error}", err=True)
@@ -83,12 +84,14 @@ def _one(plans: Sequence[Plan], plan_id: str) -> Plan:
 
 
 def _facts(raw: object, zone: str) -> IncidentFacts:
-    """Facts as they are, or a report message of the wire (which names when it happened)."""
+    """Facts as they are, or a report message of the wire (which names when it happened), with what the tables say of their substances.
+
+    Raises Rejected `unknown_un`: who types a number can look at it again (the hub keeps such a report and calls the load unknown).
+    """
     if not isinstance(raw, dict):
         raise Rejected("not_an_object", "应是一个 JSON 对象", "a JSON object was expected")
-    if "occurred_at" in raw or "kind" in raw:
-        return facts_of_report(raw, zone=ZoneInfo(zone))
-    return msgspec.convert(raw, IncidentFacts)
+    is_report = "occurred_at" in raw or "kind" in raw
+    return lookup.checked(facts_of_report(raw, zone=ZoneInfo(zone)) if is_report else msgspec.convert(raw, IncidentFacts))
 
 
 def _read_facts(file: Path | None, zone: str) -> IncidentFacts:

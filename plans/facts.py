@@ -59,9 +59,13 @@ class WeatherWarning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Load(msgspec.Struct, frozen=True, rename={"class_": "class"}, forbid_unknown_fields=True):
-    """One dangerous substance of the incident. `class_` is the class or division ("2.3"); `guide` the ERG guide number."""
+    """One dangerous substance of the incident. `class_` is the class or division ("2.3"); `guide` the ERG guide number.
+
+    `un_unlisted` is a number that was reported and that no table knows: it was misread somewhere, so `un` is unknown.
+    """
 
     un: str | None = None
+    un_unlisted: str | None = None
     name: str | None = None
     class_: str | None = None
     guide: str | None = None
@@ -71,6 +75,14 @@ class Load(msgspec.Struct, frozen=True, rename={"class_": "class"}, forbid_unkno
     fire: bool | None = None
     explosion: bool | None = None
     toxic_by_inhalation: bool | None = None
+
+
+class SubstanceFacts(msgspec.Struct, frozen=True):
+    """What the hazmat tables say of one UN number."""
+
+    class_: str | None
+    guide: str | None
+    toxic: bool
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -412,6 +424,28 @@ def derive(facts: IncidentFacts) -> IncidentFacts:
     if present == facts.hazmat_present and setting == facts.place.setting:
         return facts
     return msgspec.structs.replace(facts, hazmat_present=present, place=msgspec.structs.replace(facts.place, setting=setting))
+
+
+def described(facts: IncidentFacts, substance: Callable[[str], SubstanceFacts | None]) -> IncidentFacts:
+    """The facts with what the tables say of each load where nobody said it; `substance` gives None for a number that they do not know.
+
+    Such a number was misread somewhere: what was reported is kept as `un_unlisted`, and the number counts as unknown.
+    """
+    return msgspec.structs.replace(facts, hazmat=tuple(_described(load, substance) for load in facts.hazmat)) if facts.hazmat else facts
+
+
+def _described(load: Load, substance: Callable[[str], SubstanceFacts | None]) -> Load:
+    if load.un is None:
+        return load
+    known = substance(load.un)
+    if known is None:
+        return msgspec.structs.replace(load, un=None, un_unlisted=load.un)
+    return msgspec.structs.replace(
+        load,
+        class_=load.class_ or known.class_,
+        guide=load.guide or known.guide,
+        toxic_by_inhalation=known.toxic if load.toxic_by_inhalation is None else load.toxic_by_inhalation,
+    )
 
 
 def facts_of_report(message: Mapping[str, object], *, zone: tzinfo) -> IncidentFacts:

@@ -189,6 +189,11 @@ def _line_of(lines: Mapping[_Path, int], path: _Path) -> int:
     return lines.get(path, 1)
 
 
+def line_of(lines: Mapping[_Path, int], dotted: str) -> int:
+    """The line on which a field (`cases[2].facts.grade`), or what holds it, stands."""
+    return _line_of(lines, _path_of(dotted))
+
+
 # -- meaning: what types alone cannot say ----------------------------------------------------------
 
 

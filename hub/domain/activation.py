@@ -5,7 +5,7 @@ The rules of matching and of putting plans in force stand in `plans`; here are t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, tzinfo
 from enum import StrEnum
 from math import asin, cos, radians, sin, sqrt
@@ -20,7 +20,7 @@ from hub.domain.data import packaged
 from hub.domain.incident import IncidentView
 from hub.errors import Rejected
 from plans.activate import Activation, ActiveExit, Caution, PlanRef
-from plans.facts import FIELDS, Casualties, Enterprise, FieldKind, Grade, IncidentFacts, Load, Place, Weather
+from plans.facts import FIELDS, Casualties, Enterprise, FieldKind, Grade, IncidentFacts, Load, Place, SubstanceFacts, Weather, described
 from plans.match import MissingFact, RematchDiff, State
 from plans.match.result import MatchResult
 from plans.model import STAGE_ORDER, STATUS_STEPS, Level, PlanKind, PlanStatus, Source, Stage, Text
@@ -109,24 +109,16 @@ class Surroundings(Struct, frozen=True):
     nearby: tuple[Nearby, ...] = ()
 
 
-class SubstanceFacts(Struct, frozen=True):
-    """What the hazmat tables say of one UN number."""
-
-    class_: str | None
-    guide: str | None
-    toxic: bool
-
-
 _NEAREST_TOWN_M: Final = 6_000.0
 """A point belongs to the nearest town centre within this distance (half the usual distance between centres here; our own choice)."""
 
 
 def facts_of(
-    view: IncidentView, *, zone: tzinfo, around: Surroundings, substances: Mapping[str, SubstanceFacts], stated: Mapping[str, Any],
+    view: IncidentView, *, zone: tzinfo, around: Surroundings, substance: Callable[[str], SubstanceFacts | None], stated: Mapping[str, Any],
 ) -> IncidentFacts:
-    """The facts of an incident: what it says, what the tables say of its substances and place, and over both what people stated.
+    """The facts of an incident: what it says and what people stated over that, with what the tables say of its place and substances.
 
-    `stated` holds answers by field of `plans.facts.FIELDS`, already checked by `check_fact`.
+    `stated` holds answers by field of `plans.facts.FIELDS`, already checked by `check_fact`; `substance` gives None for a number that is in no table.
     """
     at = parse_utc(view.occurred_at).astimezone(zone)
     place = view.place
@@ -136,24 +128,18 @@ def facts_of(
         event_types=view.event_types, grade=_grade(view), loss_yuan=view.loss_yuan, hour=at.hour, month=at.month,
         place=Place(adcode=town, lon=place.lon, lat=place.lat, road=place.road, road_km=place.road_km,
                     distance_to_water_m=distance["water_intake"], distance_to_school_m=distance["school"], distance_to_homes_m=distance["village"]),
-        hazmat=tuple(_load(h, substances.get(h.un or "")) for h in view.hazmat),
+        hazmat=tuple(msgspec.convert(h, Load, from_attributes=True) for h in view.hazmat),
         casualties=Casualties(**{n: getattr(view.casualties, n) for n in Casualties.__struct_fields__}),
         enterprise=Enterprise(id=place.enterprise_id), weather=Weather(),
     )
     for field, value in stated.items():
         facts = _with(facts, field, value)
-    return facts
+    return described(facts, substance)
 
 
 def _grade(view: IncidentView) -> Grade | None:
     id = view.grade or (view.grade_suggested.grade if view.grade_suggested else None)
     return next((Grade(row["zh"]) for row in packaged("grades")["grades"] if row["id"] == id), None)
-
-
-def _load(sent: Any, known: SubstanceFacts | None) -> Load:
-    return Load(un=sent.un, name=sent.name, class_=known.class_ if known else None, guide=known.guide if known else None,
-                container=sent.container, quantity_kg=sent.quantity_kg, leak=sent.leak, fire=sent.fire, explosion=sent.explosion,
-                toxic_by_inhalation=known.toxic if known else None)
 
 
 def _town(view: IncidentView, around: Surroundings) -> str | None:

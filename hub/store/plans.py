@@ -22,7 +22,6 @@ from hub.domain.activation import (
     PlansMatched,
     PlanStatusChanged,
     PlanStep,
-    SubstanceFacts,
     Surroundings,
     check_approver,
     check_fact,
@@ -193,18 +192,11 @@ def _surroundings(drill: bool) -> Surroundings:
     return Surroundings(towns, nearby)
 
 
-@cache
-def _substance(un: str) -> SubstanceFacts | None:
-    from plans.hazmat import lookup
-
-    found = lookup.substances().get(un)
-    return SubstanceFacts(found.class_, found.guide, found.inhalation) if found is not None else None
-
-
 def facts_from(view: IncidentView, zone: ZoneInfo, stated: Mapping[str, Any]) -> IncidentFacts:
     """The facts of an incident with what the packaged tables add. Invented receptors count in drills alone."""
-    substances = {un: found for load in view.hazmat if (un := load.un) and (found := _substance(un)) is not None}
-    return facts_of(view, zone=zone, around=_surroundings(view.drill), substances=substances, stated=stated)
+    from plans.hazmat.lookup import said_of
+
+    return facts_of(view, zone=zone, around=_surroundings(view.drill), substance=said_of, stated=stated)
 
 
 async def stated_facts(conn: AsyncConnection, incident_id: str) -> dict[str, Any]:
@@ -214,8 +206,15 @@ async def stated_facts(conn: AsyncConnection, incident_id: str) -> dict[str, Any
 
 
 async def state_fact(tx: Transaction, incident: IncidentView, field: str, value: Any, *, by: str) -> bool:
-    """Keep an answer to a question (None takes it back); False where it was known already. Raises Rejected `unknown_fact`, `bad_fact`."""
+    """Keep an answer to a question (None takes it back); False where it was known already.
+
+    Raises Rejected `unknown_fact`, `bad_fact`, and `unknown_un` for a number that no table knows: a person can look at the plate again.
+    """
     value = check_fact(field, value)
+    if field == "hazmat.un" and value is not None:
+        from plans.hazmat import lookup
+
+        value = lookup.by_un(value, field="value").un
     held = await stated_facts(tx.conn, incident.id)
     if held.get(field) == value:
         return False

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from hub.errors import Rejected
+from plans.facts import IncidentFacts, SubstanceFacts, described
 from plans.hazmat import tables
 from plans.hazmat.model import (
     Classification,
@@ -122,6 +125,21 @@ def by_un(un: str, *, field: str = "hazmat.un") -> Substance:
             field=field,
         )  # fmt: skip
     return substance
+
+
+@cache
+def said_of(un: str) -> SubstanceFacts | None:
+    """What the tables say of a number; None for one that they do not know."""
+    found = substances().get(un)
+    return SubstanceFacts(found.class_, found.guide, found.inhalation) if found is not None else None
+
+
+def checked(facts: IncidentFacts) -> IncidentFacts:
+    """Typed facts with numbers as the tables write them and what these say of them. Raises Rejected(unknown_un) naming `hazmat[N].un`."""
+    loads = tuple(
+        replace(load, un=by_un(load.un, field=f"hazmat[{n}].un").un) if load.un is not None else load for n, load in enumerate(facts.hazmat)
+    )
+    return described(replace(facts, hazmat=loads), said_of)
 
 
 def search(text: str, limit: int = 10) -> tuple[Match, ...]:

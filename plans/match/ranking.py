@@ -6,7 +6,7 @@ from plans.facts import IncidentFacts
 from plans.match.library import Entry, LeafPlace, Library, Run, scored
 from plans.match.question import missing_fact
 from plans.match.result import STATE_OF, ConditionState, MatchResult, PlanMatch, State
-from plans.match.words import sentence
+from plans.match.words import sentence, unlisted_un
 from plans.model import PlanKind
 
 
@@ -30,6 +30,7 @@ def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchRe
         applicable=len(listed),
         open=len(candidates) - len(listed),
         excluded=len(library) - len(candidates),
+        notes=tuple(unlisted_un(load.un_unlisted) for load in facts.hazmat if load.un is None and load.un_unlisted is not None),
     )
 
 

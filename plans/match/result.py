@@ -72,7 +72,7 @@ class MissingFact(msgspec.Struct, frozen=True):
 class MatchResult(msgspec.Struct, frozen=True):
     """Plans that apply or might, best first, the general plan last.
 
-    `open` counts plans for which nothing speaks yet, `excluded` those ruled out.
+    `open` counts plans for which nothing speaks yet, `excluded` those ruled out. `notes` say which facts cannot be as they were reported.
     `matches` may be fewer than `applicable`, where the caller's limit cut it.
     """
 
@@ -82,6 +82,7 @@ class MatchResult(msgspec.Struct, frozen=True):
     applicable: int
     open: int
     excluded: int
+    notes: tuple[Text, ...] = ()
 
 
 class PlanMove(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ from plans.model import (
     Plan,
     PlanKind,
     RoadSection,
+    Text,
     Under,
     Warned,
 )
@@ -120,6 +121,14 @@ def _show(value: object) -> str:
             return ", ".join(f"{v.kind} {v.colour}" if hasattr(v, "colour") else f"{v:.6g}" for v in value) or "无 none"
         case _:
             return str(value)
+
+
+def unlisted_un(number: str) -> Text:
+    """That no table knows the UN number which was reported."""
+    return Text(
+        f"报告的 UN {number} 不在联合国编号表中：物质按不明处理，请核对橙色标牌下排的四位数字。",
+        f"UN {number} as reported is in no table: the substance counts as unknown; check the four digits in the lower half of the orange plate.",
+    )
 
 
 def sentence(plan: Plan, state: int, score: float, conditions: Sequence[ConditionState]) -> tuple[str, str]:

@@ -233,6 +233,19 @@ async def test_the_library_is_checked_with_the_hubs_own_roster_and_stock(hub: Ru
     assert desk.body["items"][0]["severity"] == "error" and desk.body["plans"] > 10
 
 
+async def test_a_report_with_a_number_that_no_table_knows_is_kept_and_the_load_counts_as_unknown_until_somebody_looks_again(hub: Running, desk: Visitor) -> None:
+    id = await file(desk, hazmat=[{"un": "9999", "container": "road_tanker", "leak": True}])
+    plans = await until(desk, f"/api/v1/incidents/{id}/plans", lambda b: b["matching"] is not None)
+    assert "9999" in plans["result"]["notes"][0]["zh"]
+    assert plans["facts"]["hazmat"][0]["un"] is None
+    facts = f"/api/v1/incidents/{id}/facts"
+    assert await desk.ask("POST", facts, {"field": "hazmat.un", "value": "9998"}) == 422
+    assert (desk.body["code"], desk.body["field"]) == ("unknown_un", "value")
+    assert await desk.ask("POST", facts, {"field": "hazmat.un", "value": "UN1005"}) == 200
+    plans = await until(desk, f"/api/v1/incidents/{id}/plans", lambda b: b["stated"].get("hazmat.un") == "1005")
+    assert plans["result"]["notes"] == []
+
+
 async def test_the_first_plan_of_each_open_incident_is_listed(hub: Running, desk: Visitor) -> None:
     id = await file(desk)
     found = await until(desk, "/api/v1/suggested-plans", lambda b: any(s["incident_id"] == id for s in b["items"]))

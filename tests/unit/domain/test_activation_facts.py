@@ -24,7 +24,7 @@ AMMONIA = {"1005": SubstanceFacts("2", "125", True)}
 
 def facts(view: IncidentView, **stated: object) -> IncidentFacts:
     given = {name.replace("__", "."): value for name, value in stated.items()}
-    return facts_of(view, zone=ZONE, around=AROUND, substances=AMMONIA, stated=given)
+    return facts_of(view, zone=ZONE, around=AROUND, substance=AMMONIA.get, stated=given)
 
 
 def at(**place: object) -> IncidentView:
@@ -53,6 +53,14 @@ def test_what_the_tables_say_of_a_substance_stands_beside_what_was_sent() -> Non
     known, unknown = facts(view).hazmat
     assert (known.class_, known.guide, known.toxic_by_inhalation, known.leak) == ("2", "125", True, True)
     assert (unknown.class_, unknown.toxic_by_inhalation) == (None, None)
+
+
+def test_a_number_that_no_table_knows_counts_as_unknown_and_is_kept_as_it_was_reported() -> None:
+    view = msgspec.structs.replace(incident_view(1), hazmat=(Hazmat(un="9999", leak=True),))
+    load = facts(view).hazmat[0]
+    assert (load.un, load.un_unlisted, load.leak) == (None, "9999", True)
+    answered = facts(view, hazmat__un="1005").hazmat[0]
+    assert (answered.un, answered.class_) == ("1005", "2"), "what the tables say holds for an answered number, too"
 
 
 def test_the_hour_is_the_districts() -> None:

@@ -83,6 +83,22 @@ def test_bad_facts_end_with_a_sentence_and_code_two(given: str) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("given", [{"hazmat": [{"un": "1005"}, {"un": "9999"}]}, REPORT | {"hazmat": [{"un": "1005"}, {"un": "9999"}]}])
+def test_a_number_that_no_table_knows_is_named_with_its_field(given: dict[str, object], tmp_path: Path) -> None:
+    file = tmp_path / "facts.json"
+    file.write_text(json.dumps(given), "utf-8")
+    for result in (run("match", given=json.dumps(given)), run("preview", "gas", "--facts", str(file))):
+        assert result.exit_code == 2
+        assert "9999" in result.stderr
+        assert result.stderr.strip().endswith("[hazmat[1].un]")
+
+
+def test_a_number_is_taken_as_plates_write_it_and_the_tables_add_its_class() -> None:
+    result = as_json("match", given='{"event_types": ["12H00"], "hazmat": [{"un": "UN 1005"}]}')
+    card = next(m for m in result["matches"] if m["plan_id"] == "card-ammonia")
+    assert card["state"] == "satisfied"
+
+
 def test_preview_shows_what_would_be_given() -> None:
     activation = as_json("preview", "hazmat-road-transport", "general", "--level", "III")
     assert len(activation["tasks"]) > 30
@@ -137,9 +153,11 @@ def test_backtest_of_supplied_json_lines_of_reports(tmp_path: Path) -> None:
     ("name", "text", "said"),
     [
         ("c.yaml", "cases:\n- {id: a, facts: {}}\n- {facts: {}}\n", "c.yaml:3: cases[1]: schema"),
+        ("c.yaml", "cases:\n- id: a\n  facts:\n    hazmat:\n    - un: '9998'\n", "c.yaml:5: cases[0].facts.hazmat[0].un: unknown_un"),
+        ("c.jsonl", '{"id": 1, "report": {"hazmat": [{"un": "7777"}]}}', "c.jsonl:1: report.hazmat[0].un: unknown_un"),
         ("c.yaml", "cases:\n- id: a\n  facts: {no_such_fact: 1}\n", "c.yaml:3: cases[0].facts.no_such_fact: schema"),
         ("c.yaml", "cases:\n- {id: a, level: IX}\n", "c.yaml:2: cases[0].level: schema"),
-        ("c.yaml", "cases:\n- id: a\n  report: {occurred_at: yesterday}\n", "c.yaml:2: cases[0].report: bad_report"),
+        ("c.yaml", "cases:\n- id: a\n  report: {occurred_at: yesterday}\n", "c.yaml:3: cases[0].report: bad_report"),
         ("c.yaml", "", "c.yaml:1: $: yaml_shape"),
         ("c.yaml", "a: &a [x, x]\nb: &b [*a, *a]\ncases: [*b]\n", "c.yaml:1: $: yaml_alias"),
         ("c.jsonl", '{"id": "a"}\n{bad\n[]\n', "c.jsonl:2: $: json_syntax"),

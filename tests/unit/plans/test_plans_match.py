@@ -291,6 +291,16 @@ def test_the_question_is_the_fact_that_would_move_the_ranking_most(facts: Incide
     assert missing.en.endswith("?")
 
 
+def test_a_number_that_no_table_knows_is_said_and_the_number_is_asked_for() -> None:
+    facts = IncidentFacts(event_types=("12D02",), place=Place(setting=Setting.FACILITY), hazmat=(Load(un_unlisted="9999"),))
+    result = match(CATALOGUE, facts)
+    assert "9999" in result.notes[0].zh
+    assert "9999" in result.notes[0].en
+    assert result.missing_fact is not None
+    assert result.missing_fact.field == "hazmat.un"
+    assert match(CATALOGUE, ROLLOVER).notes == ()
+
+
 def test_no_question_where_nothing_could_change() -> None:
     assert match(CATALOGUE, ROLLOVER).missing_fact is None
 

@@ -15,7 +15,7 @@ export interface MatchView { incident_id: string; version: number; applicable: n
 export interface MissingFact { field: string; zh: string; en: string; plans: string[] }
 export interface LevelSuggestion { level: Level; met: boolean; zh: string; en: string }
 export interface IncidentPlans {
-  result: { matches: PlanMatch[]; missing_fact: MissingFact | null; considered: number }
+  result: { matches: PlanMatch[]; missing_fact: MissingFact | null; considered: number; notes: Bilingual[] }
   matching: { version: number; at: string; diff: Bilingual | null } | null
   levels: Record<string, LevelSuggestion>
   stated: Record<string, unknown>
@@ -126,6 +126,8 @@ export const zones = {
   draw: (incident: string, wind: string | null, in_water: boolean | null = null) => post<IncidentZones>(`${of(incident)}/zones`, { wind, in_water }),
   tick: (incident: string, receptor: string, done: boolean) => post<unknown>(`${of(incident)}/evacuation/${encodeURIComponent(receptor)}`, { done }),
 }
+
+export const hazmatSearch = (q: string) => get<{ items: { substance: { un: string; name_zh: string | null; names_en: string[] } }[] }>('/api/v1/hazmat/search', { q, limit: 1 })
 
 /** Read once: they change with an edition of the data. */
 export const receptors = { list: () => get<{ items: Receptor[] }>('/api/v1/receptors') }
