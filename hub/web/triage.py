@@ -36,12 +36,14 @@ class SpanView(Struct, frozen=True, kw_only=True):
 class DraftAnswer(Struct, frozen=True, kw_only=True):
     """A draft report for the operator to confirm: `report` in the fields of the form, `evidence` the words each field rests on.
 
-    `grade` is only a suggestion, with its criterion; `plans` are ids of plans that would match. What the text does not say is absent.
+    `nature` says whether it is of an incident, a drill or neither. `grade` is only a suggestion, with its criterion; `plans` are ids of plans
+    that would match. What the text does not say is absent.
     """
 
     report: dict[str, Any]
     evidence: dict[str, str]
     spans: list[SpanView]
+    nature: str
     family: str
     grade: str | None
     grade_reason: str | None
@@ -57,14 +59,16 @@ async def run(ask: Ask) -> DraftAnswer:
     text: str = ask.body.text
     draft: Draft = await asyncio.to_thread(triage, text, ask.now, plans=True)
     spans = [SpanView(field=s.field, start=s.start, end=s.end, text=s.text) for s in draft.spans]
-    return DraftAnswer(report=_report(draft, text, ask), evidence=_evidence(spans), spans=spans, family=draft.family, grade=draft.grade,
-                       grade_reason=draft.grade_reason, plans=list(draft.plans) if draft.plans is not msgspec.UNSET else [])
+    return DraftAnswer(report=_report(draft, text, ask), evidence=_evidence(spans), spans=spans, nature=str(draft.nature), family=draft.family,
+                       grade=draft.grade, grade_reason=draft.grade_reason, plans=list(draft.plans) if draft.plans is not msgspec.UNSET else [])
 
 
 def _report(draft: Any, text: str, ask: Ask) -> dict[str, Any]:
     """The fields of the form that the text fills; times without an offset are the district's."""
     said = {name: value for name in draft.casualties.__struct_fields__ if (value := getattr(draft.casualties, name)) is not None}
     report: dict[str, Any] = {"text": text}
+    if draft.nature == "drill":
+        report["drill"] = True
     if types := [code for code in draft.event_types if known_event_type(code)]:
         report["event_types"] = types[:8]
     if draft.place:

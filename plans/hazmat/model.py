@@ -363,6 +363,7 @@ class Wind(Struct, frozen=True, kw_only=True):
     text: str
     gust_ms: float | None = None
     variable: bool = False
+    force_name: str | None = None  # 微风: the speeds are those of the force that the standard calls so
 
 
 class HazmatFacts(Struct, frozen=True, kw_only=True):

@@ -99,6 +99,9 @@ def parse(text: str, observed_at: datetime | None = None) -> Wind:
     said = unicodedata.normalize("NFKC", text).strip()
     gust, rest = _take_gust(said)
     minimum, maximum, rest = _take_speed(rest)
+    force_name = None
+    if minimum is None and (named := _named_force(rest)) is not None:
+        force_name, minimum, maximum = named
     if minimum is not None and _BELOW.search(said):
         minimum = 0.0
     variable, calm = bool(_VARIABLE.search(rest)), bool(_CALM.search(rest))
@@ -110,7 +113,7 @@ def parse(text: str, observed_at: datetime | None = None) -> Wind:
         raise Rejected("unknown_wind", f"看不懂的风：{text}", f"Not a wind: {text}", field="wind")
     return Wind(
         from_deg=direction, uncertainty_deg=uncertainty, speed_min_ms=minimum, speed_max_ms=maximum, observed_at=observed_at,
-        origin="typed", text=text, gust_ms=gust, variable=variable,
+        origin="typed", text=text, gust_ms=gust, variable=variable, force_name=force_name,
     )  # fmt: skip
 
 
@@ -151,10 +154,29 @@ def _take_speed(text: str) -> tuple[float | None, float | None, str]:
         per_ms = next((per for head, per in _PER_MS.items() if unit.startswith(head)), 1.0)
         low, high = sorted(_speed(float(value) / per_ms) for value in (found[1], found[2] or found[1]))
         return low, high, text[: found.start()] + text[found.end() :]
-    for row in tables.rows("beaufort"):
-        if row["force"] != "0" and any(name and name in text for name in row["name_zh"].split(" ")):
-            return float(row["min_ms"]), float(row["max_ms"]), text
     return None, None, text
+
+
+def _named_force(text: str) -> tuple[str, float, float] | None:
+    """The name of a wind force (GB/T 28591: 软风 1, 轻风 2, 微风 3) in a text without figures, and the speeds (m/s) it stands for."""
+    for row in tables.rows("beaufort"):
+        name = next((name for name in row["name_zh"].split(" ") if name and name in text), None)
+        if row["force"] != "0" and name is not None:
+            return name, float(row["min_ms"]), float(row["max_ms"])
+    return None
+
+
+def _of_the_name(wind: Wind) -> list[Words]:
+    """That the speed of a typed wind is taken from the name of its force: everyday speech says 微风 of any light wind."""
+    if wind.force_name is None:
+        return []
+    return [
+        Words(
+            f"“{wind.force_name}”按GB/T 28591取{wind.speed_min_ms:g}～{wind.speed_max_ms:g}米/秒；若只是说风大小，请填风力级数或风速。",
+            f"“{wind.force_name}” is taken as the force of that name in GB/T 28591, {wind.speed_min_ms:g} to {wind.speed_max_ms:g} m/s; "
+            "if it was said loosely, give the force in figures or the speed.",
+        )
+    ]
 
 
 @cache
@@ -239,11 +261,11 @@ def use(wind: Wind | None, at: datetime) -> WindUse:
     if wind is None:
         return _circle(None, False, Words("没有风的数据，按四周画圆。", "No wind is known: drawn to all sides."))
     age = None if wind.observed_at is None else (at - wind.observed_at).total_seconds()
+    notes = _of_the_name(wind)
     if wind.from_deg is None:
-        return _circle(age, False, Words("风向不定或不明，按四周画圆。", "The wind turns or its direction is unknown: drawn to all sides."))
+        return _circle(age, False, Words("风向不定或不明，按四周画圆。", "The wind turns or its direction is unknown: drawn to all sides."), *notes)
     if _is_calm(wind):
-        return _circle(age, False, Words("风很小，风向不可靠，按四周画圆。", "Hardly any wind, its direction cannot be trusted: drawn to all sides."))
-    notes: list[Words] = []
+        return _circle(age, False, Words("风很小，风向不可靠，按四周画圆。", "Hardly any wind, its direction cannot be trusted: drawn to all sides."), *notes)
     extra = wind.uncertainty_deg
     if age is None:
         notes.append(Words("风的观测时间不明。", "It is not known when the wind was observed."))
@@ -256,8 +278,8 @@ def use(wind: Wind | None, at: datetime) -> WindUse:
     return WindUse(from_deg=wind.from_deg, half_extra_deg=extra, stale=stale, age_s=age, notes=tuple(notes))
 
 
-def _circle(age_s: float | None, stale: bool, note: Words) -> WindUse:
-    return WindUse(from_deg=None, half_extra_deg=180.0, stale=stale, age_s=age_s, notes=(note,))
+def _circle(age_s: float | None, stale: bool, *notes: Words) -> WindUse:
+    return WindUse(from_deg=None, half_extra_deg=180.0, stale=stale, age_s=age_s, notes=notes)
 
 
 def _age_zh(age_s: float) -> str:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from hub.errors import Rejected
-from plans.triage import casualties, family, grade, places, signs, substances, suggest, times
-from plans.triage.draft import Casualties, Container, Draft, Role, Span, Substance
+from plans.triage import casualties, family, grade, nature, places, signs, substances, suggest, times
+from plans.triage.draft import Casualties, Container, Draft, Nature, Role, Span, Substance
 from plans.triage.text import Prepared, data, prepare
 
-__all__ = ["Casualties", "Container", "Draft", "Rejected", "Role", "Span", "Substance", "triage"]
+__all__ = ["Casualties", "Container", "Draft", "Nature", "Rejected", "Role", "Span", "Substance", "triage"]
 
 
 def triage(text: str, now: datetime | None = None, *, id: str | None = None, plans: bool = False) -> Draft:
@@ -21,6 +23,20 @@ def triage(text: str, now: datetime | None = None, *, id: str | None = None, pla
     Raises Rejected `empty_text` or `too_long` (more than 200,000 characters).
     """
     prepared = prepare(text)
+    about = nature.read(prepared)
+    spans = _Spans(prepared)
+    spans.add("nature", about.start, about.end)
+    if about.nature is Nature.NO_INCIDENT:
+        return Draft(id, about.nature, "other", spans=spans.done, plans=[suggest.GENERAL] if plans else msgspec.UNSET)
+    if about.injected:
+        low, high = prepared.span(about.start, about.end)
+        prepared = prepare(text[:low] + "\n" * (high - low) + text[high:])
+    draft = _of_incident(prepared, about.nature, now, id, plans)
+    draft = draft if about.nature is Nature.INCIDENT or about.injected else _only_told(draft)
+    return msgspec.structs.replace(draft, spans=[*spans.done, *draft.spans])
+
+
+def _of_incident(prepared: Prepared, about: Nature, now: datetime | None, id: str | None, plans: bool) -> Draft:
     named_places = substances.mentions(prepared)
     decision = family.decide(prepared, substances.telling(named_places))
     row = data("families.yaml")["families"][decision.family]
@@ -47,6 +63,7 @@ def triage(text: str, now: datetime | None = None, *, id: str | None = None, pla
     facts = {name: sign[0] for name, sign in said.items()}
     return Draft(
         id=id,
+        nature=about,
         family=decision.family,
         event_types=_event_types(row, prepared, decision),
         grade=suggestion.grade if suggestion else None,
@@ -58,11 +75,22 @@ def triage(text: str, now: datetime | None = None, *, id: str | None = None, pla
         leak=facts.get("leak"),
         fire=facts.get("fire"),
         explosion=facts.get("explosion"),
-        place=text[slice(*prepared.span(where.start, where.end))] if where else None,
+        place=prepared.original[slice(*prepared.span(where.start, where.end))] if where else None,
         occurred_at=when.text if when else None,
         spans=spans.done,
         **({"plans": _plans(prepared, decision.family, facts, bool(named))} if plans else {}),
     )
+
+
+_TOLD = ("family", "place", "occurred_at")
+
+
+def _only_told(draft: Draft) -> Draft:
+    """A report on a drill: which kind of event was played, where and when; its figures, grade and substances are of nothing that happened."""
+    return Draft(
+        id=draft.id, nature=draft.nature, family=draft.family, event_types=draft.event_types, plans=draft.plans,
+        place=draft.place, occurred_at=draft.occurred_at, spans=[span for span in draft.spans if span.field in _TOLD],
+    )  # fmt: skip
 
 
 class _Spans:

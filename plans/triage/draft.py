@@ -19,6 +19,14 @@ class Role(StrEnum):
     PRODUCT = "product"
 
 
+class Nature(StrEnum):
+    """What a text is about. `drill`: what it tells is or was played. `no_incident`: rules, plans, the figures of a period."""
+
+    INCIDENT = "incident"
+    DRILL = "drill"
+    NO_INCIDENT = "no_incident"
+
+
 class Container(StrEnum):
     """What holds the substance."""
 
@@ -68,18 +76,19 @@ class Draft(msgspec.Struct, frozen=True, omit_defaults=False):
     """One text read into the fields of a first report, for the operator to confirm."""
 
     id: str | None
+    nature: Nature
     family: str
-    event_types: list[str]
-    grade: str | None
-    grade_reason: str | None
-    casualties: Casualties
-    loss_yuan: int | None
-    substances: list[Substance]
-    container: Container | None
-    leak: bool | None
-    fire: bool | None
-    explosion: bool | None
-    place: str | None
-    occurred_at: str | None
-    spans: list[Span]
+    event_types: list[str] = []
+    grade: str | None = None
+    grade_reason: str | None = None
+    casualties: Casualties = Casualties()
+    loss_yuan: int | None = None
+    substances: list[Substance] = []
+    container: Container | None = None
+    leak: bool | None = None
+    fire: bool | None = None
+    explosion: bool | None = None
+    place: str | None = None
+    occurred_at: str | None = None
+    spans: list[Span] = []
     plans: list[str] | msgspec.UnsetType = msgspec.UNSET

@@ -60,6 +60,7 @@ class _Context(msgspec.Struct, frozen=True):
     compound_before: frozenset[str]
     skip_sentence: re.Pattern[str]
     skip_clause: re.Pattern[str]
+    misused: frozenset[str]
     carried_off: re.Pattern[str]
     released: re.Pattern[str]
     cargo: re.Pattern[str]
@@ -115,6 +116,7 @@ def _context() -> _Context:
         frozenset(raw["compound_before"]),
         re.compile("|".join(raw["skip_sentence"])),
         re.compile("|".join(raw["skip_clause"])),
+        frozenset(raw["misused"]),
         re.compile("|".join(raw["carried_off"])),
         re.compile("|".join(raw["released"])),
         re.compile("|".join(raw["cargo"])),
@@ -381,7 +383,9 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         return None
     if context.skip_sentence.search(whole):
         return None
-    if context.skip_clause.search(_near(prepared, sentence, mention)):
+    if context.skip_clause.search(_near(prepared, sentence, mention)) and not (
+        mention.entry.name in context.misused and context.burns.search(whole)
+    ):
         return None
     if context.unharmed.match(prepared.text, mention.end):
         return None

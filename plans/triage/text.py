@@ -131,8 +131,11 @@ def prepare(text: str) -> Prepared:
     pauses = {match.start() for form in (_PAUSE, _PAUSE_OF_CLOCK) for match in form.finditer(plain)} | {
         match.start("space") for match in _PAUSE_OF_FIGURES.finditer(plain)
     }
+    dropped, breaks = _markup(plain)
     for index, char in enumerate(plain):
-        if char == "\n" or char == "\r":
+        if index in dropped:
+            continue
+        if char == "\n" or char == "\r" or index in breaks:
             if chars and chars[-1] != "\n":
                 chars.append("\n")
                 origin.append(index)
@@ -149,6 +152,18 @@ def prepare(text: str) -> Prepared:
         raise Rejected("empty_text", "没有可读的文字", "there is no text to read", field="text")
     year, day = _dated(joined)
     return Prepared(text, joined, origin, _sentences(joined, (low, high), year, day), year)
+
+
+# What a copied page holds between its words: 經（jīng）, which some pages put against copying, and tags of HTML; a tag of a block ends a line
+_READING = re.compile(r"(?<=[\u4e00-\u9fff])（[a-zü]{0,5}[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]{0,4}\s?）")
+_TAG = re.compile(r"</?(?:(?P<block>p|br|div|h[1-6]|li|tr|section|ul|table|title)|[a-z]{1,10})(?:\s[^<>\n]{0,400})?/?>|&nbsp;", re.IGNORECASE)
+
+
+def _markup(plain: str) -> tuple[set[int], set[int]]:
+    """The characters that are no words of the text, and those of them at which a line ends."""
+    found = [match for form in (_READING, _TAG) for match in form.finditer(plain)]
+    breaks = {match.start() for match in found if match.groupdict().get("block")}
+    return {index for match in found for index in range(*match.span())} - breaks, breaks
 
 
 # A poster sets every clause on a line of its own; three such lines one after another are clauses of a sentence

@@ -276,6 +276,14 @@ async def test_a_pasted_text_becomes_a_draft_and_nothing_is_invented(hub: Runnin
     assert desk.body["plans"][0] == "hazmat-road-transport" and "hazmat" in desk.body["evidence"]
 
 
+async def test_a_pasted_text_on_a_drill_or_on_figures_is_no_report_of_an_incident(hub: Running, desk: Visitor) -> None:
+    assert await desk.ask("POST", "/api/v1/triage", {"text": "昨日举行液氯泄漏应急演练，模拟钢瓶阀门损坏，2人中毒昏迷。"}) == 200, desk.body
+    assert desk.body["nature"] == "drill" and desk.body["report"]["drill"] is True and desk.body["grade"] is None
+    assert "casualties" not in desk.body["report"] and "hazmat" not in desk.body["report"]
+    assert await desk.ask("POST", "/api/v1/triage", {"text": "上半年全市发生各类生产安全事故166起、死亡148人，同比分别下降9.8%、3.3%。"}) == 200, desk.body
+    assert desk.body["nature"] == "no_incident" and set(desk.body["report"]) == {"text"} and desk.body["plans"] == ["general"]
+
+
 HEAD = ("编号", "类别", "名称", "部门", "能力", "数量", "单位", "有效期")
 
 

@@ -457,6 +457,8 @@ export interface Readiness {
 
 export interface Draft {
   report: Partial<Report>
+  /** A text that tells of no incident (rules, the figures of a period) fills nothing; one of a drill ticks the drill. */
+  nature?: 'incident' | 'drill' | 'no_incident'
   /** For each field that was filled in: the words of the text that it rests on. */
   evidence?: Record<string, string>
 }

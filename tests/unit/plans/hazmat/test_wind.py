@@ -56,6 +56,15 @@ def test_a_wind_that_turns_round_or_has_no_direction_is_drawn_to_all_sides(text:
     assert use(wind, AT).from_deg is None
 
 
+def test_a_force_told_by_its_name_is_the_one_of_the_standard_and_says_so() -> None:
+    named, counted = parse("东南风 微风", AT), parse("东南风3级", AT)
+
+    assert (named.speed_min_ms, named.speed_max_ms) == (counted.speed_min_ms, counted.speed_max_ms)
+    assert any("GB/T 28591" in note.zh and "3.4" in note.zh and "GB/T 28591" in note.en for note in use(named, AT).notes)
+    assert not any("GB/T 28591" in note.zh for note in use(counted, AT).notes)
+    assert any("软风" in note.zh for note in use(parse("软风，风向不定", AT), AT).notes)
+
+
 def test_a_gust_is_kept_apart_from_the_mean_wind() -> None:
     assert parse("北风4级，阵风7级").gust_ms == 17.1
     assert parse("北风，阵风15米/秒").gust_ms == 15

@@ -59,7 +59,7 @@ def test_the_fields_of_a_draft_are_the_contract() -> None:
     fields = list(msgspec.to_builtins(triage(ROLLOVER, NOW, plans=True)))
 
     assert fields == [
-        "id", "family", "event_types", "grade", "grade_reason", "casualties", "loss_yuan", "substances", "container",
+        "id", "nature", "family", "event_types", "grade", "grade_reason", "casualties", "loss_yuan", "substances", "container",
         "leak", "fire", "explosion", "place", "occurred_at", "spans", "plans",
     ]  # fmt: skip
 

@@ -52,6 +52,14 @@ describe('what the triage found', () => {
   })
 })
 
+describe('a text on a drill', () => {
+  it('ticks the drill, and says so', () => {
+    const draft = blankReport(NOW)
+    expect(fill(draft, { nature: 'drill', report: { drill: true } })).toEqual(['drill'])
+    expect(draft.drill).toBe(true)
+  })
+})
+
 describe('an id', () => {
   it('is a UUIDv7 in lower case that begins with its time', () => {
     const id = newId(NOW)

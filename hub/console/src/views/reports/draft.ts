@@ -144,6 +144,10 @@ export function fill(draft: ReportDraft, found: Draft): string[] {
     ;(draft as unknown as Record<string, unknown>)[name] = value
     filled.push(name)
   }
+  if (report.drill && !draft.drill) {
+    draft.drill = true
+    filled.push('drill')
+  }
   put('title', report.title)
   put('place_text', report.place?.text)
   put('adcode', report.place?.adcode)
