@@ -1,4 +1,4 @@
-"""Versions of a plan: their life (draft → reviewed → in force → superseded) and what differs between two. Pure."""
+"""Versions of a plan: their life (draft → reviewed → in force → superseded), what differs between two, what a new edition brings. Pure."""
 
 from __future__ import annotations
 
@@ -44,6 +44,28 @@ def _differences(path: str, before: object, after: object) -> Iterator[Change]:
             yield from _differences(f"{path}.{key}" if path else str(key), before.get(key), after.get(key))
         return
     yield Change(path, before, after)
+
+
+def arriving(shipped: Sequence[Plan], held: Sequence[Plan]) -> tuple[Plan, ...]:
+    """What a library that holds `held` takes up of the shipped plans, each as the version and in the state in which it comes.
+
+    A plan never seen before comes in force, as on the first start; one that would put itself in force is only offered. What differs from
+    every version that is held is offered beside them as the next version, reviewed. What is held is never changed: neither a plan that the
+    district wrote over, nor one that it withdrew.
+    """
+    found = []
+    for plan in shipped:
+        known = [one for one in held if one.id == plan.id]
+        if not known:
+            found.append(msgspec.structs.replace(plan, status=PlanStatus.REVIEWED) if held and plan.automatic is not None else plan)
+        elif not any(_same_text(plan, one) for one in known):
+            version = max(plan.version, 1 + max(one.version for one in known))
+            found.append(msgspec.structs.replace(plan, version=version, status=PlanStatus.REVIEWED))
+    return tuple(found)
+
+
+def _same_text(plan: Plan, other: Plan) -> bool:
+    return msgspec.structs.replace(plan, version=other.version, status=other.status) == other
 
 
 def with_status(plan: Plan, status: PlanStatus) -> Plan:

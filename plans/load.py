@@ -5,6 +5,7 @@ The only module of `plans` that reads plan files. YAML here is a plain subset: n
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -559,6 +560,15 @@ def _read(path: Path) -> tuple[Plan | None, list[Fault]]:
     except (OSError, UnicodeError) as error:
         return None, [Fault(str(path), 1, "$", "unreadable", f"读不出：{error}", f"cannot be read: {error}")]
     return _decode(text, str(path))
+
+
+def edition_of(folder: Path = CATALOGUE) -> str:
+    """SHA-256 over the plan files of a folder, names and contents: another one is another edition."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.yaml")):
+        for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()):
+            digest.update(len(part).to_bytes(8) + part)
+    return digest.hexdigest()
 
 
 def load_folder(folder: Path = CATALOGUE) -> tuple[Plan, ...]:

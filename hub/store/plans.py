@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,9 +34,10 @@ from hub.domain.incident import OPEN_STATES, IncidentView
 from hub.errors import Rejected, changed_meanwhile
 from hub.store.rows import insert_many
 from hub.store.schema import incident as incident_table
+from hub.store.schema import setting
 from hub.store.schema_plan import plan_match, plan_step, plan_version, stated_fact
 from hub.store.writer import Store, Transaction
-from plans.compare import with_status
+from plans.compare import arriving, with_status
 from plans.facts import IncidentFacts
 from plans.model import Plan, PlanStatus, in_force
 
@@ -161,22 +164,33 @@ async def plans_in_force(conn: AsyncConnection, on: date) -> tuple[Plan, ...]:
     return tuple(plan for text in rows if in_force(plan := msgspec.json.decode(text, type=Plan), on))
 
 
-async def import_catalogue(store: Store) -> int:
-    """Store the shipped plans where the store holds none; gives how many. Reading them takes about a second, in a thread of its own."""
-    import asyncio
+FIRST, LATER = "system:catalogue", "system:edition"
+"""Who stored a shipped plan: the first start, or a later edition of the product."""
+_EDITION = "plans.edition"
 
+
+async def import_catalogue(store: Store, folder: Path | None = None) -> int:
+    """Take up what the shipped plans (those of `folder`) have and the store never held; gives how many versions were stored.
+
+    An edition is looked at once: reading it takes half a second, in a thread of its own. Raises PlanRejected for a folder that is broken.
+    """
+    from plans.load import CATALOGUE, edition_of, load_folder
+
+    edition = await asyncio.to_thread(edition_of, folder or CATALOGUE)
     async with store.read() as conn:
-        if (await conn.execute(select(func.count()).select_from(plan_version))).scalar_one():
+        if (await conn.execute(select(setting.c.value).where(setting.c.name == _EDITION))).scalar() == edition:
             return 0
-    from plans.load import load_folder
-
-    shipped = await asyncio.to_thread(load_folder)
+    shipped = await asyncio.to_thread(load_folder, folder or CATALOGUE)
     async with store.transaction() as tx:
-        if (await tx.conn.execute(select(func.count()).select_from(plan_version))).scalar_one():
-            return 0
-        for plan in shipped:
-            await save_plan(tx, plan, by="system:catalogue", reason="随产品提供 / shipped with the product")
-    return len(shipped)
+        rows = (await tx.conn.execute(select(plan_version.c.document))).scalars()
+        held = [msgspec.json.decode(text, type=Plan) for text in rows]
+        coming = arriving(shipped, held)
+        by, reason = (LATER, "随新版产品提供 / came with a new edition") if held else (FIRST, "随产品提供 / shipped with the product")
+        for plan in coming:
+            await save_plan(tx, plan, by=by, reason=reason)
+        await tx.conn.execute(delete(setting).where(setting.c.name == _EDITION))
+        await tx.conn.execute(insert(setting).values(name=_EDITION, value=edition, updated_at=tx.at, updated_by=by))
+    return len(coming)
 
 
 # ── what is known of an incident ────────────────────────────────────────────────────────────────────────────────────────────────────

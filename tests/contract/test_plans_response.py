@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -44,7 +45,7 @@ from hub.store.roster import make_standard_posts
 from hub.store.sharing import shares_of
 from hub.wire import Hazmat
 from plans.facts import IncidentFacts
-from plans.load import load_folder
+from plans.load import export_text, load_folder
 from plans.match import State as Truth
 from plans.model import Level, PlanStatus, Stage
 from tests.support.district import incident_view
@@ -104,6 +105,36 @@ async def test_the_shipped_plans_are_stored_once(store: Store) -> None:
     assert await import_catalogue(store) == 0
     async with store.read() as conn:
         assert {h.id for h in await list_heads(conn)} == {p.id for p in CATALOGUE}
+
+
+async def test_a_later_edition_brings_what_was_never_there_and_offers_what_differs_and_overwrites_nothing(store: Store, tmp_path: Path) -> None:
+    """An older catalogue without the plan for mines, with an older fire plan; the district changed one plan and withdrew another."""
+    older = tmp_path / "older"
+    older.mkdir()
+    for plan in CATALOGUE:
+        if plan.id not in ("mine-accident", "hazmat-road-transport"):
+            told = msgspec.structs.replace(plan, source=msgspec.structs.replace(plan.source, edition="2020")) if plan.id == "fire" else plan
+            (older / f"{plan.id}.yaml").write_text(export_text(told), "utf-8")
+    assert await import_catalogue(store, older) == len(CATALOGUE) - 2
+    gas = next(p for p in CATALOGUE if p.id == "gas")
+    own = msgspec.structs.replace(gas, version=2, status=PlanStatus.DRAFT, source=msgspec.structs.replace(gas.source, edition="ours"))
+    async with store.transaction() as tx:
+        await save_plan(tx, own, by=BY)
+        await step_plan(tx, "gas", 2, PlanStatus.REVIEWED, by=BY)
+        await step_plan(tx, "gas", 2, PlanStatus.IN_FORCE, by="person:leader")
+        await step_plan(tx, "campus", 1, PlanStatus.SUPERSEDED, by="person:leader", reason="另有规定")
+
+    assert await import_catalogue(store) == 3
+    assert await import_catalogue(store) == 0, "an edition is taken up once"
+    async with store.read() as conn:
+        heads = await list_heads(conn)
+    stands = {(h.id, h.version): (h.status, h.saved_by) for h in heads}
+    assert stands["mine-accident", 1] == (PlanStatus.IN_FORCE, "system:edition")
+    assert stands["hazmat-road-transport", 1] == (PlanStatus.REVIEWED, "system:edition"), "what acts by itself is only offered"
+    assert (stands["fire", 1][0], stands["fire", 2]) == (PlanStatus.IN_FORCE, (PlanStatus.REVIEWED, "system:edition"))
+    assert [stands["gas", n][0] for n in (1, 2)] == [PlanStatus.SUPERSEDED, PlanStatus.IN_FORCE]
+    assert stands["campus", 1][0] is PlanStatus.SUPERSEDED
+    assert ("gas", 3) not in stands and ("campus", 2) not in stands
 
 
 async def test_a_new_version_in_force_supersedes_the_one_that_was(store: Store) -> None:
