@@ -10,6 +10,7 @@ import unicodedata
 from enum import IntEnum
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -50,7 +51,9 @@ def _char_map() -> dict[int, str]:
 
 
 _CHARS = _char_map()
-_HALF = re.compile(r"(?<!\d)[,:]|[,:](?!\d)")  # half-width commas and colons part clauses like full-width ones; 1,600 and 15:40 stay
+# half-width commas, colons and full stops part clauses and sentences like full-width ones; 1,600 and 15:40 and 3.2 stay
+_HALF = re.compile(r"(?<!\d)[,:]|[,:](?!\d)|(?<=[\u4e00-\u9fff）\x22])\.(?![\dA-Za-z.])")
+_FULL = {",": "，", ":": "：", ".": "。"}
 _SENTENCE_CHARS = 1000  # a longer run without a full stop is cut, which keeps the work linear
 _SENTENCE_END = frozenset("。！？；!?;\n")
 _TITLE, _FIRST, _OPENING = 3.0, 2.0, 1.6  # how much a sentence weighs; the second of the body ends the opening
@@ -127,11 +130,10 @@ def prepare(text: str) -> Prepared:
         )
     chars: list[str] = []
     origin: list[int] = []
-    plain = _HALF.sub(lambda half: "，" if half[0] == "," else "：", text.translate(_CHARS))
-    pauses = {match.start() for form in (_PAUSE, _PAUSE_OF_CLOCK) for match in form.finditer(plain)} | {
-        match.start("space") for match in _PAUSE_OF_FIGURES.finditer(plain)
-    }
+    plain = _HALF.sub(lambda half: _FULL[half[0]], text.translate(_CHARS))
+    pauses = set() if _scattered(plain) else _pauses(plain)
     dropped, breaks = _markup(plain)
+    dropped |= _wrapped(plain)
     for index, char in enumerate(plain):
         if index in dropped:
             continue
@@ -166,6 +168,43 @@ def _markup(plain: str) -> tuple[set[int], set[int]]:
     return {index for match in found for index in range(*match.span())} - breaks, breaks
 
 
+_FULL_LINE, _SLACK, _LINES_OF_A_PAGE = 28, 5, 3  # half-widths: the least width of a wrapped line, how much they differ; lines in a row
+
+
+def _wrapped(plain: str) -> set[int]:
+    """The ends of lines that only end because a page was full: three or more of one width after another, none of them a sentence's end."""
+    ends: set[int] = set()
+    run: list[tuple[int, int, int]] = []  # of each line: its end, its width, its characters
+    start = 0
+    for line in plain.splitlines(keepends=True):
+        bare = line.rstrip("\r\n")
+        width = sum(1 if char.isascii() else 2 for char in bare)
+        if run and abs(width - run[0][1]) > _SLACK and len(bare) != run[0][2]:
+            ends |= _joined(run, plain)
+            run = []
+        if width >= _FULL_LINE:
+            run.append((start + len(bare), width, len(bare)))
+        start += len(line)
+    return ends | _joined(run, plain)
+
+
+def _joined(run: list[tuple[int, int, int]], plain: str) -> set[int]:
+    return {end for end, *_ in run if plain[end - 1] not in _SENTENCE_END} if len(run) >= _LINES_OF_A_PAGE else set()
+
+
+_SPACED = re.compile(r"(?<=[\u4e00-\u9fff\d，。、])[ \t\u3000]+(?=[\u4e00-\u9fff\d])")
+_SCATTERED, _LEAST_SPACES = 0.25, 6  # the share of pieces of one or two characters from which spaces mean nothing
+
+
+def _scattered(plain: str) -> bool:
+    """Whether spaces stand anywhere, as text recognition leaves them: many of the pieces between them are no clause but one or two characters."""
+    spaces = [match.span() for match in _SPACED.finditer(plain)]
+    if len(spaces) < _LEAST_SPACES:
+        return False
+    pieces = [after[0] - before[1] for before, after in pairwise(spaces)]
+    return sum(length <= 2 for length in pieces) >= _SCATTERED * len(pieces)
+
+
 # A poster sets every clause on a line of its own; three such lines one after another are clauses of a sentence
 _POSTER = re.compile(r"(?<=\n)(?:(?!\D{0,8}\d{4}-\d{1,2}-\d{1,2})[^\n。！？；!?;：]{2,24}\n){3,}")
 
@@ -183,6 +222,11 @@ _PAUSE_OF_CLOCK = re.compile(r"(?:(?<=[-/.]\d)|(?<=[-/.]\d\d))[ \t\u3000]+(?=\d{
 _PAUSE_OF_FIGURES = re.compile(
     r"\d(?:人|名|位|例)[\u4e00-\u9fff]{0,6}(?:死亡|身亡|遇难|受伤|重伤|轻伤|失踪|失联|获救|被困|中毒)(?P<space>[ \t\u3000]+)(?=\d{1,5}(?:余|多)?(?:人|名|位|例))"
 )
+
+
+def _pauses(plain: str) -> set[int]:
+    ends = {match.start() for form in (_PAUSE, _PAUSE_OF_CLOCK) for match in form.finditer(plain)}
+    return ends | {match.start("space") for match in _PAUSE_OF_FIGURES.finditer(plain)}
 
 
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20[0-4]\d)年")

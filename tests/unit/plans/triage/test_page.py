@@ -32,3 +32,14 @@ def test_the_path_to_a_page_is_no_title() -> None:
     page = "您现在的位置：首页 > 新闻中心 > 安全生产\n利民县一酒店起火 无人伤亡\n3月2日上午，利民县一酒店厨房油锅起火，半小时后扑灭，无人伤亡。"
     draft = triage(page)
     assert (draft.family, draft.place) == ("fire", "利民县")
+
+
+def test_buttons_and_links_around_a_page_are_no_part_of_it() -> None:
+    text = "昨晚八时许，城东一户人家厨房起火，老人被救出，一人受轻伤，火已扑灭"
+    page = (
+        f"首页 新闻 国内 国际 财经 体育\n分享到： 微信 微博 QQ空间\n{text}\n责任编辑：王某\n收藏\n相关新闻\n某地化工厂爆炸致5人死亡\n液氯泄漏3人中毒\n©2026 版权所有"
+    )
+
+    alone, pasted = triage(text), triage(page)
+
+    assert (pasted.family, pasted.grade, pasted.casualties, pasted.substances) == (alone.family, alone.grade, alone.casualties, [])
