@@ -16,7 +16,8 @@ from tests.support.screens import RunningHub, Screen
 BUILT = Path(__file__).resolve().parents[2] / "hub" / "web" / "static" / "console" / "index.html"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 expect.set_options(timeout=20_000)  # a deadline, not a promise of speed: the machine may be busy with other tests
-FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
+FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader", "--disable-gpu-rasterization", "--disable-gpu-compositing"]
+"""WebGL is drawn by the processor, everything else without the detour over it: half of what the browser costs."""
 
 
 @pytest.fixture(scope="package")

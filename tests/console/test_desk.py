@@ -44,7 +44,9 @@ def test_the_first_gesture_turns_the_sound_on(new_screen: Screens) -> None:
 def test_the_keyboard_moves_takes_and_opens(new_screen: Screens) -> None:
     screen = new_screen()
     page = screen.open()
-    first, second = screen.report("先到的"), screen.report("后到的")
+    first = screen.report("先到的")
+    page.wait_for_selector(row(page, first))  # two that come at once are seen at once, and the later is chosen
+    second = screen.report("后到的")
     page.wait_for_selector(row(page, second))
     expect(page.locator(".incident.selected")).to_have_attribute("data-id", first)
     page.keyboard.press("k")
