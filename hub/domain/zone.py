@@ -5,23 +5,24 @@ Distances and shapes are those of `plans.hazmat`; here stands only when zones ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hub.domain.change import ChangeBody, change
 from hub.domain.incident import IncidentView
+from hub.wire import Hazmat
 from hub.wire import Wind as MeasuredWind
 from plans.hazmat.model import Affected, Distances, EvacuationItem, Polygon, Staging, TownToAsk, Wind, Words, Zone
 
-TURNED_DEG: Final = 10.0
-"""A wind that turned by this much is drawn again: half the least uncertainty of a wedge (our own choice)."""
 FRESH: Final = timedelta(minutes=60)
 """A measured wind that is older is no wind of now (our own choice; `plans.hazmat` widens the wedge much earlier)."""
 _RELEASE: Final = ("12D",)
+_LOAD_FACTS: Final = frozenset(Hazmat.__struct_fields__)
 
 
 class Typed(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -144,6 +145,12 @@ def wants_zones(view: IncidentView) -> bool:
     return goods and view.place.lon is not None and view.place.lat is not None
 
 
+def as_stated(view: IncidentView, stated: Mapping[str, Any]) -> IncidentView:
+    """The incident with what people answered of its load: what matching goes by is what the zones go by."""
+    answers = {name: value for field, value in stated.items() if (name := field.removeprefix("hazmat.")) != field and name in _LOAD_FACTS}
+    return replace(view, hazmat=tuple(replace(load, **answers) for load in view.hazmat or (Hazmat(),))) if answers else view
+
+
 def nearest_wind(
     measured: Iterable[tuple[str, MeasuredWind]], lon: float, lat: float, now: datetime,
 ) -> tuple[str, MeasuredWind] | None:
@@ -158,14 +165,6 @@ def _far(wind: MeasuredWind, lon: float, lat: float) -> float:
     d_lat, d_lon = radians(wind.lat - lat), radians(wind.lon - lon)
     h = sin(d_lat / 2) ** 2 + cos(radians(lat)) * cos(radians(wind.lat)) * sin(d_lon / 2) ** 2
     return 2 * 6_371_008.8 * asin(sqrt(h))
-
-
-def has_turned(before: Wind | None, after: Wind | None) -> bool:
-    """Did the wind turn by `TURNED_DEG` or more, come up, die down, or change its strength enough for another column of the tables?"""
-    if before is None or after is None or before.from_deg is None or after.from_deg is None:
-        return (before is None or before.from_deg is None) != (after is None or after.from_deg is None)
-    apart = abs((after.from_deg - before.from_deg + 180) % 360 - 180)
-    return apart >= TURNED_DEG or before.variable != after.variable
 
 
 def moved(before: Iterable[Affected], after: Iterable[Affected]) -> tuple[tuple[Named, ...], tuple[Named, ...]]:

@@ -13,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.incident import IncidentView
-from hub.domain.zone import EvacuationTicked, Tick, Typed, ZonesDrawn, ZonesView, has_turned, moved, nearest_wind
+from hub.domain.zone import EvacuationTicked, Tick, Typed, ZonesDrawn, ZonesView, as_stated, moved, nearest_wind
 from hub.errors import Rejected, Unavailable
 from hub.store.agents import list_agents
+from hub.store.plans import stated_facts
 from hub.store.schema import incident as incident_table
 from hub.store.schema_plan import evacuation_tick
 from hub.store.schema_plan import zone_set as table
@@ -69,6 +70,16 @@ async def mark_wind(tx: Transaction) -> None:
     await tx.conn.execute(update(table).where(table.c.live, table.c.follows_wind).values(due=True))
 
 
+async def mark_all(tx: Transaction) -> None:
+    """Note that all standing zones are to be looked at: it grew dark, or their wind grew old."""
+    await tx.conn.execute(update(table).where(table.c.live).values(due=True))
+
+
+async def told(conn: AsyncConnection, incident: IncidentView) -> IncidentView:
+    """The incident with what people answered of its load."""
+    return as_stated(incident, await stated_facts(conn, incident.id))
+
+
 async def rest(tx: Transaction, incident_id: str) -> None:
     """The incident is over: its zones stay as they are."""
     await tx.conn.execute(update(table).where(table.c.incident_id == incident_id).values(live=False, due=False))
@@ -93,16 +104,39 @@ async def measured_wind(conn: AsyncConnection, incident: IncidentView, now: date
     return f"agent:{agent}", winds.measured(wind.from_deg, wind.speed_mps, wind.at, origin=wind.station or agent)
 
 
+async def wind_of(conn: AsyncConnection, incident: IncidentView, typed: Typed, now: datetime) -> tuple[Wind | None, str | None]:
+    """The wind to go by and whose it is: the one typed in, else the one measured nearest, else none. Raises Rejected for words that are no wind."""
+    from plans.hazmat import wind as winds
+
+    if typed.wind:
+        return winds.parse(typed.wind, typed.at), "typed"
+    measured = await measured_wind(conn, incident, now)
+    return (measured[1], measured[0]) if measured else (None, None)
+
+
 def hazmat_facts(incident: IncidentView, typed: Typed, wind: Wind | None) -> HazmatFacts:
-    """What the hazmat support asks about an incident: its first load that is named, else a load nobody knows."""
+    """What the hazmat support asks about an incident: its first load that is named, else a load nobody knows.
+
+    A number that no table knows was misread and is left out; `misread` says so.
+    """
     from plans.hazmat import lookup
 
     load = next((h for h in incident.hazmat if h.un or h.hin), None) or next(iter(incident.hazmat), None)
     point = Point(incident.place.lon, incident.place.lat) if incident.place.lon is not None and incident.place.lat is not None else None
     if load is None:
         return HazmatFacts(point=point, wind=wind, in_water=typed.in_water)
-    return HazmatFacts(un=load.un if load.un in lookup.substances() else None, leak=load.leak, fire=load.fire, quantity_kg=load.quantity_kg,
+    return HazmatFacts(un=load.un if load.un in lookup.substances() else None, hin=load.hin if load.hin and lookup.is_hin(load.hin) else None, leak=load.leak, fire=load.fire, quantity_kg=load.quantity_kg,
                        container=lookup.container(load.container), in_water=typed.in_water, point=point, wind=wind)
+
+
+def misread(incident: IncidentView) -> tuple[Words, ...]:
+    """What a plate cannot say as it was reported."""
+    from plans.hazmat import lookup
+
+    wrong = [f"UN {load.un}" for load in incident.hazmat if load.un and load.un not in lookup.substances()]
+    wrong += [f"{load.hin}" for load in incident.hazmat if load.hin and not lookup.is_hin(load.hin)]
+    return tuple(Words(f"报告的 {number} 不在编号表中：按不明处理，请再看一次橙色标牌。",
+                       f"{number} as reported is in no table: taken as unknown; look at the orange plate again.") for number in wrong)
 
 
 def _card(facts: HazmatFacts, at: datetime, drill: bool) -> HazmatCard:
@@ -113,7 +147,7 @@ def _card(facts: HazmatFacts, at: datetime, drill: bool) -> HazmatCard:
 
 
 async def draw(store: Store, incident: IncidentView, *, by: str = "system:zones", typed: Typed | None = None, why: Words | None = None) -> ZonesView | None:
-    """Draw an incident's zones by what is known now; gives the drawing that stands. A wind that hardly turned is not drawn again.
+    """Draw an incident's zones by what is known now; gives the drawing that stands. What would hardly differ is not drawn again.
 
     The geometry takes a tenth of a second and runs in a thread, outside of any transaction; where another drawing came in meanwhile it is
     done again on top of that one. `typed` replaces what was typed in before; raises Rejected for a wind that is none.
@@ -125,42 +159,31 @@ async def draw(store: Store, incident: IncidentView, *, by: str = "system:zones"
 
 
 async def _draw(store: Store, incident: IncidentView, by: str, typed: Typed | None, why: Words | None) -> ZonesView | None:
-    from plans.hazmat import wind as winds
+    from plans.hazmat.redraw import why_again
 
     now = store.clock.now()
     async with store.read() as conn:
+        incident = await told(conn, incident)
         kept = await get_zones(conn, incident.id)
         said = typed or (kept.typed if kept else Typed())
-        measured = await measured_wind(conn, incident, now)
-    wind, source = (winds.parse(said.wind, said.at), "typed") if said.wind else (measured[1], measured[0]) if measured else (None, None)
+        wind, source = await wind_of(conn, incident, said, now)
     facts = hazmat_facts(incident, said, wind)
     before = kept.view if kept else None
     card = await asyncio.to_thread(_card, facts, now, incident.drill)
-    if before is not None and typed is None and not has_turned(before.wind, wind) and before.distances == card.distances and _same_place(before, card):
+    reason = why_again(before, card) if before is not None else Words("首次绘制。", "Drawn for the first time.")
+    if before is not None and typed is None and reason is None:
         async with store.transaction() as tx:
             await tx.conn.execute(update(table).where(table.c.incident_id == incident.id, table.c.version == before.version).values(due=False))
         return before
     entered, left = moved(before.affected if before else (), card.affected)
     view = ZonesView(
-        incident_id=incident.id, drawn_at="", why=why or _why(before, wind, source), title=card.title, un=facts.un, distances=card.distances,
+        incident_id=incident.id, drawn_at="", why=why or reason or Words("按现场说法绘制。", "Drawn as the scene says."), title=card.title, un=facts.un, distances=card.distances,
         zones=card.zones, wind=wind, wind_source=source, follows_wind=said.wind is None, affected=card.affected,
         junctions_to_close=card.junctions_to_close, evacuation=card.evacuation, towns_to_ask=card.towns_to_ask, staging=card.staging,
-        warnings=card.warnings, limits=card.limits, entered=entered if before else (), left=left, version=(kept.version if kept else 0) + 1,
+        warnings=(*misread(incident), *card.warnings), limits=card.limits, entered=entered if before else (), left=left, version=(kept.version if kept else 0) + 1,
         drill=incident.drill)
     async with store.transaction() as tx:
         return await _put(tx, incident, view, said, kept, by)
-
-
-def _same_place(before: ZonesView, card: HazmatCard) -> bool:
-    return bool(before.zones) == bool(card.zones) and (not card.zones or before.zones[0].centre == card.zones[0].centre)
-
-
-def _why(before: ZonesView | None, wind: Wind | None, source: str | None) -> Words:
-    if before is None:
-        return Words("首次绘制。", "Drawn for the first time.")
-    if has_turned(before.wind, wind):
-        return Words("风向变化，重新绘制。", "The wind turned: drawn again.")
-    return Words("情况变化，重新绘制。", "The facts changed: drawn again.")
 
 
 async def _put(tx: Transaction, incident: IncidentView, view: ZonesView, typed: Typed, kept: Kept | None, by: str) -> ZonesView:

@@ -12,15 +12,16 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action
+from hub.domain.incident import IncidentView
 from hub.domain.zone import Feature, Tick, Typed, ZonesView, features, wants_zones
 from hub.errors import Rejected
 from hub.store.access import visible_incidents
-from hub.store.zones import draw, drawn_zones, get_zones, ticks_of
+from hub.store.zones import draw, drawn_zones, get_zones, ticks_of, told, wind_of
 from hub.store.zones import tick as tick_off
 from hub.web.incidents import find
 from hub.web.route import Ask, Route
 from hub.web.seen import masked
-from plans.hazmat.model import Container, HazmatCard, HazmatFacts, MatchKind, Placard, Point, Substance
+from plans.hazmat.model import Container, HazmatCard, HazmatFacts, MatchKind, Placard, Point, Substance, Wind
 
 MAPPED = 200
 """Incidents whose zones a map shows: the newest ones (our own choice)."""
@@ -78,9 +79,14 @@ class CardQuery(Struct, frozen=True, kw_only=True):
 
 
 class IncidentZones(Struct, frozen=True, kw_only=True):
-    """The zones of an incident (null: none are drawn), and the lines of the evacuation list that were ticked."""
+    """The zones of an incident (null: none are drawn), and the lines of the evacuation list that were ticked.
+
+    `wind_now` is the newest wind there is and `wind_now_source` whose: the drawing rests on an older one while that hardly differs.
+    """
 
     zones: ZonesView | None
+    wind_now: Wind | None
+    wind_now_source: str | None
     ticks: list[Tick]
     seq: int
 
@@ -185,14 +191,15 @@ async def of_incident(ask: Ask) -> IncidentZones:
     """The zones of an incident and its evacuation list."""
     seq = await ask.store.head()
     found = await find(ask, Action.INCIDENT_READ)
-    return masked(found.policies, await _whole(ask, found.incident.id, seq), found.decision.tier)
+    return masked(found.policies, await _whole(ask, found.incident, seq), found.decision.tier)
 
 
-async def _whole(ask: Ask, incident_id: str, seq: int) -> IncidentZones:
+async def _whole(ask: Ask, incident: IncidentView, seq: int) -> IncidentZones:
     async with ask.store.read() as conn:
-        kept = await get_zones(conn, incident_id)
-        ticks = await ticks_of(conn, incident_id)
-    return IncidentZones(zones=kept.view if kept else None, ticks=ticks, seq=seq)
+        kept = await get_zones(conn, incident.id)
+        ticks = await ticks_of(conn, incident.id)
+        wind, source = await wind_of(conn, incident, kept.typed if kept else Typed(), ask.now)
+    return IncidentZones(zones=kept.view if kept else None, wind_now=wind, wind_now_source=source, ticks=ticks, seq=seq)
 
 
 async def redraw(ask: Ask) -> IncidentZones:
@@ -200,11 +207,13 @@ async def redraw(ask: Ask) -> IncidentZones:
     found = await find(ask, Action.ZONE_EDIT)
     if found.incident.place.lon is None or found.incident.place.lat is None:
         raise Rejected("no_point", "事件没有坐标，不能绘制", "the incident has no point; nothing can be drawn", field="place")
-    if not wants_zones(found.incident):
+    async with ask.store.read() as conn:
+        incident = await told(conn, found.incident)
+    if not wants_zones(incident):
         raise Rejected("no_hazmat", "事件不涉及危险货物", "no dangerous goods are known of", field="hazmat")
     typed = Typed(wind=ask.body.wind or None, at=ask.now if ask.body.wind else None, in_water=ask.body.in_water, by=ask.who)
     await draw(ask.store, found.incident, by=ask.who, typed=typed)
-    return await _whole(ask, found.incident.id, await ask.store.head())
+    return await _whole(ask, found.incident, await ask.store.head())
 
 
 async def tick(ask: Ask) -> Tick:

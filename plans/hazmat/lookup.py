@@ -281,6 +281,15 @@ def hin_meaning(hin: str) -> HinMeaning:
     return HinMeaning(hin=code, meaning=Words(zh, en), no_water=code.startswith("X"), listed=False, edition=str(tables.rules()["adr"]["edition"]))
 
 
+def is_hin(text: str) -> bool:
+    """Whether a hazard number is one in use."""
+    try:
+        hin_meaning(text)
+    except Rejected:
+        return False
+    return True
+
+
 @cache
 def placards() -> tuple[Placard, ...]:
     """Every diamond placard."""

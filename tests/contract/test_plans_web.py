@@ -238,12 +238,16 @@ async def test_a_report_with_a_number_that_no_table_knows_is_kept_and_the_load_c
     plans = await until(desk, f"/api/v1/incidents/{id}/plans", lambda b: b["matching"] is not None)
     assert "9999" in plans["result"]["notes"][0]["zh"]
     assert plans["facts"]["hazmat"][0]["un"] is None
+    zones = (await until(desk, f"/api/v1/incidents/{id}/zones", lambda b: b["zones"] is not None))["zones"]
+    assert zones["un"] is None and "9999" in zones["warnings"][0]["zh"]
     facts = f"/api/v1/incidents/{id}/facts"
     assert await desk.ask("POST", facts, {"field": "hazmat.un", "value": "9998"}) == 422
     assert (desk.body["code"], desk.body["field"]) == ("unknown_un", "value")
     assert await desk.ask("POST", facts, {"field": "hazmat.un", "value": "UN1005"}) == 200
     plans = await until(desk, f"/api/v1/incidents/{id}/plans", lambda b: b["stated"].get("hazmat.un") == "1005")
     assert plans["result"]["notes"] == []
+    zones = (await until(desk, f"/api/v1/incidents/{id}/zones", lambda b: b["zones"]["un"] == "1005"))["zones"]
+    assert not any("9999" in w["zh"] for w in zones["warnings"]), "an answer is what the zones go by, too"
 
 
 async def test_the_first_plan_of_each_open_incident_is_listed(hub: Running, desk: Visitor) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import msgspec
-import pytest
 
 from hub.domain.report import PlaceView
-from hub.domain.zone import FRESH, TURNED_DEG, has_turned, nearest_wind, wants_zones
+from hub.domain.zone import FRESH, as_stated, nearest_wind, wants_zones
 from hub.wire import Hazmat, Wind
-from plans.hazmat import wind as winds
 from tests.support.district import NOW, incident_view
 
 
@@ -35,8 +33,9 @@ def test_the_nearest_fresh_wind_counts_and_one_without_a_point_last() -> None:
     assert nearest_wind([("ahead", blowing(119.1, -30))], 119.1, 34.8, NOW) is None
 
 
-@pytest.mark.parametrize(("before", "after", "turned"), [(90, 90 + TURNED_DEG - 1, False), (90, 90 + TURNED_DEG, True), (355, 4, False), (355, 5, True),
-                                                         (0, 360, False), (None, 90, True), (90, None, True), (None, None, False)])
-def test_a_wind_has_turned_round_the_compass_too(before: float | None, after: float | None, turned: bool) -> None:
-    old, new = (None if deg is None else winds.measured(deg, 3, NOW, origin="x") for deg in (before, after))
-    assert has_turned(old, new) is turned
+def test_answers_about_the_load_are_what_zones_go_by() -> None:
+    bare = msgspec.structs.replace(incident_view(1, event_types=("12H00",)), place=PlaceView(text="G204", lon=119.1, lat=34.8))
+    told = as_stated(bare, {"hazmat.un": "1005", "hazmat.leak": True, "casualties.dead": 1, "hazmat.guide": "125"})
+    assert told.hazmat == (Hazmat(un="1005", leak=True),)
+    assert wants_zones(told)
+    assert as_stated(bare, {"casualties.dead": 1}) is bare

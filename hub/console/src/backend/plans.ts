@@ -55,12 +55,13 @@ export interface Receptor { id: string; kind: string; name_zh: string; name_en: 
 export interface Affected { receptor: Receptor; distance_m: number; zones: string[] }
 export interface ZonesView {
   incident_id: string; drill: boolean
-  drawn_at: string; why: Bilingual; title: Bilingual; zones: Zone[]; wind: { from_deg: number | null; text: string; observed_at: string | null } | null; wind_source: string | null
+  drawn_at: string; why: Bilingual; title: Bilingual; zones: Zone[]; wind: Wind | null; wind_source: string | null
   affected: Affected[]; junctions_to_close: Affected[]; evacuation: { receptor_id: string; name_zh: string; name_en: string; population: number | null; action: Bilingual; distance_m: number; demo: boolean }[]
   towns_to_ask: { code: string; name_zh: string; why: Bilingual }[]; staging: { approach: Bilingual; reason: Bilingual; point: { lon: number; lat: number } | null } | null
   warnings: Bilingual[]; limits: Bilingual[]; entered: (Bilingual & { id: string })[]; left: (Bilingual & { id: string })[]; version: number
 }
-export interface IncidentZones { zones: ZonesView | null; ticks: { receptor_id: string; done: boolean; by: string; at: string }[] }
+export interface Wind { from_deg: number | null; text: string; observed_at: string | null }
+export interface IncidentZones { zones: ZonesView | null; wind_now: Wind | null; wind_now_source: string | null; ticks: { receptor_id: string; done: boolean; by: string; at: string }[] }
 export interface PlanHead {
   id: string; version: number; status: PlanStatus; kind: string; title: Bilingual; source: { document: string; edition: string; issuing_body: string; clauses?: string[] }
   valid_from: string; valid_until: string | null; tasks: number; sha256: string; changed_at: string; changed_by: string; reason?: string; saved_by?: string; reviewed_by?: string | null; approved_by?: string | null

@@ -1,11 +1,12 @@
 // Reading something of an incident again whenever a change says that it is no longer so; several changes at once are one reading.
+// `also` names changes that belong to no incident and matter to this one, as a wind that was measured.
 import { onBeforeUnmount, ref, watch, type Ref } from 'vue'
 import { useLive } from '@/state/live'
 
 /** Small enough that a suggested plan stands on the screen within a second of its report. */
 const GATHER_MS = 60
 
-export function useOfIncident<T>(id: () => string, kinds: RegExp, read: (id: string) => Promise<T>): { value: Ref<T | null>; load: () => Promise<void> } {
+export function useOfIncident<T>(id: () => string, kinds: RegExp, read: (id: string) => Promise<T>, also = /^$/): { value: Ref<T | null>; load: () => Promise<void> } {
   const live = useLive()
   const value = ref<T | null>(null) as Ref<T | null>
   let waiting: ReturnType<typeof setTimeout> | null = null
@@ -25,7 +26,7 @@ export function useOfIncident<T>(id: () => string, kinds: RegExp, read: (id: str
     value.value = null
     void load()
   }, { immediate: true })
-  const letGo = live.listen((change) => change.incident_id === id() && kinds.test(change.kind) && soon())
+  const letGo = live.listen((change) => (also.test(change.kind) || (change.incident_id === id() && kinds.test(change.kind))) && soon())
   onBeforeUnmount(() => {
     letGo()
     if (waiting) clearTimeout(waiting)
