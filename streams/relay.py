@@ -460,7 +460,7 @@ class Relay:
             raise Unavailable("too_many_viewers", "同时观看的人数已达上限", "too many viewers at once")
         feed = self._feed(key)
         viewer = Viewer(name, quality, pre_event_s, fragment_s, queue_bytes or self.limits.queue_bytes, queue_s)
-        if feed.init is not None and feed.started_at is not None:
+        if feed.init is not None and feed.started_at is not None and _is_for(viewer, feed):
             viewer.put(feed.init)
             for chunk in feed.cache:
                 viewer.put(chunk if chunk.cached else _as_cached(chunk))
@@ -604,6 +604,11 @@ def _best(qualities: Iterable[str]) -> str:
     """One stream serves all: transcoded where one viewer needs it, else the main stream where one wants it, else the sub-stream."""
     wanted = set(qualities)
     return next((quality for quality in ("h264", "main", "sub") if quality in wanted), "main")
+
+
+def _is_for(viewer: Viewer, feed: _Feed) -> bool:
+    """Does what is cached help this viewer? Who asked for H.264 cannot show the camera's own H.265: the transcoded stream comes to it at once."""
+    return viewer.quality != "h264" or (feed.info is not None and feed.info.codec.startswith("avc"))
 
 
 def _as_cached(chunk: Chunk) -> Chunk:

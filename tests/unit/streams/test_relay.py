@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 
+import msgspec
 import pytest
 
 from hub.errors import Unavailable
@@ -260,6 +261,22 @@ def test_viewers_wanting_different_streams_get_one_that_serves_all() -> None:
     rig.relay.tick()
     assert (rig.line.commands[-1].quality, rig.line.commands[-1].fragment_s) == ("sub", 0.25)
     rig.relay.detach(KEY, wall)
+
+
+def test_who_asked_for_h264_is_not_given_the_h265_that_is_cached_but_what_comes_transcoded() -> None:
+    rig = Rig()
+    first = rig.relay.attach(KEY)
+    rig.feed(MediaKind.INIT, init_message(msgspec.structs.replace(rig.config, text="hvc1.1.6.L60.90"), rig.next_seq()))
+    rig.frames(0, 30)
+    rig.relay.detach(KEY, first)
+    other = rig.relay.attach(KEY, quality="h264")
+    assert rig.line.commands[-1].quality == "h264"
+    assert waiting(other) == []
+    rig.init()
+    rig.frames(50, 60)
+    assert [chunk.kind for chunk in waiting(other)][:2] == [MediaKind.INIT, MediaKind.MEDIA]
+    again = rig.relay.attach(KEY, quality="h264")
+    assert times(waiting(again)) == list(range(50, 60))
 
 
 def test_after_the_connection_came_back_everything_watched_is_asked_for_again() -> None:
