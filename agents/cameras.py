@@ -6,10 +6,12 @@ Up to 20 cameras run as threads of this process; more are divided among child pr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,12 +23,12 @@ from msgspec import Meta, Struct
 
 from hub.errors import Rejected
 from hub.ids import SLUG
-from hub.wire import Camera, Command, CommandKind, MediaKind, media_header, troubles_of
+from hub.wire import Advisory, Camera, Command, CommandKind, MediaKind, media_header, troubles_of
 from streams.address import Address, read_credentials
 from streams.feed import Feed
 from streams.fragment import Track, Unit
 from streams.health import Health, HealthState
-from streams.motion import Advisory, Detector, MotionDetector, OnnxDetector
+from streams.motion import Detector, MotionDetector, OnnxDetector
 from streams.preview import PERIOD_S, KeyFrames, jpeg
 from streams.publisher import MediaLink, Outlet, Preview, Publisher, send_preview
 from streams.ring import Ring
@@ -41,6 +43,10 @@ PASSING: Final = frozenset({"flood", "clock_jump"})
 """Troubles beside which pictures go on."""
 NOTED_S: Final = 60.0
 """So long is said what has happened once (own choice: a person who looks up sees it)."""
+ADVISE_EVERY_S: Final = 300.0
+"""What a detector goes on seeing is told so often (our own choice: a road moves all day)."""
+MOST_ADVISORIES: Final = 100
+"""So many that wait to be told; more are dropped."""
 SLUG_PATTERN: Final = f"^{SLUG.pattern}$"
 
 
@@ -199,14 +205,15 @@ def _read_entry(path: Path, n: int, node: Any, remarks: list[Remark]) -> CameraS
 class CameraUnit:
     """One running camera: its feeds, previews, health, detectors and outlet."""
 
-    def __init__(self, setup: CameraSetup, publisher: Publisher, changed: Callable[[], None], *, references: Path | None = None) -> None:
+    def __init__(self, setup: CameraSetup, publisher: Publisher, changed: Callable[[], None], *, references: Path | None = None,
+                 advise: Callable[[Advisory], None] = lambda advisory: None) -> None:
         entry = setup.entry
         self.entry = entry
-        self._publisher, self._changed, self._references = publisher, changed, references
+        self._publisher, self._changed, self._references, self._advise = publisher, changed, references, advise
         rings = {"main": Ring(entry.pre_event_s)} | ({"sub": Ring(0)} if setup.sub else {})
         self.outlet = Outlet(entry.id, publisher, rings)
         self.health = Health(entry.preview_s, datetime.now(UTC))
-        self.advisories: list[Advisory] = []
+        self._advised: dict[str, float] = {}
         self.trouble: Trouble | None = None
         self._warned = setup.warned
         self._noted: dict[str, float] = {}
@@ -273,16 +280,19 @@ class CameraUnit:
             said = [self.health.measure, *self._troubles()]
             measure = "; ".join(dict.fromkeys(word for word in said if word))
             return Camera(id=self.entry.id, name=self.entry.name, health=self.health.state, since=self.health.since, measure=measure or None,
-                          codec=video.text if video else None, width=video.width if video else None, height=video.height if video else None)
+                          codec=video.text if video else None, width=video.width if video else None, height=video.height if video else None,
+                          dropped_audio=tracks.dropped_audio if tracks else None)
 
     def _troubles(self) -> list[str]:
         """The codes of what is wrong beside the picture itself, the most telling first."""
         now, level = time.monotonic(), self._publisher.level()
+        clock = self.feeds[self.entry.keep_open].source.clock
         return [
             *([self.trouble.code] if self.trouble is not None else []),
             *(["flood"] if any(feed.source.floods for feed in self.feeds.values()) else []),
             *([f"uplink={level.name.lower()}"] if level > Level.FULL else []),
             *(["no_media_line"] if self._publisher.is_down() else []),
+            *([f"clock_wrong={roughly(clock.off_s)}"] if clock.off_s is not None and clock.is_wrong else []),
             *(code for code, until in self._noted.items() if now < until),
             *self._warned,
         ]
@@ -341,11 +351,20 @@ class CameraUnit:
             self.trouble = None
         if learnt:
             self._save_reference(picture)
-        for detector in self._detectors:
-            self.advisories = [*detector.examine(picture), *self.advisories][:20]
+        self._detect(picture)
         self._publish(config, unit, picture)
         if changed:
             self._tell()
+
+    def _detect(self, picture: Any) -> None:
+        """Tell what the detectors think they see, each kind once in a while."""
+        now, at = time.monotonic(), datetime.now(UTC)
+        for detector in self._detectors:
+            for seen in detector.examine(picture):
+                if now - self._advised.get(seen.kind, float("-inf")) >= ADVISE_EVERY_S:
+                    self._advised[seen.kind] = now
+                    log.info("camera advises", extra={"camera": self.entry.id, "kind": seen.kind, "score": round(seen.score, 3)})
+                    self._advise(Advisory(camera_id=self.entry.id, at=at, kind=seen.kind, score=round(seen.score, 3), detector=seen.detector))
 
     def _look_again(self, after_s: float) -> None:
         self._preview_due = time.monotonic() + after_s * 0.75
@@ -384,18 +403,25 @@ class CameraUnit:
             cv2.imwrite(str(file), picture)
 
 
+def roughly(seconds: float) -> str:
+    """A stretch in whole minutes, hours or days, with its sign: it is said of a clock that is off, and need not be told anew each second."""
+    name, unit_s = next(((name, unit_s) for name, unit_s in (("d", 86_400), ("h", 3600)) if abs(seconds) >= 2 * unit_s), ("m", 60))
+    return f"{seconds / unit_s:+.0f}{name}"
+
+
 def _detectors(entry: CameraEntry) -> list[Detector]:
     detectors: list[Detector] = [MotionDetector()] if entry.motion else []
     return detectors + [OnnxDetector(o.name, Path(o.model), o.labels, size=o.size, least_score=o.least_score) for o in entry.onnx]
 
 
 class CameraGroup:
-    """The cameras of one process with their media connection. `changed` is called from any thread when a camera's health changed."""
+    """The cameras of one process with their media connection. `changed` is called from any thread when a camera's health changed, `advise` with
+    what a detector thinks it saw."""
 
     def __init__(self, setups: list[CameraSetup], link: MediaLink, changed: Callable[[], None] = lambda: None, *,
-                 limits: UplinkLimits | None = None, references: Path | None = None) -> None:
+                 limits: UplinkLimits | None = None, references: Path | None = None, advise: Callable[[Advisory], None] = lambda advisory: None) -> None:
         self.publisher = Publisher(link, self._command, self._connected, limits=limits)
-        self.units = {setup.entry.id: CameraUnit(setup, self.publisher, changed, references=references) for setup in setups}
+        self.units = {setup.entry.id: CameraUnit(setup, self.publisher, changed, references=references, advise=advise) for setup in setups}
         self._stop = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="cameras tick", daemon=True)
 
@@ -438,7 +464,7 @@ class CameraGroup:
 
 def news(cameras: tuple[Camera, ...]) -> list[tuple[object, ...]]:
     """What of them is worth telling at once: all but the figures that each picture measures anew (what is wrong stands behind them)."""
-    return [(camera.health, camera.codec, camera.width, camera.height, troubles_of(camera.health, camera.measure)) for camera in cameras]
+    return [(camera.health, camera.codec, camera.width, camera.height, camera.dropped_audio, troubles_of(camera.health, camera.measure)) for camera in cameras]
 
 
 class _Job(Struct, frozen=True):
@@ -450,14 +476,23 @@ class _Job(Struct, frozen=True):
     references: str | None
 
 
+class _Word(Struct, frozen=True):
+    """What a child process says of its cameras, a line each time."""
+
+    cameras: tuple[Camera, ...]
+    advisories: tuple[Advisory, ...] = ()
+
+
 class Cameras:
     """All cameras of an agent as an async context manager; divides them among processes where there are many.
 
-    `presence()` is always the latest; `changed` is set whenever a camera's health changed (clear it before reading).
+    `presence()` is always the latest; `changed` is set whenever a camera's health changed (clear it before reading); `advised` holds what detectors
+    think they saw.
     """
 
     def __init__(self, file: Path, link: MediaLink, *, references: Path | None = None, per_process: int = PER_PROCESS) -> None:
         self.changed = asyncio.Event()
+        self.advised: asyncio.Queue[Advisory] = asyncio.Queue(MOST_ADVISORIES)
         self.restarts = 0
         self._file, self._link, self._references, self._per_process = file, link, references, per_process
         self.setups, self.remarks = read_cameras(file)
@@ -474,7 +509,10 @@ class Cameras:
             def tell() -> None:
                 loop.call_soon_threadsafe(self.changed.set)
 
-            self._group = CameraGroup(self.setups, self._link, tell, references=self._references)
+            def advise(advisory: Advisory) -> None:
+                loop.call_soon_threadsafe(self._take_advisory, advisory)
+
+            self._group = CameraGroup(self.setups, self._link, tell, references=self._references, advise=advise)
             self._group.start()
             return self
         count = -(-len(self.setups) // self._per_process)
@@ -499,6 +537,10 @@ class Cameras:
             return self._group.presence()
         known = {camera.id: camera for part in self._parts for camera in part}
         return tuple(known[setup.entry.id] for setup in self.setups)
+
+    def _take_advisory(self, advisory: Advisory) -> None:
+        with contextlib.suppress(asyncio.QueueFull):  # a hint that comes late is none
+            self.advised.put_nowait(advisory)
 
     async def _run_child(self, n: int, job: _Job) -> None:
         """Keep one child process running; a child that ends is started again, its cameras offline meanwhile."""
@@ -531,7 +573,10 @@ class Cameras:
         child.stdin.write(msgspec.json.encode(job) + b"\n")
         await child.stdin.drain()
         while line := await child.stdout.readline():
-            before, self._parts[n] = self._parts[n], msgspec.json.decode(line, type=tuple[Camera, ...])
+            word = msgspec.json.decode(line, type=_Word)
+            for advisory in word.advisories:
+                self._take_advisory(advisory)
+            before, self._parts[n] = self._parts[n], word.cameras
             if news(before) != news(self._parts[n]):
                 self.changed.set()
 
@@ -541,7 +586,13 @@ def run_child() -> None:
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=_Job)
     setups = [setup for setup in read_cameras(Path(job.file))[0] if setup.entry.id in job.camera_ids]
     changed = threading.Event()
-    group = CameraGroup(setups, job.link, changed.set, references=Path(job.references) if job.references else None)
+    advisories: deque[Advisory] = deque(maxlen=MOST_ADVISORIES)
+
+    def advise(advisory: Advisory) -> None:
+        advisories.append(advisory)
+        changed.set()
+
+    group = CameraGroup(setups, job.link, changed.set, references=Path(job.references) if job.references else None, advise=advise)
     over = threading.Event()
 
     def wait_for_end() -> None:
@@ -552,7 +603,8 @@ def run_child() -> None:
     threading.Thread(target=wait_for_end, name="parent watch", daemon=True).start()
     group.start()
     while not over.is_set():
-        sys.stdout.buffer.write(msgspec.json.encode(group.presence()) + b"\n")
+        said = tuple(advisories.popleft() for _ in range(len(advisories)))
+        sys.stdout.buffer.write(msgspec.json.encode(_Word(group.presence(), said)) + b"\n")
         sys.stdout.buffer.flush()
         changed.wait(5.0)
         changed.clear()

@@ -75,6 +75,7 @@ async def run_agent(folder: Path, *, stop: asyncio.Event | None = None, on_ready
                 extras.append(group.create_task(instruments, name="agent-measures"))
             if cameras is not None:
                 extras.append(group.create_task(_tell_cameras(cameras, session), name="agent-cameras"))
+                extras.append(group.create_task(_tell_advisories(cameras, session), name="agent-advisories"))
             if settings.watch_folder:
                 watched = folder / settings.watch_folder
                 extras.append(group.create_task(folder_source.watch(watched, session.file, settings.watch_every_s), name="agent-folder"))
@@ -127,6 +128,12 @@ async def _tell_cameras(cameras: Cameras, session: Session) -> None:
         await cameras.changed.wait()
         cameras.changed.clear()
         session.presence_changed()
+
+
+async def _tell_advisories(cameras: Cameras, session: Session) -> None:
+    """Hand on what the cameras' detectors think they saw."""
+    while True:
+        await session.send_advisory(await cameras.advised.get())
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

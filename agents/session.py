@@ -179,6 +179,13 @@ class Session:
                 line.fail(str(error))
                 self.connected.clear()
 
+    async def send_advisory(self, advisory: wire.Advisory) -> None:
+        """Send what a detector thinks it saw, now or never: it is dropped where the link is down, and reports do not wait for it."""
+        line = self._line
+        if line is not None:
+            with suppress(aiomqtt.MqttError):
+                await line.client.publish(self._topics.up(self.settings.agent_id, "advisory"), wire.encode(advisory), qos=0)
+
     def reconnect(self, why: str) -> None:
         """End this connection for a new one (a renewed certificate counts from the next one on); what is under way is sent again."""
         if self._line is not None:

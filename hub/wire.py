@@ -20,7 +20,7 @@ from hub.errors import Rejected
 from hub.ids import is_id, is_slug
 
 __all__ = [
-    "Attachment", "Camera", "Casualties", "Command", "CommandKind", "Crs", "Daily", "Hazmat", "MediaKind", "Place", "Presence", "Receipt",
+    "Advisory", "Attachment", "Camera", "Casualties", "Command", "CommandKind", "Crs", "Daily", "Hazmat", "MediaKind", "Place", "Presence", "Receipt",
     "ReceiptStatus", "Report", "ReportKind", "Reporter", "Telemetry", "Topics", "Wind", "content_hash", "decode", "decode_daily",
     "decode_report", "encode", "explain", "media_header", "parse_media", "schema",
 ]
@@ -193,7 +193,8 @@ NO_PICTURE: Final = frozenset({"offline", "connecting"})
 
 
 class Camera(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an agent says of one of its cameras in `presence`; `health` is one of the states of `streams.health`."""
+    """What an agent says of one of its cameras in `presence`; `health` is one of the states of `streams.health`; `dropped_audio`: the codec of
+    the sound that is left out."""
 
     id: str
     name: ShortText | None = None
@@ -203,6 +204,7 @@ class Camera(Struct, frozen=True, kw_only=True, omit_defaults=True):
     codec: str | None = None
     width: int | None = None
     height: int | None = None
+    dropped_audio: Annotated[str, Meta(max_length=40)] | None = None
 
 
 def troubles_of(health: str, measure: str | None) -> tuple[str, ...]:
@@ -243,6 +245,16 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     skew_ms: float | None = None
     wind: Wind | None = None
     values: dict[str, float] = {}
+
+
+class Advisory(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a detector at an agent thinks it saw on a camera (`motion`, or a label of a model): a hint for a person, never a report. Gets no receipt."""
+
+    camera_id: Annotated[str, Meta(max_length=63)]
+    at: datetime
+    kind: Annotated[str, Meta(min_length=1, max_length=40)]
+    score: Annotated[float, Meta(ge=0, le=1)]
+    detector: Annotated[str, Meta(max_length=63)]
 
 
 class CommandKind(StrEnum):
@@ -321,7 +333,7 @@ class Topics:
         self.root = f"tocsin/{VERSION}/{hub}/agents"
 
     def up(self, agent_id: str, what: str) -> str:
-        """`report`, `daily`, `presence` or `telemetry` of an agent."""
+        """`report`, `daily`, `presence`, `telemetry` or `advisory` of an agent."""
         return f"{self.root}/{agent_id}/up/{what}"
 
     def down(self, agent_id: str, what: str) -> str:
@@ -492,7 +504,7 @@ def content_hash(message: Struct) -> str:
 
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of every message, under `$defs`."""
-    kinds = (Report, Daily, Receipt, Presence, Telemetry, Command)
+    kinds = (Report, Daily, Receipt, Presence, Telemetry, Advisory, Command)
     _, definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,6 +1,7 @@
 """Advisory detectors on preview pictures: motion without a model, and any ONNX model through OpenCV.
 
-An advisory is a hint for a person. It never opens an incident, never changes a camera's health and never leaves the agent as a report.
+An advisory is a hint for a person. It never opens an incident, never changes a camera's health and never leaves the agent as a report:
+the hub shows it as a hint on the camera's tile and in the timeline of the incidents that link it.
 """
 
 from __future__ import annotations

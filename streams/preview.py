@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from streams.encode import decoder
-from streams.fragment import Unit, VideoConfig
+from streams.fragment import Track, Unit, VideoConfig, parse_fragment, parse_init_segment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,17 @@ class KeyFrames:
         height = max(2, round(frame.height * width / frame.width / 2) * 2)
         picture: np.ndarray[Any, Any] = frame.reformat(width, height, "bgr24", interpolation="AREA").to_ndarray()
         return picture
+
+
+def key_picture(init: bytes, body: bytes | memoryview, quality: int = 85) -> bytes | None:
+    """The key frame that a fragment begins with, in full size as JPEG; None where it cannot be decoded. Raises Rejected for what is no fragment."""
+    config, _ = parse_init_segment(init)
+    sample = next((sample for sample in parse_fragment(body) if sample.track is Track.VIDEO), None)
+    if sample is None or not sample.key:
+        return None
+    unit = Unit(Track.VIDEO, bytes(sample.data), True, sample.dts, sample.pts, sample.duration, 0)
+    picture = KeyFrames().picture(config, unit, config.width)
+    return jpeg(picture, quality) if picture is not None else None
 
 
 def jpeg(picture: np.ndarray[Any, Any], quality: int = JPEG_QUALITY) -> bytes:

@@ -14,6 +14,12 @@ from streams.fragment import Codec
 LARGEST_PICTURE: Final = 8_388_608
 _START: Final = b"\x00\x00\x00\x01"
 _HALF: Final = 1 << 31
+NTP_UNIX_S: Final = 2_208_988_800
+"""From 1900, where NTP begins, to 1970."""
+LONGEST_UPTIME_S: Final = 315_360_000
+"""A sender without a wall clock may count from when it was switched on (RFC 3550, 4): what is less than ten years behind 1900 or 1970 says nothing."""
+CLOCK_WRONG_S: Final = 60.0
+"""A camera's clock that is off by more is wrong (our own choice: as for an agent's)."""
 REORDERED: Final = 450_000
 """A timestamp that goes back by less than this (5 s) is a picture shown before one that came earlier; by more, the camera's clock was set."""
 
@@ -42,6 +48,33 @@ class Clock:
         self._last = timestamp
         self.at += delta
         return delta
+
+
+class CameraClock:
+    """How far a camera's own clock is off, by its sender reports (RTCP). It is named and never used: pictures bear the agent's time."""
+
+    def __init__(self) -> None:
+        self.off_s: float | None = None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Is it off by more than a minute, as far as the camera says at all?"""
+        return self.off_s is not None and abs(self.off_s) > CLOCK_WRONG_S
+
+    def report(self, packet: bytes, now_s: float) -> None:
+        """Take an RTCP packet that came at `now_s` (seconds since 1970); all but sender reports are left (RFC 3550, 6.4.1)."""
+        if len(packet) >= 28 and packet[0] >> 6 == 2 and packet[1] == 200:
+            self.take(int.from_bytes(packet[8:16], "big"), now_s)
+
+    def take(self, ntp: int, now_s: float) -> None:
+        """Take the NTP timestamp (64 bits) of a report; what jitters by less than a minute is left as it was."""
+        seconds = ntp / (1 << 32)
+        if seconds < LONGEST_UPTIME_S or 0 <= seconds - NTP_UNIX_S < LONGEST_UPTIME_S:
+            self.off_s = None
+            return
+        off_s = seconds - NTP_UNIX_S + (1 << 32) * (seconds < 1 << 31) - now_s  # from 2036 on the seconds begin anew (RFC 4330, 3)
+        if self.off_s is None or abs(off_s - self.off_s) > CLOCK_WRONG_S:
+            self.off_s = off_s
 
 
 class VideoPackets:

@@ -24,7 +24,7 @@ from streams.address import Address
 from streams.encode import Encoder
 from streams.fragment import AudioReader, Codec, Track, shows_in_order
 from streams.packet import Packet
-from streams.rtp import AudioPackets, NotOurs, VideoPackets
+from streams.rtp import AudioPackets, CameraClock, NotOurs, VideoPackets
 
 _CODECS: Final = {"H264": ("h264", Codec.H264), "H265": ("hevc", Codec.H265)}
 _SOUNDS: Final = {"PCMA": "pcm_alaw", "PCMU": "pcm_mulaw", "G722": "adpcm_g722", "L16": "pcm_s16be", "OPUS": "opus"}
@@ -166,6 +166,7 @@ class RtspSupply:
         self.extradata = b""
         self.audio: AudioReader | None = None
         self.dropped_audio: str | None = None
+        self.clock = CameraClock()
         self._sock: socket.socket | None = None
         self._buffer = b""
         self._cseq = 0
@@ -306,6 +307,8 @@ class RtspSupply:
                 elif track is Track.AUDIO and self._sound is not None:
                     for picture in self._sound.take(piece[1]):
                         yield Packet(Track.AUDIO, picture.data, True, picture.at, picture.at)
+                elif self._channels.get(piece[0] - 1) is Track.VIDEO:
+                    self.clock.report(piece[1], time.time())
                 if time.monotonic() >= due:
                     due = time.monotonic() + self._keep_alive_s
                     self._send(self._keep_alive, self._url)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from streams.address import Address, mask
 from streams.encode import Encoder
 from streams.fragment import TICKS, AudioConfig, AudioReader, Codec, Taken, Track, Unit, VideoConfig, VideoReader
 from streams.packet import Packet
-from streams.rtp import NotOurs
+from streams.rtp import CameraClock, NotOurs
 from streams.timeline import Timeline
 
 log = logging.getLogger("tocsin.streams.source")
@@ -87,6 +88,7 @@ class Supply(Protocol):
     extradata: bytes
     audio: AudioReader | None
     dropped_audio: str | None
+    clock: CameraClock
 
     def packets(self) -> Iterator[Packet]:
         """Every packet as it comes."""
@@ -115,6 +117,7 @@ class Source:
         self.encoded_pictures = 0
         self.split_pictures = 0
         self.floods = False
+        self.clock = CameraClock()
         self._jump_said = float("-inf")
         self._wanted = wanted
         self._rng = random.Random(seed)
@@ -163,6 +166,7 @@ class Source:
     def _read(self, opening: AbstractContextManager[Supply], stop: threading.Event) -> Iterator[Event]:
         with opening as supply:
             self.connections += 1
+            self.clock = supply.clock
             if supply.codec in _PASSED:
                 yield from self._pass_on(supply, stop)
             else:
@@ -339,6 +343,7 @@ class PyavSupply:
         self.extradata = b""
         self.audio: AudioReader | None = None
         self.dropped_audio: str | None = None
+        self.clock = CameraClock()
         self._container: Any = None
 
     def __enter__(self) -> PyavSupply:
@@ -410,6 +415,8 @@ class PyavSupply:
                 return
             if packet.size == 0:
                 continue
+            if packet.stream is self._video and packet.has_sidedata("rtcp_sr"):
+                self.clock.take(_ntp(bytes(packet.get_sidedata("rtcp_sr"))), time.time())
             dts = packet.dts if packet.dts is not None else packet.pts
             if self._address.scheme == "file" and dts is not None and packet.stream is self._video:
                 at = float(dts * packet.time_base)
@@ -435,6 +442,11 @@ class PyavSupply:
                 return
             for frame in frames:
                 yield Packet(Track.VIDEO, b"", True, pts, dts, frame)
+
+
+def _ntp(report: bytes) -> int:
+    """The NTP timestamp of a sender report as libav gives it: AVRTCPSenderReport (libavcodec/defs.h), in the machine's byte order."""
+    return int.from_bytes(report[8:16], sys.byteorder)
 
 
 def _explain(error: Exception, waited: bool = False) -> Rejected:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hub.errors import Rejected
 from streams.encode import Encoder
 from streams.fragment import TICKS, AudioReader, Track
+from streams.rtp import CameraClock
 from streams.strip import draw_strip
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class SyntheticSupply:
     extradata = b""
     audio: AudioReader | None = None
     dropped_audio: str | None = None
+    clock = CameraClock()  # which is the agent's
 
     def __init__(self, options: dict[str, str], stop: threading.Event) -> None:
         try:

@@ -55,10 +55,20 @@ class CameraPlace(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gb28181: Annotated[str, Meta(pattern=r"^[0-9]{20}$")] | None = None
 
 
+class Advised(Struct, frozen=True, kw_only=True):
+    """What a detector at the agent thought it saw, and when the hub heard of it."""
+
+    kind: str
+    score: float
+    detector: str
+    at: str
+
+
 class CameraView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A camera: its registry entry and what its agent last said of it. `id` is `AGENT/CAMERA`; without `placed` nobody has registered it.
 
-    `troubles`: stable codes of what is wrong (docs/video.md), the most telling first.
+    `troubles`: stable codes of what is wrong (docs/video.md), the most telling first; `advised`: what a detector last thought it saw, a hint
+    and no more. `dropped_audio`: the codec of the sound that is left out.
     """
 
     id: str
@@ -76,6 +86,8 @@ class CameraView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     codec: str | None = None
     width: int | None = None
     height: int | None = None
+    dropped_audio: str | None = None
+    advised: Advised | None = None
 
 
 class Why(Struct, frozen=True, kw_only=True):
@@ -132,6 +144,13 @@ class CameraHealthChanged(ChangeBody, frozen=True, kw_only=True):
 
     camera: CameraView
     before: str
+
+
+@change("camera.advised", zh="摄像头检测提示", en="a detector thinks it saw something (a hint)")
+class CameraAdvised(ChangeBody, frozen=True, kw_only=True):
+    """The camera with what its detector thinks it saw. It opens nothing; where an incident links the camera it stands in its timeline."""
+
+    camera: CameraView
 
 
 @change("camera.linked", zh="联动摄像头", en="cameras were linked to an incident")

@@ -22,7 +22,7 @@ log = logging.getLogger("hub.ingest.session")
 
 
 class Session:
-    """Reports, daily reports, presence and telemetry from MQTT into the intake; receipts and commands out."""
+    """Reports, daily reports, presence, telemetry and advisories from MQTT into the intake; receipts and commands out."""
 
     def __init__(self, broker: Broker, hub_id: str, intake: Intake, registry: Registry, presences: Presences, *, client_id: str = "hub",
                  share: str | None = None) -> None:
@@ -36,6 +36,7 @@ class Session:
         self.link = AsyncMqtt(broker, client_id, on_message=self._message, subscriptions=[
             (prefix + self.topics.all_up("report"), 1), (prefix + self.topics.all_up("daily"), 1),
             (prefix + self.topics.all_up("presence"), 1), (prefix + self.topics.all_up("telemetry"), 0),
+            (prefix + self.topics.all_up("advisory"), 0),
         ])
 
     async def run(self) -> None:
@@ -61,7 +62,7 @@ class Session:
             self.link.ack(mid, qos, generation)
             return
         agent_id, what = split
-        if what in ("presence", "telemetry"):
+        if what in ("presence", "telemetry", "advisory"):
             said_at = self.presences.note(agent_id, what, message.payload)
             if said_at is not None and not message.retain:  # what the broker kept was said some time ago
                 source.skew_s = (said_at - self.registry.store.clock.now()).total_seconds()

@@ -206,8 +206,8 @@ async def note_presence(tx: Transaction, agent_id: str, presence: Presence) -> N
         tx.record(AgentPresence(agent=after), actor=f"agent:{agent_id}", subject=f"agent:{agent_id}", department_id=after.department_id)
 
 
-def _states(view: AgentView) -> dict[str, tuple[str, tuple[str, ...]]]:
-    return {camera.id: (camera.health, troubles_of(camera.health, camera.measure)) for camera in view.cameras}
+def _states(view: AgentView) -> dict[str, tuple[object, ...]]:
+    return {camera.id: (camera.health, camera.dropped_audio, troubles_of(camera.health, camera.measure)) for camera in view.cameras}
 
 
 async def note_telemetry(tx: Transaction, agent_id: str, telemetry: Telemetry) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import and_, delete, func, insert, select, update
@@ -14,6 +14,8 @@ from hub.clock import parse_utc, utc_text
 from hub.domain.access import Thing, ThingKind
 from hub.domain.agent import AgentView
 from hub.domain.camera import (
+    Advised,
+    CameraAdvised,
     CameraHealthChanged,
     CameraLinked,
     CameraPlace,
@@ -31,8 +33,10 @@ from hub.store.access import incident_things
 from hub.store.schema import agent
 from hub.store.schema_video import camera, camera_health, camera_link, enterprise
 from hub.store.writer import Transaction
-from hub.wire import Camera, Telemetry, Wind, troubles_of
+from hub.wire import Advisory, Camera, Telemetry, Wind, troubles_of
 
+ADVISED_EVERY: Final = timedelta(minutes=5)
+"""What a detector says again sooner of the same camera is left (our own choice, as at the agent: a road moves all day)."""
 _camera = msgspec.json.Decoder(CameraView).decode
 _enterprise = msgspec.json.Decoder(EnterpriseView).decode
 _linked = msgspec.json.Decoder(LinkedCamera).decode
@@ -144,7 +148,24 @@ def _as_said(view: AgentView, before: CameraView | None, camera_id: str, said: C
         return msgspec.structs.replace(base, health="offline", since=since, measure=why, troubles=(why,))
     return msgspec.structs.replace(
         base, name=base.place.name or said.name or camera_id, health=str(said.health), since=utc_text(said.since) if said.since else base.since,
-        measure=said.measure, troubles=troubles_of(said.health, said.measure), codec=said.codec or base.codec, width=said.width or base.width, height=said.height or base.height)
+        measure=said.measure, troubles=troubles_of(said.health, said.measure), codec=said.codec or base.codec, width=said.width or base.width, height=said.height or base.height,
+        dropped_audio=said.dropped_audio)
+
+
+async def note_advisory(tx: Transaction, agent_id: str, said: Advisory) -> None:
+    """Keep what a detector thinks it saw on a camera that is known, as a change on the feed and in the timeline of the incidents that link it.
+    It opens nothing."""
+    before = await get_camera(tx.conn, f"{agent_id}/{said.camera_id}")
+    last = before.advised if before is not None else None
+    if before is None or (last is not None and last.kind == said.kind and tx.now - parse_utc(last.at) < ADVISED_EVERY):
+        return
+    after = msgspec.structs.replace(before, advised=Advised(kind=said.kind, score=said.score, detector=said.detector, at=tx.at))
+    await _put(tx, after)
+    incidents = await incident_things(tx.conn, await linking(tx.conn, after.id))
+    telling: list[Thing | None] = [*incidents.values()] or [None]
+    for incident in telling:
+        tx.record(CameraAdvised(camera=after), actor=f"agent:{agent_id}", subject=f"camera:{after.id}", incident_id=incident.id if incident else None,
+                  department_id=incident.department_id if incident else after.department_id, drill=incident.drill if incident else False)
 
 
 async def _note_health(tx: Transaction, id: str, health: str) -> None:

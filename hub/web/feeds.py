@@ -33,6 +33,9 @@ from hub.store.access import incident_thing
 from hub.store.accounts import actor_of_session
 from hub.store.cameras import camera_things, get_camera
 from hub.web.route import PUBLIC, Ask, Denied, Done, NotFound, Route
+from hub.wire import MediaKind
+from streams.fragment import parse_init
+from streams.preview import key_picture
 from streams.relay import CameraKey, Preview, Relay, Viewer
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ PREVIEW_EVERY: Final = timedelta(minutes=10)
 """The previews that a person sees of one camera are one view for so long."""
 LINK_MOST_S: Final = 3600
 SNAPSHOT_S: Final = 5.0
+STILL_S: Final = 3.0
+"""How long a link's still waits for a key frame of the main stream (a cold camera with a key frame a second took 1.1 s); then the preview goes out."""
 _ENDS: Final = ("incident.", "camera.linked", "camera.unlinked", "share.", "session.", "account.", "appointment.", "policy.", "agreement.",
                 "person.", "post.", "agent.revoked")
 """Changes after which a grant may be gone, or there: every open view is looked at."""
@@ -255,7 +260,7 @@ class FeedLink(Struct, frozen=True, kw_only=True):
 
 
 class StillQuery(Struct, frozen=True, kw_only=True):
-    """`still`: one JPEG and not a stream of them."""
+    """`still`: one JPEG and not a stream of them: the newest key frame in full size, or the preview (`X-Picture` says which)."""
 
     still: bool = False
 
@@ -480,7 +485,7 @@ async def make_link(ask: Ask) -> FeedLink:
 
 
 async def follow_link(ask: Ask) -> web.StreamResponse:
-    """Previews of a link as Motion JPEG (or one JPEG with `still`), as long as the link, its maker's session and their grant hold."""
+    """Previews of a link as Motion JPEG (with `still` one JPEG: the newest key frame, else the preview), as long as link, its maker's session and their grant hold."""
     token = await asyncio.to_thread(_read_token, ask)
     async with ask.store.read() as conn:
         policy = (await ask.hub.policies.read(conn)).access
@@ -497,11 +502,27 @@ async def follow_link(ask: Ask) -> web.StreamResponse:
     relay, key = relay_of(ask.hub), CameraKey(camera.agent_id, camera.camera_id)
     async with views_of(ask.hub).watching(ask, camera, thing, decision, "link") as one:
         if ask.query.still:
-            held = relay.preview(key)
-            if held is None:
-                raise NotFound
-            return _jpeg(held)
+            return await _still(relay, key)
         return await _mjpeg(ask, relay, key, one, parse_utc(token.expires_at))
+
+
+async def _still(relay: Relay, key: CameraKey) -> web.Response:
+    """The newest key frame in full size where it comes in time and can be decoded, else the last preview; raises NotFound for neither."""
+    with contextlib.suppress(TimeoutError, Unavailable, Rejected):
+        async with asyncio.timeout(STILL_S), relay.watch(key, name="still") as viewer:
+            init: bytes | None = None
+            async for chunk in viewer:
+                if chunk.kind is MediaKind.INIT:
+                    init = parse_init(chunk.body)[1]
+                elif init is not None and chunk.key and (picture := await asyncio.to_thread(key_picture, init, chunk.body)) is not None:
+                    return web.Response(body=picture, content_type="image/jpeg", headers={
+                        "X-Picture": "full", "X-Wall-Ms": str(chunk.wall_ms), "Cache-Control": "no-store"})
+    held = relay.preview(key)
+    if held is None:
+        raise NotFound
+    answer = _jpeg(held)
+    answer.headers["X-Picture"] = "preview"
+    return answer
 
 
 def _read_token(ask: Ask) -> _Token:

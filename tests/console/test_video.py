@@ -1,8 +1,9 @@
-"""Pictures in a real Chromium: an RTSP camera's burnt-in clock read back from a canvas, the wall's tiles, and a picture that has become old."""
+"""Pictures in a real Chromium: an RTSP camera's burnt-in clock read back from a canvas, the wall's tiles, what they say, and a picture that has become old."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -19,20 +22,23 @@ from tests.support.screens import RunningHub, Screen, eventually
 
 Screens = Callable[..., Screen]
 AGENT = "wall-plant"
-COUNT = 18
+COUNT = 19
 
 
 class Plant:
-    """An enrolled agent (`tocsin agent run`) with one RTSP camera, one of two streams, and sixteen drawn ones."""
+    """An enrolled agent (`tocsin agent run`) with one RTSP camera (whose sound is G.711), one of two streams, one of H.265, and sixteen drawn ones,
+    the first of which is looked at for motion."""
 
     def __init__(self, hub: RunningHub, camera: RtspServer, folder: Path) -> None:
         self.camera, self._folder = camera, folder
         secret = enrolled(hub)
         (folder / "agent.toml").write_text(f'agent_id = "{AGENT}"\nmqtt_port = {hub.broker_port}\nhub_url = "{hub.address}"\n'
                                            'cameras_file = "cameras.yaml"\n')
-        lines = [f"  - {{id: a-rtsp, url: '{camera.url('/h264')}', preview_s: 1, timeout_s: 1, longest_pause_s: 0.5}}"]
+        lines = [f"  - {{id: a-rtsp, url: '{camera.url('/g711')}', preview_s: 1, timeout_s: 1, longest_pause_s: 0.5}}"]
         lines += [f"  - {{id: b-two, url: '{camera.url('/hd')}', sub_url: '{camera.url('/small')}', preview_s: 2}}"]
-        lines += [f"  - {{id: s{n:02d}, url: 'synthetic:?size=320x180&rate=5&seed={n}', preview_s: 2}}" for n in range(COUNT - 2)]
+        lines += [f"  - {{id: c-hevc, url: '{hevc_film(folder / 'film.mp4')}', preview_s: 2}}"]
+        lines += [f"  - {{id: s{n:02d}, url: 'synthetic:?size=320x180&rate=5&seed={n}', preview_s: 2, motion: {str(n == 0).lower()}}}"
+                  for n in range(COUNT - 3)]
         (folder / "cameras.yaml").write_text("cameras:\n" + "\n".join(lines) + "\n")
         (folder / "password").write_text(secret)
         (folder / "password").chmod(0o600)
@@ -52,6 +58,18 @@ class Plant:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+def hevc_film(path: Path) -> Path:
+    """Four seconds of H.265, which Chromium does not show."""
+    ground = np.random.default_rng(7).integers(0, 255, (180, 320, 3), np.uint8)
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx265", rate=10, options={"preset": "ultrafast", "x265-params": "log-level=none:keyint=10:bframes=0"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for n in range(40):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(ground, 3 * n, axis=1), format="rgb24")))
+        film.mux(stream.encode(None))
+    return path
 
 
 def enrolled(hub: RunningHub) -> str:
@@ -155,6 +173,47 @@ def test_a_tile_of_a_wall_shows_the_sub_stream_and_one_alone_or_in_full_screen_t
     is_wide(640)
     page.fill(".search", "b-two")
     is_wide(1280)
+
+
+def test_what_is_transcoded_says_so_and_so_does_sound_that_is_left_out(plant: Plant, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = wall(screen, 4)
+    eventually(lambda: showing(screen) == COUNT, 40)
+    page.fill(".search", AGENT)
+    for id in ("c-hevc", "a-rtsp"):
+        play(page, id)
+    expect(tile(page, "c-hevc").locator("[data-code=transcoded]")).to_have_text("已在接入端转码")
+    expect(tile(page, "a-rtsp").locator("[data-test=sound]")).to_have_text("声音未传送（G.711 A）")
+    expect(tile(page).locator("[data-code=transcoded]")).to_have_count(0)
+    page = screen.open("/cameras")
+    expect(page.locator(f"[data-test=camera][data-camera='{AGENT}/a-rtsp']")).to_contain_text("G.711 A")
+    expect(page.locator(f"[data-test=camera][data-camera='{AGENT}/b-two']")).not_to_contain_text("G.711")
+
+
+def test_what_a_detector_sees_is_a_hint_on_the_tile(plant: Plant, new_screen: Screens) -> None:
+    page = wall(new_screen(), 16)
+    page.fill(".search", AGENT)
+    expect(tile(page, "s00").locator("[data-test=advisory]")).to_contain_text("提示（未核实）：画面中有移动", timeout=60_000)
+    expect(tile(page, "s01").locator("[data-test=advisory]")).to_have_count(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_recording_on_a_full_disk_is_named_on_the_incidents_tile(hub: RunningHub, plant: Plant, new_screen: Screens) -> None:
+    screen = new_screen()
+    screen.open("/wall")
+    eventually(lambda: showing(screen) == COUNT, 40)
+    disk = hub.folder / "var" / "recordings"
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not let us mount")
+    try:
+        assert screen.call("PUT", f"/api/v1/cameras/{AGENT}/s15", {"lon": 119.5, "lat": 34.5})["status"] == 200
+        incident_id = screen.report("储罐起火", place={"text": "厂区", "lon": 119.5, "lat": 34.5})
+        page = screen.open(f"/incidents/{incident_id}")
+        expect(tile(page, "s15").locator("[data-code=disk_full]")).to_have_text("录像中断：磁盘已满", timeout=40_000)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+    assert screen.call("POST", f"/api/v1/incidents/{incident_id}/false-alarm", {"reason": "测试结束"})["status"] == 200
+    screen.call("PUT", f"/api/v1/cameras/{AGENT}/s15", {})
 
 
 def test_a_pinned_tile_stays_first_and_the_choice_outlives_a_reload(plant: Plant, new_screen: Screens) -> None:

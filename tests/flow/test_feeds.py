@@ -9,7 +9,7 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from sqlalchemy import select
 from hub.app import Running
 from hub.clock import SystemClock
 from hub.domain.access import Role, Tier
+from hub.domain.camera import CameraAdvised, CameraPlace
 from hub.domain.incident import Act
 from hub.domain.sharing import Origin
 from hub.operate.secrets import own_secret
 from hub.store import changes_after
 from hub.store.accounts import end_sessions, token_hash
 from hub.store.agents import note_presence
-from hub.store.cameras import links_of
+from hub.store.cameras import get_camera, links_of, save_camera
 from hub.store.desk import act_on
 from hub.store.organisation import appoint, appointments_of, release
 from hub.store.recordings import recordings_of
@@ -35,14 +36,15 @@ from hub.store.reports import get_incident
 from hub.store.schema_people import session
 from hub.store.sharing import end_shares, grant
 from hub.web.guard import COOKIE
-from hub.wire import MEDIA_HEADER_BYTES, Camera, Place, Presence, parse_media
+from hub.wire import MEDIA_HEADER_BYTES, Advisory, Camera, MediaKind, Place, Presence, Topics, encode, media_header, parse_media
 from streams.strip import read_strip
 from tests.support import plant
 from tests.support.district import POLICY
+from tests.support.mqtt import Raw
 from tests.support.narrow_road import NarrowRoad
 from tests.support.web_hub import cookie_for, web_hub
 
-CAMERA = "  - id: cam\n    url: 'synthetic:?size=320x180&rate=10&gop_s=1'\n    preview_s: 0.5\n    pre_event_s: 3\n"
+CAMERA = "  - id: cam\n    url: 'synthetic:?size=640x360&rate=10&gop_s=1'\n    preview_s: 0.5\n    pre_event_s: 3\n"
 FEED = "/api/v1/feeds/plant-1/cam"
 
 
@@ -220,6 +222,56 @@ async def test_previews_and_snapshots_are_jpegs_and_a_signed_link_plays_without_
             assert b"image/jpeg" in head
         async with stranger.get(hub.web_url + path[:-1] + ("0" if path[-1] != "0" else "1")) as answer:
             assert answer.status == 404
+
+
+async def test_a_links_still_is_the_newest_key_frame_in_full_size_or_else_says_that_it_is_the_preview(hub: Running) -> None:
+    jpeg = b"\xff\xd8 small"
+    await linked(hub, await plant.report(hub))
+    async with hub.services.store.transaction() as tx:
+        await save_camera(tx, "plant-1/away", CameraPlace(enterprise_id="plant-a"), by="system:test")
+    hub.services.extra["relay"].feed("plant-1", "away", MediaKind.PREVIEW, media_header(MediaKind.PREVIEW, key=True, seq=1, wall_ms=1) + jpeg)
+    paths = {}
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client:
+        for camera in ("cam", "away"):
+            async with client.post(f"{hub.web_url}/api/v1/feeds/plant-1/{camera}/links", json={"reason": "测试"}) as answer:
+                paths[camera] = (await answer.json())["path"]
+    async with aiohttp.ClientSession() as stranger:
+        async with stranger.get(hub.web_url + paths["cam"] + "?still=true") as answer:
+            assert (answer.status, answer.headers["X-Picture"]) == (200, "full")
+            with av.open(io.BytesIO(await answer.read())) as still:
+                picture = next(still.decode(video=0))
+        shown = read_strip(picture.to_ndarray(format="bgr24"))
+        assert (picture.width, picture.height) == (640, 360)
+        assert shown is not None and abs(int(answer.headers["X-Wall-Ms"]) - shown) < 1000 and abs(time.time() * 1000 - shown) < 10_000
+        async with stranger.get(hub.web_url + paths["away"] + "?still=true") as answer:
+            assert (answer.status, answer.headers["X-Picture"], await answer.read()) == (200, "preview", jpeg)
+
+
+async def test_an_advisory_is_a_hint_on_the_feed_and_in_the_timeline_of_the_incident_and_opens_nothing(hub: Running) -> None:
+    store, topic = hub.services.store, Topics().up("plant-1", "advisory")
+    incident_id = await plant.report(hub)
+    await linked(hub, incident_id)
+    secret = await plant.enrol(store)
+    await hub.services.registry.load()
+
+    def says(kind: str, camera_id: str = "cam") -> bytes:
+        return encode(Advisory(camera_id=camera_id, at=datetime.now(UTC), kind=kind, score=0.8, detector="motion"))
+
+    async with Raw(hub.mqtt_port) as agent:
+        assert await agent.connect("plant-1", "plant-1", secret) == 0
+        for payload in (b"{}", b'{"camera_id":1}', says("motion", "made-up"), says("motion"), says("motion"), says("smoke")):
+            agent.publish(topic, payload)
+        async with asyncio.timeout(40):
+            while len(said := await kinds(hub, "camera.advised")) < 2:
+                await asyncio.sleep(0.02)
+    assert [(c.incident_id, c.read(CameraAdvised).camera.advised.kind) for c in said] == [(incident_id, "motion"), (incident_id, "smoke")]
+    async with store.read() as conn:
+        camera = await get_camera(conn, "plant-1/cam")
+    assert camera is not None and camera.advised is not None and (camera.advised.kind, camera.health) == ("smoke", "online")
+    assert len(await kinds(hub, "incident.opened")) == 1
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client, \
+            client.get(f"{hub.web_url}/api/v1/incidents/{incident_id}/timeline") as answer:
+        assert [item["kind"] for item in (await answer.json())["items"]].count("camera.advised") == 2
 
 
 async def test_a_signed_link_holds_for_its_camera_and_its_time_alone_and_nothing_made_up_is_an_error_of_the_hub(hub: Running) -> None:

@@ -89,6 +89,8 @@ async def test_each_bad_camera_is_named_on_the_feed_and_in_the_log_and_the_good_
                 _, token = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office")
                 async with aiohttp.ClientSession(headers={"Cookie": f"{COOKIE}={token}"}) as client:
                     rows = await plant.named(hub, cameras, client, wanted)
+                    async with client.post(hub.web_url + "/api/v1/rollcalls", headers={"X-Tocsin": "console"}) as answer:
+                        called = {line["camera_id"]: line for line in (await answer.json())["lines"]}
                 async with hub.services.store.read() as conn:
                     said = [c.read(CameraHealthChanged).camera for c in await changes_after(conn, 0, limit=1000) if c.kind == "camera.health_changed"]
     assert {id: rows[id]["camera"]["troubles"] for id in wanted} == {id: list(codes) for id, codes in wanted.items()}
@@ -96,6 +98,8 @@ async def test_each_bad_camera_is_named_on_the_feed_and_in_the_log_and_the_good_
     assert {rows[id]["camera"].get("health", "connecting") for id in ("silent", "junk", "nobody")} <= {"connecting", "offline"}
     assert rows["good"]["camera"]["health"] == "online" and "troubles" not in rows["good"]["camera"]
     assert rows["good"]["preview_age_s"] < 10
+    assert [(called[f"plant-1/{id}"]["answered"], called[f"plant-1/{id}"]["troubles"]) for id in ("silent", "nobody")] == [(False, ["timeout"]), (False, ["refused"])]
+    assert called["plant-1/good"]["answered"]
     logged = " ".join(str(record.__dict__) for record in caplog.records)
     for said in ("'trouble': 'timeout'", "'trouble': 'garbage'", "'trouble': 'refused'", "camera floods", "password_in_url"):
         assert said in logged, said

@@ -268,10 +268,12 @@ async def test_the_seconds_before_the_event_come_with_the_recording(tmp_path: Pa
 
 
 async def test_more_cameras_than_one_process_takes_run_in_several(tmp_path: Path) -> None:
-    lines = "".join(f"  - id: cam-{n}\n    url: synthetic:?size=160x90&rate=4&seed={n}\n    preview_s: 0.5\n" for n in range(5))
+    lines = "".join(f"  - id: cam-{n}\n    url: synthetic:?size=160x90&rate=4&seed={n}\n    preview_s: 0.5\n    motion: {str(n == 1).lower()}\n" for n in range(5))
     async with rig(tmp_path, lines, per_process=2) as r:
         await until(lambda: all(camera.health == "online" for camera in r.cameras.presence()), 30)
         assert [camera.id for camera in r.cameras.presence()] == [f"cam-{n}" for n in range(5)]
+        async with asyncio.timeout(40):
+            assert (await r.cameras.advised.get()).camera_id == "cam-1", "what a detector sees comes out of the child process"
         for n in range(5):
             key = CameraKey("plant-1", f"cam-{n}")
             async with asyncio.timeout(40), r.relay.watch(key) as viewer:

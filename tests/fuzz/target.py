@@ -21,6 +21,7 @@ SEEDS = {
     "daily": b'{"id":"01970000-0000-7000-8000-000000000001","department":"a","template":"daily","day":"2026-11-23","zero":true}',
     "presence": b'{"online":true,"queued":1,"cameras":[{"id":"c"}]}',
     "telemetry": b'{"at":"2026-11-23T14:05:00+08:00","wind":{"from_deg":1,"speed_mps":2,"at":"2026-11-23T14:05:00+08:00"}}',
+    "advisory": b'{"camera_id":"c","at":"2026-11-23T14:05:00+08:00","kind":"motion","score":0.5,"detector":"motion"}',
     "media": bytes(20),
     "connect": b"\x00\x04MQTT\x04\xc2\x00\x1e\x00\x02a1\x00\x02a1\x00\x01x",
     "command": b'{"id":"x","kind":"start","at":"2026-11-23T14:05:00+08:00"}',
@@ -41,6 +42,8 @@ def one(name: str, data: bytes) -> None:
             wire.decode(data, wire.Presence)
         elif name == "telemetry":
             wire.decode(data, wire.Telemetry)
+        elif name == "advisory":
+            wire.decode(data, wire.Advisory)
         elif name == "command":
             wire.decode(data, wire.Command)
         elif name == "media":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = ("report", "daily", "presence", "telemetry", "media", "connect", "command")
+TARGETS = ("report", "daily", "presence", "telemetry", "advisory", "media", "connect", "command")
 
 
 def fuzz(target: str, seconds: int, folder: Path) -> subprocess.CompletedProcess[str]:

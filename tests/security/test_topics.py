@@ -38,7 +38,7 @@ ACTORS: dict[str, Actor] = {
     "b2.media": POLICY.agent("b2.media", department_id="water-bureau", media=True), "hub-media": POLICY.hub("hub-media"),
 }
 AGENTS = sorted(set(ACTORS) - {"hub-media"})
-RESTS = ("up/report", "up/daily", "up/presence", "up/telemetry", "up/other", "up/report/more", "up/camera/c1/preview", "up/camera/c1/init",
+RESTS = ("up/report", "up/daily", "up/presence", "up/telemetry", "up/advisory", "up/other", "up/report/more", "up/camera/c1/preview", "up/camera/c1/init",
          "up/camera/c1/media", "up/camera/c1/other", "up", "down/receipt", "down/command", "down", "other")
 PLACES = ("a1", "b2", "a1.media", "b2.media", "nobody", "hub")
 ELSEWHERE = ("tocsin/v1/district", "tocsin/v1/other/agents/a1/up/report", "tocsin/v2/district/agents/a1/up/report", "a1/up/report")

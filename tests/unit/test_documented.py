@@ -54,7 +54,7 @@ def test_every_route_is_documented_with_what_it_does() -> None:
 
 def test_every_topic_is_documented() -> None:
     topics = wire.Topics("{hub}")
-    wanted = [topics.up("{agent}", what) for what in ("report", "daily", "presence", "telemetry")]
+    wanted = [topics.up("{agent}", what) for what in ("report", "daily", "presence", "telemetry", "advisory")]
     wanted += [topics.down("{agent}", what) for what in ("receipt", "command")]
     wanted += [topics.media("{agent}", "{camera}", kind) for kind in wire.MediaKind]
     for topic in wanted:
@@ -64,7 +64,7 @@ def test_every_topic_is_documented() -> None:
 
 MESSAGES: tuple[Any, ...] = (
     wire.Report, wire.Place, wire.Casualties, wire.Hazmat, wire.Reporter, wire.Attachment, wire.Daily, wire.Receipt, wire.Presence, wire.Camera,
-    wire.Telemetry, wire.Wind, wire.Command,
+    wire.Telemetry, wire.Wind, wire.Advisory, wire.Command,
 )
 
 

@@ -212,7 +212,7 @@ def topic(actor: Any, direction: Direction, name: str) -> bool:
     return may_topic(actor, direction, name, TOPICS.root, NOW).allowed
 
 
-@pytest.mark.parametrize("what", ["report", "daily", "presence", "telemetry"])
+@pytest.mark.parametrize("what", ["report", "daily", "presence", "telemetry", "advisory"])
 def test_an_agent_publishes_below_its_own_up_topics_only(what: str) -> None:
     assert topic(AGENT, Direction.PUBLISH, TOPICS.up("x", what))
     for other in ("y", "x2", "X", "+", "x.media", "hub"):

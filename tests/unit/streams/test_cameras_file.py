@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from agents.cameras import news, read_cameras
+from agents.cameras import news, read_cameras, roughly
 from agents.cameras_cli import app
 from hub.errors import Rejected
-from hub.wire import Camera
+from hub.wire import Camera, troubles_of
 from streams.address import Address, mask
 
 
@@ -104,3 +104,8 @@ def test_what_a_camera_measures_anew_is_no_news_but_its_state_and_its_trouble_ar
     assert news((gone,)) != news((msgspec.structs.replace(gone, measure="refused"),))
     for change in ({"health": "black"}, {"measure": "sharpness=3.20; flood"}, {"width": 1280}):
         assert news((before,)) != news((msgspec.structs.replace(before, **change),))
+
+
+@pytest.mark.parametrize(("off_s", "said"), [(-946_080_000, "-10950d"), (946_080_000, "+10950d"), (7_300, "+2h"), (-90_000, "-25h"), (-200, "-3m"), (61, "+1m")])
+def test_how_far_a_cameras_clock_is_off_is_said_in_one_code(off_s: float, said: str) -> None:
+    assert troubles_of("online", f"sharpness=1.00; clock_wrong={roughly(off_s)}") == (f"clock_wrong_{said}",)

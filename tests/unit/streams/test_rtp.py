@@ -9,7 +9,7 @@ import pytest
 
 from hub.errors import Rejected
 from streams.fragment import Codec, split_annexb
-from streams.rtp import AudioPackets, NotOurs, Picture, VideoPackets
+from streams.rtp import NTP_UNIX_S, AudioPackets, CameraClock, NotOurs, Picture, VideoPackets
 
 KEY, DELTA = b"\x65\x88" + bytes(range(1, 200)) * 20, b"\x41\x9a" + b"\x55" * 300
 SPS, PPS = b"\x67\x42\xc0\x1f\xaa", b"\x68\xce\x3c\x80"
@@ -147,3 +147,34 @@ def test_garbage_is_counted_and_a_picture_without_end_is_refused() -> None:
     with pytest.raises(Rejected, match="without an end"):
         for n in range(10_000):
             reader.take(camera.packet((b"\x7c\x05" if n else b"\x7c\x85") + b"x" * 1400, 0))
+
+
+NOW_S = 1_795_826_346.0
+YEAR_S = 365.25 * 86_400
+
+
+def sender_report(unix_s: float) -> bytes:
+    return struct.pack(">BBHIQIII", 0x80, 200, 6, 7, int((unix_s + NTP_UNIX_S) * 2**32) % 2**64, 9, 1, 1)
+
+
+@pytest.mark.parametrize(("off_s", "wrong"), [(0, False), (-59, False), (61, True), (-30 * YEAR_S, True), (30 * YEAR_S, True), (-3600, True)])
+def test_a_clock_that_is_wrong_from_the_beginning_is_known_by_how_much(off_s: float, wrong: bool) -> None:
+    clock = CameraClock()
+    for n in range(3):
+        clock.report(sender_report(NOW_S + off_s + n), NOW_S + n + 0.2)
+    assert clock.is_wrong is wrong
+    assert clock.off_s == pytest.approx(off_s, abs=1)
+
+
+@pytest.mark.parametrize("unix_s", [-NTP_UNIX_S, -NTP_UNIX_S + 86_400, 0, 5 * YEAR_S])
+def test_a_camera_that_counts_from_when_it_was_switched_on_says_nothing_of_the_time(unix_s: float) -> None:
+    clock = CameraClock()
+    clock.report(sender_report(unix_s), NOW_S)
+    assert clock.off_s is None and not clock.is_wrong
+
+
+@pytest.mark.parametrize("packet", [b"", b"\x80\xc8", sender_report(0)[:27], b"\x00" + sender_report(0)[1:], b"\x80\xc9" + bytes(30)])
+def test_what_is_no_sender_report_is_left(packet: bytes) -> None:
+    clock = CameraClock()
+    clock.report(packet, NOW_S)
+    assert clock.off_s is None

@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import re
 import socket
+import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,8 +16,10 @@ import pytest
 
 from hub.errors import Rejected
 from streams.address import Address
-from streams.rtp import NotOurs
+from streams.fragment import Unit
+from streams.rtp import NTP_UNIX_S, NotOurs
 from streams.rtsp import GATHERED_BYTES, UNWATCHED_GATHER_S, Credentials, RtspSupply, parameter_sets, read_sdp
+from streams.source import Source, SourceOptions
 
 SDP = """v=0
 o=- 1 1 IN IP4 127.0.0.1
@@ -178,6 +182,33 @@ def test_pictures_come_from_the_channel_that_the_camera_chose() -> None:
 
     with camera(playing) as (port, _), supply(port) as opened:
         assert next(opened.packets()).data == b"\x00\x00\x00\x01\x65\x88\x01\x02"
+
+
+def test_a_camera_whose_clock_is_thirty_years_off_from_the_beginning_is_named_and_its_pictures_bear_our_time() -> None:
+    def picture(n: int) -> bytes:
+        return b"\x80\xe0" + struct.pack(">HII", n, 90_000 + n * 3600, 7) + b"\x65\x88\x01\x02"
+
+    then = int((time.time() - 30 * 365 * 86_400 + NTP_UNIX_S) * 2**32)
+    parts = [(5, struct.pack(">BBHIQIII", 0x80, 200, 6, 7, then, 90_000, 1, 1)), *((4, picture(n)) for n in range(1, 12))]
+
+    def playing(method: str, url: str, headers: dict[str, str]) -> bytes:
+        said = usual(method, url, headers).replace("\n", "\r\n").replace("CSEQ", headers["CSeq"]).encode()
+        return said + b"".join(b"$" + bytes((channel,)) + len(body).to_bytes(2, "big") + body for channel, body in parts) if method == "PLAY" else said
+
+    stop = threading.Event()
+    with camera(playing) as (port, _):
+        source = Source(Address(f"rtsp://127.0.0.1:{port}/live", None), SourceOptions(timeout_s=0.7))
+        began_ms = time.time() * 1000
+        units: list[Unit] = []
+        for event in source.events(stop):
+            if isinstance(event, Unit):
+                units.append(event)
+            if len(units) == 8:
+                stop.set()
+    assert source.clock.is_wrong and source.clock.off_s == pytest.approx(-30 * 365 * 86_400, abs=5)
+    assert source.clock_jumps == 0
+    assert [round((unit.dts - units[0].dts) / 3600) for unit in units] == list(range(8))
+    assert all(began_ms - 1 <= unit.wall_ms <= time.time() * 1000 + 1 for unit in units)
 
 
 def test_descriptions_are_read_as_cameras_write_them() -> None:

@@ -1,4 +1,5 @@
 // What the console asks of the hub about cameras, and the socket of a camera's pictures.
+import type { Advised } from '@/video/words'
 import { ask, file, get, post, send } from './http'
 
 export interface CameraPlace {
@@ -7,7 +8,7 @@ export interface CameraPlace {
 }
 export interface Camera {
   id: string; agent_id: string; camera_id: string; name: string; department_id: string | null; enterprise_id: string | null; place: CameraPlace
-  placed?: boolean; health?: string; since?: string | null; measure?: string | null; troubles?: string[]; codec?: string | null; width?: number; height?: number
+  placed?: boolean; health?: string; since?: string | null; measure?: string | null; troubles?: string[]; codec?: string | null; width?: number; height?: number; dropped_audio?: string | null; advised?: Advised | null
 }
 export interface CameraRow { camera: Camera; preview_age_s?: number | null; viewers?: number; incidents?: string[]; may_watch?: boolean; reason_needed?: boolean }
 export interface Enterprise { id: string; zh: string; en?: string; lon?: number | null; lat?: number | null; hazard_level?: number | null; address?: string | null; substances?: string[]; department_id?: string | null; demo?: boolean }

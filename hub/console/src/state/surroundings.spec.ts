@@ -47,6 +47,7 @@ class Registry {
 const steps: Record<string, (hub: Registry) => void> = {
   'camera.saved': (hub) => hub.camera('c2', 'connecting'),
   'camera.health_changed': (hub) => hub.camera('c1', 'covered', 'camera.health_changed'),
+  'camera.advised': (hub) => hub.camera('c1', 'online', 'camera.advised'),
   'enterprise.saved': (hub) => hub.enterprise('e1', '改名后'),
   'resource.saved': (hub) => hub.resource('r1', { quantity: 5 }),
   'resource.saved for one no longer kept': (hub) => hub.resource('r2', { active: false }),

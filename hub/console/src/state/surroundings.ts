@@ -17,7 +17,7 @@ const byId = <T extends { id: string }>(items: T[]): Record<string, T> => Object
 /** Apply what a change says of a camera or an enterprise. */
 export function applyRegisters(held: Registers, change: Change): void {
   const { camera, enterprise } = change.body ?? {}
-  if (camera && /^camera\.(saved|health_changed)$/.test(change.kind)) held.cameras[camera.id] = camera
+  if (camera && /^camera\.(saved|health_changed|advised)$/.test(change.kind)) held.cameras[camera.id] = camera
   if (enterprise && change.kind === 'enterprise.saved') held.enterprises[enterprise.id] = enterprise
 }
 

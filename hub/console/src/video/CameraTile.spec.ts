@@ -35,9 +35,9 @@ afterEach(() => {
 describe('a tile', () => {
   it('says in words what is wrong with its camera, and an unknown code as it came', async () => {
     i18n.global.locale.value = 'en'
-    props.troubles = ['timeout', 'flood', 'brand_new']
+    props.troubles = ['timeout', 'flood', 'brand_new', 'clock_wrong_-10950d']
     await settle()
-    expect(said()).toEqual(['the camera does not answer', 'the stream is over its limit: key frames only', 'brand_new'])
+    expect(said()).toEqual(['the camera does not answer', 'the stream is over its limit: key frames only', 'brand_new', 'the camera\'s clock is wrong (-10950 days); pictures bear the agent\'s time'])
     i18n.global.locale.value = 'zh'
     await settle()
     expect(said().slice(0, 2)).toEqual(['摄像机无响应', '码流超过上限，仅关键帧'])

@@ -4,6 +4,7 @@ import { computed, ref } from 'vue'
 import { video as backend, type CameraRow, type LinkedCamera, type Recording, type Segment } from '@/backend/video'
 import type { Change } from '@/backend/types'
 import { useClock } from '@/state/clock'
+import type { Advised } from './words'
 
 export interface Linked { incident_id: string; cameras: LinkedCamera[]; most: number; at: number }
 
@@ -27,7 +28,7 @@ export const useLinked = defineStore('linked', () => {
       const { [String(body.incident_id)]: _gone, ...rest } = by.value
       by.value = rest
       if (newest.value === body.incident_id) newest.value = null
-    } else if (change.kind === 'camera.saved' || change.kind === 'camera.health_changed') {
+    } else if (/^camera\.(saved|health_changed|advised)$/.test(change.kind)) {
       const camera = body.camera as CameraRow['camera']
       rows.value = { ...rows.value, [camera.id]: { ...rows.value[camera.id], camera } }
     }
@@ -47,10 +48,11 @@ export const useLinked = defineStore('linked', () => {
 
   const health = (id: string): string | null => rows.value[id]?.camera.health ?? null
   const troubles = (id: string): string[] => rows.value[id]?.camera.troubles ?? []
+  const advised = (id: string): Advised | null => rows.value[id]?.camera.advised ?? null
   const current = computed(() => (newest.value && !dismissed.value.has(newest.value) ? (by.value[newest.value] ?? null) : null))
   const dismiss = (id: string): void => void (dismissed.value = new Set([...dismissed.value, id]))
 
-  return { by, rows, newest, current, health, troubles, apply, load, loadAll, dismiss }
+  return { by, rows, newest, current, health, troubles, advised, apply, load, loadAll, dismiss }
 })
 
 /** Why a camera's recording stands still: its last interruption, where no segment has come since. */

@@ -1,6 +1,6 @@
 // The agent's messages as bytes: 14-byte header, init (JSON, zero byte, segment), fragments of fragmented MP4. Reads only; no I/O.
 export interface Header { kind: number; key: boolean; cached: boolean; preEvent: boolean; seq: number; wall_ms: number }
-export interface Init { codec: string; w: number; h: number; audio?: string | null; description?: string | null; transcoded?: string | null; quality?: string | null }
+export interface Init { codec: string; w: number; h: number; audio?: string | null; description?: string | null; transcoded?: string | null; dropped_audio?: string | null; quality?: string | null }
 export interface Sample { key: boolean; data: Uint8Array; time_s: number }
 
 export const HEADER = 14

@@ -3,8 +3,8 @@ import { video as backend } from '@/backend/video'
 import { header, init as readInit, samples, type Init } from './message'
 
 export type PlayerState = 'connecting' | 'live' | 'stalled' | 'ended' | 'unsupported'
-/** `wall_ms` is the agent's clock, which stands `skew_ms` before the hub's where it is off by more than a minute; `note`: why pictures are left out. */
-export interface Told { state: PlayerState; reason: string; latency_ms: number | null; wall_ms: number; skew_ms: number; transcoded: boolean; note: string; live_at: number | null }
+/** `wall_ms` is the agent's clock, which stands `skew_ms` before the hub's where it is off by more than a minute; `sound`: the codec that is left out; `note`: why pictures are left out. */
+export interface Told { state: PlayerState; reason: string; latency_ms: number | null; wall_ms: number; skew_ms: number; transcoded: boolean; sound: string; note: string; live_at: number | null }
 export interface Sink { init(init: Init, segment: Uint8Array<ArrayBuffer>): boolean; fragment(message: ArrayBuffer): void; close(): void }
 /** `quality`: `sub` for a tile of a wall; the main stream comes where the camera has no other, or somebody else needs it. */
 export interface PlayOptions { id: string; quality?: 'sub'; reason?: string; fragment_s?: number; lowLatency?: boolean; now?: () => number }
@@ -248,7 +248,7 @@ class CodecsSink implements Sink {
 /** Play until the returned function is called; `told` hears of every change and of each picture's age, at most five times a second. */
 export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options: PlayOptions, told: (now: Told) => void): () => void {
   const now = options.now ?? Date.now
-  const is: Told = { state: 'connecting', reason: '', latency_ms: null, wall_ms: 0, skew_ms: 0, transcoded: false, note: '', live_at: null }
+  const is: Told = { state: 'connecting', reason: '', latency_ms: null, wall_ms: 0, skew_ms: 0, transcoded: false, sound: '', note: '', live_at: null }
   let fastest_ms = Infinity
   let noted: ReturnType<typeof setTimeout> | undefined
   let socket: WebSocket | null = null
@@ -305,7 +305,7 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
         return
       }
       clearTimeout(patience)
-      say({ transcoded: !!words.init.transcoded })
+      say({ transcoded: !!words.init.transcoded, sound: words.init.dropped_audio ?? '' })
     } else if (kind === 3) {
       sink?.fragment(data)
     }
