@@ -4,7 +4,7 @@ The front owns the sockets. It reads the CONNECT itself (10 s, 4 KiB), answers M
 holds client id = user name, ends an older connection of the same identity in order, bounds every packet and every write buffer, and
 only then hands the stream to amqtt. Pictures never reach amqtt: it makes several tasks of each and searches all filters, while reports wait
 in the same loop; the front writes them to who subscribes them. amqtt looks a session up before it authenticates, queues without bound and grants `$share`: none of
-that can be reached from outside.
+that can be reached from outside. Media connections are let in here and then live in a process of their own (`hub/ingest/media_door.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from hub.domain.access import Actor, Direction, may_topic, packaged_policy
 from hub.errors import Rejected
 from hub.ingest.admit import Bucket
 from hub.ingest.certificates import Certificates, follow
+from hub.ingest.media_door import CAN_HAND_OVER, MediaDoor, media_door
 from hub.ingest.media_guard import MediaGuard
 from hub.wire import MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
 
@@ -45,6 +46,7 @@ MEDIA_PAUSE_S: Final = 0.02
 """From one media connection to the next (our own choice: fifty in a second)."""
 media_pause = asyncio.sleep
 HUB_PREFIX: Final = "hub"
+HUB_MEDIA: Final = "hub-media"
 _PUBLISH: Final = 3
 _KEEP_ALIVE_AT: Final = 8
 """Where the keep-alive stands in a CONNECT: after the protocol's name, its level and the flags (MQTT 3.1.1, 3.1.2.10)."""
@@ -140,8 +142,9 @@ class Front:
 
     def __init__(self, broker: Any, topics: Topics, accepts: Callable[[str, str], bool], *, connect_s: float = CONNECT_S,
                  stalled_bytes: int = STALLED_BYTES, certificates: Certificates | None = None,
-                 quota_per_minute: Callable[[str], int | None] = lambda name: None) -> None:
+                 quota_per_minute: Callable[[str], int | None] = lambda name: None, door: MediaDoor | None = None) -> None:
         self.certificates = certificates
+        self.door = door
         self.quota_per_minute = quota_per_minute
         self.broker = broker
         self.topics = topics
@@ -190,6 +193,9 @@ class Front:
         connect = parse_connect(body)
         await self._authenticate(connect, writer)
         name = connect.client_id
+        if self.door is not None and (is_media(name) or name == HUB_MEDIA):
+            await self._hand_over(self.door, name, header + body, reader, writer)
+            return
         if is_media(name):
             await self._media_turn()
         older = self.live.get(name)
@@ -207,6 +213,18 @@ class Front:
             if self.live.get(name) is connection:
                 del self.live[name]
 
+    async def _hand_over(self, door: MediaDoor, name: str, packet: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Give a media connection to the process of its own. While TLS is carried for it, it can be ended from here."""
+        carried = self.live[name] = _Connection(self, name, reader, writer, b"")
+        try:
+            await door.take(packet, reader, writer)
+        except OSError as error:
+            raise _Refused(_UNAVAILABLE, f"the media process takes nothing: {error}") from None
+        finally:
+            carried.done.set()
+            if self.live.get(name) is carried:
+                del self.live[name]
+
     async def _media_turn(self) -> None:
         """Media connections come in one after the other: when fifty cameras come back at once, reports do not wait behind them."""
         async with self._media_door:
@@ -214,7 +232,7 @@ class Front:
 
     async def _authenticate(self, connect: Connect, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or ("?",))[0])
-        if is_media(connect.client_id) and (why := self.media.refusal(connect.client_id, time.monotonic())) is not None:
+        if self.door is None and is_media(connect.client_id) and (why := self.media.refusal(connect.client_id, time.monotonic())) is not None:
             await asyncio.sleep(_FAILURES_S)
             raise _Refused(_UNAVAILABLE, f"{connect.client_id}: {why}")
         if not self.accepts(identity(connect.username), connect.password):
@@ -262,6 +280,8 @@ class Front:
             if identity(name) in (agent_id, agent_id + MEDIA_SUFFIX):
                 self.cut += 1
                 await connection.end()
+        if self.door is not None:
+            await self.door.cut_off(agent_id)
 
     async def close(self) -> None:
         """End every connection."""
@@ -425,7 +445,7 @@ class _Connection:
                 await self.done.wait()
 
 
-def _make_broker(front_of: Callable[[], Front]) -> Any:
+def broker_behind(front_of: Callable[[], Front]) -> Any:
     """An amqtt broker whose decisions are the front's."""
     from amqtt.broker import Broker
     from amqtt.contexts import Action, BrokerConfig, ListenerConfig, ListenerType
@@ -470,8 +490,17 @@ def _make_broker(front_of: Callable[[], Front]) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def embedded(settings: Settings, registry: Registry, hub_password: str) -> AsyncIterator[int]:
-    """Run the embedded broker on the settings' ports; gives the plain port. Agents come in with their own credential."""
+async def embedded(settings: Settings, registry: Registry, hub_password: str, *, apart: bool = CAN_HAND_OVER) -> AsyncIterator[int]:
+    """Run the embedded broker on the settings' ports; gives the plain port. Agents come in with their own credential.
+
+    Media has a process of its own (`apart`) wherever sockets can be handed over.
+    """
+    async with media_door(settings.hub_id) if apart else contextlib.nullcontext() as door, _listening(settings, registry, hub_password, door) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def _listening(settings: Settings, registry: Registry, hub_password: str, door: MediaDoor | None) -> AsyncIterator[int]:
     def accepts(username: str, password: str) -> bool:
         if is_hub(username):
             import hmac
@@ -483,11 +512,9 @@ async def embedded(settings: Settings, registry: Registry, hub_password: str) ->
         source = registry.source(name)  # media and the hub's own identities have none
         return None if source is None else source.quota_per_minute or settings.quota_per_minute
 
-    fronts: list[Front] = []
-    broker = _make_broker(lambda: fronts[0])
     certificates = Certificates(settings) if settings.broker_tls_port else None
-    front = Front(broker, Topics(settings.hub_id), accepts, certificates=certificates, quota_per_minute=quota)
-    fronts.append(front)
+    broker = broker_behind(lambda: front)
+    front = Front(broker, Topics(settings.hub_id), accepts, certificates=certificates, quota_per_minute=quota, door=door)
     plain_host = "127.0.0.1" if settings.broker_tls_client_certs else settings.broker_host  # no way around the certificate from outside
     try:
         servers = [await asyncio.start_server(front.connected, plain_host, settings.broker_port, start_serving=False)]
@@ -504,7 +531,7 @@ async def embedded(settings: Settings, registry: Registry, hub_password: str) ->
     revoked: asyncio.Queue[str] = asyncio.Queue()
     registry.on_revoked.append(revoked)
     chores = [asyncio.create_task(_cut_revoked(front, revoked), name="broker.revoked"),
-              asyncio.create_task(_trim(broker), name="broker.trim")]
+              asyncio.create_task(trim(broker), name="broker.trim")]
     if certificates is not None:
         chores.append(asyncio.create_task(follow(certificates, front), name="broker.certificates"))
     try:
@@ -526,7 +553,7 @@ async def _cut_revoked(front: Front, revoked: asyncio.Queue[str]) -> None:
         await front.cut_off(await revoked.get())
 
 
-async def _trim(broker: Any) -> None:
+async def trim(broker: Any) -> None:
     """Hold what amqtt keeps for absent sessions to its bound: the oldest goes, since only the receipt counts."""
     while True:
         await asyncio.sleep(0.5)

@@ -126,6 +126,8 @@ async def stream(job: Job, id: str, does: Callable[[Sender], Awaitable[None]], p
 async def main() -> None:
     """Send from `on` to `off`, as often as told."""
     os.nice(19)
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     loop, lines = asyncio.get_running_loop(), asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     job = msgspec.json.decode(await lines.readline(), type=Job)

@@ -1,4 +1,4 @@
-"""From process start to ready, and the memory of an idle hub with the embedded broker. As a wheel is installed: with its bytecode."""
+"""From process start to ready, and the memory of an idle hub with the embedded broker and its media process. As a wheel is installed: with its bytecode."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ async def _once(folder: Path, *, idle_s: float) -> tuple[float, float]:
         await wait_ready(port, process)
         ready_s = time.perf_counter() - began
         await asyncio.sleep(idle_s)
-        return ready_s, psutil.Process(process.pid).memory_info().rss / 2**20
+        hub_process = psutil.Process(process.pid)
+        return ready_s, sum(one.memory_info().rss for one in (hub_process, *hub_process.children(recursive=True))) / 2**20
     finally:
         await end(process)
 

@@ -28,3 +28,8 @@ def set_up(*, json_lines: bool, level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("amqtt", "transitions", "aiosqlite", "aiohttp.access", "apscheduler", "alembic", "asyncio", "apprise", "mqtt"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+def writes_json() -> bool:
+    """Does this process write its log as JSON?"""
+    return any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers)

@@ -98,6 +98,7 @@ class Runner:
         self.store = store
         self.owner = owner or ("local" if store.is_sqlite else new_id())  # one file has one hub: a restart must not wait for its own lease
         self._places = [_Place(reactor) for reactor in reactors]
+        self._kinds = frozenset().union(*(reactor.kinds for reactor in reactors))
         self._gather_s = min((reactor.gather_s for reactor in reactors if isinstance(reactor, Prompt)), default=None)
         self._took_s = 0.0
         self._behind = False
@@ -143,7 +144,7 @@ class Runner:
 
         Gives the last change that was worked on."""
         reached = batch[-1].seq
-        wanted = [change for change in batch if any(place.wants(change) for place in places)]
+        wanted = [change for change in batch if change.kind in self._kinds and any(place.wants(change) for place in places)]
         if wanted or reached - min(place.stored for place in places) >= PASSED_OVER:
             async with self.store.transaction(brief=True) as tx:
                 began_s = time.monotonic()  # what it waited for its turn is none of its stretch

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hub.ingest import broker as module
@@ -43,6 +44,13 @@ async def port(registry: Registry, tmp_path: Path) -> AsyncIterator[int]:
         yield port
 
 
+@pytest.fixture(params=["apart", "together"])
+async def media_port(registry: Registry, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[int]:
+    """With media in a process of its own, and with it in the hub's (Windows)."""
+    async with embedded(Settings(broker_port=0, data_dir=str(tmp_path)), registry, HUB, apart=request.param == "apart") as port:
+        yield port
+
+
 async def agent(raw: Raw, id: str, **given: object) -> int | None:
     return await raw.connect(id, id, SECRETS[id.removesuffix(".media")], **given)  # type: ignore[arg-type]
 
@@ -64,9 +72,9 @@ async def test_a_client_id_that_is_not_the_user_name_is_refused(port: int) -> No
         assert await raw.connect("b2", "a1", SECRETS["a1"]) == 2
 
 
-async def test_an_agent_with_many_cameras_has_further_media_connections_behind_the_same_fence(port: int) -> None:
-    async with Raw(port) as hub, Raw(port) as first, Raw(port) as second, Raw(port) as wrong:
-        assert await hub.connect("hub", "hub", HUB) == 0
+async def test_an_agent_with_many_cameras_has_further_media_connections_behind_the_same_fence(media_port: int) -> None:
+    async with Raw(media_port) as hub, Raw(media_port) as first, Raw(media_port) as second, Raw(media_port) as wrong:
+        assert await hub.connect("hub-media", "hub-media", HUB) == 0
         await hub.subscribe(f"{ROOT}/#")
         assert await first.connect("a1.media", "a1.media", SECRETS["a1"]) == 0
         assert await second.connect("a1.media-2", "a1.media", SECRETS["a1"]) == 0
@@ -77,27 +85,29 @@ async def test_an_agent_with_many_cameras_has_further_media_connections_behind_t
         assert await first.is_open()
 
 
-async def test_what_is_no_media_goes_no_further_and_its_sender_is_cut_and_kept_out_for_a_while(port: int) -> None:
+async def test_what_is_no_media_goes_no_further_and_its_sender_is_cut_and_kept_out_for_a_while(media_port: int) -> None:
     """Reports of the same agent go on meanwhile, and so does the media of another."""
-    async with Raw(port) as hub, Raw(port) as bad, Raw(port) as good, Raw(port) as reports:
+    async with Raw(media_port) as hub, Raw(media_port) as relay, Raw(media_port) as bad, Raw(media_port) as good, Raw(media_port) as reports:
         assert await hub.connect("hub", "hub", HUB) == 0
-        await hub.subscribe(f"{ROOT}/#")
+        assert await relay.connect("hub-media", "hub-media", HUB) == 0
+        await hub.subscribe(f"{ROOT}/+/up/report")
+        await relay.subscribe(f"{ROOT}/#")
         assert await agent(bad, "a1.media") == 0
         assert await agent(good, "b2.media") == 0
         assert await agent(reports, "a1") == 0
         for _ in range(3):
             bad.publish(f"{ROOT}/a1.media/up/camera/c/media", b"\xee" * 20_000)
         assert await bad.read() is None
-        async with Raw(port) as again:
+        async with Raw(media_port) as again:
             assert await agent(again, "a1.media") == 3
         good.publish(f"{ROOT}/b2.media/up/camera/c/media", FRAGMENT)
-        assert (await hub.message())[1] == FRAGMENT, "nothing of the garbage came before it"
+        assert (await relay.message())[1] == FRAGMENT, "nothing of the garbage came before it"
         reports.publish(f"{ROOT}/a1/up/report", b"{}", qos=1)
         assert (await hub.message())[1] == b"{}"
 
 
 async def test_media_connections_wait_at_a_door_of_their_own_one_after_the_other_and_reports_pass_them(
-    port: int, monkeypatch: pytest.MonkeyPatch,
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at_the_door, let_in = asyncio.Queue[float](), asyncio.Semaphore(0)
 
@@ -106,7 +116,8 @@ async def test_media_connections_wait_at_a_door_of_their_own_one_after_the_other
         await let_in.acquire()
 
     monkeypatch.setattr(module, "media_pause", pause)
-    async with Raw(port) as hub, Raw(port) as first, Raw(port) as second, Raw(port) as reports:
+    async with (embedded(Settings(broker_port=0, data_dir=str(tmp_path)), registry, HUB, apart=False) as port,
+                Raw(port) as hub, Raw(port) as first, Raw(port) as second, Raw(port) as reports):
         assert await hub.connect("hub", "hub", HUB) == 0
         await hub.subscribe(f"{ROOT}/+/up/report")
         coming = [asyncio.create_task(agent(first, "a1.media")), asyncio.create_task(agent(second, "b2.media"))]
@@ -120,6 +131,32 @@ async def test_media_connections_wait_at_a_door_of_their_own_one_after_the_other
         assert sum(task.done() for task in coming) <= 1
         let_in.release()
         assert await asyncio.gather(*coming) == [0, 0]
+
+
+async def test_the_media_process_comes_back_after_its_death_and_reports_do_not_notice(port: int) -> None:
+    async with Raw(port) as hub, Raw(port) as media, Raw(port) as reports:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/+/up/report")
+        assert await agent(media, "a1.media") == 0
+        assert await agent(reports, "a1") == 0
+        (process,) = [child for child in psutil.Process().children() if "hub.ingest.media_broker" in child.cmdline()]
+        process.kill()
+        assert await media.read() is None
+        reports.publish(f"{ROOT}/a1/up/report", b"not even noticed", qos=1)
+        assert (await hub.message())[1] == b"not even noticed"
+    async with Raw(port) as relay, Raw(port) as media:
+        assert await relay.connect("hub-media", "hub-media", HUB) == 0
+        await relay.subscribe(f"{ROOT}/+/up/camera/+/media", qos=0)
+        assert await agent(media, "a1.media") == 0
+        media.publish(f"{ROOT}/a1.media/up/camera/c1/media", FRAGMENT)
+        assert (await relay.message())[1] == FRAGMENT
+
+
+async def test_the_media_process_ends_with_the_broker(registry: Registry, tmp_path: Path) -> None:
+    async with embedded(Settings(broker_port=0, data_dir=str(tmp_path)), registry, HUB) as port, Raw(port) as media:
+        assert await agent(media, "a1.media") == 0
+        (process,) = [child for child in psutil.Process().children() if "hub.ingest.media_broker" in child.cmdline()]
+    assert not process.is_running()
 
 
 async def test_a_second_connect_naming_the_hub_forges_nothing(port: int) -> None:
@@ -196,7 +233,7 @@ async def test_a_packet_above_the_limit_ends_the_connection(port: int) -> None:
 
 
 async def test_who_says_nothing_is_hung_up_on(tmp_path: Path, registry: Registry) -> None:
-    broker = module._make_broker(lambda: front)
+    broker = module.broker_behind(lambda: front)
     front = Front(broker, __import__("hub.wire", fromlist=["Topics"]).Topics(), registry.accepts, connect_s=0.2)
     server = await asyncio.start_server(front.connected, "127.0.0.1", 0)
     async with server, Raw(server.sockets[0].getsockname()[1]) as raw:
@@ -211,31 +248,28 @@ async def test_garbage_instead_of_a_connect_is_hung_up_on(port: int, garbage: by
         assert await raw.read() is None
 
 
-async def test_pictures_reach_each_subscriber_once_and_in_order_and_keep_their_connection_alive(port: int) -> None:
-    async with Raw(port) as relay, Raw(port) as other, Raw(port) as media:
+async def test_pictures_reach_the_relay_once_and_in_order_and_keep_their_connection_alive(media_port: int) -> None:
+    async with Raw(media_port) as relay, Raw(media_port) as media:
         assert await relay.connect("hub-media", "hub-media", HUB) == 0
-        assert await other.connect("hub", "hub", HUB) == 0
         topic = f"{ROOT}/a1.media/up/camera/c1/media"
-        for subscriber in (relay, other):
-            await subscriber.subscribe(f"{ROOT}/+/up/camera/+/media", qos=0)
+        await relay.subscribe(f"{ROOT}/+/up/camera/+/media", qos=0)
         await relay.subscribe(topic, qos=0)
         assert await agent(media, "a1.media", keep_alive_s=1) == 0
         for n in range(15):  # for twice as long as its keep-alive allows silence
             media.publish(topic, FRAGMENT + bytes((n,)), qos=0)
             await asyncio.sleep(0.2)
-            for subscriber in (relay, other):
-                assert await subscriber.message() == (topic, FRAGMENT + bytes((n,)))
+            assert await relay.message() == (topic, FRAGMENT + bytes((n,)))
         assert await media.is_open()
 
 
-async def test_a_media_connection_that_says_nothing_for_longer_than_its_keep_alive_is_cut(port: int) -> None:
-    async with Raw(port) as media:
+async def test_a_media_connection_that_says_nothing_for_longer_than_its_keep_alive_is_cut(media_port: int) -> None:
+    async with Raw(media_port) as media:
         assert await agent(media, "a1.media", keep_alive_s=1) == 0
         assert await media.read() is None
 
 
-async def test_a_subscriber_that_stops_reading_is_cut_and_memory_stays_bounded(port: int) -> None:
-    async with Raw(port) as hub, Raw(port) as stalled, Raw(port) as media:
+async def test_a_subscriber_that_stops_reading_is_cut_and_memory_stays_bounded(media_port: int) -> None:
+    async with Raw(media_port) as hub, Raw(media_port) as stalled, Raw(media_port) as media:
         assert await hub.connect("hub", "hub", HUB) == 0
         assert await stalled.connect("hub-media", "hub-media", HUB) == 0
         await stalled.subscribe(f"{ROOT}/+/up/camera/+/media", qos=0)
@@ -261,8 +295,8 @@ async def test_a_second_connection_of_the_same_agent_ends_the_first_in_order(por
         assert (await second.message())[1] == b"to the second"
 
 
-async def test_a_revoked_agent_is_cut_within_five_seconds_and_stays_out(port: int, registry: Registry) -> None:
-    async with Raw(port) as raw, Raw(port) as media:
+async def test_a_revoked_agent_is_cut_within_five_seconds_and_stays_out(media_port: int, registry: Registry) -> None:
+    async with Raw(media_port) as raw, Raw(media_port) as media:
         assert await agent(raw, "a1") == 0
         assert await agent(media, "a1.media") == 0
         async with registry.store.transaction() as tx:
@@ -270,7 +304,7 @@ async def test_a_revoked_agent_is_cut_within_five_seconds_and_stays_out(port: in
         async with asyncio.timeout(5):
             assert await raw.read() is None
             assert await media.read() is None
-    async with Raw(port) as raw:
+    async with Raw(media_port) as raw:
         assert await agent(raw, "a1") == 4
 
 

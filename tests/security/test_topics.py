@@ -35,9 +35,10 @@ SECRET = "a-secret-of-this-test-only"
 ACTORS: dict[str, Actor] = {
     "a1": POLICY.agent("a1", department_id="fire-rescue"), "b2": POLICY.agent("b2", department_id="water-bureau"),
     "a1.media": POLICY.agent("a1.media", department_id="fire-rescue", media=True),
-    "b2.media": POLICY.agent("b2.media", department_id="water-bureau", media=True), "hub-media": POLICY.hub("hub-media"),
+    "b2.media": POLICY.agent("b2.media", department_id="water-bureau", media=True), "hub": POLICY.hub("hub"), "hub-media": POLICY.hub("hub-media"),
 }
-AGENTS = sorted(set(ACTORS) - {"hub-media"})
+HUBS = ("hub", "hub-media")
+AGENTS = sorted(set(ACTORS) - set(HUBS))
 RESTS = ("up/report", "up/daily", "up/presence", "up/telemetry", "up/advisory", "up/other", "up/report/more", "up/camera/c1/preview", "up/camera/c1/init",
          "up/camera/c1/media", "up/camera/c1/other", "up", "down/receipt", "down/command", "down", "other")
 PLACES = ("a1", "b2", "a1.media", "b2.media", "nobody", "hub")
@@ -82,8 +83,14 @@ class Broker:
         """Does this broker let that through? The embedded one exactly what the policy gives, Mosquitto what its fence can say."""
         return permitted(name, direction, topic) if self.embedded else fenced(name, direction, topic)
 
+    def hub_of(self, name: str) -> str:
+        """The hub's identity that hears and speaks to a name: the embedded broker keeps media apart from everything else."""
+        return name if name in HUBS else "hub" if self.embedded and not name.endswith(".media") else "hub-media"
+
     async def connected(self, stack: AsyncExitStack, name: str, *, client_id: str | None = None, clean: bool = True) -> Raw:
-        own = name.startswith("hub")
+        own = name in HUBS
+        if self.embedded and name == "hub":
+            name = "hub-beside"  # the running hub's own session is `hub`, and a second one of that name would end it
         client = await stack.enter_async_context(Raw(self.hub_port if own else self.port))
         assert await client.connect(client_id or name, name, self.hub_secret if own else SECRET, clean=clean) == 0, name
         return client
@@ -152,19 +159,19 @@ async def test_whatever_an_identity_subscribes_to_it_receives_only_what_the_poli
         client = await broker.connected(stack, name)
         for topic_filter in FILTERS:
             await client.subscribe(topic_filter, 0)
-        hub = client if name == "hub-media" else await broker.connected(stack, "hub-media")
+        hub_name = broker.hub_of(name)
+        hub = client if name == hub_name else await broker.connected(stack, hub_name)
         await hub.subscribe(f"{TOPICS.root}/+/up/presence", 0)
         sent: list[str] = []
         arrived: list[str] = []
-        for other in ACTORS:
-            if other == name:
-                continue
-            speaker = hub if other == "hub-media" else await broker.connected(stack, other)
+        for other in {*AGENTS, hub_name} - {name}:
+            speaker = hub if other == hub_name else await broker.connected(stack, other)
+            heard = broker.hub_of(other) == hub_name
             for topic in PUBLISHED:
                 speaker.publish(topic, said(topic), retain=topic.endswith("presence"))
-                if topic.startswith(TOPICS.root + "/") and broker.lets(other, Direction.PUBLISH, topic):
+                if heard and topic.startswith(TOPICS.root + "/") and broker.lets(other, Direction.PUBLISH, topic):
                     sent.append(topic)
-            if speaker is not hub:  # a broker keeps the order of one connection, not of several
+            if heard and speaker is not hub:  # a broker keeps the order of one connection, not of several
                 said_all = f"{other} has said all".encode()
                 speaker.publish(f"{TOPICS.root}/{other}/up/presence", said_all)
                 arrived += [topic async for topic in until(hub, said_all) if hub is client]
@@ -179,9 +186,10 @@ async def test_what_an_agent_publishes_arrives_where_the_policy_permits_it_and_n
     own = f"{TOPICS.root}/{name}/up/presence"
     wanted = {topic for topic in PUBLISHED if topic.startswith(TOPICS.root + "/") and broker.lets(name, Direction.PUBLISH, topic)}
     async with AsyncExitStack() as stack:
-        watcher = await broker.connected(stack, "hub-media")
+        hubs = {hub: await broker.connected(stack, hub) for hub in HUBS}
+        watcher = hubs[broker.hub_of(name)]
         assert await watcher.subscribe(f"{TOPICS.root}/+/up/#", 0) == 0
-        others = {other: await broker.connected(stack, other) for other in ACTORS if other not in (name, "hub-media")}
+        others = {other: await broker.connected(stack, other) for other in AGENTS if other != name}
         for other, client in others.items():
             assert await client.subscribe(f"{TOPICS.root}/{other}/down/#", 0) == 0
         publisher = await broker.connected(stack, name)
@@ -191,7 +199,7 @@ async def test_what_an_agent_publishes_arrives_where_the_policy_permits_it_and_n
         arrived = {topic async for topic in until(watcher, b"sentinel")}
         strays = []
         for other, client in others.items():
-            watcher.publish(f"{TOPICS.root}/{other}/down/command", b"sentinel")
+            hubs[broker.hub_of(other)].publish(f"{TOPICS.root}/{other}/down/command", b"sentinel")
             strays += [topic async for topic in until(client, b"sentinel")]
     assert arrived == wanted
     assert strays == []
@@ -200,7 +208,7 @@ async def test_what_an_agent_publishes_arrives_where_the_policy_permits_it_and_n
 async def test_naming_anothers_client_id_neither_cuts_nor_robs_its_session(broker: Broker) -> None:
     root = f"{TOPICS.root}/a1/down"
     async with AsyncExitStack() as stack:
-        hub = await broker.connected(stack, "hub-media")
+        hub = await broker.connected(stack, broker.hub_of("a1"))
         async with AsyncExitStack() as victim_stack:
             victim = await broker.connected(victim_stack, "a1", clean=False)
             assert await victim.subscribe(f"{root}/#", 1) == 1
@@ -219,7 +227,7 @@ async def test_naming_anothers_client_id_neither_cuts_nor_robs_its_session(broke
 
 async def test_a_last_will_in_anothers_topic_reaches_nobody(broker: Broker) -> None:
     async with AsyncExitStack() as stack:
-        hub = await broker.connected(stack, "hub-media")
+        hub = await broker.connected(stack, broker.hub_of("a1"))
         assert await hub.subscribe(f"{TOPICS.root}/+/up/#", 0) == 0
         for topic in (f"{TOPICS.root}/b2/up/presence", f"{TOPICS.root}/b2/up/report"):
             async with Raw(broker.port) as bad:
