@@ -16,13 +16,17 @@ import pytest
 from hub.app import running
 from hub.operate.broker_config import follow, write_all
 from hub.operate.ca import Authority, web_certificate
+from hub.operate.secrets import own_secret
 from hub.settings import Settings
 from hub.store import Store
 from hub.store.agents import new_secret, put_agent, revoke
+from hub.wire import MediaKind, Topics, media_header
 from tests.support.certificates import NAMES, Papers, Shown, admitted
 from tests.support.mosquitto import BINARY, listens
 from tests.support.mqtt import Raw
 from tests.support.ports import free_port
+
+TOPICS = Topics()
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Broker:
     """A broker with a certificate listener, two agents, and papers for the first."""
 
     settings: Settings
+    plain_port: int
     tls_port: int
     papers: Papers
     secrets: dict[str, str]
@@ -63,8 +68,8 @@ async def embedded(tmp_path: Path) -> AsyncIterator[Broker]:
     secrets = await _agents(settings)
     authority = Authority.open(tmp_path)
     assert authority is not None
-    async with running(settings, only=frozenset({"ingest"})):
-        yield Broker(settings, settings.broker_tls_port, Papers(authority, tmp_path, "plant", "other"), secrets)
+    async with running(settings, only=frozenset({"ingest"})) as hub:
+        yield Broker(settings, hub.mqtt_port, settings.broker_tls_port, Papers(authority, tmp_path, "plant", "other"), secrets)
 
 
 @contextlib.asynccontextmanager
@@ -85,7 +90,7 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Broker]:
         async with asyncio.timeout(40):
             while not (await listens(plain) and await listens(settings.broker_tls_port)):
                 await asyncio.sleep(0.02)
-        yield Broker(settings, settings.broker_tls_port, Papers(authority, tmp_path, "plant", "other"), secrets)
+        yield Broker(settings, plain, settings.broker_tls_port, Papers(authority, tmp_path, "plant", "other"), secrets)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
@@ -126,8 +131,12 @@ async def test_the_plain_port_is_no_way_round_the_certificate_from_outside(tmp_p
         assert not await admitted(broker.tls_port, broker.ca, good, "hub", "guess")
 
 
-@pytest.mark.parametrize(("which", "within_s"), [("embedded", 5.0), ("mosquitto", 60.0)])
-async def test_revoking_a_certificate_cuts_its_live_session(tmp_path: Path, which: str, within_s: float) -> None:
+LIVE = [("embedded", "plant", 5.0), ("embedded", "plant.media", 5.0), ("mosquitto", "plant", 60.0)]
+"""Media has a process of its own at the embedded broker, and its sessions are ended there as well."""
+
+
+@pytest.mark.parametrize(("which", "name", "within_s"), LIVE)
+async def test_revoking_a_certificate_cuts_its_live_session(tmp_path: Path, which: str, name: str, within_s: float) -> None:
     async with BROKERS[which](tmp_path) as broker:
         papers = broker.papers.issued()
         row = broker.papers.authority.index().certificates[-1]
@@ -138,7 +147,7 @@ async def test_revoking_a_certificate_cuts_its_live_session(tmp_path: Path, whic
 
             await tx.conn.execute(update(agent).where(agent.c.id == "plant").values(certificate_serial=row.serial))
         async with Shown(broker.tls_port, broker.ca, papers) as live:
-            assert await live.connect("plant", "plant", broker.secrets["plant"]) == 0
+            assert await live.connect(name, name, broker.secrets["plant"]) == 0
             started = time.monotonic()
             broker.papers.authority.revoke(row.serial, datetime.now(UTC), "stolen")
             await _cut(live, within_s)
@@ -146,15 +155,29 @@ async def test_revoking_a_certificate_cuts_its_live_session(tmp_path: Path, whic
         assert not await broker.lets_in(papers)
 
 
-@pytest.mark.parametrize(("which", "within_s"), [("embedded", 5.0), ("mosquitto", 60.0)])
-async def test_revoking_an_agent_cuts_its_live_session(tmp_path: Path, which: str, within_s: float) -> None:
+@pytest.mark.parametrize(("which", "name", "within_s"), LIVE)
+async def test_revoking_an_agent_cuts_its_live_session(tmp_path: Path, which: str, name: str, within_s: float) -> None:
     async with BROKERS[which](tmp_path) as broker:
         papers = broker.papers.issued()
         async with Shown(broker.tls_port, broker.ca, papers) as live:
-            assert await live.connect("plant", "plant", broker.secrets["plant"]) == 0
+            assert await live.connect(name, name, broker.secrets["plant"]) == 0
             async with Store(broker.settings.database_url) as store, store.transaction() as tx:
                 assert await revoke(tx, "plant", by="person:admin", reason="sold") is not None
             await _cut(live, within_s)
+
+
+async def test_pictures_come_over_tls_in_both_directions(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as broker, Raw(broker.plain_port) as relay, Shown(broker.tls_port, broker.ca, broker.papers.issued()) as media:
+        assert await relay.connect("hub-media", "hub-media", own_secret(broker.settings.data_path, "hub-mqtt")) == 0
+        await relay.subscribe(TOPICS.media("plant", "c1", MediaKind.MEDIA), qos=0)
+        assert await media.connect("plant.media", "plant.media", broker.secrets["plant"]) == 0
+        await media.subscribe(TOPICS.down("plant.media", "command"))
+        for n in range(20):  # more than any buffer on the way holds
+            picture = media_header(MediaKind.MEDIA, key=True, seq=n, wall_ms=n) + b"\x00\x00\x00\x10moof" + bytes(200_000)
+            media.publish(TOPICS.media("plant", "c1", MediaKind.MEDIA), picture)
+            assert (await relay.message())[1] == picture
+        relay.publish(TOPICS.down("plant.media", "command"), b"start")
+        assert (await media.message())[1] == b"start"
 
 
 async def _cut(live: Raw, within_s: float) -> None:
