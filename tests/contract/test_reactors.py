@@ -153,7 +153,10 @@ async def test_the_wait_for_its_turn_is_none_of_a_stretch(store: Store, monkeypa
         await asyncio.sleep(0.05)
         now_s = 100.0
     assert await step
+    at_once = list(listener.heard)
+    await run_out(runner)
     assert listener.heard == [1, 2, 3]
+    assert at_once == [1, 2, 3] or not store.is_sqlite  # PostgreSQL has no turns: a step that is under way when the clock jumps may end there
 
 
 class Slow(Listener):
