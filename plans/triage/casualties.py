@@ -122,7 +122,7 @@ _SAVED_IN_VAIN = re.compile(
 )
 # 1名工人受伤，经120抢救无效死亡: the injured is the dead, where no other number comes between
 _HURT_AND_LOST = re.compile(
-    rf"{_N}(?:名|人|位){_GAP}{{0,10}}(?:受伤|重伤|烧伤|灼伤|炸伤|砸伤|昏迷|被埋|坠落|倒地|被砸|被困)(?:(?!获救|生还|脱险|其中|{NUMBER}(?:名|人|位))[^。；：]){{0,18}}?(?:抢救无效|救治无效|医治无效|不治)"
+    rf"{_N}(?:名|人|位){_GAP}{{0,10}}(?:受伤|重伤|烧伤|灼伤|炸伤|砸伤|昏迷|被埋|坠落|倒地|被砸|被困)(?:(?!获救|生还|脱险|其中|{NUMBER}(?:名|人|位))[^。；：（]){{0,18}}?(?:抢救无效|救治无效|医治无效|不治)"
 )
 # 1人当场死亡、3人受伤，其中1人抢救无效死亡
 _AND_OF_THE_HURT = re.compile(
@@ -340,6 +340,7 @@ def count(prepared: Prepared) -> People:
         if best is not None:
             found[field] = best
     _fold_light(found)
+    _beside_the_dead(prepared, counted, found)
     aboard = _nobody_left(prepared, counted) if "dead" not in found else None
     if aboard is not None:
         found["dead"] = aboard
@@ -356,6 +357,23 @@ def count(prepared: Prepared) -> People:
     fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
     least = _lower_bounds(prepared, counted)
     return People(Casualties(**fields), loss.value if loss else None, either.value if either else None, ill, found, least)
+
+
+_DEAD_AND_HURT = re.compile(rf"{_N}(?:名|人)(?:死亡|遇难)[、，和]?(?P<hurt>{NUMBER})(?:名|人)(?:不同程度)?受伤")
+
+
+def _beside_the_dead(prepared: Prepared, counted: list[Sentence], found: dict[str, Figure]) -> None:
+    """当天75人死亡、185人受伤；30日后共97人死亡、163人受伤: the injured are those told beside the latest number of the dead."""
+    pairs = [
+        (dead, hurt, match)
+        for sentence in counted
+        for match in _DEAD_AND_HURT.finditer(prepared.text, sentence.start, sentence.end)
+        if (dead := parse(match["n"])) is not None and (hurt := parse(match["hurt"])) is not None
+    ]
+    told = {name: figure.value for name, figure in found.items()}
+    last = next((pair for pair in pairs if pair[0] == told.get("dead")), None)
+    if last is not None and any(dead < last[0] and hurt > last[1] and hurt == told.get("injured") for dead, hurt, _ in pairs):
+        found["injured"] = Figure(last[1], last[2].start("hurt"), last[2].end())
 
 
 _NOBODY_LEFT = re.compile(

@@ -19,6 +19,7 @@ READ_CHARS = 600  # the opening of the report; the model was chosen on texts of 
 _SMOOTH = 6.0
 _PRIOR = 0.5
 _HEARD = 40  # n-grams; a longer text speaks no louder: its words depend on each other, and ours are shorter than news
+_HEARD_WHOLE = 1000  # characters; of a longer text the opening that is read here says less beside the rules, which read on
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -88,7 +89,7 @@ def leanings(prepared: Prepared, learnt: Model | None = None) -> dict[str, float
 
 def loudness(prepared: Prepared) -> float:
     """How much of a text's log scores is worth hearing beside the rules: all of a message, less of a long text."""
-    return min(1.0, _HEARD / max(1, len(features(prepared))))
+    return min(1.0, _HEARD / max(1, len(features(prepared)))) * min(1.0, _HEARD_WHOLE / len(prepared.text))
 
 
 def loudest(prepared: Prepared, family: str, learnt: Model | None = None) -> tuple[int, int] | None:
