@@ -23,6 +23,9 @@ from hub.errors import Fault
 LINK: Final = "⟦link⟧"
 """Stands in a stored text for the signed link, which is made only when the notice goes out."""
 
+OPEN_ID, OPEN_ZH, OPEN_EN = "⟦id⟧", "⟦标题⟧", "⟦title⟧"
+"""Stand for the id and the titles of a duty in what is worded once for many that are alike; each one's own take their place before it is stored."""
+
 MESSAGE_AGE: Final = timedelta(days=2)
 """The longest that a message which is no step of a ladder waits: a check, a word to a post (our own choice)."""
 

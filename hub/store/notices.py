@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.duty_rules import DutyRules
 from hub.domain.notice import (
+    OPEN_EN,
+    OPEN_ID,
+    OPEN_ZH,
     Contact,
     ContactSaved,
     ContactState,
@@ -35,7 +38,7 @@ from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.roster import Address, Target
-from hub.store.rows import parse_utc, text_of, update_many, utc_text
+from hub.store.rows import Alike, parse_utc, text_of, update_many, utc_text
 from hub.store.schema_duty import contact as contact_table
 from hub.store.schema_duty import notice as table
 from hub.store.schema_duty import obligation as duty
@@ -97,6 +100,19 @@ def draft(
     return Draft(notice, dedupe, address)
 
 
+def for_duty(written: Draft, o: Obligation) -> Draft:
+    """A notice of this duty, from one that was written for any duty like it, with its names left open (`hub.domain.notice.OPEN_ID`)."""
+    n, id, en = written.notice, new_id(), o.title_en or o.title_zh
+
+    def own(text: str) -> str:
+        return text.replace(n.id[-12:], id[-12:]).replace(OPEN_ZH, o.title_zh).replace(OPEN_EN, en)
+
+    return Draft(msgspec.structs.replace(
+        n, id=id, title=own(n.title), body=own(n.body), obligation_id=o.id, escalation_id=n.escalation_id and n.escalation_id.replace(OPEN_ID, o.id),
+        title_en=n.title_en and own(n.title_en), body_en=n.body_en and own(n.body_en),
+    ), written.dedupe.replace(OPEN_ID, o.id), written.address)
+
+
 def rows_of(drafts: Sequence[Draft]) -> Rows:
     """The rows of notices that were just written."""
     return Rows(table, [(
@@ -128,12 +144,12 @@ def drafts_for(
 
 def message_drafts(
     rules: DutyRules, target: Target, fields: Fields, *, id: str, now: datetime, max_age: timedelta, urgent: bool, drill: bool = False,
-    channels: Collection[str] = ("console", "push"),
+    channels: Collection[str] = ("console", "push"), template: str = "message",
 ) -> list[Draft]:
     """A message that is about no duty, to one post by these channels; `id` names the message, so that sending it twice is once."""
     return [
         draft(rules, dedupe=f"message:{id}:{target.post.id}:{channel}:{contact_id or address}", channel=channel, address=address,
-              template="message", fields=fields, now=now, max_age=max_age, language=language, urgent=urgent, drill=drill,
+              template=template, fields=fields, now=now, max_age=max_age, language=language, urgent=urgent, drill=drill,
               quiet=quiet, department_id=target.post.department_id, post_id=target.post.id, contact_id=contact_id)
         for channel, address, language, quiet, contact_id in _ways(target, channels)
     ]
@@ -237,11 +253,10 @@ async def _duties(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Obli
 
 async def _write(tx: Transaction, notices: Sequence[tuple[Notice, str | None]]) -> None:
     """Store the moving parts of notices whose rows this transaction has locked or just read under the writer's lock."""
-    if not notices:
-        return
-    await update_many(tx, table, ("state", "attempts", "next_try_at", "lease_by", "sent_at", "error", "version"), [
-        (n.state.value, n.attempts, text_of(n.next_try_at), lease, text_of(n.sent_at), n.error, n.version, n.id) for n, lease in notices
-    ])
+    alike: Alike = {}
+    for n, lease in notices:
+        alike.setdefault((n.state.value, n.attempts, text_of(n.next_try_at), lease, text_of(n.sent_at), n.error, n.version), []).append(n.id)
+    await update_many(tx, table, ("state", "attempts", "next_try_at", "lease_by", "sent_at", "error", "version"), alike)
 
 
 async def _finish(tx: Transaction, ended: Sequence[Notice]) -> None:

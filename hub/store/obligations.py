@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ from hub.domain import obligation as ledger
 from hub.domain.change import ChangeBody
 from hub.domain.duty_rules import DutyRules
 from hub.domain.ladder import Climb, Escalation, ObligationEscalated, Outcome, Taken, Whom
-from hub.domain.notice import Fields, fields_of
+from hub.domain.notice import OPEN_EN, OPEN_ID, OPEN_ZH, Fields, fields_of
 from hub.domain.obligation import (
     Evidence,
     Obligation,
@@ -38,9 +39,9 @@ from hub.domain.obligation import (
 from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store.bulk import Rows, fetch, insert_rows
-from hub.store.notices import Draft, draft, drafts_for, drop_queued, queue, rows_of, set_back
+from hub.store.notices import Draft, draft, drafts_for, drop_queued, for_duty, queue, rows_of, set_back
 from hub.store.roster import UNTOLD, Reach, load_reach
-from hub.store.rows import insert_many, parse_utc, text_of, update_many, utc_text
+from hub.store.rows import Alike, insert_many, parse_utc, text_of, update_many, utc_text
 from hub.store.schema_duty import escalation
 from hub.store.schema_duty import obligation as table
 from hub.store.writer import Transaction
@@ -346,27 +347,65 @@ class Ticked(NamedTuple):
 
 NOTHING = Ticked(0, 0, 0, 0, 0)
 LOOKED_AT_ONCE = 100
-"""After how many duties the loop has its turn (our own choice: some ten milliseconds)."""
+"""After how many duties the loop has its turn (our own choice: some milliseconds)."""
+
+
+class _Own(NamedTuple):
+    """What duties that are alike have each of its own: the daily reports of a department, all due at once. The rest of them is the same."""
+
+    id: str
+    key: str
+    subject: str
+    title_zh: str
+    title_en: str
+
+
+_own = itemgetter(*(_FIELDS.index(name) for name in _Own._fields))
+_shared = itemgetter(*(n for n, name in enumerate(_FIELDS) if name not in _Own._fields))
+
+
+def _with(o: Obligation, own: _Own) -> Obligation:
+    """A duty like `o`, as the one it is."""
+    return msgspec.structs.replace(o, id=own.id, key=own.key, subject=own.subject, title_zh=own.title_zh, title_en=own.title_en)
 
 
 async def tick_batch(tx: Transaction, rules: DutyRules, *, limit: int = 2_000) -> Ticked:
     """Look at up to `limit` duties whose time has come: record what their ladders say, write the notices, lock what is past its lock.
 
     1. The due rows are read under a lock; on PostgreSQL rows that another hub holds are skipped, on SQLite there is one writer.
-    2. The pure rule says for each what is to be done at `tx.now`.
+    2. The pure rule says what is to be done at `tx.now`, once for all duties that are alike; each gets records and notices of its own.
     3. One statement each for escalations, notices and duties; escalations are unique by (obligation, round, step).
     """
-    due = [to_obligation(row) for row in await fetch(tx.conn, _DUE if tx.sqlite else f"{_DUE} FOR UPDATE SKIP LOCKED", tx.at, limit)]
-    if not due:
+    rows = await fetch(tx.conn, _DUE if tx.sqlite else f"{_DUE} FOR UPDATE SKIP LOCKED", tx.at, limit)
+    if not rows:
         return NOTHING
-    reach = await load_reach(tx.conn, departments={o.department_id for o in due}, posts={o.post_id for o in due}, now=tx.now)
-    work = _Work(tx, rules, reach)
-    for n, o in enumerate(due, 1):
-        work.look(o)
-        if n % LOOKED_AT_ONCE == 0:
-            await asyncio.sleep(0)
+    groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        groups.setdefault(_shared(row), []).append(row)
+    alike = [(_with(to_obligation(group[0]), _Own(OPEN_ID, "", "", OPEN_ZH, OPEN_EN)), group) for group in groups.values()]
+    reach = await load_reach(tx.conn, departments={o.department_id for o, _ in alike}, posts={o.post_id for o, _ in alike}, now=tx.now)
+    work, looked = _Work(tx, rules, reach), 0
+    for any_of_them, group in alike:
+        look = work.look(any_of_them)
+        for row in group:
+            work.take(look, _Own(*_own(row)))
+            looked += 1
+            if looked % LOOKED_AT_ONCE == 0:
+                await asyncio.sleep(0)
     await work.write()
-    return Ticked(len(due), len(work.escalations), work.taken, len(work.locked), len(work.drafts))
+    return Ticked(looked, len(work.escalations), work.taken, sum(map(len, work.locked.values())), len(work.drafts))
+
+
+class _Look(NamedTuple):
+    """What follows for duties that are alike: how far they move, whether they lock, the records and notices with what is each one's own left open."""
+
+    moved: Obligation
+    missed: Obligation | None
+    next_at: datetime | None
+    escalations: list[Escalation]
+    drafts: list[Draft]
+    taken: bool
+    too_old: int
 
 
 class _Work:
@@ -376,26 +415,23 @@ class _Work:
         self.tx, self.rules, self.reach = tx, rules, reach
         self.escalations: list[Escalation] = []
         self.drafts: list[Draft] = []
-        self.climbed: list[tuple[Any, ...]] = []
-        self.locked: list[tuple[Any, ...]] = []
+        self.climbed: Alike = {}
+        self.locked: Alike = {}
         self.taken = self.too_old = 0
         self._climbs: dict[tuple[Any, ...], Climb] = {}
 
-    def look(self, o: Obligation) -> None:
-        """Climb one duty's ladder and gather what follows from it."""
+    def look(self, o: Obligation) -> _Look:
+        """Ask the rule about duties that are all like `o`."""
         climb = self._climb(o)
-        moved = climb.moved
-        if climb.records:
-            self._escalate(moved, climb)
-        if climb.locks:
-            moved = ledger.lock(moved, now=self.tx.now)
-            _record(self.tx, moved, ObligationMissed(obligation=moved), "system:duties")
-            self.locked.append((*_moved(moved, climb), moved.state.value, text_of(moved.ack_until), moved.ack_by, o.id))
-        else:
-            self.climbed.append((*_moved(moved, climb), o.id))
+        made = [self._one(climb.moved, record) for record in climb.records]
+        drafts = [d for _, written in made for d in written]
+        if climb.unheard or any(r.outcome is Outcome.NOBODY for r in climb.records):
+            drafts += self._nobody(climb.moved, climb)
+        return _Look(climb.moved, ledger.lock(climb.moved, now=self.tx.now) if climb.locks else None, climb.next_at, [e for e, _ in made], drafts,
+                     climb.taken is not None, sum(r.outcome is Outcome.SKIPPED_TOO_OLD and not r.step.is_reminder for r in climb.records))
 
     def _climb(self, o: Obligation) -> Climb:
-        """What the rule says; the duties of a day share their times, so that it is asked once for all that are alike."""
+        """What the rule says; departments share the times of a day, so that it is asked once for all duties that differ in nothing it looks at."""
         reach = self.reach.whom(o.department_id, o.post_id)
         key = (o.ladder, o.state, o.opens_at, o.due_at, o.late_at, o.lock_at, o.step, o.wait_until, o.ack_until, reach)
         known = self._climbs.get(key)
@@ -404,19 +440,28 @@ class _Work:
             return known
         return known._replace(moved=rungs.after(o, known.records, self.tx.now))
 
-    def _escalate(self, o: Obligation, climb: Climb) -> None:
-        made, drafts = [], []
-        for record in climb.records:
-            escalation, written = self._one(o, record)
-            made.append(escalation)
-            drafts += written
-            self.too_old += record.outcome is Outcome.SKIPPED_TOO_OLD and not record.step.is_reminder
-        if climb.unheard or any(r.outcome is Outcome.NOBODY for r in climb.records):
-            drafts += self._nobody(o, climb)
-        self.taken += climb.taken is not None
+    def take(self, look: _Look, own: _Own) -> None:
+        """Gather what follows for one duty."""
+        o = _with(look.moved, own)
+        if look.escalations:
+            self._escalate(o, look)
+        if look.missed is not None:
+            missed = _with(look.missed, own)
+            _record(self.tx, missed, ObligationMissed(obligation=missed), "system:duties")
+            self.locked.setdefault((*_moved(missed, look), missed.state.value, text_of(missed.ack_until), missed.ack_by), []).append(o.id)
+        else:
+            self.climbed.setdefault(_moved(o, look), []).append(o.id)
+
+    def _escalate(self, o: Obligation, look: _Look) -> None:
+        written = [for_duty(d, o) for d in look.drafts]
+        notices = {d.notice.id: own.notice.id for d, own in zip(look.drafts, written, strict=True)}
+        made = [msgspec.structs.replace(e, id=_escalation_id(o.id, e.round, e.step), obligation_id=o.id, notices=tuple([notices[n] for n in e.notices]))
+                for e in look.escalations]
+        self.taken += look.taken
+        self.too_old += look.too_old
         self.escalations += made
-        self.drafts += drafts
-        body = ObligationEscalated(obligation=o, escalations=tuple(made), notices=tuple(d.notice for d in drafts))
+        self.drafts += written
+        body = ObligationEscalated(obligation=o, escalations=tuple(made), notices=tuple([d.notice for d in written]))
         _record(self.tx, o, body, "system:duties")
 
     def _one(self, o: Obligation, record: Taken) -> tuple[Escalation, list[Draft]]:
@@ -477,9 +522,9 @@ def _age_left(record: Taken, now: datetime) -> timedelta:
     return min(record.planned_at, now) + timedelta(minutes=record.step.max_age_min) - now
 
 
-def _moved(o: Obligation, climb: Climb) -> tuple[Any, ...]:
+def _moved(o: Obligation, look: _Look) -> tuple[Any, ...]:
     """What `_CLIMBED` becomes."""
-    return o.step, text_of(o.wait_until), utc_text(o.updated_at), o.version, text_of(climb.next_at)
+    return o.step, text_of(o.wait_until), utc_text(o.updated_at), o.version, text_of(look.next_at)
 
 
 def _names(values: Sequence[str]) -> str:

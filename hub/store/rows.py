@@ -13,6 +13,8 @@ from hub import clock
 from hub.store.bulk import STATEMENT_ROWS, Rows, insert_sqlite, visit
 from hub.store.writer import Transaction
 
+Alike = dict[tuple[Any, ...], list[str]]
+"""Rows by the values that their columns get: the ids of those that get the same."""
 parse_utc = lru_cache(maxsize=8192)(clock.parse_utc)
 """`hub.clock.parse_utc`, remembered."""
 utc_text = lru_cache(maxsize=8192)(clock.utc_text)
@@ -42,14 +44,8 @@ async def insert_many(tx: Transaction, table: Table, rows: Sequence[dict[str, An
     return int(done.rowcount)
 
 
-async def update_many(tx: Transaction, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Set the columns `names` of rows given as tuples of their values and, last, the id.
-
-    Rows of a batch mostly get the same values: one statement sets all that do.
-    """
-    alike: dict[tuple[Any, ...], list[str]] = {}
-    for *values, id in rows:
-        alike.setdefault(tuple(values), []).append(id)
+async def update_many(tx: Transaction, table: Table, names: Sequence[str], alike: Alike) -> None:
+    """Set the columns `names` of rows. Those of a batch mostly get the same values: one statement sets all that do."""
     settings = ", ".join(f"{name} = {_mark(tx, n)}" for n, name in enumerate(names, 1))
     for size, sets in _by_size(alike).items():
         places = ", ".join(_mark(tx, n) for n in range(len(names) + 1, len(names) + 1 + size))
@@ -57,7 +53,7 @@ async def update_many(tx: Transaction, table: Table, names: Sequence[str], rows:
         await tx.conn.exec_driver_sql(statement, sets)
 
 
-def _by_size(alike: dict[tuple[Any, ...], list[str]]) -> dict[int, list[tuple[Any, ...]]]:
+def _by_size(alike: Alike) -> dict[int, list[tuple[Any, ...]]]:
     """Parameters of statements by how many ids they name, so that few different statements are needed."""
     found: dict[int, list[tuple[Any, ...]]] = {}
     for values, ids in alike.items():
