@@ -523,12 +523,10 @@ async def refuse_handover(tx: Transaction, rules: DutyRules, id: str, *, person:
     tx.record(HandoverRefused(handover=done, reason=reason), actor=by, subject=f"handover:{id}", department_id=department)
     await excuse_where_owed(tx, rules, subject=f"handover:{id}", by=by, reason=reason)
     reach = await load_reach(tx.conn, departments=[department] if department else [], posts=[held.post_id], now=tx.now)
-    words = Fields({"title": f"交接班被拒绝：{post.zh if post else held.post_id}", "text": f"{reason}\n请重新交班，重新交班前由原值班人员负责。"},
-                   {"title": f"Handover refused: {(post.en or post.zh) if post else held.post_id}",
-                    "text": f"{reason}\nHand over again; until then whoever was on duty stays in charge."})
+    words = Fields({"post": post.zh if post else held.post_id, "reason": reason}, {"post": (post.en or post.zh) if post else held.post_id, "reason": reason})
     await queue(tx, [d for told in reach.posts.values() if told.id == held.post_id or (told.department_id == department and told.role is Whom.LEADER)
                      for d in message_drafts(rules, reach.target(told, urgent=True), words, id=f"handover:{id}", now=tx.now, max_age=REFUSAL_AGE,
-                                             urgent=True)], actor=by)
+                                             urgent=True, template="handover_refused")], actor=by)
     return done
 
 
