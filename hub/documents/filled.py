@@ -29,6 +29,9 @@ _NUMBERS: Final = frozenset({"序号", "编号", "no", "no."})
 _EPOCH: Final = date(1899, 12, 30).toordinal()
 """Day 0 of Excel's serial numbers, as dates from March 1900 on count."""
 
+_FORMULA: Final = "f"
+"""The type of a cell that holds a formula (ECMA-376 part 1, 18.3.1.40, as openpyxl names it)."""
+
 Spot = tuple[int, int]
 
 
@@ -69,6 +72,7 @@ def read_form(raw: bytes, template: Template, *, department: Sequence[str], day:
         from openpyxl import load_workbook
 
         book = load_workbook(io.BytesIO(raw), data_only=True)
+        _show_uncounted(book, load_workbook(io.BytesIO(raw), read_only=True))
     except Exception as error:
         return _unreadable("不是可读的 Excel 文件，请另存为 .xlsx 后上传",
                            f"this is not a readable Excel file ({type(error).__name__}); save it as .xlsx")
@@ -81,6 +85,22 @@ def read_form(raw: bytes, template: Template, *, department: Sequence[str], day:
     tables = {field.id: _table(book.worksheets, field) for field in template.fields if field.kind is FieldKind.TABLE}
     content, wrong = _content(template, page, tables)
     return Filled(content, faults + wrong)
+
+
+def _show_uncounted(results: Any, formulas: Any) -> None:
+    """Put formulas back that no program has worked out yet: the file holds no result of them, and an entry that looks empty is not."""
+    from openpyxl.cell import Cell
+
+    for sheet, source in zip(results.worksheets, formulas.worksheets, strict=True):
+        for row in source.iter_rows(max_row=MOST_ROWS, max_col=MOST_COLUMNS):
+            for cell in row:
+                if cell.data_type == _FORMULA and isinstance(held := sheet.cell(cell.row, cell.column), Cell) and held.value is None:
+                    held.value = cell.value
+
+
+def _uncounted(label: str, row: int, field: str) -> Fault:
+    return Fault(field, f"第 {row} 行“{label}”是尚未计算的公式，请用 Excel 或 WPS 打开并保存一次，或直接填写数值",
+                 f"line {row}: “{label}” is a formula without a result; open and save the file once in Excel or WPS, or type the value", row)
 
 
 def _unreadable(zh: str, en: str) -> Filled:
@@ -147,8 +167,12 @@ def _right_of(anchors: Mapping[Spot, Spot], label: Spot) -> int:
 def _entry(sheet: Any, anchors: Mapping[Spot, Spot], place: Spot, label: str, faults: list[Fault]) -> Any:
     """What stands at a place; a fault where it belongs to a line above as well."""
     row, anchor = place[0], anchors.get(place, place)
+    cell = sheet.cell(*anchor)
+    if cell.data_type == _FORMULA:
+        faults.append(_uncounted(label, row, label))
+        return None
     if anchor[0] == row:
-        return _said(sheet.cell(*anchor).value)
+        return _said(cell.value)
     faults.append(Fault(label, f"第 {row} 行“{label}”与第 {anchor[0]} 行的填报内容合并，无法分清",
                         f"line {row}: the entry of “{label}” is merged with that of line {anchor[0]}", row))
     return None
@@ -273,8 +297,11 @@ def _lines_of(sheet: Any, head: _Head, field: Field) -> Table:
         line = {}
         for id, n in head.places.items():
             place = anchors.get((row, n), (row, n))
-            value = _said(sheet.cell(*place).value)
-            if value is not None and not (id in counts and place[0] < row):  # a number merged over several lines is there once
+            cell = sheet.cell(*place)
+            value = _said(cell.value)
+            if cell.data_type == _FORMULA:
+                faults.append(_uncounted(next(plain(column.zh) for column in field.columns if column.id == id), row, f"{field.id}.{id}"))
+            elif value is not None and not (id in counts and place[0] < row):  # a number merged over several lines is there once
                 line[id] = value
         if line:
             lines[row] = line

@@ -44,6 +44,12 @@ def as_it_is(_book: Any) -> None:
     """Nothing further is edited."""
 
 
+def row_of(label: str) -> int:
+    assert TEMPLATE is not None
+    page = load_workbook(io.BytesIO(form(TEMPLATE, department="区水利局", day=DAY, values={}, zero=None))).worksheets[0]
+    return next(row for row in range(1, page.max_row + 1) if page.cell(row, 1).value == label)
+
+
 def told(found: Filled) -> list[tuple[str, int | None]]:
     return [(fault.field, fault.row) for fault in found.faults]
 
@@ -109,6 +115,20 @@ def test_one_entry_merged_over_two_items_is_a_fault_and_counts_for_neither_twice
     assert told(found) == [("死亡人数", 8)] and "dead" not in found.content.values
     one = filled(lambda book: (book.worksheets[0].merge_cells("A7:A8"), book.worksheets[0].merge_cells("B7:C8")), 突发事件起数="４")
     assert told(one) == [] and one.content.values == {"incidents": "４"}
+
+
+def test_a_formula_that_no_program_has_worked_out_is_named_with_what_to_do_and_is_not_taken_as_empty() -> None:
+    found = filled(as_it_is, 突发事件起数="=1+2")
+    assert [(fault.field, fault.row) for fault in found.faults if "Excel 或 WPS" in fault.zh and "formula" in fault.en] == [("突发事件起数", row_of("突发事件起数"))]
+
+    def in_the_table(book: Any) -> None:
+        table = book[HAZARDS]
+        heads = [cell.value for cell in table[1]]
+        for n in range(1, len(heads) + 1):
+            table.cell(2, n).value = "=A1&B1"
+
+    found = filled(in_the_table, 突发事件起数=1)
+    assert [fault.row for fault in found.faults if "公式" in fault.zh] and "hazards" not in found.content.values
 
 
 def test_what_is_no_item_of_the_form_is_named() -> None:
