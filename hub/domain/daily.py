@@ -651,6 +651,11 @@ class Flag(Struct, frozen=True, kw_only=True):
         return bool(self.contradictions or self.hidden) and self.settled_by is None
 
 
+def is_to_decide(filing: Filing, flag: Flag | None) -> bool:
+    """Does this report wait for the duty officer: filed and not decided on, or accepted before more became known that contradicts it?"""
+    return filing.state is FilingState.FILED or (filing.state is FilingState.ACCEPTED and flag is not None and flag.is_raised)
+
+
 @change("daily.flagged", zh="日报与已知情况不符", en="a daily report contradicts what is known")
 class DailyFlagged(ChangeBody, frozen=True, kw_only=True):
     """For the duty officers alone (it belongs to no department): what contradicts a filed report, or no longer does."""

@@ -43,6 +43,7 @@ from hub.domain.daily import (
     check_template,
     duty_key,
     expected,
+    is_to_decide,
     need_late_reason,
     parse_book,
     parts_of,
@@ -346,7 +347,7 @@ async def accept(tx: Transaction, duty_id: str, *, by: str, reason: str = "") ->
     """Accept a filed report; one that is contradicted only with the reason, which settles its flag. Accepted once more where a flag was raised since."""
     held, flag = await _held(tx.conn, duty_id), await get_flag(tx.conn, duty_id)
     raised = flag is not None and flag.is_raised
-    if held.state is not FilingState.FILED and not (raised and held.state is FilingState.ACCEPTED):
+    if not is_to_decide(held, flag):
         raise Rejected("filing_state", "只有已报送、未处理的日报可以接收", "only a report that was filed and not decided on can be accepted", field="state")
     if raised and not reason.strip():
         raise Rejected("reason_needed", "该日报与已知情况不符，接收须说明理由", "it contradicts what is known; state why it is accepted", field="reason")

@@ -24,7 +24,7 @@ from hub.domain.calendar import local_day
 from hub.domain.classified import CODE as CLASSIFIED
 from hub.domain.classified import packaged_guard
 from hub.domain.contradiction import Contradiction, Fact
-from hub.domain.daily import KIND, Content, Filing, Flag, Schedule, Template, files_in, read_content
+from hub.domain.daily import KIND, Content, Filing, Flag, Schedule, Template, files_in, is_to_decide, read_content
 from hub.domain.obligation import Obligation
 from hub.domain.report import Channel
 from hub.errors import Rejected
@@ -73,7 +73,10 @@ class MyDuties(Struct, frozen=True, kw_only=True):
 
 
 class DailyWhole(Struct, frozen=True, kw_only=True):
-    """One report with its form, its versions, one's draft, and the acts open to this reader. `flag` is for the duty officer."""
+    """One report with its form, its versions, one's draft, and the acts open to this reader. `flag` is for the duty officer.
+
+    `to_decide`: it waits for the duty officer to accept or return it, once more where what became known since contradicts it.
+    """
 
     obligation: Obligation
     row: BoardRow
@@ -82,6 +85,7 @@ class DailyWhole(Struct, frozen=True, kw_only=True):
     draft: dict[str, Any] | None
     draft_at: str | None
     flag: Flag | None
+    to_decide: bool
     may: list[str]
     seq: int
 
@@ -205,6 +209,7 @@ async def whole(ask: Ask) -> DailyWhole:
     held = next((f for f in versions if f.current), None)
     return DailyWhole(
         obligation=o, template=template, versions=versions, draft=draft[0] if draft else None, draft_at=draft[1] if draft else None, flag=flag,
+        to_decide=held is not None and is_to_decide(held, flag),
         row=row_of(o, held, ask.now, contradicted=bool(held and held.contradictions) or bool(flag and flag.is_raised)), seq=seq,
         may=[name for name, action in _ACTS.items() if ask.may(action, thing_of(o)).allowed])
 

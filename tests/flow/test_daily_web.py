@@ -133,6 +133,12 @@ async def test_late_filing_asks_the_reason_and_counts_as_late(hub: Running, repo
     assert held.state == "met_late" and held.reason == "停电"
 
 
+async def to_decide(officer: Visitor, id: str) -> bool:
+    """Does the hub say that this report waits for the duty officer?"""
+    assert await officer.ask("GET", f"/api/v1/daily/{id}") == 200
+    return bool(officer.body["to_decide"])
+
+
 async def test_returned_with_a_reason_filed_again_accepted(hub: Running, reporter: Visitor, officer: Visitor) -> None:
     o = await duty(hub)
     await zero(reporter, o.id)
@@ -240,14 +246,18 @@ async def test_what_becomes_known_after_a_report_was_accepted_raises_its_flag_an
     o, store = await duty(hub), hub.services.store
     rules, access = hub.services.extra["duty_rules"], shipped_policies().access
     await zero(reporter, o.id)
+    assert await to_decide(officer, o.id)
     assert await officer.ask("POST", f"/api/v1/daily/{o.id}/accept", {}) == 200
+    assert not await to_decide(officer, o.id)
     assert await officer.ask("POST", f"/api/v1/daily/{o.id}/accept", {}) == 422 and officer.body["code"] == "filing_state"
     await put_incident(store, ("water-bureau", Tier.LEAD))
     assert await recheck(store, rules, access) == 1
     await officer.ask("GET", "/api/v1/board")
     assert officer.body["board"]["contradicted"] == 1
+    assert await to_decide(officer, o.id)
     assert await officer.ask("POST", f"/api/v1/daily/{o.id}/accept", {}) == 422 and officer.body["code"] == "reason_needed"
     assert await officer.ask("POST", f"/api/v1/daily/{o.id}/accept", {"reason": "属交通部门统计"}) == 200
+    assert not await to_decide(officer, o.id)
     assert await recheck(store, rules, access) == 0, "somebody has looked at it"
     await put_incident(store, ("water-bureau", Tier.LEAD), number=2)
     assert await recheck(store, rules, access) == 1, "a second one is news"

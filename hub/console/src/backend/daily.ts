@@ -42,7 +42,7 @@ export interface Filing {
 }
 export interface DailyWhole {
   obligation: DailyObligation; row: BoardRow; template: Template; versions: Filing[]; draft: Partial<DraftContent> | null; draft_at: string | null
-  flag: { contradictions: Contradiction[]; hidden: Contradiction[]; settled_by: string | null } | null; may: string[]; seq: number
+  flag: { contradictions: Contradiction[]; hidden: Contradiction[]; settled_by: string | null } | null; to_decide: boolean; may: string[]; seq: number
 }
 export interface DraftContent { zero: boolean; values: Record<string, unknown>; note: string | null; late_reason: string | null; explanation: string | null }
 export interface Board { day: string; rows: BoardRow[]; totals: Record<Standing, number>; contradicted: number }
