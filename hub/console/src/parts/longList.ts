@@ -30,6 +30,7 @@ export function useLongList<T>({ scroller, list, rows, laid, kept = () => [] }: 
   const view_px = ref(900)
   const focused = ref<string | null>(null)
   let anchor: Anchor | null = null
+  let steady: string | null = null
   let width_px = 0
   let sizes: ResizeObserver | undefined
 
@@ -68,11 +69,16 @@ export function useLongList<T>({ scroller, list, rows, laid, kept = () => [] }: 
   function scroll(): void {
     if (!scroller.value) return
     scrolled_px.value = scroller.value.scrollTop
-    anchor = strip.value.anchor(scrolled_px.value)
+    anchor = (steady && strip.value.anchorAt(steady, scrolled_px.value, view_px.value)) ?? strip.value.anchor(scrolled_px.value)
   }
 
+  /** What a key brought the focus to is in sight and stays there, whatever comes in above: who goes by keys loses it otherwise. */
   function focus(event: FocusEvent): void {
-    focused.value = event.type === 'focusin' ? ((event.target as HTMLElement).closest<HTMLElement>('[data-id]')?.dataset.id ?? null) : null
+    const at = event.target as HTMLElement
+    focused.value = event.type === 'focusin' ? (at.closest<HTMLElement>('[data-id]')?.dataset.id ?? null) : null
+    steady = focused.value !== null && at.matches(':focus-visible') ? focused.value : null
+    if (steady !== null) reveal(steady)
+    else scroll()
   }
 
   /** Bring a row into sight, with as little movement as will do. */

@@ -57,6 +57,17 @@ describe('a long list', () => {
     expect(strip.anchor(0)).toBeNull()
   })
 
+  it('keeps a row that is asked for where it is, as long as any of it is in sight', () => {
+    const strip = new Strip()
+    strip.lay(rows('a', 'b', 'c'))
+    const anchor = strip.anchorAt('b', 0, 60)!
+    strip.lay(rows('new', 'newer', 'a', 'b', 'c'))
+    expect(strip.back(anchor)).toBe(100)
+    expect(strip.anchorAt('b', 0, 150)).toBeNull()
+    expect(strip.anchorAt('b', 200, 150)).toBeNull()
+    expect(strip.anchorAt('gone', 0, 150)).toBeNull()
+  })
+
   it('does not remember the heights of rows that are long gone', () => {
     const strip = new Strip()
     for (let n = 0; n < 30; n++) {

@@ -86,6 +86,13 @@ export class Strip {
     return row ? { id: row.id, above_px: scrolled_px - this.top(this.indexOf(row.id)) } : null
   }
 
+  /** This row as the anchor, as long as any of it is in sight. */
+  anchorAt(id: string, scrolled_px: number, view_px: number): Anchor | null {
+    const n = this.indexOf(id)
+    if (n < 0 || this.top(n + 1) <= scrolled_px || this.top(n) >= scrolled_px + view_px) return null
+    return { id, above_px: scrolled_px - this.top(n) }
+  }
+
   /** Where to scroll so that the anchor is where it was; null where it is gone. */
   back(anchor: Anchor): number | null {
     const n = this.indexOf(anchor.id)

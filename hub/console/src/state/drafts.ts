@@ -1,5 +1,6 @@
 // What somebody is typing, kept in the browser until the hub has given a receipt for it: a refusal, a reload or a power cut loses nothing.
-import { reactive, watch } from 'vue'
+import { getCurrentScope, nextTick, onMounted, reactive, watch } from 'vue'
+import { useSession } from './session'
 
 /** UUIDv7 (RFC 9562): made where the thing happens; the id is the idempotency key, so sending twice files once. */
 export function newId(now_ms: number = Date.now()): string {
@@ -15,17 +16,31 @@ export function newId(now_ms: number = Date.now()): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-/** A reactive draft under a key, restored from the browser's storage where there is one. */
+const PLACE = 'tocsin.draft.'
+
+/** Where one's own drafts are kept: the browser may be another's tomorrow. */
+const placeOf = (person: string | null): string => `${PLACE}${person ?? ''}.`
+
+const kept = (place: string): string[] => Object.keys(localStorage).filter((key) => key.startsWith(place))
+
+/** How many drafts of this person wait in this browser. */
+export const draftsOf = (person: string | null): number => kept(placeOf(person)).length
+
+/** Delete what this person typed and did not send. */
+export const forgetDrafts = (person: string | null): void => kept(placeOf(person)).forEach((key) => localStorage.removeItem(key))
+
+/** One's own reactive draft under a key, restored from the browser's storage where there is one; kept from the first word typed once the form is there. */
 export function useDraft<T extends object>(key: string, blank: () => T): { draft: T; clear: () => void } {
-  const place = `tocsin.draft.${key}`
-  let kept: Partial<T> = {}
+  const place = placeOf(useSession().person) + key
+  let held: Partial<T> = {}
   try {
-    kept = JSON.parse(localStorage.getItem(place) ?? '{}') as Partial<T>
+    held = JSON.parse(localStorage.getItem(place) ?? '{}') as Partial<T>
   } catch {
-    kept = {}
+    held = {}
   }
-  const draft = reactive({ ...blank(), ...kept }) as T
-  watch(draft, () => localStorage.setItem(place, JSON.stringify(draft)), { deep: true, flush: 'sync' })
+  const draft = reactive({ ...blank(), ...held }) as T
+  const scope = getCurrentScope()!
+  onMounted(() => void nextTick(() => scope.active && scope.run(() => watch(draft, () => localStorage.setItem(place, JSON.stringify(draft)), { deep: true, flush: 'sync' }))))
 
   function clear(): void {
     const record = draft as Record<string, unknown>
