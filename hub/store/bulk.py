@@ -19,6 +19,8 @@ from sqlalchemy import Table
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.store.schema import UTF8
+
 T = TypeVar("T")
 STATEMENT_ROWS = (1000, 500, 64, 16, 4, 1)
 """Rows in one statement on SQLite, the largest first. Each statement gives the interpreter lock away and waits to have it back, up to a
@@ -125,7 +127,7 @@ async def _copy(conn: AsyncConnection, batches: Sequence[Rows]) -> None:
 @lru_cache(maxsize=64)
 def _many(table: Table, rows: int, or_leave: str | None = None) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.c)
-    row = f"({', '.join('?' * len(table.c))})"
+    row = f"({', '.join('CAST(? AS TEXT)' if column.info.get(UTF8) else '?' for column in table.c)})"
     conflict = f" ON CONFLICT ({or_leave}) DO NOTHING" if or_leave else ""
     return f'INSERT INTO "{table.name}" ({names}) VALUES {", ".join([row] * rows)}{conflict}'  # noqa: S608 names of our own tables
 

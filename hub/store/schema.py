@@ -31,6 +31,8 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+UTF8 = "utf8"
+"""Marks a text column (`info`) whose values SQLite may be given as the UTF-8 that they are already: decoded, they would be encoded again at once."""
 BigInt = BigInteger().with_variant(Integer, "sqlite")
 
 change = Table(
@@ -52,7 +54,7 @@ change_body = Table(
     "change_body", metadata,
     Column("seq", BigInt, ForeignKey("change.seq", deferrable=True, initially="DEFERRED"), primary_key=True, autoincrement=False),
     Column("salt", LargeBinary, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", Text, nullable=False, info={UTF8: True}),
 )
 counter = Table(
     "counter", metadata,

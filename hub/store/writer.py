@@ -161,7 +161,7 @@ class Transaction:
                                           entry.department_id, entry.drill, entry.body_sha256)
             rows.append((seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id, entry.drill,
                          entry.body_sha256, previous, link))
-            bodies.append((seq, entry.salt, entry.body.decode()))
+            bodies.append((seq, entry.salt, entry.body if self.sqlite else entry.body.decode()))
             previous = link
         return Rows(schema.change, rows), Rows(schema.change_body, bodies)
 
