@@ -69,7 +69,8 @@ export function useLongList<T>({ scroller, list, rows, laid, kept = () => [] }: 
   function scroll(): void {
     if (!scroller.value) return
     scrolled_px.value = scroller.value.scrollTop
-    anchor = (steady && strip.value.anchorAt(steady, scrolled_px.value, view_px.value)) ?? strip.value.anchor(scrolled_px.value)
+    const held = steady === null ? null : strip.value.anchorAt(steady, scrolled_px.value, view_px.value)
+    anchor = held ?? strip.value.anchor(scrolled_px.value)
   }
 
   /** What a key brought the focus to is in sight and stays there, whatever comes in above: who goes by keys loses it otherwise. */
