@@ -46,18 +46,18 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 class Weather:
-    """A wind that turns slowly round a sea breeze; one for every agent with a mast."""
+    """A wind that wanders about its sea breeze and comes back to it; one for every agent with a mast."""
 
     def __init__(self, dice: random.Random, *, station: str = "演示气象站", lon: float = 119.13, lat: float = 34.88) -> None:
         self._dice = dice
-        self._from_deg = dice.uniform(90, 150)
-        self._speed_mps = dice.uniform(2, 4)
+        self._breeze = self._from_deg, self._speed_mps = dice.uniform(90, 150), dice.uniform(2, 4)
         self._where = (station, lon, lat)
 
     def measure(self) -> Measures:
         """The wind now; each look moves it a little."""
-        self._from_deg = (self._from_deg + self._dice.gauss(0, 4)) % 360
-        self._speed_mps = min(12.0, max(0.3, self._speed_mps + self._dice.gauss(0, 0.25)))
+        usual_deg, usual_mps = self._breeze
+        self._from_deg = (self._from_deg + 0.1 * (usual_deg - self._from_deg) + self._dice.gauss(0, 3)) % 360
+        self._speed_mps = min(12.0, max(0.3, self._speed_mps + 0.1 * (usual_mps - self._speed_mps) + self._dice.gauss(0, 0.2)))
         station, lon, lat = self._where
         wind = wire.Wind(
             from_deg=round(self._from_deg, 1), speed_mps=round(self._speed_mps, 1), at=datetime.now(UTC), station=station, lon=lon, lat=lat

@@ -400,13 +400,13 @@ _SETTING_OF_FAMILY: Mapping[str, Setting] = {
 def derive(facts: IncidentFacts) -> IncidentFacts:
     """Fill in what the stated facts imply, and nothing else.
 
-    A named substance, class or UN number means dangerous goods are present, and so does an event type 12D;
+    A named substance, class or UN number, misread or not, means dangerous goods are present, and so does an event type 12D;
     a named road, a road-traffic type or family means the setting is a road; a railway type the railway; an enterprise on neither means a facility.
     Stated facts are never overridden.
     """
     present = facts.hazmat_present
     if present is None and (
-        any(load.un or load.name or load.class_ for load in facts.hazmat)
+        any(load.un or load.un_unlisted or load.name or load.class_ for load in facts.hazmat)
         or any(code.startswith(_HAZMAT_CODES) for code in facts.event_types)
         or facts.family in ("hazmat_transport", "hazmat_facility")
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -213,6 +214,16 @@ async def tick(tx: Transaction, incident: IncidentView, receptor_id: str, *, don
                                                          ticked_at=tx.at))
     tx.record(EvacuationTicked(tick=row), actor=by, subject=f"incident:{incident.id}", incident_id=incident.id, drill=incident.drill)
     return row
+
+
+async def ticked(conn: AsyncConnection, incident_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The receptors that are ticked off, by incident."""
+    rows = await conn.execute(select(evacuation_tick.c.incident_id, evacuation_tick.c.receptor_id)
+                              .where(evacuation_tick.c.incident_id.in_(incident_ids), evacuation_tick.c.done).order_by(evacuation_tick.c.receptor_id))
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.incident_id, []).append(row.receptor_id)
+    return found
 
 
 async def ticks_of(conn: AsyncConnection, incident_id: str) -> list[Tick]:

@@ -16,7 +16,7 @@ from hub.domain.incident import IncidentView
 from hub.domain.zone import Feature, Tick, Typed, ZonesView, features, wants_zones
 from hub.errors import Rejected
 from hub.store.access import visible_incidents
-from hub.store.zones import draw, drawn_zones, get_zones, ticks_of, told, wind_of
+from hub.store.zones import draw, drawn_zones, get_zones, ticked, ticks_of, told, wind_of
 from hub.store.zones import tick as tick_off
 from hub.web.incidents import find
 from hub.web.route import Ask, Route
@@ -92,9 +92,13 @@ class IncidentZones(Struct, frozen=True, kw_only=True):
 
 
 class ZoneList(Struct, frozen=True, kw_only=True):
-    """The zones of open incidents that the reader may see, the newest incidents first; `seq` is the feed's head before reading."""
+    """The zones of open incidents that the reader may see, the newest incidents first; `seq` is the feed's head before reading.
+
+    `done` names the receptors that are ticked off, by incident.
+    """
 
     items: list[ZonesView]
+    done: dict[str, list[str]]
     seq: int
 
 
@@ -178,7 +182,9 @@ async def _drawn(ask: Ask) -> list[ZonesView]:
 async def listing(ask: Ask) -> ZoneList:
     """Every zone on the district's map."""
     seq = await ask.store.head()
-    return ZoneList(items=await _drawn(ask), seq=seq)
+    items = await _drawn(ask)
+    async with ask.store.read() as conn:
+        return ZoneList(items=items, done=await ticked(conn, [view.incident_id for view in items]), seq=seq)
 
 
 async def geojson(ask: Ask) -> web.Response:

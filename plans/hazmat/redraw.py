@@ -38,7 +38,9 @@ def why_again(before: Drawing, after: Drawing) -> Words | None:
     if before.distances.daylight != after.distances.daylight:
         return Words("昼夜交替，距离不同，重新绘制。", "Day and night change, and the distances with them: drawn again.")
     if _is_widened(before.zones, after.zones):
-        return Words("风的数据陈旧或消失，区域加宽。", "The wind is stale or gone: the zone is widened.")
+        return Words("风很小、陈旧或消失，区域加宽。", "The wind is faint, stale or gone: the zone is widened.")
+    if _is_widened(after.zones, before.zones) and _blows(after.wind):
+        return Words("有了可靠的风，改画下风楔形。", "There is a wind to go by: the zone opens downwind.")
     if has_turned(before.wind, after.wind):
         return Words("风向变化，重新绘制。", "The wind turned: drawn again.")
     if before.distances != after.distances and not _is_weaker_by_chance(before.distances, after):
@@ -63,6 +65,13 @@ def _is_weaker_by_chance(before: Distances, after: Drawing) -> bool:
         return False
     slower = max(0.0, wind.speed_min_ms - float(tables.rules()["redraw"]["class_margin_kmh"]) / 3.6)
     return winds.table3_class(replace(wind, speed_min_ms=slower)) is before.wind_class
+
+
+def _blows(wind: Wind | None) -> bool:
+    """Is the wind clearly more than a calm, so that the next reading does not take the wedge back?"""
+    rules = tables.rules()
+    least = float(rules["wind"]["calm_below_ms"]) + float(rules["redraw"]["class_margin_kmh"]) / 3.6
+    return wind is not None and (wind.speed_max_ms is None or wind.speed_max_ms >= least)
 
 
 def _is_widened(before: Sequence[Zone], after: Sequence[Zone]) -> bool:

@@ -39,17 +39,27 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     done_before = sum(t["state"] == "met" for t in desk.call("GET", path)["body"]["tasks"])
     page.locator("[data-test=own-tasks] li", has_text="手机测试液氨泄漏").filter(has_not_text="前置任务").first.locator("[data-test=task-done]").click()
     expect(page.locator("[data-test=outbox]")).to_contain_text("1")
+    page.click("[data-test=tab-scene]")
+    scene = page.locator("[data-test=scene]").first
+    expect(scene.locator("[data-test=zone-map]")).to_be_visible()
+    expect(scene.locator("[data-test=scene-wind]")).to_contain_text("没有风的数据")
+    scene.locator("input[data-receptor]").first.click()
+    expect(page.locator("[data-test=outbox]")).to_contain_text("2")
+    receptor = scene.locator("input[data-receptor]").first.get_attribute("data-receptor")
+    scene.locator("[data-test=scene-card]").click()
+    expect(page.locator("[data-test=hazmat-distances]")).to_contain_text("150 m")
     page.click("[data-test=tab-report]")
     page.fill("[data-test=report-text]", "白色烟雾向西北飘，两名群众不适")
     page.fill("[data-test=report-place]", "赣马镇北")
     page.click("[data-test=report-send]")
-    expect(page.locator("[data-test=outbox]")).to_contain_text("2")
+    expect(page.locator("[data-test=outbox]")).to_contain_text("3")
     page.reload()
-    expect(page.locator("[data-test=outbox]")).to_contain_text("2")
+    expect(page.locator("[data-test=outbox]")).to_contain_text("3")
 
     page.context.set_offline(False)
     expect(page.locator("[data-test=outbox]")).to_have_count(0, timeout=30_000)
     assert sum(t["state"] == "met" for t in desk.call("GET", path)["body"]["tasks"]) == done_before + 1
+    assert {t["receptor_id"] for t in desk.call("GET", f"/api/v1/incidents/{id}/zones")["body"]["ticks"] if t["done"]} == {receptor}
     titles = [i["title"] for i in desk.call("GET", "/api/v1/incidents?limit=20")["body"]["items"]]
     assert any("白色烟雾" in title for title in titles)
 

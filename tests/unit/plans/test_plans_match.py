@@ -299,6 +299,8 @@ def test_a_number_that_no_table_knows_is_said_and_the_number_is_asked_for() -> N
     assert result.missing_fact is not None
     assert result.missing_fact.field == "hazmat.un"
     assert match(CATALOGUE, ROLLOVER).notes == ()
+    on_the_road = IncidentFacts(event_types=("12H00",), place=Place(setting=Setting.ROAD), hazmat=(Load(un_unlisted="9999", container="road_tanker"),))
+    assert ranked_ids(match(CATALOGUE, on_the_road))[0] == "hazmat-road-transport", "whoever misread an orange plate has seen one"
 
 
 def test_no_question_where_nothing_could_change() -> None:

@@ -1,7 +1,7 @@
 // Keeps the field page, its data and the last tasks on the phone. The network comes first as long as it answers in time; nothing is sent from here:
 // what a person does without signal stands in the page's own outbox.
 const CACHE = 'tocsin-field-1'
-const DATA = ['/api/v1/hazmat/bundle', '/api/v1/session', '/api/v1/tasks', '/api/v1/event-types', '/api/v1/organisation']
+const DATA = ['/api/v1/hazmat/bundle', '/api/v1/session', '/api/v1/tasks', '/api/v1/zones', '/api/v1/event-types', '/api/v1/organisation']
 const PATIENCE_MS = 4000
 
 self.addEventListener('install', (event) => {
@@ -19,7 +19,7 @@ self.addEventListener('message', (event) => {
   if (event.data?.keep) {
     event.waitUntil(keep(event.data.keep).then((kept) => event.ports[0]?.postMessage({ kept })))
   } else if (event.data?.forget) {
-    event.waitUntil(caches.open(CACHE).then((cache) => Promise.all(['/api/v1/session', '/api/v1/tasks'].map((path) => cache.delete(path)))))
+    event.waitUntil(caches.open(CACHE).then((cache) => Promise.all(['/api/v1/session', '/api/v1/tasks', '/api/v1/zones'].map((path) => cache.delete(path)))))
   }
 })
 

@@ -49,12 +49,12 @@ export interface ResourceRequest {
   state: 'requested' | 'offered' | 'dispatched' | 'arrived' | 'returned' | 'cancelled'; suggestions: Suggestion[]; steps: { state: string; at: string; by: string }[]; resource_id: string | null
 }
 export interface IncidentResponse { response: ResponseHead | null; document: Activation | null; tasks: TaskView[]; requests: ResourceRequest[]; history: ResponseHead[] }
-export interface Zone { kind: 'isolation' | 'protective' | 'fire'; shape: string; radius: { value: number; plus: boolean; table: string; edition: string; row: string }; polygon: { coordinates: [number, number][][] }; downwind_deg: number | null }
+export interface Zone { kind: 'isolation' | 'protective' | 'fire'; shape: string; centre?: { lon: number; lat: number }; radius: { value: number; plus: boolean; table: string; edition: string; row: string }; polygon: { coordinates: [number, number][][] }; downwind_deg: number | null }
 /** Somebody who may be hurt or something that would be closed; `precision` says how far the place can be trusted, `demo` marks invented data. */
 export interface Receptor { id: string; kind: string; name_zh: string; name_en: string; population: number | null; demo: boolean; point: { lon: number; lat: number } | null; precision?: string; town_code?: string }
 export interface Affected { receptor: Receptor; distance_m: number; zones: string[] }
 export interface ZonesView {
-  incident_id: string; drill: boolean
+  incident_id: string; drill: boolean; un?: string | null
   drawn_at: string; why: Bilingual; title: Bilingual; zones: Zone[]; wind: Wind | null; wind_source: string | null
   affected: Affected[]; junctions_to_close: Affected[]; evacuation: { receptor_id: string; name_zh: string; name_en: string; population: number | null; action: Bilingual; distance_m: number; demo: boolean }[]
   towns_to_ask: { code: string; name_zh: string; why: Bilingual }[]; staging: { approach: Bilingual; reason: Bilingual; point: { lon: number; lat: number } | null } | null
@@ -122,7 +122,7 @@ export const tasks = {
 }
 
 export const zones = {
-  all: () => get<{ items: ZonesView[]; seq: number }>('/api/v1/zones'),
+  all: () => get<{ items: ZonesView[]; done: Record<string, string[]>; seq: number }>('/api/v1/zones'),
   of: (incident: string) => get<IncidentZones>(`${of(incident)}/zones`),
   draw: (incident: string, wind: string | null, in_water: boolean | null = null) => post<IncidentZones>(`${of(incident)}/zones`, { wind, in_water }),
   tick: (incident: string, receptor: string, done: boolean) => post<unknown>(`${of(incident)}/evacuation/${encodeURIComponent(receptor)}`, { done }),

@@ -66,4 +66,7 @@ def test_nightfall_a_wind_that_grew_old_and_other_goods_are_drawn() -> None:
     assert "widened" in again(drawn(90), drawn(90, age=timedelta(minutes=40)))
     assert "widened" in again(drawn(90), drawn(90, age=timedelta(hours=3)))
     assert "facts" in again(drawn(90), drawn(90, un="1017"))
-    assert "turned" in again(drawn(None), drawn(90))
+    assert "to go by" in again(drawn(None), drawn(90))
+    assert "widened" in again(drawn(90, 9.0), drawn(90, 3.0))
+    assert again(drawn(90, 3.0), drawn(90, 6.0)) == "", "hardly more than a calm: the circle stands"
+    assert "to go by" in again(drawn(90, 3.0), drawn(90, 9.0))

@@ -1,5 +1,5 @@
 // Lets the phone keep the field page: the worker, everything that the page has loaded so far, and what it will ask for.
-const DATA = ['/api/v1/hazmat/bundle', '/api/v1/session', '/api/v1/tasks', '/api/v1/event-types', '/api/v1/organisation', '/geo/district.json', '/geo/towns.json', '/field/']
+const DATA = ['/api/v1/hazmat/bundle', '/api/v1/session', '/api/v1/tasks', '/api/v1/zones', '/api/v1/event-types', '/api/v1/organisation', '/geo/district.json', '/geo/towns.json', '/field/']
 
 /** True when the page works without signal from now on; false where the browser has no service worker or the page is not secure. */
 export async function keepOffline(): Promise<boolean> {
