@@ -76,5 +76,6 @@ def test_the_field_page_fits_a_phone_in_both_languages(new_screen: Screens) -> N
         expect(page.locator("[data-test=hin]")).to_contain_text("423")
         page.fill("[data-test=hazmat-query]", "1017")
         page.click("[data-test=hazmat-found]")
-        expect(page.locator("[data-test=zone-map]")).to_be_visible()
+        expect(page.locator("[data-test=hazmat] [data-test=zone-map]")).to_be_visible()
+        assert page.evaluate("[...document.querySelectorAll('.tabs button')].every((one) => one.getBoundingClientRect().right <= innerWidth && one.scrollWidth <= one.clientWidth)")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
