@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from hub.clock import ManualClock
+from hub.domain.ladder import ObligationEscalated
 from hub.domain.notice import LINK, Notice, NoticeState, in_both
 from hub.domain.obligation import Evidence, Obligation, State
 from hub.errors import Rejected
@@ -92,6 +93,26 @@ async def test_an_unmet_duty_climbs_its_whole_ladder_once_and_is_missed(store: S
     assert found.count("obligation.escalated") == 4 and found.count("obligation.missed") == 1
     await walk(store, clock, 50)
     assert await kinds(store) == found
+
+
+async def test_duties_that_are_alike_each_have_records_notices_and_words_of_their_own(store: Store, clock: ManualClock) -> None:
+    """They are looked at together (`tick_batch`); a title that only one has in English is not lent to the other."""
+    await give_contact(store, "water-bureau.duty", "json://127.0.0.1:9/x")
+    one, other = await put(store, 1, title_zh="水情日报", title_en="water report") + await put(store, 2, title_zh="闸门日报", title_en="")
+    await walk(store, clock, 120)
+    async with store.read() as conn:
+        escalated = [c.read(ObligationEscalated) for c in await changes_after(conn, 0, limit=10_000) if c.kind == "obligation.escalated"]
+        held = {n.id: n for n in await list_notices(conn, limit=500)}
+    for o, zh, en, foreign in ((one, "水情日报", "water report", "闸门日报"), (other, "闸门日报", "闸门日报", "水情日报")):
+        own = [body for body in escalated if body.obligation.id == o.id]
+        assert [e.id for body in own for e in body.escalations] == [f"{o.id}:1:{n}" for n in (1, 2, 3, 4)] and own[-1].obligation.key == o.key
+        for body in own:
+            assert {id for e in body.escalations for id in e.notices} == {n.id for n in body.notices}
+            for n in body.notices:
+                said = f"{n.title}{n.body}{n.title_en}{n.body_en}"
+                assert (n.obligation_id, n.escalation_id) == (o.id, body.escalations[0].id) and held[n.id].title == n.title
+                assert zh in n.title and n.id[-12:] in n.body and foreign not in said and "⟦id⟧" not in said and "⟦title⟧" not in said
+                assert n.title_en is None or en in n.title_en
 
 
 async def test_nothing_is_written_after_the_duty_is_met(store: Store, clock: ManualClock) -> None:
