@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from console_shots import CHROMIUM_FLAGS, FILE_JS, REPORTS, Hub, _printed, report, sign_in
 from playwright.sync_api import sync_playwright
+
+from hub.operate.bench_latency import chromium
 
 ZERO = ("emergency-bureau", "traffic-police", "ecology-bureau", "meteorological-bureau", "maritime-office", "housing-bureau", "town-qingkou",
         "town-zhewang", "town-ganma")
@@ -61,7 +62,7 @@ def main() -> None:
     """Read the command line and take the picture."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs/images/board.png"))
-    parser.add_argument("--chromium", default=os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+    parser.add_argument("--chromium", default=chromium())
     said = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data, log = Path(folder) / "var", Path(folder) / "hub.log"

@@ -9,7 +9,6 @@ screens. It fails where a screen logs an error, asks anything of another host, o
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import secrets
 import subprocess
@@ -23,6 +22,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, sync_playwright
+
+from hub.operate.bench_latency import chromium
 
 SIZES = {"desktop": (1440, 900), "wall": (1920, 1080), "phone": (390, 844)}
 CHROMIUM_FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
@@ -226,7 +227,7 @@ def main() -> None:
     parser.add_argument("--link", help="its one-time sign-in link")
     parser.add_argument("--demo", action="store_true", help="with the demo district, whose day fills in behind the scenes")
     parser.add_argument("--only", help="only the scenes whose name matches this expression")
-    parser.add_argument("--chromium", default=os.environ.get("CHROMIUM", "/usr/bin/chromium"), help="the browser")
+    parser.add_argument("--chromium", default=chromium(), help="the browser")
     said = parser.parse_args()
     if said.address:
         faults = walk(Hub(said.address.rstrip("/"), said.link), said.out, said.chromium, said.only)

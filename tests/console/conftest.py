@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
+from hub.operate.bench_latency import chromium
 from tests.support.screens import RunningHub, Screen
 
 BUILT = Path(__file__).resolve().parents[2] / "hub" / "web" / "static" / "console" / "index.html"
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 expect.set_options(timeout=20_000)  # a deadline, not a promise of speed: the machine may be busy with other tests
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader", "--disable-gpu-rasterization", "--disable-gpu-compositing"]
 """WebGL is drawn by the processor, everything else without the detour over it: half of what the browser costs."""
@@ -41,7 +40,7 @@ def playwright() -> Iterator[Playwright]:
 @pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """One browser for all tests of this folder."""
-    opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    opened = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
     yield opened
     opened.close()
 
@@ -49,7 +48,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture
 def plain(playwright: Playwright) -> Iterator[Browser]:
     """A browser without WebGL."""
-    opened = playwright.chromium.launch(executable_path=CHROMIUM, args=[FLAGS[0], "--disable-3d-apis"])
+    opened = playwright.chromium.launch(executable_path=chromium(), args=[FLAGS[0], "--disable-3d-apis"])
     yield opened
     opened.close()
 
