@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from hub.operate.bench_latency import chromium
-from tests.support.screens import RunningHub, Screen
+from tests.support.screens import PATIENCE_S, RunningHub, Screen
 
 BUILT = Path(__file__).resolve().parents[2] / "hub" / "web" / "static" / "console" / "index.html"
-expect.set_options(timeout=20_000)  # a deadline, not a promise of speed: the machine may be busy with other tests
+expect.set_options(timeout=PATIENCE_S * 1_000)
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--use-angle=swiftshader", "--disable-gpu-rasterization", "--disable-gpu-compositing"]
 """WebGL is drawn by the processor, everything else without the detour over it: half of what the browser costs."""
 

@@ -117,7 +117,7 @@ def test_the_board_turns_live_when_a_department_files_over_mqtt(hub: RunningHub,
     client.loop_start()
     message = {"id": new_id(), "department": "meteorological-bureau", "template": "daily", "day": day, "zero": False, "values": {"incidents": 40}}
     client.publish("tocsin/v1/district/agents/meteo-1/up/daily", json.dumps(message), qos=1).wait_for_publish(10)
-    expect(page.locator(f"{row} [data-test=standing]")).to_have_text("已报", timeout=10_000)
+    expect(page.locator(f"{row} [data-test=standing]")).to_have_text("已报")
     client.disconnect()
     client.loop_stop()
 

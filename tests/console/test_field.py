@@ -24,7 +24,7 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     page.goto("/field")
     page.wait_for_url("**/field/")
     expect(page.locator("[data-test=own-tasks] [data-test=task-done]").first).to_be_visible()
-    expect(page.locator("[data-test=kept][data-kept=true]")).to_be_visible(timeout=30_000)
+    expect(page.locator("[data-test=kept][data-kept=true]")).to_be_visible()
     page.context.set_offline(True)
     page.reload()
 
@@ -57,7 +57,7 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     expect(page.locator("[data-test=outbox]")).to_contain_text("3")
 
     page.context.set_offline(False)
-    expect(page.locator("[data-test=outbox]")).to_have_count(0, timeout=30_000)
+    expect(page.locator("[data-test=outbox]")).to_have_count(0)
     assert sum(t["state"] == "met" for t in desk.call("GET", path)["body"]["tasks"]) == done_before + 1
     assert {t["receptor_id"] for t in desk.call("GET", f"/api/v1/incidents/{id}/zones")["body"]["ticks"] if t["done"]} == {receptor}
     titles = [i["title"] for i in desk.call("GET", "/api/v1/incidents?limit=20")["body"]["items"]]

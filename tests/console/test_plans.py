@@ -36,7 +36,7 @@ def test_a_follow_up_changes_the_plans_on_an_open_screen_and_says_what_changed(n
     other.call("POST", "/api/v1/reports", {
         "id": id[:-4] + "beef", "kind": "follow_up", "incident_id": id, "occurred_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "text": "车上装的是液氨", "place": {"text": "G204"}, "hazmat": [{"un": "1005"}]})
-    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险", timeout=15_000)
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险")
     expect(page.locator("[data-test=diff]")).to_be_visible()
     assert screen.errors == []
 
@@ -48,7 +48,7 @@ def test_the_missing_fact_is_answered_on_the_screen_and_the_ranking_follows(new_
     page.goto(f"/incidents/{screen.report('两车相撞', event_types=['12H00'])}")
     expect(page.locator("[data-test=missing-fact]")).to_contain_text("危险货物")
     page.click("[data-test=missing-fact] [data-test=yes]")
-    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险", timeout=5_000)
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险")
 
 
 def test_a_plan_is_put_in_force_raised_and_ended_from_the_screen(new_screen: Screens) -> None:
@@ -77,7 +77,7 @@ def test_the_zones_are_drawn_and_follow_a_wind_that_is_typed_in(new_screen: Scre
     page = screen.open()
     library_is_there(screen)
     page.goto(f"/incidents/{screen.report('液氨罐车侧翻泄漏', **LEAK)}")
-    expect(page.locator("[data-test=zone-map] path.protective")).to_be_visible(timeout=10_000)
+    expect(page.locator("[data-test=zone-map] path.protective")).to_be_visible()
     circle = page.locator("[data-test=zone-map] path.protective").get_attribute("d")
     page.fill("[data-test=zones] input.typed", "东南风3级")
     page.keyboard.press("Enter")
@@ -96,7 +96,7 @@ def test_the_rollover_is_handled_from_the_report_to_its_archive(new_screen: Scre
     library_is_there(other)
     id = other.report(f"G204 液氨罐车侧翻 {width}", **LEAK)
     row = page.locator(f"[data-id='{id}']")
-    expect(row.locator("[data-test=suggested]")).to_contain_text("危险", timeout=10_000)
+    expect(row.locator("[data-test=suggested]")).to_contain_text("危险")
     row.locator("a.title").click()
     if width < 760:
         page.get_by_role("tab").nth(1).click()  # what is to be done stands beside the reports
@@ -110,7 +110,7 @@ def test_the_rollover_is_handled_from_the_report_to_its_archive(new_screen: Scre
 
     expect(page.locator("dialog[open]")).to_have_count(0)  # the feed shows the tasks before the answer closes it, and behind it nothing takes keys
     wedge = page.locator("[data-test=zone-map] path.protective")
-    expect(wedge).to_be_visible(timeout=10_000)
+    expect(wedge).to_be_visible()
     drawn = wedge.get_attribute("d")
     for wind in ("东南风3级", "北风3级"):
         page.fill("[data-test=zones] input.typed", wind)
