@@ -10,6 +10,14 @@ from tests.console.test_plans import LEAK, library_is_there
 from tests.support.screens import RunningHub, Screen, eventually
 
 Screens = Callable[..., Screen]
+LEFT_BY_ANOTHER = """async (text) => {
+  const db = await new Promise((done) => { const asked = indexedDB.open('tocsin-field', 1); asked.onsuccess = () => done(asked.result) })
+  const act = db.transaction('outbox', 'readwrite')
+  const body = { id: crypto.randomUUID(), kind: 'initial', occurred_at: new Date().toISOString(), text, place: { text } }
+  act.objectStore('outbox').put({ id: body.id, path: '/api/v1/reports', body, title: text, at: 1, by: 'person-of-yesterday' })
+  await new Promise((done) => { act.oncomplete = done })
+  db.close()
+}"""
 
 
 def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_screen: Screens, hub: RunningHub) -> None:
@@ -39,6 +47,10 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     done_before = sum(t["state"] == "met" for t in desk.call("GET", path)["body"]["tasks"])
     page.locator("[data-test=own-tasks] li", has_text="手机测试液氨泄漏").filter(has_not_text="前置任务").first.locator("[data-test=task-done]").click()
     expect(page.locator("[data-test=outbox]")).to_contain_text("1")
+    page.click("[data-test=task-undo]")
+    expect(page.locator("[data-test=outbox]")).to_have_count(0)
+    page.locator("[data-test=own-tasks] li", has_text="手机测试液氨泄漏").filter(has_not_text="前置任务").first.locator("[data-test=task-done]").click()
+    expect(page.locator("[data-test=outbox]")).to_contain_text("1")
     page.click("[data-test=tab-scene]")
     scene = page.locator("[data-test=scene]").first
     expect(scene.locator("[data-test=zone-map]")).to_be_visible()
@@ -53,8 +65,10 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     page.fill("[data-test=report-place]", "赣马镇北")
     page.click("[data-test=report-send]")
     expect(page.locator("[data-test=outbox]")).to_contain_text("3")
+    page.evaluate(LEFT_BY_ANOTHER, "手机上另一人的报告")
     page.reload()
     expect(page.locator("[data-test=outbox]")).to_contain_text("3")
+    expect(page.locator("[data-test=of-others]")).to_contain_text("1")
 
     page.context.set_offline(False)
     expect(page.locator("[data-test=outbox]")).to_have_count(0)
@@ -62,6 +76,8 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     assert {t["receptor_id"] for t in desk.call("GET", f"/api/v1/incidents/{id}/zones")["body"]["ticks"] if t["done"]} == {receptor}
     titles = [i["title"] for i in desk.call("GET", "/api/v1/incidents?limit=20")["body"]["items"]]
     assert any("白色烟雾" in title for title in titles)
+    assert not any("另一人" in title for title in titles), "what another person left on the phone goes under his own name"
+    expect(page.locator("[data-test=of-others]")).to_contain_text("1")
 
 
 def test_the_field_page_fits_a_phone_in_both_languages(new_screen: Screens) -> None:
