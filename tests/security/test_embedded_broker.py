@@ -98,8 +98,14 @@ async def test_what_is_no_media_goes_no_further_and_its_sender_is_cut_and_kept_o
         for _ in range(3):
             bad.publish(f"{ROOT}/a1.media/up/camera/c/media", b"\xee" * 20_000)
         assert await bad.read() is None
-        async with Raw(media_port) as again:
-            assert await agent(again, "a1.media") == 3
+        async with Raw(media_port) as again, Raw(media_port) as once_more:
+            held = asyncio.create_task(agent(again, "a1.media"))
+            await asyncio.sleep(0.2)
+            assert not held.done(), "it waits at the door"
+            second = asyncio.create_task(agent(once_more, "a1.media"))
+            assert await held == 3, "and hears it at once when another of the same name comes"
+            assert not second.done()
+            assert await second == 3
         good.publish(f"{ROOT}/b2.media/up/camera/c/media", FRAGMENT)
         assert (await relay.message())[1] == FRAGMENT, "nothing of the garbage came before it"
         reports.publish(f"{ROOT}/a1/up/report", b"{}", qos=1)
