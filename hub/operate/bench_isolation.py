@@ -23,8 +23,8 @@ from hub.operate.bench_senders import DYING, GARBAGE, GOOD, HANGING, Job
 from hub.operate.bench_servers import end, free_port, hub
 from hub.operate.bench_start import wait_ready
 
-RATE_PER_S, SECONDS, TURNS = 0.5, 8.0, 6
-"""The load of `bench fairness` (each of 99 agents reports every two seconds), in turns of eight seconds: 2,300 receipts a side for a p99. At four
+RATE_PER_S, SECONDS, TURNS = 0.5, 8.0, 12
+"""The load of `bench fairness` (each of 99 agents reports every two seconds), in turns of eight seconds: 4,700 receipts a side for a p99. At four
 times this rate the hub has no core left on a slow machine, and what is measured is the queue before it."""
 SETTLE_S = 1.0
 
