@@ -21,6 +21,8 @@ TAKE, CUT = b"T", b"C"
 """What is said to the process: take this socket and what was read of it, cut the connections of this agent."""
 FULL_S: Final = 0.01
 """How long to wait where the line to the process is full (our own choice)."""
+COMES_S: Final = 10.0
+"""How long a connection waits for the process to come and to take it (our own choice: as long as for a CONNECT)."""
 AGAIN_S, LONGEST_AGAIN_S = 0.2, 5.0
 _PIECE_BYTES: Final = 65_536
 
@@ -39,9 +41,12 @@ class MediaDoor:
         again_s = AGAIN_S
         while True:
             began = asyncio.get_running_loop().time()
-            code = await self._once()
+            try:
+                ended = f"ended with {await self._once()}"
+            except OSError as error:  # no memory, no files left: as if it had died
+                ended = f"did not start: {error}"
             again_s = AGAIN_S if asyncio.get_running_loop().time() - began > LONGEST_AGAIN_S else min(again_s * 2, LONGEST_AGAIN_S)
-            log.error("the media process ended with %s; it is started again in %g s", code, again_s)
+            log.error("the media process %s; it is started again in %g s", ended, again_s)
             self.restarts += 1
             await asyncio.sleep(again_s)
 
@@ -102,16 +107,17 @@ class MediaDoor:
             await asyncio.gather(*ways, return_exceptions=True)
 
     async def _say(self, words: bytes, *sockets: int) -> None:
-        """Send one message; a full line is waited for. Raises OSError where the process is gone."""
-        await self._up.wait()
-        while True:
-            assert self._line is not None
-            try:
-                socket.send_fds(self._line, [words], list(sockets))
-            except BlockingIOError:
-                await asyncio.sleep(FULL_S)
-            else:
-                return
+        """Send one message; a full line is waited for. Raises OSError (a TimeoutError is one) where the process is gone."""
+        async with asyncio.timeout(COMES_S):
+            await self._up.wait()
+            while True:
+                assert self._line is not None
+                try:
+                    socket.send_fds(self._line, [words], list(sockets))
+                except BlockingIOError:
+                    await asyncio.sleep(FULL_S)
+                else:
+                    return
 
 
 async def _pour(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
