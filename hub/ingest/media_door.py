@@ -72,7 +72,7 @@ class MediaDoor:
             theirs.close()
 
     async def take(self, packet: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Hand over a connection that has sent `packet`, its CONNECT; returns once it is there, or with TLS once it has ended. Raises OSError."""
+        """Hand over a connection that has sent `packet`, its CONNECT; returns once it is there, or with TLS once it has ended. Raises OSError (a TimeoutError is one)."""
         if writer.get_extra_info("ssl_object") is not None:
             await self._carry(packet, reader, writer)
             return
@@ -107,14 +107,14 @@ class MediaDoor:
             await asyncio.gather(*ways, return_exceptions=True)
 
     async def _say(self, words: bytes, *sockets: int) -> None:
-        """Send one message; a full line is waited for. Raises OSError (a TimeoutError is one) where the process is gone."""
+        """Send one message; a full line is waited for, and so is a process that is started again. Raises TimeoutError."""
         async with asyncio.timeout(COMES_S):
-            await self._up.wait()
             while True:
+                await self._up.wait()
                 assert self._line is not None
                 try:
                     socket.send_fds(self._line, [words], list(sockets))
-                except BlockingIOError:
+                except (BlockingIOError, ConnectionError):  # the line is full, or the process has just died, which `run` notices in a moment
                     await asyncio.sleep(FULL_S)
                 else:
                     return
