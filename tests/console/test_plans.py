@@ -48,7 +48,7 @@ def test_the_missing_fact_is_answered_on_the_screen_and_the_ranking_follows(new_
     page.goto(f"/incidents/{screen.report('两车相撞', event_types=['12H00'])}")
     expect(page.locator("[data-test=missing-fact]")).to_contain_text("危险货物")
     page.click("[data-test=missing-fact] [data-test=yes]")
-    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险")
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险", timeout=5_000)
 
 
 def test_a_plan_is_put_in_force_raised_and_ended_from_the_screen(new_screen: Screens) -> None:
