@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hub.ids import new_id
+from hub.ingest.broker import HUB_MEDIA
 from hub.ingest.link import Broker
 from hub.ingest.media import MediaSession
 from hub.respond.recording import Recordings
@@ -38,8 +39,8 @@ def video_tasks(services: Services, broker: Broker | None, only: frozenset[str])
         return tasks
     client_id = f"hub-media-{new_id()[-12:]}"
     if settings.broker == "embedded":
-        client_id = "hub-media"
-        broker = replace(broker, username="hub-media")  # the embedded broker ends an older connection of the same name
+        client_id = HUB_MEDIA
+        broker = replace(broker, username=HUB_MEDIA)  # the embedded broker ends an older connection of the same name
     media = services.extra["media"] = MediaSession(relay, broker, hub=settings.hub_id, client_id=client_id)
     tasks["media"] = media.run
     services.gauges["video_garbage"] = lambda: float(relay.garbage)
