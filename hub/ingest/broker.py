@@ -563,8 +563,10 @@ async def _listening(settings: Settings, registry: Registry, hub_password: str, 
 
 
 async def _cut_revoked(front: Front, revoked: asyncio.Queue[str]) -> None:
-    while True:
-        await front.cut_off(await revoked.get())
+    """Cut each by itself: where the media process does not hear, nobody else's revocation waits for it."""
+    async with asyncio.TaskGroup() as group:
+        while True:
+            group.create_task(front.cut_off(await revoked.get()))
 
 
 async def trim(broker: Any) -> None:

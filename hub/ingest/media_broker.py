@@ -32,8 +32,6 @@ def yield_to_reports() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-
-
 class MediaBroker:
     """Takes over what the line brings."""
 
