@@ -148,7 +148,7 @@ def agent_live(
     from agents.demo import Pace, live_all
 
     logging.basicConfig(level=logging.WARNING)
-    _run(live_all(_credentials(credentials), folder or _demo_folder(), only=only or (), pace=Pace(report_minutes=minutes)))
+    _run(live_all(_credentials(credentials), folder or _demo_folder(credentials), only=only or (), pace=Pace(report_minutes=minutes)))
 
 
 @drill.command("list")
@@ -166,7 +166,7 @@ def drill_run(
     name: Annotated[str, typer.Argument()],
     credentials: CredentialsFile,
     speed: Annotated[float, typer.Option("--speed", min=0.01, help="几倍速 / times real time")] = 1.0,
-    folder: Annotated[Path | None, typer.Option("--folder", help="演示终端的目录 / the folder of the demo agents, where they run")] = None,
+    folder: Annotated[Path | None, typer.Option("--folder", help="终端运行的目录，默认为凭据文件旁的 outboxes / where the agents run; outboxes beside the credentials if not given")] = None,
 ) -> None:
     """按脚本演练，全程标【演练】 / play a scripted drill through real agents."""
     from agents.drill import load_drill, run_drill
@@ -178,12 +178,14 @@ def drill_run(
         drill = load_drill(name)
     except Rejected as error:
         _fail(error)
-    result = _run(run_drill(drill, _credentials(credentials), speed=speed, tell=told, folder=folder or _demo_folder()))
+    result = _run(run_drill(drill, _credentials(credentials), speed=speed, tell=told, folder=folder or _demo_folder(credentials)))
     console.print(say(f"演练结束：{result.sent} 条，全部获回执", f"the drill is over: {result.sent} messages, all receipted"))
 
 
-def _demo_folder() -> Path:
-    return default_folder().parent / "demo-agents"
+def _demo_folder(credentials: Path) -> Path:
+    """Where the agents of a credentials' file run: beside it, if a hub with a demo district wrote it."""
+    beside = credentials.parent / "outboxes"
+    return beside if beside.is_dir() else default_folder().parent / "demo-agents"
 
 
 def _credentials(path: Path) -> Any:

@@ -216,7 +216,7 @@ async def test_a_wrong_clock_is_measured_and_reported(tmp_path: Path) -> None:
         session = await crew.start(quick(broker.port, telemetry_every_s=0.1))
         (report,) = await crew.file(session)
         await session.receipt(report.id, 10)
-        await until(lambda: hub.telemetry["plant-1"].skew_ms is not None)
+        await until(lambda: "plant-1" in hub.telemetry and hub.telemetry["plant-1"].skew_ms is not None)
         assert hub.telemetry["plant-1"].skew_ms == pytest.approx(86_400_000, abs=2000)
         assert hub.telemetry["plant-1"].rtt_ms is not None
 

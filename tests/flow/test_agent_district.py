@@ -73,7 +73,7 @@ async def test_the_drill_is_played_to_its_end_and_every_message_is_marked(tmp_pa
         assert [one.kind for one in reports if isinstance(one, wire.Report)] == ["initial", *["follow_up"] * 6, "final"]
         assert {one.incident_id for one in reports if isinstance(one, wire.Report)} == {None, incident_id}
         assert hub.stored[reports[0].id][1] == "agent-traffic-police"
-        await until(lambda: (hub.telemetry["agent-meteorological-bureau"].wind or wire.Wind(from_deg=0, speed_mps=0, at=SystemClock().now())).from_deg == 185)
+        await until(lambda: hub.blows("agent-meteorological-bureau") == 185)
 
 
 async def test_a_drill_without_its_agents_is_refused_before_it_begins(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ async def test_a_drill_plays_through_agents_that_are_running_already(tmp_path: P
         await until(lambda: "plant-1" in hub.presence and hub.presence["plant-1"].online)
         played = await run_drill(load_drill("hazmat-rollover"), credentials, speed=1200, folder=tmp_path / "demo")
         assert len(played.receipts) == len(hub.rows) == 8
-        await until(lambda: (wind := hub.telemetry["plant-1"].wind) is not None and wind.from_deg == 185)
+        await until(lambda: hub.blows("plant-1") == 185)
         assert hub.presence["plant-1"].online, "the drill did not push the running agent off the broker"
         stop.set()
         async with asyncio.timeout(40):

@@ -57,7 +57,7 @@ async def _live(hub: HubChild) -> list[psutil.Process]:
         assert len(children) >= 3
         drill = await asyncio.create_subprocess_exec(
             sys.executable, "-W", "ignore", "-m", "hub", "drill", "run", "hazmat-rollover", "--credentials",
-            str(hub.folder / "demo" / "agents.json"), "--folder", str(hub.folder / "demo" / "outboxes"), "--speed", "400",
+            str(hub.folder / "demo" / "agents.json"), "--speed", "400",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
         out, _ = await asyncio.wait_for(drill.communicate(), 90)
         assert drill.returncode == 0, out.decode()

@@ -121,6 +121,11 @@ class FakeHub:
         """Send a command."""
         self._client.publish(self.topics.down(agent_id, "command"), wire.encode(command), qos=1)
 
+    def blows(self, agent_id: str) -> float | None:
+        """Where the wind comes from by this agent's last telemetry, degrees; None where it told none."""
+        told = self.telemetry.get(agent_id)
+        return told.wind.from_deg if told is not None and told.wind is not None else None
+
     def raw(self, agent_id: str, what: str, payload: bytes) -> None:
         """Send any bytes down."""
         self._client.publish(self.topics.down(agent_id, what), payload, qos=1)
