@@ -10,7 +10,7 @@ from importlib import resources
 import msgspec
 
 from plans.triage import dateline
-from plans.triage.text import Prepared, Sentence, Standing, data
+from plans.triage.text import Prepared, Sentence, Standing, data, line_of_date
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ _TOWARDS = re.compile("进入|前往|抵达|的")
 # 平顶山煤业有限公司, 天津宏迪工程检测公司: a firm bears the name of a city that need not be where it happened
 _FIRM = re.compile(r"(?:(?![省市县区，。；、])[一-龥]){1,14}?(?:公司|集团|煤矿)")
 _CITY = re.compile(
-    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|昨[天日晚夜]|今[天日晨早晚]|我们|你们|他们|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
+    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|昨[天日晚夜]|今[天日晨早晚]|我们|你们|他们|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|造成|导致|引发|致使|调派|接获|接报|县市|两市|局部地区|[厂罐库火辖]区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
 )
 
 
@@ -57,7 +57,7 @@ _SMALL = r"(?:(?!附近|部分|村民|乡镇|城镇|通过|经过|地点|造成|
 _VILLAGE = r"村(?!民|委|支书|干部|镇)"
 _TOWN = re.compile(
     rf"{_LEAD}(?P<place>{_SMALL}{{2,6}}?(?:(?<![家新返老下])乡(?![镇村亲邻下])|(?<![乡城小村两三])镇(?!银行|江[段市]|海[区市]|[子上里压静])|街道)(?:{_SMALL}{{2,4}}?(?:{_VILLAGE}|社区))?"
-    rf"|{_SMALL}{{2,4}}?村(?=附近|口|路口|路段|一|内|发生|，))"
+    rf"|{_SMALL}{{2,4}}?村(?=附近|口|路口|路段|一|内|发生|，|[一-龥]{{1,4}}组))"
 )
 _CROSS = re.compile(
     rf"{_LEAD}(?P<place>{_SMALL}{{1,4}}(?:路|街|大道|环)[与和、]?{_SMALL}{{1,4}}(?:路|街|大道)(?:路?口|交[叉汇会](?:路?口|处)?))"
@@ -66,9 +66,10 @@ _CROSS = re.compile(
 
 # names that are no place of the incident: where a ship or a route comes from, pests, banks, units of administration
 _NOT_HERE = re.compile(
-    r"美国白蛾|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|人员|男|女|游客))"
+    r"美国白蛾|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|民工|农民工|工人|司机|驾驶员|学生|人员|男|女|游客))"
     r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|[一-龥]{2,9}(?:省|市|县|区)人(?=[）、，])|(?<=[节今当昨近次])日本(?=是|报|来|刊)|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
     r"|(?:从|由)[一-龥]{2,8}?(?=运载|运输|装载|拉运|出发|驶来|运送|装运|途经|途径)"
+    r"|[一-龥]{2,6}(?:在线|日报|晚报|晨报|早报|商报|时报|都市报|青年报|新闻网|电视台)|(?:(?<=\n)|^)[一-龥]{2,8}(?:消息|讯)（"
     r"|来源：[^，。\n]{2,16}|[一-龥]{2,3}(?=渔船)"
 )
 
@@ -98,9 +99,12 @@ def _local() -> re.Pattern[str]:
 def find(prepared: Prepared) -> Where | None:
     """The most exact place of the opening sentences, or None."""
     prepared = msgspec.structs.replace(prepared, text=_NOT_HERE.sub(lambda m: "，" * len(m[0]), dateline.blank(prepared.text)))
-    main = [s for s in prepared.sentences[:10] if s.standing is Standing.MAIN]
+    main = [s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and not _dated_line(prepared.text, s)]
     ordered = [s for s in main if not s.title][:7] + [s for s in main if s.title]
     options = [where for s in ordered if (where := _in(prepared, s)) is not None]
+    driven = next((where for s in main if (where := _driven_to(prepared, s)) is not None), None)
+    if driven is not None:
+        return driven
     if not options:
         return None
     best = max(enumerate(options), key=lambda pair: (_detail(pair[1]) - 2 * pair[0], -pair[0]))[1]
@@ -122,8 +126,44 @@ _SITE = re.compile(
 )
 
 
+_A_DATE = re.compile(r"(?:19|20)\d{2}[-/.年]\d{1,2}")
+
+
+def _dated_line(text: str, sentence: Sentence) -> bool:
+    """Whether a sentence is the line that says when and where the text was published (2024-11-12 15:03 山东)."""
+    date = _A_DATE.search(text, sentence.start, sentence.end)
+    return date is not None and line_of_date(text, date.start(), date.end())
+
+
+_DRIVEN = re.compile(r"(?:行驶至|行至|驶至|途[经径]|开到|行驶到)")
+_REACH = 44  # characters behind 行驶至 within which its place ends
+
+
+def _driven_to(prepared: Prepared, sentence: Sentence) -> Where | None:
+    """Where a vehicle had come to when it happened (行驶至京沪高速公路沂淮江段), as far as that is a road with its number or post, or a town."""
+    for verb in _DRIVEN.finditer(prepared.text, sentence.start, sentence.end):
+        end = min(verb.end() + _REACH, sentence.end)
+        stop = prepared.text.find("，", verb.end(), end)
+        piece = msgspec.structs.replace(sentence, start=verb.end(), end=stop if stop >= 0 else end)
+        where = _in(prepared, piece)
+        if where is not None and where.start <= verb.end() + 2 and _detail(where) >= _EXACT:
+            return where
+    return None
+
+
+_EXACT = 4  # marks of detail (_detail_of) from which a place on the way stands for the incident's own
+_VAGUE = 2  # what the mere name of a province or a country is worth less than a place within it
+
+
 def _detail(where: Where) -> int:
-    return _detail_of(where.text) + (4 if where.adcode else 0) - (12 if where.office else 0)
+    vague = _VAGUE if where.text.removesuffix("省").removesuffix("市") in _broad_names() else 0
+    return _detail_of(where.text) + (4 if where.adcode else 0) - (12 if where.office else 0) - vague
+
+
+@lru_cache(maxsize=1)
+def _broad_names() -> frozenset[str]:
+    listed = data("regions.yaml")
+    return frozenset([*listed["provinces"], *listed["countries"]]) - {"北京", "天津", "上海", "重庆", "香港", "澳门"}
 
 
 def _detail_of(place: str) -> int:
@@ -204,5 +244,5 @@ def _without_province(text: str, start: int, end: int, known: int | None) -> Whe
 @lru_cache(maxsize=1)
 def _tail_pattern() -> re.Pattern[str]:
     return re.compile(
-        rf"(?:{_first_names().pattern})(?!路|街|大道)(?:省|市|自治区|特别行政区)?(?:(?:{_first_names().pattern})(?:市(?![场民委级长面])|县|区|州(?![县市区])|盟)?)?{_TAIL}(?:{_ROAD})?"
+        rf"(?:{_first_names().pattern})(?!路|街|大道)(?:省|市|自治区|特别行政区)?(?:(?:{_first_names().pattern})(?!路|街|大道)(?:市(?![场民委级长面])|县|区|州(?![县市区])|盟)?)?{_TAIL}(?:{_ROAD})?"
     )

@@ -21,8 +21,9 @@ _BLAST = re.compile(r"气浪|冲击波|震碎|震裂|震落|蘑菇云|火球|炸
 _VAGUE = re.compile(r"刺鼻(?:气味)?|弥漫|破裂|破损|扩散|冒出|喷出|白雾")
 _FLAME = re.compile(r"(?:了|大量|滚滚|熊熊|阵阵|着|的|一股|[浓黑白]){0,3}(?:火|烟)")
 _FEARED = re.compile(
-    r"(?:担心|生怕|害怕|怕|唯恐|以为|防止|以防|以免|避免|谨防|差点|险些|随时|可能|将会|如遇)[^，。；、]{0,10}$|遇[^，。；]{1,6}[、或]$|遇高?热$"
+    r"(?:担心|生怕|害怕|怕|唯恐|以为|防止|以防|以免|避免|谨防|差点|险些|随时|可能|将会|如遇)[^，。；、]{0,10}$|(?:(?:容易|极易|即可|足以|就会|也会)(?:引起|引发|发生|造成|导致|产生|起)?|[能可](?:引起|引发|发生|造成|导致|产生))[^，。；、]{0,6}$|遇[^，。；]{1,6}[、或]$|遇高?热$"
 )
+_TYRE = re.compile(r"轮胎[^，。；]{0,3}$")  # what bursts under a vehicle is no explosion
 _OWN_FUEL = re.compile(r"油箱[^，。；]{0,8}$")  # what a vehicle loses of its own fuel is no leak of its load
 _DANGER = re.compile(r"(?:燃烧|爆炸)?(?:的)?(?:危险|风险|可能(?!是|为|系|因)|隐患)")
 
@@ -53,6 +54,8 @@ def _stated(prepared: Prepared, token: Token, substance: bool) -> bool:
     text = prepared.text
     before = max(0, token.start - 14)
     if _FEARED.search(text, before, token.start) or _DANGER.match(text, token.end):
+        return False
+    if "boom" in token.classes and _TYRE.search(text, before, token.start):
         return False
     if substance and "leak" in token.classes and _OWN_FUEL.search(text, before, token.start):
         return False

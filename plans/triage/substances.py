@@ -71,6 +71,8 @@ class _Context(msgspec.Struct, frozen=True):
     unharmed: re.Pattern[str]
     mistaken: re.Pattern[str]
     unit: re.Pattern[str]
+    monitored: re.Pattern[str]
+    monitored_all_the_same: frozenset[str]
     acts: re.Pattern[str]
     containers: list[tuple[Container, re.Pattern[str]]]
     solution: re.Pattern[str]
@@ -127,6 +129,8 @@ def _context() -> _Context:
         re.compile(raw["unharmed"]),
         re.compile("|".join(raw["mistaken"])),
         re.compile(raw["unit"]),
+        re.compile(raw["monitored"]),
+        frozenset(raw["monitored_all_the_same"]),
         re.compile("|".join(raw["acts"])),
         [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
         re.compile("|".join(raw["solution"])),
@@ -390,6 +394,8 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
     if context.unharmed.match(prepared.text, mention.end):
         return None
     part = _told(before, after, whole, context)
+    if part is not _Part.CARGO and _only_measured(before, after, whole, context, family):
+        return None
     if (
         part is _Part.INVOLVED
         and context.burns.search(prepared.text, mention.end, sentence.end)
@@ -406,6 +412,16 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
 def _another(prepared: Prepared, mention: Mention, sentence: Sentence) -> bool:
     """Whether the sentence names another substance behind this one, which the rest may be about."""
     return bool(_names(prepared.text[mention.end : sentence.end]))
+
+
+_LEAKS = re.compile(r"泄漏|泄露|外泄|溢出|流出|爆炸|燃烧")
+
+
+def _only_measured(before: str, after: str, whole: str, context: _Context, family: str) -> bool:
+    """Whether a sentence tells what was measured around the incident, and the clause around the name not that it got out."""
+    if family in context.monitored_all_the_same or context.monitored.search(whole) is None:
+        return False
+    return _LEAKS.search(before[-14:]) is None and _LEAKS.search(after[:12]) is None
 
 
 _HAPPENS = frozenset({"leak", "fire", "boom", "poison", "toxic"})  # classes of words that tell what a substance did

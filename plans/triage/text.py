@@ -259,11 +259,12 @@ def _dated(text: str) -> tuple[int | None, str | None]:
     told: int | None = None
     for match in _DAY.finditer(text, 0, 400):
         year = match["year"] or match["iso"]
-        if line_of_date(text, match.start(), match.end()) or (year is not None and _HEARD_OF.match(text, match.end())):
-            told = told or (int(year) if year is not None else None)
-        elif year is not None:
+        if year is not None and (line_of_date(text, match.start(), match.end()) or _HEARD_OF.match(text, match.end())):
+            told = told or int(year)
+            continue
+        if year is not None:
             return int(year), None
-        elif told is not None and match["month"] is not None:
+        if told is not None and match["month"] is not None:
             return told, None
         day = re.compile(r"\d{1,2}日").match(text, match.end())
         if match["month"] is not None and day is not None:
@@ -404,6 +405,7 @@ _THIS_YEAR = re.compile(r"今年\d{1,2}月\d{1,2}日")
 _MONTH_OF_YEAR = re.compile(r"(?:19[5-9]\d|20[0-4]\d)年\d{1,2}月(?!\d|[上中下]旬)")  # a month as statistics name it
 _STATISTICS = re.compile(r"统计，?(?:19[5-9]\d|20[0-4]\d)年(?:\d{1,2}月(?![\d上中下])|全年|[上下]半年|第)")
 _COMMA = re.compile(r"[，,]")
+_PURPOSE = re.compile(r"为(?:了)?(?:防止|避免|防范|预防|以防|杜绝)[^，。]*，")  # 为防止发生意外，200多名居民被疏散: only the aim is unreal
 
 
 def _parts(
@@ -419,6 +421,10 @@ def _parts(
         comma = _COMMA.search(text, low, end)
         high = comma.end() if comma else end
         piece = text[low:high]
+        if carried is Standing.MAIN and _PURPOSE.match(piece) is not None:
+            _extend(parts, low, high, Standing.UNREAL)
+            low = high
+            continue
         if carried is Standing.MAIN:
             carried = _standing(piece, title, body if low == start else 1, year, rules)
         denial = rules.denied.search(text, low, high) if carried is Standing.MAIN else None

@@ -80,32 +80,72 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
             seen = match.end()
             published = written_only or ("year" in match.re.groupindex and match["year"] and line_of_date(prepared.text, match.start(), match.end()))
             if not published and not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
-                return _with_hour(prepared, text, _when(day, match), day)
+                return _with_hour(prepared, text, sentence, _when(day, match), day, today)
             if told is None:
                 reported, told = _when(day, match), day
                 today = day if "month" in match.re.groupindex else today
         clock = None if today is None else _clock(text, sentence, seen, today, told, line is not None)
         if clock is not None:
             return clock
-    return reported
+    return reported or _in_title(prepared, text, today)
 
 
-def _with_hour(prepared: Prepared, text: str, when: When, day: date) -> When:
-    """The same day with its hour (and its year), where a later sentence tells of the event with it (27日发生一起透水事故。……27日12时30分左右，2号井突发透水)."""
-    later = (s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and s.start > when.end)
-    for sentence in later if "T" not in when.text else ():
-        for other, match in _days(text, sentence.start, sentence.end, day, day.year):
+def _in_title(prepared: Prepared, text: str, today: date | None) -> When | None:
+    """The day that only a title names (1月17日15时许, as the first line of a poster)."""
+    for sentence in prepared.sentences[:3]:
+        for day, match in _days(text, sentence.start, sentence.end, today, prepared.year) if sentence.title else ():
+            if not _REPORTED.match(text, match.end()):
+                return _when(day, match)
+    return None
+
+
+def _with_hour(prepared: Prepared, text: str, own: Sentence, when: When, day: date, today: date | None) -> When:
+    """The hour (and the year, or a later day) of the event, where the text tells of it more exactly than where it names the day first.
+
+    27日发生一起透水事故。……27日12时30分左右，2号井突发透水; 11日从甲地运粗苯到乙地。次日凌晨2时许行驶至某村侧翻: the first day is of another thing.
+    """
+    if "T" not in when.text:
+        clock = _BARE.search(text, when.end, min(own.end, when.end + _NEAR))
+        ranged = clock is not None and (text[clock.start() - 1] in _RANGE or text[clock.end() : clock.end() + 1] in _RANGE)
+        if clock is not None and not ranged and not _OVER.match(text, clock.end()) and not _EVENT.search(text, when.end, clock.start()):
+            return _when(day, clock)
+    told_of = _EVENT.search(text, own.start, own.end) is not None
+    if "T" in when.text and told_of:
+        return when
+    for sentence in (s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and s.start >= own.end):
+        for dated_day, match in [*_days(text, sentence.start, sentence.end, day, day.year), *_next_day(text, sentence, day)]:
+            other = _relative(match, today, day.year) if match.re is _RELATIVE else dated_day
+            if other is None or _REPORTED.match(text, match.end()) or text.endswith(_UP_TO, sentence.start, match.start()):
+                continue
             told = _when(other, match)
             dated = prepared.year is None and match.groupdict().get("year") is not None and (other.month, other.day) == (day.month, day.day)
-            same = dated or (other == day and _HAPPENED.match(text, match.end()) is not None)
-            if same and "T" in told.text and not _REPORTED.match(text, match.end()):
-                return when if text.endswith(_UP_TO, sentence.start, match.start()) else told
+            happened = _HAPPENED.match(text, match.end()) is not None or text.endswith(_AT_THE_TIME, sentence.start, match.start())
+            same = other == day or match.groupdict().get("word") in ("今", "今天", "今日")
+            if "T" in told.text and (dated or (happened and (same or not told_of))):
+                return told
     return when
+
+
+_RANGE = frozenset("-~至到")  # 4时至9时 is a length of time
+_NEAR = 24  # characters between a day and its hour (9月12日，检修后进行开车，17:10分)
+_AT_THE_TIME = ("发生在", "发生于", "发生时间为", "事发", "时间为", "发生于今", "发生在约")
+_EVENT = re.compile(
+    r"(?<!未)发生|突发|起火|着火|失火|爆炸|爆燃|闪爆|坠|沉没|坍塌|垮塌|泄漏|泄露|外泄|侧翻|翻车|相撞|追尾|碰撞|脱轨|遇险|透水|失联|失踪|跳闸|停电"
+    r"|中毒|死|亡|伤|溺|被困|遇难|火灾|地震|震级|暴雨|洪|台风|砸|撞|炸|倒|塌|漏|落水|确诊|感染|腹泻|呕吐|袭"
+)
+_NEXT = re.compile(rf"(?P<word>次日|翌日|第二天){_CLOCK}")
+
+
+def _next_day(text: str, sentence: Sentence, day: date) -> list[tuple[date, re.Match[str]]]:
+    """次日凌晨3时许 after `day`, and an hour without a day at the head of the sentence, which is of `day`."""
+    done = [(day + timedelta(days=1), match) for match in _NEXT.finditer(text, sentence.start, sentence.end)]
+    bare = _BARE.match(text, sentence.start)
+    return done if bare is None else [*done, (day, bare)]
 
 
 _HAPPENED = re.compile(
     r"(?:许|左右|前后)?，?[^。；]{0,40}?"
-    r"(?:(?<!未)发生|突发|突然|起火|着火|失火|爆炸|坠|沉没|坍塌|垮塌|泄漏|侧翻|相撞|追尾|脱轨|脱线|遇险|透水|失联|跳闸|停电)"
+    r"(?:(?<!未)发生|突发|突然|起火|着火|失火|爆炸|坠|沉没|坍塌|垮塌|泄漏|侧翻|相撞|追尾|脱轨|脱线|遇险|透水|失联|跳闸|停电|行驶至|行至|途径|途经|晕倒|昏迷)"
 )
 
 
@@ -135,7 +175,7 @@ def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | N
 
 
 _REPORTED = re.compile(
-    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致)[^，。；\n]){0,20}?(?:通报|发布|消息|获悉|报道|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
+    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致|接报|接警|接获|接到)[^，。；\n]){0,20}?(?:通报|发布|消息|获悉|报道|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
     r"|，(?:(?!发生|突发|造成)[^，。；\n]){0,24}?(?:发布|公布|通报|批复)(?:了)?(?=[《\"]|[^，。；\n]{0,44}(?:调查报告|情况通报))"
 )
 _OVER = re.compile(r"(?:许|左右|[前后])?，?[^，。；]{0,8}(?:扑灭|熄灭|排除|恢复|完毕|成功|结束|救出|得到控制|被控制|解除)")
