@@ -367,7 +367,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\
 _CONTROL_BYTES = re.compile(rb"\\u00[01][0-9a-fA-F]|\\u007[fF]|\\u00[89][0-9a-fA-F]|\\[bf]|\\u20(?:2[a-eA-E]|6[6-9])|\\u[fF](?:[eE][fF][fF]|[fF]{2}[eEfF])|"
                             rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 BOM: Final = b"\xef\xbb\xbf"
-_MANY_DIGITS = re.compile(rb"[0-9]{16}")
+_AS_ZERO: Final = bytes(ord("0") if byte in b"0123456789" else byte for byte in range(256))
+_MANY_DIGITS: Final = b"0" * 16
 MOST: Final = 2**53 - 1
 """The largest whole number that every reader of JSON keeps as it is (RFC 8259, 6); databases keep no more than 2^63 - 1."""
 _FIELD = re.compile(r" - at `\$?\.?([^`]*)`")
@@ -392,11 +393,18 @@ def decode(payload: bytes | bytearray | memoryview, kind: type[T], *, limit_byte
         raise explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Rejected("malformed_json", "不是有效的 JSON（UTF-8）", "this is not valid JSON in UTF-8") from None
-    if _CONTROL_BYTES.search(payload):
+    raw = bytes(payload)
+    if not _printable(raw) and _CONTROL_BYTES.search(raw):
         refuse_controls(message)
-    if _MANY_DIGITS.search(payload):
+    if _MANY_DIGITS in raw.translate(_AS_ZERO):
         refuse_huge(message)
     return message
+
+
+def _printable(raw: bytes) -> bool:
+    """Is there no escape in it and nothing that Unicode calls unprintable, among which are all controls? Clears nearly every message in a third of
+    the time that their pattern takes."""
+    return b"\\" not in raw and raw.decode("utf-8", "replace").isprintable()
 
 
 def without_bom(payload: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:

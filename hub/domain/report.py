@@ -157,9 +157,8 @@ def report_view(
 ) -> ReportView:
     """The view of a report that is being stored. `sent_at` is the agent's clock at sending, where it said so."""
     skew_s = round((sent_at - received_at).total_seconds(), 3) if sent_at is not None else None
-    early_s = (report.occurred_at - received_at).total_seconds()
-    if skew_s is None and early_s > 0:
-        skew_s = round(early_s, 3)  # what has happened cannot lie ahead: the clock does
+    if skew_s is None and report.occurred_at > received_at:
+        skew_s = round((report.occurred_at - received_at).total_seconds(), 3)  # what has happened cannot lie ahead: the clock does
     return ReportView(
         id=report.id, kind=report.kind, incident_id=incident_id, number=number, receipt_no=receipt_no,
         occurred_at=utc_text(report.occurred_at), received_at=utc_text(received_at), place=place_view(report.place), channel=channel,
