@@ -31,6 +31,9 @@ MAX_MESSAGE_BYTES: Final = 262_144
 MAX_MEDIA_BYTES: Final = 4_194_304
 """Largest media message in bytes (our own choice: a 4K key frame at 20 Mbit/s stays below 2 MB)."""
 MEDIA_SUFFIX: Final = ".media"
+HUB_USER: Final = "hub"
+HUB_MEDIA: Final = "hub-media"
+"""The hub's own names at the broker: for messages, and for media."""
 
 ShortText = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=20_000)]

@@ -26,7 +26,7 @@ from hub.ingest.admit import Bucket
 from hub.ingest.certificates import Certificates, follow
 from hub.ingest.media_door import CAN_HAND_OVER, MediaDoor, media_door
 from hub.ingest.media_guard import MediaGuard
-from hub.wire import MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
+from hub.wire import HUB_MEDIA, MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
 
 if TYPE_CHECKING:
     from hub.ingest.registry import Registry
@@ -48,7 +48,6 @@ MEDIA_PAUSE_S: Final = 0.02
 """From one media connection to the next (our own choice: fifty in a second)."""
 media_pause = asyncio.sleep
 HUB_PREFIX: Final = "hub"
-HUB_MEDIA: Final = "hub-media"
 _PUBLISH: Final = 3
 _KEEP_ALIVE_AT: Final = 8
 """Where the keep-alive stands in a CONNECT: after the protocol's name, its level and the flags (MQTT 3.1.1, 3.1.2.10)."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hub.ingest.link import AsyncMqtt, Broker
-from hub.wire import MAX_MEDIA_BYTES, MEDIA_HEADER_BYTES, MEDIA_SUFFIX, Command, MediaKind, Topics, encode
+from hub.wire import HUB_MEDIA, MAX_MEDIA_BYTES, MEDIA_HEADER_BYTES, MEDIA_SUFFIX, Command, MediaKind, Topics, encode
 from streams.relay import CameraKey, Relay
 
 _KINDS: Final = {kind.value: kind for kind in MediaKind}
@@ -19,7 +19,7 @@ _KINDS: Final = {kind.value: kind for kind in MediaKind}
 class MediaSession:
     """The relay's line to the agents. `await session.run()` keeps it up; `relay.line` is set to it."""
 
-    def __init__(self, relay: Relay, broker: Broker, *, hub: str = "district", client_id: str = "hub-media",
+    def __init__(self, relay: Relay, broker: Broker, *, hub: str = "district", client_id: str = HUB_MEDIA,
                  on_preview: Callable[[CameraKey], None] = lambda key: None) -> None:
         self.relay, self.topics = relay, Topics(hub)
         self.oversized = 0

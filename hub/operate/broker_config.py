@@ -17,9 +17,9 @@ from hub.operate.secrets import own_secret
 from hub.settings import Settings, load_settings
 from hub.store import Store
 from hub.store.agents import certificate_serials, credentials, hash_secret
-from hub.wire import MAX_MEDIA_BYTES, MEDIA_SUFFIX, Topics
+from hub.wire import HUB_MEDIA, HUB_USER, MAX_MEDIA_BYTES, MEDIA_SUFFIX, Topics
 
-HUB_USERS = ("hub", "hub-media")
+HUB_USERS = (HUB_USER, HUB_MEDIA)
 FURTHER_MEDIA = 15
 """How many further media connections of an agent with many cameras are let in, beside its first (`{agent}.media-1` …): each a process."""
 _WORDS = {Direction.PUBLISH: "write", Direction.SUBSCRIBE: "read"}

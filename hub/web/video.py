@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from hub.ids import new_id
-from hub.ingest.broker import HUB_MEDIA
 from hub.ingest.link import Broker
 from hub.ingest.media import MediaSession
 from hub.respond.recording import Recordings
 from hub.web.feeds import Views
 from hub.web.services import Services
+from hub.wire import HUB_MEDIA
 from streams.relay import Relay
 
 log = logging.getLogger("hub.video")
