@@ -436,6 +436,8 @@ def explain(error: msgspec.ValidationError) -> Rejected:
         return Rejected("too_long", f"{field} 的长度不符合要求", f"{field}: the length is not allowed", field=field)
     if re.search(r"Expected `(int|float|number)` [<>]", text) or "out of range" in text:
         return Rejected("out_of_range", f"{field} 的数值超出范围", f"{field}: the number is out of range", field=field)
+    if "encoded date" in text and "datetime" not in text:
+        return Rejected("wrong_time", f"{field} 不是日期，应写作 2026-01-31", f"{field}: not a date such as 2026-01-31", field=field)
     if "RFC3339" in text or "Invalid date" in text or "datetime" in text:
         return Rejected("wrong_time", f"{field} 不是带时区的时间（RFC 3339）", f"{field}: not a time in RFC 3339", field=field)
     return Rejected("wrong_type", f"{field or '消息'} 的类型不对", f"{field or 'the message'}: wrong type", field=field)

@@ -5,32 +5,25 @@ What a sheet says is never lost without a word: a second filled-in form, an unkn
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from hub.documents.sheets import sheet_name
-from hub.domain.daily import Column, Content, Field, FieldKind, Template, plain, read_content, read_yes_no
-from hub.errors import Fault
+from hub.documents.workbooks import COUNTERS, FORMULA, open_book, uncounted
+from hub.domain.daily import Column, Content, Field, FieldKind, Template, read_content, read_yes_no
+from hub.domain.typed import plain
+from hub.errors import Fault, Rejected
 
 MOST_ROWS: Final = 2_000
 MOST_COLUMNS: Final = 50
 MOST_SHEETS: Final = 20
-MOST_UNPACKED: Final = 64 * 2**20
-"""The most that a sheet may unpack to in bytes (our own choice): a sheet of a few kilobytes must not fill the memory."""
 HEADED_WITHIN: Final = 10
 """In how many rows the names of a table's columns are looked for: titles may stand above them."""
 _DATE: Final = re.compile(r"(?:(\d{4})\D{1,3})?(\d{1,2})\D{1,3}(\d{1,2})(?!\d)")
-_NUMBERS: Final = frozenset({"序号", "编号", "no", "no."})
-"""Columns that count the lines of a table and say nothing else."""
 _EPOCH: Final = date(1899, 12, 30).toordinal()
 """Day 0 of Excel's serial numbers, as dates from March 1900 on count."""
-
-_FORMULA: Final = "f"
-"""The type of a cell that holds a formula (ECMA-376 part 1, 18.3.1.40, as openpyxl names it)."""
 
 Spot = tuple[int, int]
 
@@ -67,15 +60,9 @@ class Page(NamedTuple):
 def read_form(raw: bytes, template: Template, *, department: Sequence[str], day: str) -> Filled:
     """Read a filled-in form; `department` are the names it may go by. Labels are found wherever they stand, on whatever sheet."""
     try:
-        if sum(info.file_size for info in zipfile.ZipFile(io.BytesIO(raw)).infolist()) > MOST_UNPACKED:
-            return _unreadable("文件过大", "the file is too large")
-        from openpyxl import load_workbook
-
-        book = load_workbook(io.BytesIO(raw), data_only=True)
-        _show_uncounted(book, load_workbook(io.BytesIO(raw), read_only=True))
-    except Exception as error:
-        return _unreadable("不是可读的 Excel 文件，请另存为 .xlsx 后上传",
-                           f"this is not a readable Excel file ({type(error).__name__}); save it as .xlsx")
+        book = open_book(raw, most_rows=MOST_ROWS, most_columns=MOST_COLUMNS)
+    except Rejected as error:
+        return _unreadable(error.zh, error.en)
     if not 0 < len(book.worksheets) <= MOST_SHEETS:
         return _unreadable(f"工作表须为 1 至 {MOST_SHEETS} 张", f"the file must have 1 to {MOST_SHEETS} worksheets")
     known = _labels(template)
@@ -85,22 +72,6 @@ def read_form(raw: bytes, template: Template, *, department: Sequence[str], day:
     tables = {field.id: _table(book.worksheets, field) for field in template.fields if field.kind is FieldKind.TABLE}
     content, wrong = _content(template, page, tables)
     return Filled(content, faults + wrong)
-
-
-def _show_uncounted(results: Any, formulas: Any) -> None:
-    """Put formulas back that no program has worked out yet: the file holds no result of them, and an entry that looks empty is not."""
-    from openpyxl.cell import Cell
-
-    for sheet, source in zip(results.worksheets, formulas.worksheets, strict=True):
-        for row in source.iter_rows(max_row=MOST_ROWS, max_col=MOST_COLUMNS):
-            for cell in row:
-                if cell.data_type == _FORMULA and isinstance(held := sheet.cell(cell.row, cell.column), Cell) and held.value is None:
-                    held.value = cell.value
-
-
-def _uncounted(label: str, row: int, field: str) -> Fault:
-    return Fault(field, f"第 {row} 行“{label}”是尚未计算的公式，请用 Excel 或 WPS 打开并保存一次，或直接填写数值",
-                 f"line {row}: “{label}” is a formula without a result; open and save the file once in Excel or WPS, or type the value", row)
 
 
 def _unreadable(zh: str, en: str) -> Filled:
@@ -168,8 +139,8 @@ def _entry(sheet: Any, anchors: Mapping[Spot, Spot], place: Spot, label: str, fa
     """What stands at a place; a fault where it belongs to a line above as well."""
     row, anchor = place[0], anchors.get(place, place)
     cell = sheet.cell(*anchor)
-    if cell.data_type == _FORMULA:
-        faults.append(_uncounted(label, row, label))
+    if cell.data_type == FORMULA:
+        faults.append(uncounted(label, row, label))
         return None
     if anchor[0] == row:
         return _said(cell.value)
@@ -225,8 +196,10 @@ def _content(template: Template, page: Page, tables: Mapping[str, Table]) -> tup
         if field.kind is FieldKind.TABLE:
             if tables[field.id].lines:
                 values[field.id] = [dict(line) for line in tables[field.id].lines.values()]
-        elif (line := next((page.lines[name] for name in _names(field) if name in page.lines), None)) is not None and line.value is not None:
-            values[field.id], at[field.id] = line.value, line.row
+        elif (line := next((page.lines[name] for name in _names(field) if name in page.lines), None)) is not None:
+            at[field.id] = line.row
+            if line.value is not None:
+                values[field.id] = line.value
     zero_line = next((page.lines[name] for name in _ZERO if name in page.lines), _NOTHING)
     zero = False if zero_line.value is None else read_yes_no(zero_line.value)
     faults = [fault for table in tables.values() for fault in table.faults]
@@ -285,7 +258,7 @@ def _head(sheet: Any, field: Field) -> _Head:
         heads = {n: plain(str(value)) for n in range(1, min(sheet.max_column, MOST_COLUMNS) + 1) if _said(value := sheet.cell(row, n).value) is not None}
         places = {names[head]: n for n, head in reversed(heads.items()) if head in names}
         if len(places) > len(best.places):
-            best = _Head(row, places, {head: n for n, head in heads.items() if head not in names and head.lower() not in _NUMBERS})
+            best = _Head(row, places, {head: n for n, head in heads.items() if head not in names and head.lower() not in COUNTERS})
     return best
 
 
@@ -299,8 +272,8 @@ def _lines_of(sheet: Any, head: _Head, field: Field) -> Table:
             place = anchors.get((row, n), (row, n))
             cell = sheet.cell(*place)
             value = _said(cell.value)
-            if cell.data_type == _FORMULA:
-                faults.append(_uncounted(next(plain(column.zh) for column in field.columns if column.id == id), row, f"{field.id}.{id}"))
+            if cell.data_type == FORMULA:
+                faults.append(uncounted(next(plain(column.zh) for column in field.columns if column.id == id), row, f"{field.id}.{id}"))
             elif value is not None and not (id in counts and place[0] < row):  # a number merged over several lines is there once
                 line[id] = value
         if line:

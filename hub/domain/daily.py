@@ -20,6 +20,7 @@ from hub.domain.change import ChangeBody, change
 from hub.domain.contradiction import Contradiction, Measure
 from hub.domain.notice import cited
 from hub.domain.obligation import Obligation, Owed, State
+from hub.domain.typed import figures, plain
 from hub.errors import Fault, Rejected, refusal
 from hub.wire import explain
 
@@ -339,15 +340,8 @@ class Content(Struct, frozen=True, kw_only=True):
     explanation: str | None = None
 
 
-_FULL_WIDTH: Final = {**{0xFF10 + n: str(n) for n in range(10)}, 0xFF0C: ",", 0x3000: " "}
-"""Full-width digits, comma and space; nothing else is taken for a digit (10² is not 102)."""
 _YES: Final = frozenset({"是", "有", "yes", "y", "true", "1", "√"})
 _NO: Final = frozenset({"否", "无", "没有", "no", "n", "false", "0", "×", "x"})
-
-
-def plain(text: str) -> str:
-    """A text with full-width digits, letters and spaces made plain, without spaces at its ends."""
-    return unicodedata.normalize("NFKC", text).strip()
 
 
 def read_count(value: Any, most: int = COUNT_MAX, *, unit: str = "") -> int | None:
@@ -355,7 +349,7 @@ def read_count(value: Any, most: int = COUNT_MAX, *, unit: str = "") -> int | No
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        text = value.translate(_FULL_WIDTH).strip().replace(",", "").removesuffix(unit).rstrip()
+        text = figures(figures(value).removesuffix(unit))
         if not text.isascii() or not text.isdigit() or len(text) > 12:
             return None
         value = int(text)
@@ -604,8 +598,8 @@ class Tally(Struct, frozen=True, kw_only=True):
 
 
 def ranking(tallies: Mapping[str, Tally]) -> list[str]:
-    """Departments from the best to the worst: completeness, then timeliness, then more reports owed, then name."""
-    return sorted(tallies, key=lambda d: (-tallies[d].completeness, -tallies[d].timeliness, -tallies[d].expected, d))
+    """Departments from the best to the worst: completeness, then timeliness, then more reports owed, then name; whoever owed nothing comes last."""
+    return sorted(tallies, key=lambda d: (not tallies[d].expected, -tallies[d].completeness, -tallies[d].timeliness, -tallies[d].expected, d))
 
 
 # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -42,6 +42,8 @@ Explain = Annotated[str | None, typer.Option("--explanation", help="与已知情
 BY = daily_store.By("system:cli", "cli")
 WORDS = {Standing.WAITING: "未到时限 waiting", Standing.FILED: "已报 filed", Standing.ZERO: "零报告 zero", Standing.LATE: "迟报 late",
          Standing.MISSING: "未报 missing", Standing.RETURNED: "退回 returned", Standing.EXCUSED: "免报 excused"}
+SHEETS = (".xlsx", ".xlsm", ".xls", ".et")
+"""Names of files that are sheets, or that somebody takes for one: what cannot be read is named as such."""
 
 
 @asynccontextmanager
@@ -105,7 +107,7 @@ def file(department: str, values: Annotated[Path, typer.Argument(help="JSON（�
     async def run() -> None:
         async with _opened(config, data) as (store, rules):
             on = _day(rules, store, day)
-            if values.suffix.lower() == ".xlsx":
+            if values.suffix.lower() in SHEETS:
                 content = await _from_sheet(store, rules, department, template, on, values)
             else:
                 content = Content(zero=False, values=_from_json(values), note=note)
@@ -143,7 +145,7 @@ async def _from_sheet(store: Store, rules: DutyRules, department: str, template:
     filled = read_form(_bytes_of(path), form, department=names, day=day.isoformat())
     if filled.faults:
         for fault in filled.faults:
-            typer.echo(f"第 {fault.row or '?'} 行：{fault.zh} / {fault.en}", err=True)
+            typer.echo(f"{f'第 {fault.row} 行：' if fault.row else ''}{fault.zh} / {fault.en}", err=True)
         raise Rejected("daily_sheet", f"表格有 {len(filled.faults)} 处错误，未入库", f"{len(filled.faults)} faults; nothing was stored")
     return filled.content
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import unicodedata
-import zipfile
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
+from hub.documents.workbooks import COUNTERS, is_uncounted, open_book, uncounted
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.classified import ClassifiedHit, packaged_guard
 from hub.domain.organisation import (
@@ -23,7 +22,8 @@ from hub.domain.organisation import (
     Post,
     plan_import,
 )
-from hub.errors import Rejected
+from hub.domain.typed import plain
+from hub.errors import Rejected, refusal
 from hub.store.organisation import (
     add_person,
     appoint,
@@ -47,9 +47,8 @@ from hub.web.seen import chain_reading, masked
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Reason = Annotated[str, Meta(max_length=2000)]
 MAX_TABLE_BYTES = 5 * 2**20
-MAX_UNPACKED_BYTES = 6 * MAX_TABLE_BYTES
-"""What openpyxl has unpacked takes some thirty times as much memory, so no more than this."""
 MAX_LINES = 20_000
+MAX_COLUMNS = 40
 
 
 class Organisation(Struct, frozen=True, kw_only=True):
@@ -284,7 +283,8 @@ async def leaving(ask: Ask) -> Left:
 
 _COLUMNS = {
     "部门": "department", "department": "department", "单位": "department", "姓名": "person", "name": "person", "人员": "person",
-    "电话": "phone", "手机": "phone", "phone": "phone", "邮箱": "email", "email": "email", "岗位": "post", "职务": "post", "post": "post",
+    "电话": "phone", "手机": "phone", "手机号": "phone", "手机号码": "phone", "联系电话": "phone", "电话号码": "phone", "phone": "phone", "邮箱": "email",
+    "电子邮箱": "email", "email": "email", "岗位": "post", "职务": "post", "post": "post",
     "角色": "role", "role": "role", "范围": "scope", "scope": "scope", "登录名": "login", "账号": "login", "login": "login",
     "企业": "enterprise", "enterprise": "enterprise",
 }
@@ -297,19 +297,30 @@ def read_table(raw: bytes) -> list[ImportRow]:
     A merged cell counts for every line it covers; full-width digits and letters are narrowed. Raises `Rejected` for what is no such table.
     """
     rows = _cells(raw)
-    head = next(iter(rows), [])
-    names = [_COLUMNS.get(unicodedata.normalize("NFKC", str(cell or "")).strip().lower(), "") for cell in head]
+    head = [plain(str(cell or "")).lower() for cell in next(iter(rows), [])]
+    names = [_COLUMNS.get(cell, "") for cell in head]
     if not {"person", "role"} <= set(names):
         raise Rejected("table_head", "首行须有“姓名”和“角色”列", "the first row needs the columns name and role", field="row 1")
     if len(rows) > MAX_LINES + 1:
         raise Rejected("table_long", f"表格超过 {MAX_LINES} 行", f"the table has more than {MAX_LINES} lines")
+    if lost := _lost(head, names, rows[1:]):
+        raise Rejected("table_head", f"不认识的列：{'、'.join(lost)}；可用：部门、姓名、电话、邮箱、岗位、角色、范围、登录名、企业",
+                       f"unknown columns: {', '.join(lost)}; there are department, name, phone, email, post, role, scope, login, enterprise", field="row 1")
+    if faults := [uncounted(str(label), line, name) for line, cells in enumerate(rows[1:], start=2)
+                  for label, name, cell in zip(head, names, cells, strict=True) if name and is_uncounted(cell)]:
+        raise refusal("table_formula", faults)
     found = []
     for line, cells in enumerate(rows[1:], start=2):
-        values = {name: unicodedata.normalize("NFKC", _text(cell)).strip() for name, cell in zip(names, cells, strict=False) if name}
+        values = {name: plain(_text(cell)) for name, cell in zip(names, cells, strict=False) if name}
         if any(values.values()):
             values["scope"] = _SCOPES.get(values.get("scope", ""), values.get("scope", ""))
             found.append(ImportRow(line=line, department=values.pop("department", ""), person=values.pop("person", ""), **values))
     return found
+
+
+def _lost(head: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """The columns that nobody knows and that hold something: it would be lost without a word."""
+    return [label for label, name, *cells in zip(head, names, *rows, strict=True) if label and not name and label not in COUNTERS and any(map(_text, cells))]
 
 
 def _text(cell: Any) -> str:
@@ -319,17 +330,9 @@ def _text(cell: Any) -> str:
 
 
 def _cells(raw: bytes) -> list[list[Any]]:
-    from openpyxl import load_workbook  # 30 MB, needed for this one act
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > MAX_UNPACKED_BYTES:
-                raise Rejected("table_large", "表格解压后过大", "the table is too large when unpacked")
-        sheet = load_workbook(io.BytesIO(raw), data_only=True).worksheets[0]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError, TypeError, AttributeError, SyntaxError) as error:
-        raise Rejected("table_unreadable", "不是可读的 Excel 表格（.xlsx）", "not a readable Excel table (.xlsx)") from error
+    sheet = open_book(raw, most_rows=MAX_LINES + 2, most_columns=MAX_COLUMNS).worksheets[0]
     rows = [list(row) for row in sheet.iter_rows(
-        max_row=min(sheet.max_row, MAX_LINES + 2), max_col=min(sheet.max_column, 40), values_only=True)]
+        max_row=min(sheet.max_row, MAX_LINES + 2), max_col=min(sheet.max_column, MAX_COLUMNS), values_only=True)]
     for merged in list(sheet.merged_cells.ranges)[:5000]:
         top = rows[merged.min_row - 1][merged.min_col - 1] if merged.min_row <= len(rows) else None
         for y in range(merged.min_row - 1, min(merged.max_row, len(rows))):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import zipfile
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
+from hub.documents.workbooks import is_uncounted, open_book, uncounted
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.resource import LineError, Request, RequestState, Resource, ResourceKind, Suggestion, parse_table
 from hub.errors import Rejected
@@ -35,8 +35,8 @@ from hub.web.seen import chain_reading, masked
 from plans.model import Text
 
 MAX_TABLE_BYTES = 5 * 2**20
-MAX_UNPACKED_BYTES = 100 * 2**20
 MAX_LINES = 20_000
+MAX_COLUMNS = 50
 
 
 class ListQuery(Struct, frozen=True, kw_only=True):
@@ -139,21 +139,18 @@ async def save(ask: Ask) -> Resource:
 
 
 def _rows(table: bytes) -> list[list[Any]]:
-    """The cells of the first sheet. Raises Rejected for what is no workbook, or unpacks to too much."""
-    from openpyxl import load_workbook
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(table)) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > MAX_UNPACKED_BYTES:
-                raise Rejected("too_large", "表格过大", "the workbook is too large")
-        book = load_workbook(io.BytesIO(table), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        rows = [list(row) for _, row in zip(range(MAX_LINES + 2), sheet.iter_rows(values_only=True), strict=False)]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, IndexError, TypeError, AttributeError, SyntaxError) as error:  # as openpyxl raises
-        raise Rejected("not_a_table", "不是可读的 Excel（xlsx）文件", "not a readable Excel (xlsx) file") from error
-    if len(rows) > MAX_LINES + 1:
+    """The cells of the first sheet. Raises Rejected for what is no workbook, unpacks to too much or has too many lines."""
+    sheet = open_book(table, most_rows=MAX_LINES, most_columns=MAX_COLUMNS).worksheets[0]
+    if sheet.max_row > MAX_LINES + 1:
         raise Rejected("too_large", f"不超过 {MAX_LINES} 行", f"no more than {MAX_LINES} lines")
-    return rows
+    return [list(row) for row in sheet.iter_rows(max_col=min(sheet.max_column, MAX_COLUMNS), values_only=True)]
+
+
+def _formulas(rows: Sequence[Sequence[Any]]) -> list[LineError]:
+    """The cells that hold a formula and no value: they would be taken as empty."""
+    faults = [uncounted(str(head or ""), line, str(head or "")) for line, row in enumerate(rows, start=1)
+              for head, cell in zip(rows[0], row, strict=True) if is_uncounted(cell)]
+    return [LineError(line=f.row or 0, column=f.field, zh=f.zh, en=f.en) for f in faults]
 
 
 async def import_table(ask: Ask) -> Answer:
@@ -164,7 +161,8 @@ async def import_table(ask: Ask) -> Answer:
     async with ask.store.read() as conn:
         departments = {name: d.id for d in await list_departments(conn) for name in (d.zh, d.id)}
     found, errors = parse_table(rows, departments, lambda row: ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed)
-    if errors:
+    formulas = _formulas(rows)
+    if errors := formulas + [e for e in errors if e.line not in {f.line for f in formulas}]:
         return Answer(Imported(lines=len(rows) - 1 if rows else 0, altered=0, errors=errors[:500]), status=422)
     async with ask.transaction() as tx:
         altered = await import_resources(tx, found, by=ask.who)

@@ -178,3 +178,14 @@ async def test_a_table_with_merged_cells_and_full_width_digits_is_imported_once(
 def test_what_is_no_such_table_is_refused_with_a_code(raw: bytes) -> None:
     with pytest.raises(Rejected):
         read_table(raw)
+
+
+def test_a_column_that_nobody_knows_is_named_and_a_formula_without_a_result_is_not_empty() -> None:
+    with pytest.raises(Rejected) as unknown:
+        read_table(table(("区水利局", "王五", "值班员", "13812345678"), head=("部门", "姓名", "角色", "办公电话")))
+    assert unknown.value.code == "table_head" and "办公电话" in unknown.value.zh
+    counted = read_table(table((1, "区水利局", "王五", "值班员", "13812345678"), head=("序号", "部门", "姓名", "角色", "手机号")))
+    assert [(row.person, row.phone) for row in counted] == [("王五", "13812345678")]
+    with pytest.raises(Rejected) as formula:
+        read_table(table(("区水利局", "王五", "值班员", "=A2&B2"), head=("部门", "姓名", "角色", "电话")))
+    assert formula.value.code == "table_formula" and "第 2 行“电话”" in formula.value.zh and "Excel" in formula.value.en

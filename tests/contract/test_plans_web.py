@@ -300,3 +300,11 @@ async def test_an_excel_table_is_taken_whole_or_refused_with_each_line(hub: Runn
     assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, good)) == 200 and desk.body["altered"] == 1
     assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, good)) == 200 and desk.body["altered"] == 0
     assert await desk.ask("POST", "/api/v1/resources/import", raw=b"no table") == 422
+
+
+async def test_a_formula_without_a_result_in_a_table_of_resources_is_named_with_its_cell(hub: Running, desk: Visitor) -> None:
+    lime = ("lime-1", "物资", "石灰", "fire-rescue", "lime", 8, "吨")
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, (*lime, "=TODAY()+30"))) == 422, "its expiry would be lost"
+    assert [(e["line"], e["column"]) for e in desk.body["errors"]] == [(2, "有效期")] and "formula" in desk.body["errors"][0]["en"]
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, (*lime, "2027/6/30"))) == 200, desk.body
+    assert await desk.ask("GET", "/api/v1/resources") == 200 and desk.body["items"][0]["expires_on"] == "2027-06-30"

@@ -182,3 +182,11 @@ def test_what_is_no_sheet_is_refused_with_what_to_do(raw: bytes) -> None:
     assert TEMPLATE is not None
     (fault,) = read_form(raw, TEMPLATE, department=NAMES, day=DAY).faults
     assert fault.field == "file" and ".xlsx" in fault.zh and ".xlsx" in fault.en
+
+
+@pytest.mark.parametrize(("raw", "zh", "en"), [
+    (b"PK rubbish", "另存为 .xlsx", "save it as .xlsx"), (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600), "旧版 .xls", "old .xls"),
+    (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600) + "EncryptedPackage".encode("utf-16-le"), "打开密码", "password")])
+def test_what_is_no_workbook_is_named_with_what_to_do(raw: bytes, zh: str, en: str) -> None:
+    (fault,) = read_form(raw, TEMPLATE, department=("water-bureau",), day=DAY).faults
+    assert fault.field == "file" and zh in fault.zh and en in fault.en

@@ -34,6 +34,7 @@ from hub.domain.duty_rules import packaged_rules
 from hub.domain.group import mentions_in
 from hub.domain.obligation import Owed, State, owe
 from hub.errors import Rejected
+from hub.wire import decode_daily
 
 BOOK = parse_book(packaged("daily_templates"), packaged("daily_schedules"))
 TEMPLATE = BOOK.templates[0]
@@ -91,7 +92,7 @@ def test_a_newer_version_counts_from_its_first_day_and_an_expired_one_not_at_all
 
 @pytest.mark.parametrize(("given_value", "read"), [
     (3, 3), ("３", 3), (" 1,234 ", 1234), ("１，２３４", 1234), (2.0, 2), (2.5, None), (True, None), ("三", None), (-1, None), ("²", None),
-    (float("nan"), None), (float("inf"), None), ("1e3", None), (10**9, None), ("9" * 400, None)])
+    ("1,2", None), ("1，5", None), ("12,34,567", None), (",5", None), ("1,234,567", 1234567), (float("nan"), None), (float("inf"), None), ("1e3", None), (10**9, None), ("9" * 400, None)])
 def test_a_count_is_a_whole_number_however_it_is_written(given_value: Any, read: int | None) -> None:
     assert read_count(given_value) == read
 
@@ -183,6 +184,7 @@ def test_the_first_line_says_who_is_missing() -> None:
 def test_a_ranking_goes_by_completeness_then_timeliness_and_what_is_not_due_counts_nowhere() -> None:
     good, late, bad = Tally(in_time=3), Tally(in_time=2, late=1), Tally(in_time=2, missed=1)
     assert ranking({"x": bad, "y": late, "z": good}) == ["z", "y", "x"]
+    assert ranking({"a": Tally(excused=30), "x": bad, "z": good}) == ["z", "x", "a"], "whoever was excused throughout is not above those who file"
     assert Tally().with_state(State.OPEN, 5, overdue=False).expected == 0 and Tally().with_state(State.OPEN, 5, overdue=True).missed == 5
     assert Tally().with_state(State.EXCUSED, 5, overdue=True).expected == 0 and Tally().completeness == 1.0
 
@@ -190,3 +192,9 @@ def test_a_ranking_goes_by_completeness_then_timeliness_and_what_is_not_due_coun
 def test_a_mention_takes_the_longest_name_that_fits_and_members_alone() -> None:
     members = {"water-bureau": ("区水利局", "water bureau"), "water": ("区水利", "water")}
     assert mentions_in("请@区水利局答复，抄@区水利 和 ＠water-bureau、@公安", members) == ("water-bureau", "water")
+
+
+def test_a_day_that_is_none_is_named_as_a_day_and_not_as_a_time() -> None:
+    with pytest.raises(Rejected) as wrong:
+        decode_daily(b'{"id": "01a22a3a-0064-7409-8921-3d9caaa1b716", "department": "w", "template": "daily", "day": "2027-02-29", "zero": true}')
+    assert (wrong.value.code, wrong.value.field) == ("wrong_time", "day") and "2026-01-31" in wrong.value.zh and "date" in wrong.value.en

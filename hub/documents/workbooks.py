@@ -1,0 +1,68 @@
+"""Opening a workbook that somebody uploaded, one way for every import: what is no workbook is named with what to do about it.
+
+A formula that no program has worked out yet has no value in the file; its text takes the place of the value, so that a cell that looks empty is not.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any, Final
+
+from hub.errors import Fault, Rejected
+
+MOST_UNPACKED: Final = 30 * 2**20
+"""The most that a workbook may unpack to in bytes (our own choice): openpyxl takes some thirty times as much memory for it."""
+COUNTERS: Final = frozenset({"序号", "编号", "no", "no."})
+"""Columns that count the lines of a table and say nothing else."""
+FORMULA: Final = "f"
+"""The type of a cell that holds a formula (ECMA-376 part 1, 18.3.1.40, as openpyxl names it)."""
+_COMPOUND: Final = bytes.fromhex("d0cf11e0a1b11ae1")
+"""How a compound file begins ([MS-CFB] 2.2): Excel's old format, and any workbook with a password."""
+_ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
+"""The stream that holds a workbook with a password ([MS-OFFCRYPTO] 2.3.4.4)."""
+
+
+def open_book(raw: bytes, *, most_rows: int, most_columns: int) -> Any:
+    """The workbook with its values, formulas without a result as their text. Raises Rejected `not_a_table` or `too_large`."""
+    from openpyxl import load_workbook  # 30 MB, needed for these few acts
+
+    try:
+        if sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(raw)).infolist()) > MOST_UNPACKED:
+            raise Rejected("too_large", "表格解压后过大", "the workbook is too large when unpacked", field="file")
+        book = load_workbook(io.BytesIO(raw), data_only=True)
+        _show_uncounted(book, load_workbook(io.BytesIO(raw), read_only=True), most_rows, most_columns)
+    except Rejected:
+        raise
+    except Exception as error:  # openpyxl raises whatever a damaged file makes it stumble over
+        raise _no_workbook(raw) from error
+    return book
+
+
+def _show_uncounted(results: Any, formulas: Any, most_rows: int, most_columns: int) -> None:
+    from openpyxl.cell import Cell
+
+    for sheet, source in zip(results.worksheets, formulas.worksheets, strict=True):
+        for row in source.iter_rows(max_row=most_rows, max_col=most_columns):
+            for cell in row:
+                if cell.data_type == FORMULA and isinstance(held := sheet.cell(cell.row, cell.column), Cell) and held.value is None:
+                    held.value = str(getattr(cell.value, "text", cell.value))
+
+
+def _no_workbook(raw: bytes) -> Rejected:
+    if not raw.startswith(_COMPOUND):
+        return Rejected("not_a_table", "不是可读的 Excel 文件，请另存为 .xlsx 后上传", "not a readable Excel file; save it as .xlsx", field="file")
+    if _ENCRYPTED in raw:
+        return Rejected("not_a_table", "该 Excel 文件设有打开密码，请取消密码后上传", "this Excel file has a password; remove it first", field="file")
+    return Rejected("not_a_table", "这是旧版 .xls 文件，请另存为 .xlsx 后上传", "this is an old .xls file; save it as .xlsx", field="file")
+
+
+def is_uncounted(cell: Any) -> bool:
+    """Is this the text of a formula: one without a result, or one typed as text?"""
+    return isinstance(cell, str) and cell.startswith("=")
+
+
+def uncounted(label: str, row: int, field: str) -> Fault:
+    """That a cell holds a formula and no value, with what to do."""
+    return Fault(field, f"第 {row} 行“{label}”是尚未计算的公式，请用 Excel 或 WPS 打开并保存一次，或直接填写数值",
+                 f"line {row}: “{label}” is a formula without a result; open and save the file once in Excel or WPS, or type the value", row)
