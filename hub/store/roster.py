@@ -368,6 +368,16 @@ async def names_of(conn: AsyncConnection, persons: Collection[str]) -> dict[str,
     return {row.id: row.name for row in rows}
 
 
+async def refuse_strangers(conn: AsyncConnection, **persons: str | None) -> None:
+    """Raise Rejected `unknown_person` for whoever (by field) is not known here or has left: what is theirs would reach nobody, and nobody would know."""
+    rows = await conn.execute(select(person_table.c.id).where(
+        person_table.c.id.in_(sorted(id for id in persons.values() if id)), person_table.c.left_at.is_(None)))
+    here = {row.id for row in rows}
+    for field, id in persons.items():
+        if id and id not in here:
+            raise Rejected("unknown_person", "没有这个人员，或已离职", "there is no such person, or they have left", field=field)
+
+
 async def people_for(conn: AsyncConnection, department_id: str) -> list[Named]:
     """Who may stand on a department's posts: the people who work there, by name."""
     rows = await conn.execute(select(person_table.c.id, person_table.c.name).where(
@@ -383,8 +393,8 @@ async def propose_swap(
     if given is None or given.cancelled or given.on_duty != from_person or given.ends_at <= tx.now:
         raise Rejected("not_your_shift", "只能换本人尚未结束的班次", "only a shift of one's own that has not ended can be swapped", field="shift_id")
     back = await get_shift(tx.conn, return_shift_id) if return_shift_id else None
-    if return_shift_id and (back is None or back.cancelled or back.on_duty != to_person):
-        raise Rejected("not_their_shift", "交换的班次不属于对方", "the shift in exchange is not the other person's", field="return_shift_id")
+    if return_shift_id and (back is None or back.cancelled or back.on_duty != to_person or back.ends_at <= tx.now):
+        raise Rejected("not_their_shift", "交换的班次不属于对方，或已结束", "the shift in exchange is not the other person's, or is over", field="return_shift_id")
     swap = Swap(id=new_id(), shift_id=shift_id, from_person=from_person, to_person=to_person, state=SwapState.PROPOSED,
                 proposed_at=whole_ms(tx.now), return_shift_id=return_shift_id, note=note)
     await tx.conn.execute(insert(shift_swap).values(
@@ -419,6 +429,8 @@ async def decide(tx: Transaction, swap_id: str, to: SwapState, *, person: str, b
 
 
 async def _stand_in(tx: Transaction, held: Shift, leaves: str, takes: str) -> Shift:
+    if held.ends_at <= tx.now:
+        raise Rejected("shift_over", "该班次已结束，不能再换", "the shift is over; who stood it stays as it was")
     if held.on_duty != leaves or held.cancelled:
         raise Rejected("shift_changed", "该班次已变动，换班申请失效", "the shift has changed; the swap no longer applies")
     altered = msgspec.structs.replace(held, substitute_id=None if takes == held.person_id else takes, version=held.version + 1)

@@ -200,11 +200,15 @@ async def list_shifts(ask: Ask) -> ShiftList:
 async def save_shift(ask: Ask) -> Shift:
     """Make or alter a shift; a substitute stands in where one is set."""
     body: ShiftBody = ask.body
-    post = await _post(ask, body.post_id)
-    ask.require(Action.ROSTER_EDIT, _thing(post.department_id))
+    async with ask.store.read() as conn:
+        held = await store.get_shift(conn, body.id) if body.id else None
+    for post in [await _post(ask, id) for id in dict.fromkeys([body.post_id, held.post_id if held else body.post_id])]:
+        ask.require(Action.ROSTER_EDIT, _thing(post.department_id))
     shift = Shift(id=body.id or new_id(), post_id=body.post_id, person_id=body.person_id, starts_at=body.starts_at,
                   ends_at=body.ends_at, substitute_id=body.substitute_id, cancelled=body.cancelled, version=body.version)
     async with ask.transaction() as tx:
+        if not shift.cancelled:
+            await store.refuse_strangers(tx.conn, **{"substitute_id" if shift.substitute_id else "person_id": shift.on_duty})
         return await store.save_shift(tx, shift, by=ask.who)
 
 
@@ -230,6 +234,7 @@ async def propose_swap(ask: Ask) -> Swap:
     post = await _post(ask, shift.post_id)
     ask.require(Action.ROSTER_SWAP, _thing(post.department_id))
     async with ask.transaction() as tx:
+        await store.refuse_strangers(tx.conn, to_person=body.to_person)
         return await store.propose_swap(tx, shift_id=body.shift_id, from_person=ask.actor.id, to_person=body.to_person, by=ask.who,
                                         return_shift_id=body.return_shift_id, note=body.note)
 
@@ -274,6 +279,7 @@ async def write_handover(ask: Ask) -> Handover:
     post = await _post(ask, body.post_id)
     ask.require(Action.HANDOVER_SIGN, _thing(post.department_id))
     async with ask.transaction() as tx:
+        await store.refuse_strangers(tx.conn, to_person=body.to_person)
         return await store.write_handover(tx, rules_of(ask), post_id=post.id, from_person=ask.actor.id, to_person=body.to_person,
                                           note=body.note, by=ask.who)
 

@@ -101,6 +101,24 @@ async def test_a_swap_of_a_shift_that_changed_meanwhile_changes_nothing(store: S
     assert held.on_duty == "c"
 
 
+async def test_a_shift_that_is_over_is_swapped_no_more_whoever_agrees_afterwards(store: Store, clock: ManualClock) -> None:
+    await put_people(store)
+    night, past, next_night = await save(store, shift("a", 12, 24), shift("b", -12, -4), shift("b", 36, 48))
+    async with store.transaction() as tx:
+        with pytest.raises(Rejected) as over:
+            await propose_swap(tx, shift_id=night.id, from_person="a", to_person="b", by="person:a", return_shift_id=past.id)
+        assert over.value.code == "not_their_shift"
+        swap = await propose_swap(tx, shift_id=night.id, from_person="a", to_person="b", by="person:a", return_shift_id=next_night.id)
+    clock.set(NOW + 30 * HOUR)
+    with pytest.raises(Rejected) as late:
+        async with store.transaction() as tx:
+            await decide(tx, swap.id, SwapState.ACCEPTED, person="b", by="person:b")
+    assert late.value.code == "shift_over"
+    async with store.read() as conn:
+        stood = await shifts_of(conn, posts=["water-bureau.duty"], first=NOW, last=NOW + 60 * HOUR)
+    assert [s.on_duty for s in stood] == ["a", "b"], "who stood the night stays as it was"
+
+
 async def test_two_officers_who_alter_one_shift_at_once_do_not_overwrite_each_other(store: Store, clock: ManualClock) -> None:
     await put_people(store)
     (held,) = await save(store, shift("a", 1, 8))

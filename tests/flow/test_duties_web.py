@@ -18,6 +18,7 @@ from hub.domain.obligation import Obligation
 from hub.ids import new_id
 from hub.respond.schedule import tick
 from hub.store import obligations as ledger
+from hub.store import organisation
 from hub.store.notices import list_notices
 from tests.support.duty import MINUTE, NOW, owed, people, rules
 from tests.support.gateway import Gateway
@@ -224,18 +225,36 @@ async def test_every_version_of_duty_data_stays_and_an_older_one_is_taken_up_aga
 
 async def test_the_roster_says_who_is_on_and_where_nobody_is(hub: Running) -> None:
     async with Visitor(hub.web_url) as visitor:
-        await sign_in(hub, visitor, Role.DUTY_OFFICER, "water-bureau")
-        shift = {"post_id": "water-bureau.duty", "person_id": "p1", "starts_at": utc_text(NOW - timedelta(hours=1)),
+        me = await sign_in(hub, visitor, Role.DUTY_OFFICER, "water-bureau")
+        shift = {"post_id": "water-bureau.duty", "person_id": me, "starts_at": utc_text(NOW - timedelta(hours=1)),
                  "ends_at": utc_text(NOW + timedelta(hours=7))}
         assert await visitor.ask("POST", "/api/v1/roster/shifts", shift) == 200
         assert await visitor.ask("POST", "/api/v1/roster/shifts", shift) == 422 and visitor.body["code"] == "shift_overlap"
         assert await visitor.ask("GET", "/api/v1/roster/now") == 200
         on = {row["post"]["id"]: row for row in visitor.body["items"]}
-        assert (on["water-bureau.duty"]["persons"], on["water-bureau.duty"]["via"]) == (["p1"], "shift")
+        assert (on["water-bureau.duty"]["persons"], on["water-bureau.duty"]["via"]) == ([me], "shift")
         first, last = utc_text(NOW).replace(":", "%3A"), utc_text(NOW + timedelta(hours=24)).replace(":", "%3A")
         assert await visitor.ask("GET", f"/api/v1/roster/shifts?post=water-bureau.duty&first={first}&last={last}") == 200
         assert len(visitor.body["gaps"]) == 1
         assert await visitor.ask("POST", "/api/v1/roster/shifts", {**shift, "post_id": "fire-rescue.duty"}) == 403
+
+
+async def test_nobody_is_put_on_duty_who_is_not_there_and_no_shift_is_taken_from_another_department(hub: Running) -> None:
+    async with Visitor(hub.web_url) as water, Visitor(hub.web_url) as fire:
+        me, other = await sign_in(hub, water, Role.DUTY_OFFICER, "water-bureau"), await sign_in(hub, fire, Role.DUTY_OFFICER, "fire-rescue")
+        times = {"starts_at": utc_text(NOW), "ends_at": utc_text(NOW + timedelta(hours=8))}
+        shift = {"post_id": "water-bureau.duty", "person_id": me, **times}
+        for wrong in ({"person_id": "nobody"}, {"substitute_id": "nobody"}):
+            assert await water.ask("POST", "/api/v1/roster/shifts", shift | wrong) == 422
+            assert (water.body["code"], water.body["field"]) == ("unknown_person", next(iter(wrong)))
+        assert await water.ask("POST", "/api/v1/roster/shifts", shift) == 200
+        taken = {"id": water.body["id"], "version": water.body["version"], "post_id": "fire-rescue.duty", "person_id": other, **times}
+        assert await fire.ask("POST", "/api/v1/roster/shifts", taken) == 403
+        assert await water.ask("POST", "/api/v1/roster/swaps", {"shift_id": taken["id"], "to_person": "nobody"}) == 422
+        assert await water.ask("POST", "/api/v1/roster/handovers", {"post_id": "water-bureau.duty", "to_person": "nobody"}) == 422
+        async with hub.services.store.transaction() as tx:
+            await organisation.leave(tx, other, by="person:admin", reason="调离")
+        assert await water.ask("POST", "/api/v1/roster/shifts", shift | {"id": taken["id"], "version": taken["version"], "substitute_id": other}) == 422
 
 
 async def test_a_swap_counts_only_with_the_other_person_s_consent(hub: Running) -> None:
