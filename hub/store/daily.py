@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
@@ -53,7 +53,7 @@ from hub.domain.daily import (
 )
 from hub.domain.data import packaged
 from hub.domain.duty_rules import DutyRules
-from hub.domain.obligation import Evidence, Obligation, State
+from hub.domain.obligation import LIVE, Evidence, Obligation, State
 from hub.errors import Rejected, changed_meanwhile
 from hub.ids import is_id
 from hub.store import obligations as ledger
@@ -66,6 +66,7 @@ from hub.store.writer import Store, Transaction
 from hub.wire import Receipt, ReceiptStatus
 
 ACTOR: Final = "system:daily"
+_RESCHEDULED: Final = "报送安排或日历已调整 / the schedule or the calendar has changed"
 _contradictions = msgspec.json.Decoder(tuple[Contradiction, ...])
 _values = msgspec.json.Decoder(dict[str, Any])
 
@@ -162,20 +163,34 @@ def _stamp(book: Book, rules: DutyRules, reporters: Sequence[Reporter]) -> str:
 
 
 async def make_day(tx: Transaction, rules: DutyRules, book: Book, reporters: Iterable[Reporter], day: date, stamp: str) -> int:
-    """Make one day's rows and note it; excuse those of departments that are no more. What is late already is not made: nobody knew of it."""
+    """Make one day's rows and note it; what stands there already follows the schedule. What is late already is not made: nobody knew of it."""
     listed = list(reporters)
-    wanted = [o for o in expected(book, rules.calendar, listed, day) if o.due_at + timedelta(minutes=o.grace_min or 0) > tx.now]
-    made = await ledger.make(tx, rules, wanted, actor=ACTOR)
-    await _excuse_gone(tx, rules, {r.id for r in listed}, day)
+    every = expected(book, rules.calendar, listed, day)
+    await _follow(tx, rules, {o.key: o.due_at for o in every}, {r.id for r in listed}, day)
+    made = await ledger.make(tx, rules, [o for o in every if o.due_at + timedelta(minutes=o.grace_min or 0) > tx.now], actor=ACTOR)
     await tx.conn.execute(delete(daily_made).where(daily_made.c.day == day.isoformat()))
     await tx.conn.execute(insert(daily_made).values(day=day.isoformat(), stamp=stamp, made_at=tx.at))
     return len(made)
 
 
-async def _excuse_gone(tx: Transaction, rules: DutyRules, known: set[str], day: date) -> None:
-    for o in await ledger.list_obligations(tx.conn, owed_only=True, kinds=[KIND], day=day.isoformat(), limit=100_000):
-        if o.department_id not in known:
+async def _follow(tx: Transaction, rules: DutyRules, due: Mapping[str, datetime], known: Collection[str], day: date) -> None:
+    """Let the rows of a day follow what is `due` by now (key → due time) and the departments that are left.
+
+    What nobody has acted on and is not due yet is excused where it is asked no more (a day off, a template that ended), and owed again, or at its
+    new time, where it is.
+    """
+    held = await ledger.list_obligations(tx.conn, states={s.value for s in (*LIVE, State.EXCUSED)}, kinds=[KIND], day=day.isoformat(), drills=False,
+                                         limit=100_000)
+    for o in held:
+        at = due.get(o.key)
+        if o.is_owed and o.department_id not in known:
             await ledger.excuse(tx, rules, o.id, by=ACTOR, reason="部门已撤销或停用 / the department is no more")
+            continue
+        moved = o.state is State.OPEN and o.reason_by in (None, ACTOR) and o.due_at > tx.now and at != o.due_at
+        if moved:
+            await ledger.excuse(tx, rules, o.id, by=ACTOR, reason=_RESCHEDULED)
+        if (moved or (o.state is State.EXCUSED and o.reason_by == ACTOR)) and at is not None and at > tx.now:
+            await ledger.unlock(tx, rules, o.id, by=ACTOR, reason=_RESCHEDULED, due_at=at)
 
 
 async def duty_for(tx: Transaction, rules: DutyRules, department: str, template: str, day: date) -> Obligation:
@@ -270,7 +285,8 @@ async def _file(
         if held is not None and based_on is None:
             return await _twice(tx.conn, o, held, said)
     elif tx.now < o.opens_at:
-        raise Rejected("not_open_yet", f"该日报尚未开始报送（{o.opens_at:%Y-%m-%d %H:%M}Z 开始）", f"it opens at {o.opens_at:%Y-%m-%d %H:%M}Z", field="day")
+        opens = f"{o.opens_at.astimezone(ZoneInfo(rules.calendar.zone)):%Y-%m-%d %H:%M}"
+        raise Rejected("not_open_yet", f"该日报尚未开始报送（{opens} 开始）", f"it opens at {opens}", field="day")
     correcting = not o.is_owed
     reason = None if correcting else need_late_reason(o, content, tx.now, made_at=_made_at(id) if by.at_agent else None)
     own, hidden = await weigh(tx.conn, rules, policy, o, template, zero=content.zero, values=values, book=book)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.clock import parse_utc, utc_text
 from hub.domain import digest as rule
 from hub.domain.calendar import at_local, local_day
-from hub.domain.daily import Book, FieldKind
+from hub.domain.daily import KIND, Book, FieldKind
 from hub.domain.digest import Digest, DigestSaved, DigestSigned, DigestState, Event, Line, Section
 from hub.domain.duty_rules import DutyRules
 from hub.domain.group import Group
@@ -47,16 +47,23 @@ async def list_digests(conn: AsyncConnection, *, limit: int = 60) -> list[Digest
 
 
 async def draft_when_due(store: Store, rules: DutyRules) -> Digest | None:
-    """Draft today's digest once its hour has come and it is not there yet; idle, it only reads."""
+    """Draft the digest whose hour has come and that is not there yet: yesterday's first, where the hub was down at its hour. Idle, it only reads."""
     now = store.clock.now()
-    day = local_day(rules.calendar, now)
-    if now < at_local(rules.calendar, day, rules.digest.at):
-        return None
-    async with store.read() as conn:
-        if await get_digest(conn, day.isoformat()) is not None:
-            return None
-    async with store.transaction() as tx:
-        return await draft(tx, rules, await load_book(tx.conn), day, by=ACTOR)
+    today = local_day(rules.calendar, now)
+    for day in (today - timedelta(days=1), today):
+        async with store.read() as conn:
+            due = now >= at_local(rules.calendar, day, rules.digest.at) and await _lacks_digest(conn, day, past=day < today)
+        if due:
+            async with store.transaction() as tx:
+                return await draft(tx, rules, await load_book(tx.conn), day, by=ACTOR)
+    return None
+
+
+async def _lacks_digest(conn: AsyncConnection, day: date, *, past: bool) -> bool:
+    """Is there no digest of the day; of a past one only where somebody owed a report then (before a hub's first day nobody did)?"""
+    if await get_digest(conn, day.isoformat()) is not None:
+        return False
+    return not past or bool(await ledger.list_obligations(conn, kinds=[KIND], day=day.isoformat(), drills=False, limit=1))
 
 
 async def draft(tx: Transaction, rules: DutyRules, book: Book, day: date, *, by: str) -> Digest:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import pytest
 
 from hub.clock import ManualClock
+from hub.domain.calendar import SensitivePeriod
 from hub.domain.daily import Content
-from hub.domain.duty_rules import packaged_rules
+from hub.domain.duty_rules import DutyRules, packaged_rules
 from hub.domain.obligation import Owed
 from hub.domain.report import Channel
 from hub.errors import Rejected
@@ -21,6 +22,7 @@ from hub.store import Store, changes_after
 from hub.store import daily as daily_store
 from hub.store import obligations as ledger
 from hub.store.access import PolicyBook, shipped_policies
+from hub.store.digest import draft_when_due
 from hub.store.organisation import list_departments, save_department, seed_departments
 from hub.wire import Daily, ReceiptStatus, encode
 
@@ -93,6 +95,71 @@ async def test_a_department_that_is_no_more_owes_nothing(store: Store) -> None:
     async with store.read() as conn:
         held = await ledger.get_obligation(conn, duty_id)
     assert held is not None and held.state == "excused"
+
+
+def with_periods(*periods: SensitivePeriod) -> DutyRules:
+    return msgspec.structs.replace(RULES, calendar=msgspec.structs.replace(RULES.calendar, periods=periods))
+
+
+async def standing(store: Store, department: str = "water-bureau") -> list[tuple[str, str]]:
+    """The state and the local due time of a department's reports of the day."""
+    async with store.read() as conn:
+        held = await ledger.list_obligations(conn, departments=[department], kinds=["daily_report"], day=DAY.isoformat())
+    return [(o.state.value, f"{o.due_at + timedelta(hours=8):%H:%M}") for o in held]
+
+
+async def test_a_sensitive_period_that_begins_within_a_day_moves_what_is_not_due_and_its_end_moves_it_back(store: Store, clock: ManualClock) -> None:
+    clock.set(datetime(2026, 11, 23, 2, tzinfo=UTC))
+    await prepared(store)
+    assert await standing(store) == [("open", "17:00")]
+    strict = SensitivePeriod(id="p", first=DAY, last=DAY, zh="重大活动", en="event", times=("09:00", "15:00", "21:00"))
+    await daily_store.make_days(store, with_periods(strict))
+    assert await standing(store) == [("open", "15:00"), ("excused", "17:00"), ("open", "21:00")], "10:00 by the clock: what was for 09:00 is asked of nobody"
+    await daily_store.make_days(store, with_periods(msgspec.structs.replace(strict, times=("11:00", "15:00"))))
+    assert await standing(store) == [("open", "11:00"), ("open", "15:00"), ("excused", "21:00")]
+    await daily_store.make_days(store, RULES)
+    assert sorted(await standing(store)) == [("excused", "15:00"), ("excused", "21:00"), ("open", "17:00")]
+
+
+async def test_what_was_filed_excused_by_a_leader_or_is_due_already_stays_when_the_day_changes(store: Store, clock: ManualClock) -> None:
+    clock.set(datetime(2026, 11, 23, 2, tzinfo=UTC))
+    duty_id = await prepared(store)
+    async with store.transaction() as tx:
+        await daily_store.file(tx, RULES, POLICY, duty_id, Content(zero=True), daily_store.By("person:p", "web"), id=new_id())
+        fire = await ledger.by_key(tx.conn, f"daily:fire-rescue:daily:{DAY}:1")
+        assert fire is not None
+        await ledger.excuse(tx, RULES, fire.id, by="person:leader", reason="出警")
+    clock.set(datetime(2026, 11, 23, 9, 10, tzinfo=UTC))
+    await daily_store.make_days(store, with_periods(SensitivePeriod(id="p", first=DAY, last=DAY, zh="重大活动", en="event", times=("20:00",))))
+    assert await standing(store) == [("met", "17:00")] and await standing(store, "fire-rescue") == [("excused", "17:00")]
+    assert await standing(store, "health-commission") == [("open", "17:00")], "it was due at 17:00, and is late"
+
+
+async def test_a_template_that_ends_asks_for_nothing_more_and_leaves_no_duty_that_nobody_can_file(store: Store, clock: ManualClock) -> None:
+    await prepared(store)
+    template = daily_store.packaged_book().template("daily", DAY)
+    assert template is not None
+    async with store.transaction() as tx:
+        await daily_store.save_template(tx, RULES, msgspec.structs.replace(template, valid_to=DAY, valid_from=DAY), by="person:a")
+    await daily_store.make_days(store, RULES)
+    async with store.read() as conn:
+        held = await ledger.list_obligations(conn, departments=["water-bureau"], kinds=["daily_report"])
+    assert [(o.day, o.state.value) for o in held if o.day and o.day >= DAY.isoformat()] == [
+        (DAY.isoformat(), "open"), ("2026-11-24", "excused"), ("2026-11-25", "excused")]
+
+
+async def test_the_digest_of_a_day_whose_hour_fell_into_an_outage_is_drafted_the_next_morning(store: Store, clock: ManualClock) -> None:
+    assert await draft_when_due(store, RULES) is None
+    await prepared(store)
+    clock.set(datetime(2026, 11, 23, 23, 30, tzinfo=UTC))
+    first = await draft_when_due(store, RULES)
+    assert first is not None and first.day == DAY.isoformat() and first.missing, "07:30 of the next day: nobody had filed"
+    assert await draft_when_due(store, RULES) is None, "today's hour has not come"
+    async with store.read() as conn:
+        owed = await ledger.by_key(conn, f"digest:{DAY}")
+    assert owed is not None and owed.is_owed and owed.due_at > clock.now()
+    clock.set(datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
+    assert (today := await draft_when_due(store, RULES)) is not None and today.day == "2026-11-24"
 
 
 @pytest.fixture
