@@ -25,7 +25,7 @@ from hub.domain.classified import CODE as CLASSIFIED
 from hub.domain.classified import packaged_guard
 from hub.domain.contradiction import Contradiction, Fact
 from hub.domain.daily import KIND, Content, Filing, Flag, Schedule, Template, files_in, is_to_decide, read_content
-from hub.domain.obligation import Obligation
+from hub.domain.obligation import Obligation, State
 from hub.domain.report import Channel
 from hub.errors import Rejected
 from hub.ids import is_id, new_id
@@ -381,7 +381,7 @@ async def file_sheet(ask: Ask) -> Answer:
     if filled.faults:
         lines = [{"line": f.row, "field": f.field, "zh": f.zh, "en": f.en} for f in filled.faults]
         return Answer(SheetRefused(code="daily_sheet", lines=lines, message={
-            "zh": f"表格有 {len(lines)} 处错误，未入库", "en": f"{len(lines)} faults in the sheet; nothing was stored"}), status=422)
+            "zh": f"表格有 {len(lines)} 处错误，未入库", "en": f"faults in the sheet: {len(lines)}; nothing was stored"}), status=422)
     query: SheetQuery = ask.query
     content = msgspec.structs.replace(filled.content, late_reason=query.late_reason, explanation=query.explanation)
     ask.look_over(content)
@@ -402,21 +402,26 @@ def _page(title: str, body: str, status: int = 200) -> web.Response:
                         headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
 
 
-async def _linked(ask: Ask) -> Obligation:
+async def _linked(ask: Ask) -> Obligation | None:
+    """The duty of the link; None for a link that this hub did not make, or that was cut short on its way."""
     ask.require(Action.LINK_FILE, Thing(kind=ThingKind.LINK)) if ask.actor.kind is ActorKind.PUBLIC else None
     duty_id = links_of(ask).duty_of(ask.path["token"])
     if duty_id is None:
-        raise NotFound
+        return None
     async with ask.store.read() as conn:
-        o = await ledger.get_obligation(conn, duty_id)
-    if o is None:
-        raise NotFound
-    return o
+        return await ledger.get_obligation(conn, duty_id)
+
+
+def _no_link() -> web.Response:
+    return _page("链接无效 / not a valid link", '<p class="warn">链接无效或不完整，请从通知中重新打开，或登录后填报。<br>This link is not valid or was cut short: '
+                                                'open it again from the notice, or sign in and file.</p><p><a href="/daily">登录 / sign in</a></p>', 404)
 
 
 async def link_page(ask: Ask) -> web.StreamResponse:
     """The page of a signed link: what would be filed, and the evidence against it. Never files."""
     o = await _linked(ask)
+    if o is None:
+        return _no_link()
     if o.kind != KIND:
         raise web.HTTPFound(f"/duties/{o.id}")
     if (done := await _link_at_rest(ask, o)) is not None:
@@ -436,7 +441,9 @@ async def _link_at_rest(ask: Ask, o: Obligation) -> web.Response | None:
     if held is None:
         return _page(title, '<p class="ok">该日报无需报送。<br>This report need not be filed.</p>')
     at = f"{parse_utc(held.filed_at).astimezone(ZoneInfo(rules_of(ask).calendar.zone)):%Y-%m-%d %H:%M}"
-    return _page(title, f'<p class="ok" data-test="receipt">已报送，回执 <b>{escape(held.receipt_no)}</b>，{at}。<br>Filed {at}; receipt {escape(held.receipt_no)}.</p>')
+    what = ("已报零报告", "Zero report filed") if held.zero else ("已由本部门填报（有情况，不是零报告）", "Filed by the department, and not as a zero report:")
+    return _page(title, f'<p class="ok" data-test="receipt">{what[0]}，回执 <b>{escape(held.receipt_no)}</b>，{at}。<br>'
+                        f"{what[1]} {at}; receipt {escape(held.receipt_no)}.</p>")
 
 
 async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None, given: Mapping[str, str] = MappingProxyType({})) -> web.Response:
@@ -445,10 +452,17 @@ async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None, give
         policies = await ask.hub.policies.read(conn)
         names = {d.id: (d.zh, d.en) for d in await list_departments(conn)}
         weighed = await store.evidence(conn, rules_of(ask), policies.access, o, zero=True, values={})
+        template = await store.template_of(conn, o)
     name = " / ".join(names.get(o.department_id, (o.department_id,)))
     parts = [f"<p><b>{escape(name)}</b></p>"]
     if error is not None:
         parts.append(f'<p class="warn">{escape(error.zh)}<br>{escape(error.en)}</p>')
+    if o.state is State.RETURNED:
+        parts.append(f'<p class="warn" data-test="returned">已退回更正，原因：{escape(o.reason or "")}<br>Returned for correction: {escape(o.reason or "")}</p>')
+    whole = f'<a href="/daily/{o.id}">'
+    if not template.zero:
+        parts.append(f"<p>此表不能报零，请{whole}登录后填报</a>。<br>This report takes no zero: {whole}sign in and file it</a>.</p>")
+        return _page(f"{o.title_zh} / {o.title_en}", "".join(parts), 422 if error else 200)
     if weighed.facts:
         count = len(weighed.facts)
         parts.append(f'<div class="warn" data-test="contradiction">已知当日有 {count} 项情况，详情请登录查看；如仍报零，请说明。<br>'
@@ -462,7 +476,6 @@ async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None, give
     form += [f'<p><label>{label}<br><textarea name="{name}" rows="2" required maxlength="2000">{escape(typed.get(name, ""))}</textarea></label></p>'
              for name, label in asked]
     form.append('<button type="submit" data-test="confirm">确认零报告：今日无情况<br><small style="color:#fff">Confirm: nothing to report</small></button>')
-    whole = f'<a href="/daily/{o.id}">'
     parts.append(f'<form method="post">{"".join(form)}</form><p><small>有情况请{whole}登录后填报</a>。 / If something happened, '
                  f"{whole}sign in and file it</a>.</small></p>")
     return _page(f"{o.title_zh} / {o.title_en}", "".join(parts), 422 if error else 200)
@@ -471,8 +484,8 @@ async def _ask_page(ask: Ask, o: Obligation, error: Rejected | None = None, give
 async def link_file(ask: Ask) -> web.StreamResponse:
     """File the zero report of a signed link."""
     o = await _linked(ask)
-    if o.kind != KIND:
-        raise NotFound
+    if o is None or o.kind != KIND:
+        return _no_link()
     if (done := await _link_at_rest(ask, o)) is not None:
         return done
     try:

@@ -227,18 +227,23 @@ class Ask:
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
+def _too_large(route: Route) -> Rejected:
+    most = f"{route.limit_bytes / 2**20:g} MB" if route.limit_bytes >= 2**20 else f"{route.limit_bytes / 1024:g} kB"
+    return Rejected("too_large", f"内容超过 {most}", f"the body is larger than {most}")
+
+
 async def read_body(request: web.Request, route: Route) -> Any:
     """The body as the route's struct; raises Rejected."""
     if route.body is None:
         return None
     if request.content_length is not None and request.content_length > route.limit_bytes:
-        raise Rejected("too_large", f"内容超过 {route.limit_bytes} 字节", f"the body is larger than {route.limit_bytes} bytes")
+        raise _too_large(route)
     raw = await request.content.read(route.limit_bytes + 1)
     while len(raw) <= route.limit_bytes and not request.content.at_eof():
         raw += await request.content.read(route.limit_bytes + 1 - len(raw))
     if route.body is bytes:
         if len(raw) > route.limit_bytes:
-            raise Rejected("too_large", f"内容超过 {route.limit_bytes} 字节", f"the body is larger than {route.limit_bytes} bytes")
+            raise _too_large(route)
         return raw
     return wire.decode(raw, route.body, limit_bytes=route.limit_bytes)
 

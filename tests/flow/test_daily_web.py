@@ -26,7 +26,7 @@ from hub.ids import new_id
 from hub.store import Store
 from hub.store import obligations as ledger
 from hub.store.access import shipped_policies
-from hub.store.daily import make_days, packaged_book, recheck
+from hub.store.daily import make_days, packaged_book, recheck, save_template
 from hub.store.digest import draft_when_due, get_digest
 from hub.store.reports import insert_incidents
 from hub.store.schema_people import share
@@ -201,6 +201,39 @@ async def test_the_link_shows_on_get_and_files_on_post_until_the_lock(hub: Runni
         gone = "/z/" + hub.services.extra["links"].token(other.id)
         assert await anyone.ask("GET", gone) == 410 and await anyone.ask("POST", gone, raw=b"", headers=form) == 410
         assert await anyone.ask("GET", "/z/" + "A" * 43) == 404 and await anyone.ask("GET", path[:-4] + "AAAA") == 404
+        assert await anyone.ask("GET", path[:-3]) == 404 and "链接无效或不完整" in anyone.body and "cut short" in anyone.body, "a mail program broke the line"
+
+
+async def test_the_link_of_a_report_that_somebody_filed_with_content_does_not_look_like_a_zero_report(hub: Running, reporter: Visitor) -> None:
+    o = await duty(hub)
+    assert await reporter.ask("POST", f"/api/v1/daily/{o.id}/file", {"id": new_id(), "values": {"incidents": 2}}) == 201
+    async with Visitor(hub.web_url, headers={}) as anyone:
+        form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "null"}
+        for method, raw in (("GET", None), ("POST", b"id=" + new_id().encode())):
+            assert await anyone.ask(method, "/z/" + hub.services.extra["links"].token(o.id), raw=raw, headers=form) == 200
+            assert "不是零报告" in anyone.body and "not as a zero report" in anyone.body and "20261123-000001" in anyone.body
+    assert (await duty(hub)).state == "met"
+
+
+async def test_the_link_of_a_returned_report_says_why_it_came_back_and_one_that_takes_no_zero_leads_to_the_form(
+    hub: Running, reporter: Visitor, officer: Visitor, clock: ManualClock,
+) -> None:
+    o = await duty(hub)
+    path = "/z/" + hub.services.extra["links"].token(o.id)
+    await zero(reporter, o.id)
+    assert await officer.ask("POST", f"/api/v1/daily/{o.id}/return", {"reason": "昨夜<二号闸>渗水未报"}) == 200
+    async with Visitor(hub.web_url, headers={}) as anyone:
+        assert await anyone.ask("GET", path) == 200
+        assert 'data-test="returned"' in anyone.body and "原因：昨夜&lt;二号闸&gt;渗水未报" in anyone.body and "确认零报告" in anyone.body
+        template = packaged_book().template("daily", date(2026, 11, 24))
+        assert template is not None
+        rules = hub.services.extra["duty_rules"]
+        async with hub.services.store.transaction() as tx:
+            await save_template(tx, rules, msgspec.structs.replace(template, zero=False), by="person:a")
+        tomorrow = await duty(hub, day="2026-11-24")
+        clock.set(tomorrow.opens_at + MINUTE)
+        assert await anyone.ask("GET", "/z/" + hub.services.extra["links"].token(tomorrow.id)) == 200
+        assert "此表不能报零" in anyone.body and "takes no zero" in anyone.body and "确认零报告" not in anyone.body
 
 
 async def test_the_department_sees_the_contradicting_incident_before_it_files_and_can_add_it(hub: Running, reporter: Visitor, officer: Visitor) -> None:
@@ -434,5 +467,6 @@ async def test_rows_are_made_once_and_a_report_cannot_be_filed_before_its_day(hu
     assert await make_days(hub.services.store, hub.services.extra["duty_rules"]) == 0
     tomorrow = await duty(hub, day="2026-11-24")
     assert await zero(reporter, tomorrow.id) == 422 and reporter.body["code"] == "not_open_yet"
+    assert "2026-11-24 00:00 开始" in reporter.body["message"]["zh"] and reporter.body["message"]["en"] == "it opens at 2026-11-24 00:00", "by the clock on the wall"
     async with hub.services.store.read() as conn:
         assert await get_digest(conn, date(2026, 11, 22).isoformat()) is None
