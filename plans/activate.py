@@ -42,10 +42,16 @@ class Post(msgspec.Struct, frozen=True):
 
 
 class Bindings(msgspec.Struct, frozen=True):
-    """Tonight's posts by department, and the departments of the towns by nine-digit adcode."""
+    """Tonight's posts by department, the departments of the towns by nine-digit adcode, and what departments are called."""
 
     posts: Mapping[str, Post] = {}
     towns: Mapping[str, str] = {}
+    names: Mapping[str, Text] = {}
+
+
+def called(names: Mapping[str, Text], department: str) -> Text:
+    """What a department is called; its id where nobody said."""
+    return names.get(department) or Text(zh=department, en=department)
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -362,7 +368,7 @@ class _Composer:
         return self.bindings.towns.get(adcode[:9], LOCAL_TOWN)
 
     def owner(self, department: str) -> Owner:
-        """The department's post; where nobody mans it, the command centre for it."""
+        """The department's post; where it has none, the command centre for it."""
         post = self.bindings.posts.get(department)
         if post is not None:
             return Owner(department, post.post, post.officer, post.phone)
@@ -371,10 +377,9 @@ class _Composer:
                 "town_unknown", "事发镇不明，属地任务暂由区指挥中心承担", "the town is unknown; its tasks rest with the command centre"
             )
         else:
+            name = called(self.bindings.names, department)
             self.caution(
-                "post_unmanned",
-                f"{department} 今晚无人值守，任务暂由区指挥中心承担",
-                f"nobody mans {department}; its tasks rest with the command centre",
+                "post_unmanned", f"{name.zh}没有值班岗，任务暂由区指挥中心承担", f"{name.en} has no duty post; its tasks rest with the command centre"
             )
         centre = self.bindings.posts.get(COMMAND_CENTRE)
         if centre is None or department == COMMAND_CENTRE:

@@ -13,7 +13,7 @@ from itertools import product
 
 import msgspec
 
-from plans.activate import Post
+from plans.activate import Post, called
 from plans.facts import FIELDS, GRADE_RANK, FieldKind, IncidentFacts, Place, code_prefix
 from plans.load import LOCAL_TOWN, find_cycle
 from plans.match import Library, describe, match
@@ -36,6 +36,7 @@ from plans.model import (
     PlanKind,
     PlanStatus,
     RoadSection,
+    Text,
     Under,
     conditions,
     in_force,
@@ -106,6 +107,7 @@ class District(msgspec.Struct, frozen=True):
     posts: Mapping[str, tuple[Post, ...]] | None = None
     stock: tuple[StockLine, ...] | None = None
     contacts: tuple[Contact, ...] | None = None
+    names: Mapping[str, Text] = {}
 
 
 def check(plans: Sequence[Plan], district: District) -> tuple[Finding, ...]:
@@ -464,13 +466,14 @@ def _posts(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
                       f"the roster is empty: nobody is on duty tonight at any of the {len(empty)} departments that the plans count on")
         return
     for department, count in empty.items():
+        name = called(district.names, department)
         yield Finding(
             Severity.ERROR,
             "post_empty",
             None,
             department,
-            f"{department} 今晚无人值班，{count} 个预案的任务将转由区指挥中心承担",
-            f"nobody is on duty at {department} tonight; the tasks of {count} plans would rest with the command centre",
+            f"{name.zh}今晚无人值班，{count} 个预案的任务将转由区指挥中心承担",
+            f"nobody is on duty at {name.en} tonight; the tasks of {count} plans would rest with the command centre",
         )
 
 
@@ -507,7 +510,7 @@ def _contacts(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
                       f"there are no contacts: none of the {len(needed)} departments that the plans count on has one")
         return
     for department in needed:
-        own = [c for c in district.contacts if c.department == department]
+        own, name = [c for c in district.contacts if c.department == department], called(district.names, department)
         if any(c.reachable for c in own):
             continue
         if own and all(c.reachable is None for c in own):
@@ -516,8 +519,8 @@ def _contacts(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
                 "contact_untested",
                 None,
                 department,
-                f"{department} 的联系人从未拨测",
-                f"no contact of {department} was ever test-called",
+                f"{name.zh}的联系人从未拨测",
+                f"no contact of {name.en} was ever test-called",
             )
         else:
             yield Finding(
@@ -525,8 +528,8 @@ def _contacts(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
                 "contact_unreachable",
                 None,
                 department,
-                f"{department} 没有能联系上的人",
-                f"nobody at {department} can be reached",
+                f"{name.zh}没有能联系上的人",
+                f"nobody at {name.en} can be reached",
             )
 
 

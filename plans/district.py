@@ -10,6 +10,7 @@ import yaml
 
 from plans import load
 from plans.check import District, EventType, Town
+from plans.model import Text
 
 
 @cache
@@ -19,6 +20,7 @@ def _event_types() -> tuple[EventType, ...]:
 
 
 def district_of_data(today: date) -> District:
-    """Towns and event types as the data files name them; rosters, stock and contacts stay unknown."""
-    towns = tuple(Town(d.adcode, d.zh, d.id) for d in load.departments().values() if d.adcode)
-    return District(today, event_types=_event_types(), towns=towns)
+    """Departments, towns and event types as the data files name them; rosters, stock and contacts stay unknown."""
+    known = load.departments()
+    return District(today, event_types=_event_types(), towns=tuple(Town(d.adcode, d.zh, d.id) for d in known.values() if d.adcode),
+                    names={d.id: Text(zh=d.zh, en=d.en) for d in known.values()})

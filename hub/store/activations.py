@@ -29,7 +29,7 @@ from hub.domain.activation import (
     StageStep,
 )
 from hub.domain.duty_rules import DutyRules
-from hub.domain.incident import IncidentView
+from hub.domain.incident import OPEN_STATES, Act, IncidentView
 from hub.domain.notice import Fields, in_both
 from hub.domain.obligation import Evidence, Obligation, Owed
 from hub.domain.obligation import State as DutyState
@@ -37,10 +37,11 @@ from hub.domain.sharing import Origin
 from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store import obligations as ledger
+from hub.store.duty_data import load_rules
 from hub.store.notices import message_drafts, queue
-from hub.store.organisation import get_person, towns_by_adcode
+from hub.store.organisation import get_person, list_departments, towns_by_adcode
 from hub.store.plans import facts_from, get_plan, stated_facts
-from hub.store.reports import list_incidents
+from hub.store.reports import get_incident, list_incidents
 from hub.store.roster import list_posts, load_reach, who_is_on_now
 from hub.store.schema_plan import activation as table
 from hub.store.sharing import end_shares, grant, shares_of
@@ -63,6 +64,7 @@ from plans.model import LEVEL_RANK, Level, Plan, PlanKind, Stage, Text
 
 KIND: Final = "plan_task"
 ACTOR: Final = "system:response"
+_DISMISSED: Final = ("事件为误报，响应终止。", "The incident was a false alarm; the response ends.")
 _WITHDRAWN: Final = "任务已撤销 / task withdrawn"
 _TIERS: Final = {"lead": Tier.LEAD, "assist": Tier.ASSIST, "informed": Tier.INFORMED}
 _NOTICE_AGE: Final = timedelta(hours=6)
@@ -154,7 +156,7 @@ async def bindings(conn: AsyncConnection, now: datetime) -> Bindings:
         persons = on[post.id].persons
         who = await get_person(conn, persons[0]) if persons else None
         bound[post.department_id] = Post(post.department_id, post.id, who.name if who else None, who.phone if who else None)
-    return Bindings(posts=bound, towns=await towns_by_adcode(conn))
+    return Bindings(posts=bound, towns=await towns_by_adcode(conn), names={d.id: Text(zh=d.zh, en=d.en or d.zh) for d in await list_departments(conn)})
 
 
 async def tasks_of(conn: AsyncConnection, whole: Whole, title: str = "") -> list[TaskView]:
@@ -239,13 +241,14 @@ async def put_in_force(
         wanted = tuple(dict.fromkeys([*(p.id for p in held.document.plans), *plan_ids]))
         return await change_response(tx, rules, incident, facts, held, wanted, level or held.head.level, by=by, reason=reason)
     plans = await _plans(tx.conn, plan_ids)
-    document = compute.activate(plans, facts, level or fitting_level(plans, facts), await bindings(tx.conn, tx.now), tx.now)
+    bound = await bindings(tx.conn, tx.now)
+    document = compute.activate(plans, facts, level or fitting_level(plans, facts), bound, tx.now)
     names_zh, names_en = "、".join(p.title.zh for p in document.plans), ", ".join(p.title.en for p in document.plans)
     stage = document.stages[0].stage if document.stages else Stage.RECEIVE
     head = ResponseHead(
         id=new_id(), incident_id=incident.id, state=ResponseState.ACTIVE, level=document.level, plans=document.plans, started_at=tx.at,
         started_by=by, updated_at=tx.at, stage=stage, stages=(StageStep(stage=stage, at=tx.at, by=by),), tasks=len(document.tasks),
-        cautions=(*document.cautions, *_unmanned(document)), reason=reason, automatic=automatic, drill=incident.drill,
+        cautions=(*document.cautions, *_unmanned(document, bound)), reason=reason, automatic=automatic, drill=incident.drill,
         zh=f"启动{document.level}级响应：{names_zh}，{len(document.tasks)} 项任务。",
         en=f"Response at level {document.level}: {names_en}; {len(document.tasks)} tasks.")
     head = await _insert(tx, head, document)
@@ -270,13 +273,13 @@ async def begin_automatic(
     return head
 
 
-def _unmanned(document: Activation) -> tuple[compute.Caution, ...]:
+def _unmanned(document: Activation, bound: Bindings) -> tuple[compute.Caution, ...]:
     """A caution for posts that hold tasks and that nobody is on: their ladders climb at once."""
-    empty = sorted({t.owner.department for t in document.tasks if t.owner.officer is None and t.owner.post is not None})
+    empty = [compute.called(bound.names, d) for d in sorted({t.owner.department for t in document.tasks if t.owner.officer is None and t.owner.post is not None})]
     if not empty:
         return ()
-    return (compute.Caution("nobody_on_duty", f"{len(empty)} 个部门的值班岗今晚无人：{'、'.join(empty)}",
-                            f"nobody is on the duty post of {len(empty)} departments: {', '.join(empty)}"),)
+    return (compute.Caution("nobody_on_duty", f"{len(empty)} 个部门的值班岗现无人：{'、'.join(name.zh for name in empty)}",
+                            f"nobody is on the duty post of {len(empty)} departments: {', '.join(name.en for name in empty)}"),)
 
 
 def _about(head: ResponseHead, incident: IncidentView, by: str) -> dict[str, Any]:
@@ -388,13 +391,14 @@ async def change_response(
     _needs_active(held.head)
     versions = {p.id: p.version for p in held.document.plans}
     plans = await _plans(tx.conn, plan_ids, versions)
-    document, difference = compute.switch_plans(held.document, plans, facts, await bindings(tx.conn, tx.now), tx.now, level)
+    bound = await bindings(tx.conn, tx.now)
+    document, difference = compute.switch_plans(held.document, plans, facts, bound, tx.now, level)
     confirmed = held.head.automatic if by.startswith("system:") else None
     if difference.is_empty and level is held.head.level and document.plans == held.document.plans and confirmed == held.head.automatic:
         return held.head
     head = msgspec.structs.replace(
         held.head, level=level, plans=document.plans, tasks=len(document.tasks), zh=difference.zh, en=difference.en, reason=reason,
-        automatic=confirmed, cautions=(*document.cautions, *_unmanned(document)))
+        automatic=confirmed, cautions=(*document.cautions, *_unmanned(document, bound)))
     head = await _store(tx, held.head, head, document)
     tx.record(ResponseChanged(response=head, added=tuple(t.key for t in difference.added), withdrawn=tuple(t.key for t in difference.withdrawn),
                               changed=tuple(c.after.key for c in difference.changed)), **_about(head, incident, by))
@@ -471,6 +475,35 @@ async def revoke(tx: Transaction, rules: DutyRules, incident: IncidentView, held
     return await _end(tx, rules, incident, held, held.document, ResponseState.REVOKED, by=by, reason=reason, evaluation=(),
                       words=(f"撤销自动启动的响应。理由：{reason}", f"The response begun by rule is revoked. Reason: {reason}"),
                       open_tasks=tuple(t.key for t in held.document.tasks if t.key not in done))
+
+
+async def end_with_incident(tx: Transaction, incident: IncidentView, act: Act, *, by: str, reason: str | None, into: str | None) -> None:
+    """End the response of an incident that is about to be closed, dismissed or merged; without one nothing happens.
+
+    Closing needs what terminating needs: the plans' conditions or the reason. What is dismissed has nothing to evaluate. What is merged goes on at
+    the other incident: its plans join the response there, at the graver level. Raises Rejected.
+    """
+    held = await active_response(tx.conn, incident.id)
+    if held is None or act not in (Act.CLOSE, Act.FALSE_ALARM, Act.MERGE):
+        return
+    rules = await load_rules(tx.conn)
+    if act is Act.CLOSE:
+        await terminate(tx, rules, incident, await _facts(tx, rules, incident), held, met=(), reason=reason, by=by)
+        return
+    other = await get_incident(tx.conn, into) if into is not None else None
+    words = _DISMISSED if act is Act.FALSE_ALARM or other is None else (f"已并入事件 {other.no}，响应在该事件继续。", f"Merged into {other.no}, where the response goes on.")
+    done = await done_keys(tx.conn, held.head.id)
+    await _end(tx, rules, incident, held, held.document, ResponseState.TERMINATED, by=by, reason=reason or words[0], words=words, evaluation=(),
+               open_tasks=tuple(t.key for t in held.document.tasks if t.key not in done))
+    plans = [p.id for p in held.head.plans if (plan := await get_plan(tx.conn, p.id)) is not None and plan.status == "in_force"]
+    if act is Act.MERGE and other is not None and other.state in OPEN_STATES and plans:
+        there = await active_response(tx.conn, other.id)
+        level = max(held.head.level, there.head.level if there else held.head.level, key=LEVEL_RANK.__getitem__)
+        await put_in_force(tx, rules, other, await _facts(tx, rules, other), plans, level, by=by, reason=f"{incident.no} 并入")
+
+
+async def _facts(tx: Transaction, rules: DutyRules, incident: IncidentView) -> IncidentFacts:
+    return facts_from(incident, ZoneInfo(rules.calendar.zone), await stated_facts(tx.conn, incident.id))
 
 
 async def _end(

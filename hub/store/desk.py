@@ -27,6 +27,7 @@ from hub.domain.incident import (
 )
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
+from hub.store.activations import end_with_incident
 from hub.store.bulk import Rows, fetch
 from hub.store.reports import get_incident, update_incident
 from hub.store.schema import merge_proposal
@@ -57,13 +58,16 @@ async def take(tx: Transaction, id: str, *, by: str, name: str) -> IncidentView:
 
 
 async def act_on(tx: Transaction, id: str, act: Act, *, by: str, reason: str | None = None, into: str | None = None) -> IncidentView:
-    """Verify, dismiss, close, reopen or merge. Raises Rejected `wrong_state`, `reason_needed`, `unknown_incident`."""
+    """Verify, dismiss, close, reopen or merge; a response ends with its incident. Raises Rejected `wrong_state`, `reason_needed`, `unknown_incident`,
+    and `termination_needs_reason` where the conditions of a response that is to end do not hold.
+    """
     before = await _now(tx, id)
     if act in (Act.FALSE_ALARM, Act.REOPEN) and not (reason and reason.strip()):
         raise Rejected("reason_needed", "请说明理由", "state a reason", field="reason")
     if act is Act.MERGE:
         await _check_merge(tx, before, into)
     after = transition(before, act, tx.now, merged_into=into if act is Act.MERGE else None)
+    await end_with_incident(tx, before, act, by=by, reason=reason, into=into)
     await _set(tx, before, after)
     tx.record(IncidentStateChanged(incident=after, act=act, before=before.state, reason=reason), actor=by, subject=f"incident:{id}",
               incident_id=id, drill=after.drill)

@@ -24,11 +24,11 @@ _REACHABLE = {ContactState.REACHABLE.value: True, ContactState.UNREACHABLE.value
 async def district_now(conn: AsyncConnection, now: datetime, zone: ZoneInfo, *, drill: bool = False) -> District:
     """The district at `now`: who is on duty, what is free and in date, whose address last failed. Invented stock counts in drills alone."""
     today = now.astimezone(zone).date()
-    bound = (await bindings(conn, now)).posts
+    bound = await bindings(conn, now)
     stock = tuple(StockLine(r.capability, r.unit, r.free) for r in await list_resources(conn)
                   if r.active and (drill or not r.demo) and (r.expires_on is None or r.expires_on >= today))
-    posts: dict[str, tuple[Post, ...]] = {department: (post,) for department, post in bound.items()}
-    return structs.replace(district_of_data(today), posts=posts, stock=stock, contacts=await _contacts(conn))
+    posts: dict[str, tuple[Post, ...]] = {department: (post,) for department, post in bound.posts.items()}
+    return structs.replace(district_of_data(today), posts=posts, stock=stock, contacts=await _contacts(conn), names=bound.names)
 
 
 async def _contacts(conn: AsyncConnection) -> tuple[Contact, ...]:

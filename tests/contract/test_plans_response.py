@@ -13,7 +13,7 @@ import pytest
 from hub.clock import ManualClock
 from hub.domain.activation import ResponseHead, ResponseState
 from hub.domain.duty_rules import packaged_rules
-from hub.domain.incident import IncidentOpened, IncidentUpdated, IncidentView
+from hub.domain.incident import Act, IncidentOpened, IncidentUpdated, IncidentView
 from hub.domain.notice import halves
 from hub.domain.obligation import State
 from hub.domain.report import PlaceView
@@ -35,6 +35,7 @@ from hub.store.activations import (
     tasks_of,
     terminate,
 )
+from hub.store.desk import act_on
 from hub.store.notices import list_notices
 from hub.store.obligations import get_obligation, list_obligations
 from hub.store.organisation import list_departments, seed_departments
@@ -48,7 +49,7 @@ from plans.facts import IncidentFacts
 from plans.load import export_text, load_folder
 from plans.match import State as Truth
 from plans.model import Level, PlanStatus, Stage
-from tests.support.district import incident_view
+from tests.support.district import NOW, incident_view
 
 RULES = packaged_rules()
 BY = "person:desk"
@@ -74,9 +75,9 @@ async def district(store: Store) -> None:
             await save_plan(tx, plan, by="system:catalogue")
 
 
-async def opened(store: Store, *, hazmat: tuple[Hazmat, ...] = (), drill: bool = False) -> IncidentView:
+async def opened(store: Store, *, hazmat: tuple[Hazmat, ...] = (), drill: bool = False, number: int = 1) -> IncidentView:
     """An incident on a road, opened."""
-    view = msgspec.structs.replace(incident_view(1, event_types=("12H00",), drill=drill), hazmat=hazmat,
+    view = msgspec.structs.replace(incident_view(number, event_types=("12H00",), drill=drill), hazmat=hazmat,
                                    place=PlaceView(text="G204 赣马段", road="G204", adcode="320707108", lon=119.112, lat=34.865))
     async with store.transaction() as tx:
         await insert_incidents(tx, [(view, msgspec.json.encode(view))])
@@ -98,6 +99,16 @@ async def tasks(store: Store, view: IncidentView) -> dict[str, State]:
         held = await active_response(conn, view.id)
         assert held is not None
         return {t.key: t.state for t in await tasks_of(conn, held)}
+
+
+async def test_what_nobody_mans_is_named_as_people_call_it(store: Store) -> None:
+    await district(store)
+    async with store.read() as conn:
+        called = {d.id: (d.zh, d.en) for d in await list_departments(conn)}
+    head = await start(store, await opened(store), ROAD_ONLY)
+    (caution,) = [c for c in head.cautions if c.code == "nobody_on_duty"]
+    assert called["traffic-police"][0] in caution.zh and called["traffic-police"][1] in caution.en
+    assert not [id for id in called if id in f"{caution.zh} {caution.en}"], "nobody at night knows departments by their slugs"
 
 
 async def test_the_shipped_plans_are_stored_once(store: Store) -> None:
@@ -434,3 +445,55 @@ async def test_a_response_asks_the_nearest_owner_and_each_step_is_timed(store: S
             suit = await move_request(tx, RULES, suit.id, to, by=BY, resource_id="demo-suit-qingkou", quantity=2)
     assert [s.state for s in suit.steps] == [RequestState.REQUESTED, RequestState.OFFERED, RequestState.DISPATCHED, RequestState.ARRIVED, RequestState.RETURNED]
     assert len({s.at for s in suit.steps}) == 5
+
+
+async def moved(store: Store, view: IncidentView, act: Act, **given: str | None) -> None:
+    async with store.transaction() as tx:
+        await act_on(tx, view.id, act, by=BY, **given)
+
+
+async def test_a_false_alarm_ends_its_response_and_rings_nobody_any_more(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    head = await start(store, view, BOTH)
+    await moved(store, view, Act.FALSE_ALARM, reason="误报")
+    async with store.read() as conn:
+        held = await get_response(conn, head.id)
+        assert held is not None and held.head.state is ResponseState.TERMINATED and held.head.reason == "误报" and "false alarm" in held.head.en
+        owed = await list_obligations(conn, owed_only=True, subject=f"activation:{head.id}", limit=500)
+        shares = [s for s in await shares_of(conn, view.id) if s.origin is Origin.ACTIVATION and s.until_at is None]
+    assert owed == [] and shares == [], "what is dismissed has nothing to evaluate either"
+
+
+async def test_closing_an_incident_ends_its_response_by_its_conditions_or_with_the_reason(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    head = await start(store, view, BOTH)
+    with pytest.raises(Rejected) as open_still:
+        await moved(store, view, Act.CLOSE, reason=None)
+    assert open_still.value.code == "termination_needs_reason"
+    await moved(store, view, Act.CLOSE, reason="现场处置完毕")
+    async with store.read() as conn:
+        held = await get_response(conn, head.id)
+        assert held is not None and held.head.state is ResponseState.TERMINATED and held.head.reason == "现场处置完毕"
+        owed = await list_obligations(conn, owed_only=True, subject=f"activation:{head.id}", limit=500)
+    assert owed and {o.due_at.date() > NOW.date() for o in owed} == {True}, "only the evaluation is owed"
+
+
+async def test_the_response_of_a_merged_incident_goes_on_at_the_other_at_the_graver_level(store: Store) -> None:
+    await district(store)
+    view, other = await opened(store), await opened(store, number=2)
+    head, there = await start(store, view, BOTH, Level.II), await start(store, other, ROAD_ONLY, Level.IV)
+    await moved(store, view, Act.MERGE, into=other.id)
+    async with store.read() as conn:
+        held, joined = await get_response(conn, head.id), await active_response(conn, other.id)
+        assert held is not None and held.head.state is ResponseState.TERMINATED and other.no in held.head.zh
+        assert joined is not None and joined.head.id == there.id and joined.head.level is Level.II
+        assert {p.id for p in joined.head.plans} == set(BOTH)
+        assert await list_obligations(conn, owed_only=True, subject=f"activation:{head.id}", limit=500) == [], "no task stands twice"
+        assert await list_obligations(conn, owed_only=True, subject=f"activation:{there.id}", limit=500)
+    third = await opened(store, number=3)
+    await moved(store, other, Act.MERGE, into=third.id)
+    async with store.read() as conn:
+        begun = await active_response(conn, third.id)
+    assert begun is not None and begun.head.level is Level.II and {p.id for p in begun.head.plans} == set(BOTH)
