@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
@@ -224,13 +224,31 @@ def name_index() -> tuple[tuple[str, str, MatchKind, str], ...]:
     return tuple(found)
 
 
-def _score(query: str, name: str, kind: MatchKind) -> int:
+_WORD = re.compile(r"[a-z0-9]+")
+_SHORT = 5
+"""Fewer Latin letters than this stand within long English names by chance (MDI in sodium dithionite), so that they have to begin a word."""
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _begin_words(said: Sequence[str], written: str) -> bool:
+    """Does each of the words begin a word of the name, in whatever order (ammonia anhydrous)?"""
+    there = _words(written)
+    return all(any(word.startswith(part) for word in there) for part in said)
+
+
+def _score(query: str, said: Sequence[str], name: str, kind: MatchKind, written: str) -> int:
     if name == query:
         return 800
     if kind is MatchKind.FORMULA:
         return 0
     if name.startswith(query):
         return 600 - min(100, len(name) - len(query))
+    if query.isascii():
+        found = (len(query) >= _SHORT and query in name) or (bool(said) and _begin_words(said, written))
+        return 400 - min(100, len(name) - len(query)) if found else 0
     if query in name:
         return 400 - min(100, len(name) - len(query))
     # "25吨液氨罐车": a known name inside a longer question; short names would match by chance
@@ -240,10 +258,10 @@ def _score(query: str, name: str, kind: MatchKind) -> int:
 
 
 def _by_name(query: str, limit: int) -> tuple[Match, ...]:
-    wanted = normal(query)
+    wanted, said = normal(query), _words(query)
     best: dict[str, Match] = {}
     for name, un, kind, written in name_index():
-        score = _score(wanted, name, kind) if wanted else 0
+        score = _score(wanted, said, name, kind, written) if wanted else 0
         if score and (un not in best or best[un].score < score):
             best[un] = Match(substance=substances()[un], score=score, why=kind, matched=written)
     ranked = sorted(best.values(), key=lambda m: (-m.score, m.substance.name_zh is None, m.substance.un))
@@ -311,6 +329,7 @@ _COLOURS_ZH: Mapping[str, str] = MappingProxyType(
 def by_placard(class_: str | None = None, colour: str | None = None) -> tuple[Placard, ...]:
     """Placards by class (a main class gives all its divisions) and colour (red, 红色, "white red"). Raises Rejected(unknown_placard)."""
     wanted = re.sub(r"^(?:第|class|division)|[类项级]$", "", unicodedata.normalize("NFKC", class_ or "").strip(), flags=re.IGNORECASE).strip()
+    wanted = re.sub(r"^(1\.[1-6])[A-S]$", r"\1", wanted, flags=re.IGNORECASE)  # 1.1D: the letter is of the compatibility group
     text = unicodedata.normalize("NFKC", colour or "").strip().casefold()
     colours = {_COLOURS_ZH.get(c, "") for c in text} - {""} | {w for w in re.split(r"[\s,/]+", text) if w.isascii() and w}
     found = tuple(

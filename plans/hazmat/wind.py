@@ -34,7 +34,7 @@ _BARE = re.compile(r"(?:^|风向(?:角)?[\s:：为是=]*)(-?\d+(?:\.\d+)?)(?=$|[
 _QUADRANT = re.compile(r"([东南西北])偏([东南西北])\s*(\d+(?:\.\d+)?)\s*(?:°|度)?|(?<![A-Za-z])([NS])\s*(\d+(?:\.\d+)?)\s*°?\s*([EW])(?![A-Za-z])", re.IGNORECASE)
 _QUARTERS = {"北": 0, "N": 0, "东": 90, "E": 90, "南": 180, "S": 180, "西": 270, "W": 270}
 _TOWARDS = re.compile(
-    r"(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|下风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])"
+    r"(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|[下顺]风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])"
     r"|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)",
     re.IGNORECASE,
 )
@@ -42,7 +42,7 @@ _SPLIT_POINT = re.compile(r"\b(north|south)[\s-]+(east|west)", re.IGNORECASE)
 _GAP = re.compile(r"(?<=[东南西北偏])\s+(?=[东南西北偏风])")
 _TURNS = r"(?:方向?|风)?\s*(?:转为?|到|至|或|间|、|/|[-~－—–]|\bor\b)\s*"
 _VARIABLE = re.compile(r"风向不[定明详]|风向未[知明]|风向多变|无持续风向|旋转风|旋转不定|variable|\bVRB\b", re.IGNORECASE)
-_CALM = re.compile(r"静风|无风|没有风|没风|\bcalm\b|no wind", re.IGNORECASE)
+_CALM = re.compile(r"静风|静稳|无风|无明显风|没有风|没风|\bcalm\b|no wind", re.IGNORECASE)
 
 
 class WindUse(Struct, frozen=True, kw_only=True):
@@ -183,7 +183,8 @@ def _of_the_name(wind: Wind) -> list[Words]:
 def _names() -> tuple[Mapping[str, tuple[float, float]], re.Pattern[str]]:
     """Every name with its direction and uncertainty, and the pattern of one name or of several that the wind turns through."""
     rows = {row["name"]: (float(row["from_deg"]), float(row["uncertainty_deg"])) for row in tables.rows("winds")}
-    written = (rf"(?<![A-Za-z\d]){name}(?:ERN|ERLY)?(?![A-Za-z])" if name.isascii() else name for name in sorted(rows, key=len, reverse=True))
+    # a point within a longer word that is none of the names (东西风) is no direction: half of it would be another wind
+    written = (rf"(?<![A-Za-z\d]){name}(?:ERN|ERLY)?(?![A-Za-z])" if name.isascii() else rf"(?<![东南西北偏]){name}(?![东南西北])" for name in sorted(rows, key=len, reverse=True))
     one = "(?:" + "|".join(written) + ")"
     return rows, re.compile(rf"({one}(?:{_TURNS}{one})*)(风)?", re.IGNORECASE)
 

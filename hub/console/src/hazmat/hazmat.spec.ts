@@ -52,6 +52,11 @@ describe('looking a substance up with no signal', () => {
     expect(found.every((one) => hinsOf(one).has('268'))).toBe(true)
     expect(hinsOf(book.substances.get('1005')!).has('33')).toBe(false)
   })
+  it('finds the words of an English name in any order, and no few letters in the middle of one', () => {
+    expect(search(book, 'ammonia anhydrous')[0]?.substance.un).toBe('1005')
+    expect(search(book, 'MDI')).toEqual([])
+    expect(search(book, 'TDI').map((one) => one.substance.un)).toEqual(['2078'])
+  })
   it('finds nothing for a number that does not exist', () => expect(search(book, '9999')).toEqual([]))
   it('opens guide 111 for what nobody knows', () => {
     expect(distancesFor(book, { un: '9999', leak: true, fire: null, container: 'unknown', spill: null, in_water: null }, 'day', 'low').guide).toBe('111')

@@ -28,13 +28,26 @@ export const hinsOf = (substance: Substance): Set<string> => new Set(substance.c
 
 export interface Found { substance: Substance; score: number; hin: string | null }
 
-function score(query: string, name: string, formula: boolean): number {
+const words = (text: string): string[] => text.normalize('NFKC').toLowerCase().match(/[a-z0-9]+/g) ?? []
+// eslint-disable-next-line no-control-regex
+const ascii = (text: string): boolean => /^[\x00-\x7f]*$/.test(text)
+/** Fewer Latin letters than this stand within long English names by chance (MDI in sodium dithionite), so that they have to begin a word. */
+const SHORT = 5
+
+/** Does each of the words begin a word of the name, in whatever order (ammonia anhydrous)? */
+function beginWords(said: string[], written: string): boolean {
+  const there = words(written)
+  return said.every((part) => there.some((word) => word.startsWith(part)))
+}
+
+function score(query: string, said: string[], written: string, formula: boolean): number {
+  const name = normal(written)
   if (name === query) return 800
   if (formula) return 0
   if (name.startsWith(query)) return 600 - Math.min(100, name.length - query.length)
-  if (name.includes(query)) return 400 - Math.min(100, name.length - query.length)
-  // eslint-disable-next-line no-control-regex
-  return name.length >= 2 && !/^[\x00-\x7f]*$/.test(name) && query.includes(name) ? 300 + Math.min(50, name.length) : 0
+  const found = ascii(query) ? (query.length >= SHORT && name.includes(query)) || (said.length > 0 && beginWords(said, written)) : name.includes(query)
+  if (found) return 400 - Math.min(100, name.length - query.length)
+  return !ascii(query) && name.length >= 2 && !ascii(name) && query.includes(name) ? 300 + Math.min(50, name.length) : 0
 }
 
 /** Substances, best first; none means unknown: guide 111. */
@@ -48,7 +61,7 @@ export function search(book: Book, text: string, limit = 10): Found[] {
   }
   const cas = CAS.exec(said)?.[1]
   const hin = HIN.exec(said)?.[1]?.replace(/\s+/g, '').toUpperCase()
-  const query = normal(said)
+  const [query, spoken] = [normal(said), words(said)]
   if (!query) return []
   const found: Found[] = []
   for (const substance of book.substances.values()) {
@@ -57,7 +70,7 @@ export function search(book: Book, text: string, limit = 10): Found[] {
       continue
     }
     const names = [substance.name_zh, ...substance.aliases_zh, ...substance.names_en].filter((name): name is string => Boolean(name))
-    const best = Math.max(0, ...names.map((name) => score(query, normal(name), false)), substance.formula ? score(query, normal(substance.formula), true) : 0)
+    const best = Math.max(0, ...names.map((name) => score(query, spoken, name, false)), substance.formula ? score(query, spoken, substance.formula, true) : 0)
     if (best) found.push({ substance, score: best, hin: null })
   }
   return found.sort((a, b) => b.score - a.score || Number(!a.substance.name_zh) - Number(!b.substance.name_zh) || a.substance.un.localeCompare(b.substance.un)).slice(0, limit)

@@ -13,12 +13,12 @@ const DEGREES = /(?<![A-Za-z\d.])(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)/
 const BARE = /(?:^|风向(?:角)?[\s:：为是=]*)(-?\d+(?:\.\d+)?)(?=$|[\s,，;；])/
 const QUADRANT = /([东南西北])偏([东南西北])\s*(\d+(?:\.\d+)?)\s*(?:°|度)?|(?<![A-Za-z])([NS])\s*(\d+(?:\.\d+)?)\s*°?\s*([EW])(?![A-Za-z])/i
 const QUARTERS: Record<string, number> = { 北: 0, N: 0, 东: 90, E: 90, 南: 180, S: 180, 西: 270, W: 270 }
-const TOWARDS = /(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|下风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)/i
+const TOWARDS = /(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|[下顺]风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)/i
 const SPLIT_POINT = /\b(north|south)[\s-]+(east|west)/gi
 const GAP = /(?<=[东南西北偏])\s+(?=[东南西北偏风])/g
 const TURNS = '(?:方向?|风)?\\s*(?:转为?|到|至|或|间|、|/|[-~－—–]|\\bor\\b)\\s*'
 const VARIABLE = /风向不[定明详]|风向未[知明]|风向多变|无持续风向|旋转风|旋转不定|variable|\bVRB\b/i
-const CALM = /静风|无风|没有风|没风|\bcalm\b|no wind/i
+const CALM = /静风|静稳|无风|无明显风|没有风|没风|\bcalm\b|no wind/i
 const DIGITS: Record<string, number> = { ...Object.fromEntries([...'零一二三四五六七八九'].map((c, i) => [c, i])), 〇: 0, 两: 2 }
 
 /** A wind that nobody can read, or that cannot be; `code` is the hub's. */
@@ -67,7 +67,7 @@ function names(book: Book) {
   const rows = new Map(book.winds.map((row) => [row.name!, [Number(row.from_deg), Number(row.uncertainty_deg)] as [number, number]]))
   const sorted = [...rows.keys()].sort((a, b) => b.length - a.length)
   const ascii = (name: string) => /^[A-Z]+$/.test(name)
-  const written = `(?:${sorted.map((name) => (ascii(name) ? `(?<![A-Za-z\\d])${name}(?:ERN|ERLY)?(?![A-Za-z])` : name)).join('|')})`
+  const written = `(?:${sorted.map((name) => (ascii(name) ? `(?<![A-Za-z\\d])${name}(?:ERN|ERLY)?(?![A-Za-z])` : `(?<![东南西北偏])${name}(?![东南西北])`)).join('|')})`
   const made = { rows, some: `(${written}(?:${TURNS}${written})*)(风)?`, one: new RegExp(sorted.map((name) => (ascii(name) ? `${name}(?![A-Z])` : name)).join('|'), 'g') }
   patterns.set(book, made)
   return made

@@ -29,6 +29,16 @@ def test_an_alias_or_english_name_finds_the_right_number(text: str, un: str) -> 
     assert _first(text) == un
 
 
+@pytest.mark.parametrize(("text", "un"), [("ammonia anhydrous", "1005"), ("acid sulfuric", "1830"), ("soda caustic", "1823")])
+def test_the_words_of_an_english_name_are_found_in_any_order(text: str, un: str) -> None:
+    assert search(text)[0].substance.un == un
+
+
+def test_a_few_letters_in_the_middle_of_a_long_name_are_no_find() -> None:
+    assert search("MDI") == (), "it stands within sodium dithionite, and is not it: an unknown load goes by guide 111"
+    assert [m.substance.un for m in search("TDI")] == ["2078"]
+
+
 def test_an_exact_name_comes_before_names_that_contain_it() -> None:
     names = [match.substance.un for match in search("氢氧化钠")]
     assert names[:2] == ["1823", "1824"]
@@ -112,6 +122,10 @@ def test_an_unknown_load_is_found_by_class_and_colour_of_its_placard() -> None:
     for class_, colour in (("17", None), (None, None), ("3", "蓝")):
         with pytest.raises(Rejected, match="unknown_placard"):
             by_placard(class_, colour)
+
+
+def test_a_division_with_its_letter_is_the_placard_of_the_division() -> None:
+    assert [p.class_ for p in by_placard("1.1D")] == ["1.1"] == [p.class_ for p in by_placard("第1.1D项")]
 
 
 def test_at_least_150_local_substances_have_names_aliases_and_valid_numbers() -> None:
