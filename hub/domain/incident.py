@@ -52,6 +52,14 @@ TRANSITIONS: Final[dict[tuple[IncidentState, Act], IncidentState]] = {
 }
 """What may follow what; everything else is refused with `wrong_state`."""
 OPEN_STATES: Final = frozenset({_S.UNVERIFIED, _S.VERIFIED})
+_SAID: Final[dict[IncidentState, tuple[str, str]]] = {
+    _S.UNVERIFIED: ("待核实", "not verified yet"), _S.VERIFIED: ("已核实", "verified"), _S.FALSE_ALARM: ("误报", "a false alarm"),
+    _S.CLOSED: ("已结束", "closed"), _S.MERGED: ("已并入其他事件", "merged into another"),
+}
+_ACTS_SAID: Final[dict[Act, tuple[str, str]]] = {
+    Act.VERIFY: ("核实", "verified"), Act.FALSE_ALARM: ("判为误报", "called a false alarm"), Act.CLOSE: ("结束", "closed"),
+    Act.REOPEN: ("重新打开", "reopened"), Act.MERGE: ("并入其他事件", "merged"),
+}
 
 
 class IncidentView(Struct, frozen=True, kw_only=True, gc=False):
@@ -235,7 +243,8 @@ def transition(incident: IncidentView, act: Act, now: datetime, *, merged_into: 
     """The incident after `act`; raises Rejected `wrong_state` where the table does not permit it."""
     state = TRANSITIONS.get((incident.state, act))
     if state is None:
-        raise Rejected("wrong_state", f"事件当前状态（{incident.state}）不允许此操作", f"an incident that is {incident.state} cannot be: {act}")
+        (zh, en), (act_zh, act_en) = _SAID[incident.state], _ACTS_SAID[act]
+        raise Rejected("wrong_state", f"事件当前为“{zh}”，不能{act_zh}", f"an incident that is {en} cannot be {act_en}")
     if act is Act.REOPEN and incident.verified:
         state = _S.VERIFIED
     return msgspec.structs.replace(

@@ -194,14 +194,24 @@ def _lock_at(due_at: datetime, late_at: datetime, lock_min: float | None) -> dat
     return None if lock_min is None else max(late_at, due_at + timedelta(minutes=lock_min))
 
 
+_SAID: Final[Mapping[State, tuple[str, str]]] = MappingProxyType({
+    State.OPEN: ("待办", "open"), State.RETURNED: ("退回", "returned"), State.MET: ("按时办结", "met"), State.MET_LATE: ("逾期办结", "met late"),
+    State.MISSED: ("漏办", "missed"), State.EXCUSED: ("免办", "excused"),
+})
+_ACTS_SAID: Final[Mapping[Act, tuple[str, str]]] = MappingProxyType({
+    Act.ACKNOWLEDGE: ("确认", "acknowledged"), Act.MEET: ("办结", "met"), Act.RETURN: ("退回", "returned"), Act.EXCUSE: ("免办", "excused"),
+    Act.LOCK: ("锁定", "locked"), Act.UNLOCK: ("解锁", "unlocked"),
+})
+
+
 def _check(o: Obligation, act: Act) -> None:
     if (o.state, act) in TRANSITIONS:
         return
     if o.state is State.MISSED and act is Act.MEET:
         raise Rejected("obligation_locked", "该事项已锁定为漏报，请先由领导解锁后再办理",
                        "this duty is locked as missed; a leader must unlock it first")
-    raise Rejected("obligation_state", f"事项当前状态（{o.state}）不允许此操作（{act}）", f"a duty that is {o.state} cannot take {act}",
-                   field="state")
+    (zh, en), (act_zh, act_en) = _SAID[o.state], _ACTS_SAID[act]
+    raise Rejected("obligation_state", f"事项当前为“{zh}”，不能{act_zh}", f"a duty that is {en} cannot be {act_en}", field="state")
 
 
 def _need_reason(reason: str) -> str:

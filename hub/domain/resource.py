@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from hub.domain.change import ChangeBody, change
 from hub.domain.data import packaged
+from hub.domain.typed import figures, read_date
 from hub.errors import Rejected
 from plans.model import Text
 from plans.saying import in_chinese
@@ -93,6 +94,10 @@ STEPS: Final[Mapping[RequestState, frozenset[RequestState]]] = {
     _R.ARRIVED: frozenset({_R.RETURNED}),
     _R.RETURNED: frozenset(),
     _R.CANCELLED: frozenset({_R.REQUESTED}),
+}
+_SAID: Final[Mapping[RequestState, tuple[str, str]]] = {
+    _R.REQUESTED: ("已请求", "requested"), _R.OFFERED: ("同意提供", "offered"), _R.DISPATCHED: ("已出动", "dispatched"), _R.ARRIVED: ("已到场", "arrived"),
+    _R.RETURNED: ("已归还", "returned"), _R.CANCELLED: ("已取消", "cancelled"),
 }
 OUT: Final = frozenset({_R.OFFERED, _R.DISPATCHED, _R.ARRIVED})
 """The states in which what was offered is not free for others."""
@@ -205,8 +210,8 @@ def take_step(request: Request, to: RequestState, *, by: str, at: str, note: str
     if to is request.state:
         return request
     if to not in STEPS[request.state]:
-        raise Rejected("wrong_state", f"请求当前状态（{request.state}）不能变为 {to}", f"a request that is {request.state} cannot become {to}",
-                       field="state")
+        (zh, en), (to_zh, to_en) = _SAID[request.state], _SAID[to]
+        raise Rejected("wrong_state", f"请求当前为“{zh}”，不能直接变为“{to_zh}”", f"a request that is {en} cannot become {to_en}", field="state")
     return msgspec.structs.replace(request, state=to, steps=(*request.steps, Step(state=to, at=at, by=by, note=note)), version=request.version + 1)
 
 
@@ -234,6 +239,7 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 """The columns of the table, as its first line names them (Chinese, or the field's own name)."""
 _KINDS: Final[Mapping[str, str]] = {"队伍": "team", "车辆": "vehicle", "物资": "stock", "专家": "expert", "医院": "hospital", "避难所": "shelter"}
+_NUMBERS: Final = ("quantity", "low_below", "lon", "lat")
 _NEEDED: Final = ("id", "kind", "name_zh", "department_id", "capability", "quantity", "unit")
 
 
@@ -277,9 +283,12 @@ def parse_table(
 def _line(raw: dict[str, Any], number: int) -> tuple[Resource | None, LineError | None]:
     values = {name: str(cell).strip() if name in ("id", "phone", "contact", "unit", "capability") else cell for name, cell in raw.items()}
     values["kind"] = _KINDS.get(str(values.get("kind", "")).strip(), values.get("kind"))
+    values |= {name: figures(cell) for name, cell in values.items() if name in _NUMBERS and isinstance(cell, str)}
     expires = values.get("expires_on")
     if isinstance(expires, datetime):
         values["expires_on"] = expires.date()
+    elif isinstance(expires, str):
+        values["expires_on"] = read_date(expires) or expires
     try:
         return msgspec.convert(values, Resource, strict=False), None
     except msgspec.ValidationError as error:

@@ -21,7 +21,7 @@ from hub.domain import obligation as ledger
 from hub.domain.change import ChangeBody
 from hub.domain.duty_rules import DutyRules
 from hub.domain.ladder import Climb, Escalation, ObligationEscalated, Outcome, Taken, Whom
-from hub.domain.notice import OPEN_EN, OPEN_ID, OPEN_ZH, Fields, fields_of
+from hub.domain.notice import OPEN_EN, OPEN_ID, OPEN_ZH, fields_of, in_both
 from hub.domain.obligation import (
     Evidence,
     Obligation,
@@ -501,11 +501,10 @@ class _Work:
 
     async def _say_what_was_not_sent(self) -> None:
         """One notice for the desk about everything that an outage made too old to send."""
-        words = Fields({"text": f"停机后补查：{self.too_old} 个催办步骤因超过最长时限未发送，事项仍在应办清单中。"},
-                       {"text": f"{self.too_old} steps of ladders were too old to be sent after an outage; their duties are on the list."})
         desks = [p for p in self.reach.posts.values() if p.role is Whom.COMMAND_CENTRE]
         await queue(self.tx, [draft(
-            self.rules, dedupe=f"outage:{self.tx.at}:{new_id()}", channel="console", address=f"post:{desk.id}", template="outage", fields=words,
+            self.rules, dedupe=f"outage:{self.tx.at}:{new_id()}", channel="console", address=f"post:{desk.id}", template="outage",
+            fields=in_both(steps=str(self.too_old)),
             now=self.tx.now, max_age=timedelta(days=1), urgent=True, department_id=desk.department_id, post_id=desk.id,
         ) for desk in desks], actor="system:duties")
 

@@ -195,7 +195,8 @@ async def test_an_outage_leaves_no_ancient_pages_but_a_record_of_every_step(stor
     assert (await read(store, third.id)).state is State.MISSED
     async with store.read() as conn:
         notices = await list_notices(conn, posts=["district-office.desk"])
-    assert [n.template for n in notices].count("outage") == 1
+    (outage,) = [n for n in notices if n.template == "outage"]
+    assert "：3 个催办步骤" in outage.body and outage.body_en and "after an outage: 3." in outage.body_en
 
 
 async def test_a_post_with_nobody_in_it_is_passed_over_and_the_screen_says_so(store: Store, clock: ManualClock) -> None:

@@ -44,6 +44,7 @@ def test_only_the_transitions_of_the_table_are_possible(state: IncidentState, ac
         with pytest.raises(Rejected) as refused:
             transition(incident, act, NOW)
         assert refused.value.code == "wrong_state"
+        assert not set(refused.value.zh) & set("abcdefghijklmnopqrstuvwxyz_") and "_" not in refused.value.en, "told in words, not in the names of the code"
 
 
 def test_a_trusted_source_verifies_at_once() -> None:

@@ -59,8 +59,9 @@ def test_every_cell_of_the_table_does_what_it_says_and_every_other_cell_is_refus
     before = in_state(state)
     permitted = TRANSITIONS.get((state, what))
     if permitted is None:
-        with pytest.raises(Rejected):
+        with pytest.raises(Rejected) as refused:
             act(before, what)
+        assert not set(refused.value.zh) & set("abcdefghijklmnopqrstuvwxyz_") and "_" not in refused.value.en, "told in words, not in the names of the code"
         return
     after = act(before, what)
     assert after.state in permitted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -119,6 +119,19 @@ def test_a_column_that_nobody_knows_is_named_and_not_lost() -> None:
     assert found == [] and [(e.line, e.column) for e in errors] == [(1, "有效期限")]
 
 
+def test_figures_and_days_are_read_as_people_type_them() -> None:
+    head = (*HEAD, "low_below", "expires_on")
+    lines = [(f"r{n}", "物资", "石灰", "消防救援大队", "lime", quantity, "吨", low, day) for n, (quantity, low, day) in enumerate([
+        ("1,200", "２０", "2027/6/30"), ("１，２００．５", None, "2027年6月30日"), (1200, "20", "2027.6.30"), ("1200", 20, datetime(2027, 6, 30, 0, 0))])]
+    found, errors = parse_table([head, *lines], DEPARTMENTS)
+    assert errors == [] and {r.expires_on for r in found} == {date(2027, 6, 30)}
+    assert [(r.quantity, r.low_below) for r in found] == [(1200, 20), (1200.5, None), (1200, 20), (1200, 20)]
+    _, errors = parse_table([head, ("a", "物资", "石灰", "消防救援大队", "lime", "1,2", "吨", None, None),
+                             ("b", "物资", "石灰", "消防救援大队", "lime", -1, "吨", None, None), ("c", "物资", "石灰", "消防救援大队", "lime", 1, "吨", None, "2027/2/30")],
+                            DEPARTMENTS)
+    assert [(e.line, e.column) for e in errors] == [(2, "quantity"), (3, "quantity"), (4, "expires_on")]
+
+
 def test_a_department_may_be_named_as_people_call_it() -> None:
     (found,), errors = parse_table([HEAD, ("a", "物资", "甲", "消防救援大队", "lime", 1, "吨")], DEPARTMENTS)
     assert (found.department_id, errors) == ("fire-rescue", [])
@@ -133,3 +146,9 @@ def test_a_line_that_is_not_the_writers_is_named_by_its_number_behind_blank_line
 def test_what_is_wrong_with_a_value_is_said_in_both_languages() -> None:
     _, (error,) = parse_table([HEAD, ("a", "stock", "甲", "fire-rescue", "lime", -1, "吨")], DEPARTMENTS)
     assert "不得小于 0" in error.zh and ">= 0" in error.en
+
+
+def test_a_refused_step_is_told_in_words_of_each_language() -> None:
+    with pytest.raises(Rejected) as refused:
+        take_step(request(RequestState.REQUESTED), RequestState.ARRIVED, by="p", at="t")
+    assert "“已请求”" in refused.value.zh and "“已到场”" in refused.value.zh and not set(refused.value.zh) & set("abcdefghijklmnopqrstuvwxyz")
