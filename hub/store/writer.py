@@ -151,7 +151,8 @@ class Transaction:
             commit_sqlite(connection)
 
     def _chained(self, head: list[tuple[Any, ...]]) -> tuple[Rows, Rows]:
-        """Give the recorded changes their numbers and links after `head` (a row, or none in an empty store)."""
+        """Give the recorded changes their numbers and links after `head` (a row, or none in an empty store). SQLite's driver takes a `bytearray` as it
+        is; of `bytes` it asks first how they want to be stored (`hub.store.one_visit`)."""
         seq, previous = head[0] if head else (0, GENESIS)
         rows, bodies = [], []
         for entry in self.recorded:
@@ -161,7 +162,7 @@ class Transaction:
                                           entry.department_id, entry.drill, entry.body_sha256)
             rows.append((seq, entry.kind, self.at, entry.actor, entry.subject, entry.incident_id, entry.department_id, entry.drill,
                          entry.body_sha256, previous, link))
-            bodies.append((seq, entry.salt, entry.body if self.sqlite else entry.body.decode()))
+            bodies.append((seq, bytearray(entry.salt), bytearray(entry.body)) if self.sqlite else (seq, entry.salt, entry.body.decode()))
             previous = link
         return Rows(schema.change, rows), Rows(schema.change_body, bodies)
 
