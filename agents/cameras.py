@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from hub.errors import Rejected
-from hub.ids import SLUG
+from hub.ids import SLUG, exactly
 from hub.wire import Advisory, Camera, Command, CommandKind, MediaKind, media_header, troubles_of
 from streams.address import Address, read_credentials
 from streams.feed import Feed
@@ -47,7 +47,7 @@ ADVISE_EVERY_S: Final = 300.0
 """What a detector goes on seeing is told so often (our own choice: a road moves all day)."""
 MOST_ADVISORIES: Final = 100
 """So many that wait to be told; more are dropped."""
-SLUG_PATTERN: Final = f"^{SLUG.pattern}$"
+SLUG_PATTERN: Final = exactly(SLUG.pattern)
 
 
 class OnnxEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +72,7 @@ class CameraEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     timeout_s: Annotated[float, Meta(ge=0.5, le=60)] = 5.0
     preview_s: Annotated[float, Meta(ge=0.5, le=3600)] = PERIOD_S
     pre_event_s: Annotated[float, Meta(ge=0, le=60)] = 10.0
-    keep_open: Annotated[str, Meta(pattern="^(main|sub)$")] = "main"
+    keep_open: Annotated[str, Meta(pattern=exactly("(main|sub)"))] = "main"
     max_mbps: Annotated[float, Meta(ge=0.1, le=400)] = 40.0
     motion: bool = False
     onnx: tuple[OnnxEntry, ...] = ()

@@ -19,6 +19,11 @@ SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
+def exactly(pattern: str) -> str:
+    r"""A pattern for a text as a whole, for `msgspec.Meta`: to `re`, by which it matches, a bare `$` also stands before a last line feed."""
+    return rf"^{pattern}$(?!\n)"
+
+
 RANDOM_BYTES = 16
 _AT_ONCE = 256
 _random: list[bytes] = []

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from hub.errors import Rejected
+from hub.ids import SLUG, exactly
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
@@ -21,7 +22,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of one hub process. Times are in seconds, sizes in bytes."""
 
-    hub_id: Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")] = "district"
+    hub_id: Annotated[str, Meta(pattern=exactly(SLUG.pattern))] = "district"
     """The hub's id in every topic."""
     hub_name: str = "赣榆区突发事件信息共享中心"
     """The name on the screens and documents."""

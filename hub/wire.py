@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator
+from datetime import MAXYEAR, MINYEAR, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from hub.errors import Rejected
-from hub.ids import is_id, is_slug
+from hub.ids import exactly, is_id, is_slug
 
 __all__ = [
     "Advisory", "Attachment", "Camera", "Casualties", "Command", "CommandKind", "Crs", "Daily", "Hazmat", "MediaKind", "Place", "Presence", "Receipt",
@@ -38,9 +39,10 @@ HUB_MEDIA: Final = "hub-media"
 ShortText = Annotated[str, Meta(max_length=500)]
 LongText = Annotated[str, Meta(max_length=20_000)]
 Count = Annotated[int, Meta(ge=0, le=10_000_000)]
-Adcode = Annotated[str, Meta(pattern=r"^[0-9]{6}([0-9]{3}|[0-9]{6})?$")]
-EventType = Annotated[str, Meta(pattern=r"^1[0-4]([A-Z][0-9A-Z]{2}|000)$")]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Adcode = Annotated[str, Meta(pattern=exactly("[0-9]{6}([0-9]{3}|[0-9]{6})?"))]
+EventType = Annotated[str, Meta(pattern=exactly("1[0-4]([A-Z][0-9A-Z]{2}|000)"))]
+CameraId = Annotated[str, Meta(pattern=exactly(r"[^/+#\s]{1,63}"))]
+Sha256 = Annotated[str, Meta(pattern=exactly("[0-9a-f]{64}"))]
 
 
 class ReportKind(StrEnum):
@@ -98,10 +100,10 @@ class Casualties(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 class Hazmat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One dangerous load or tank: UN number (four digits), HIN (Kemler), name, quantity in kg, container, what it is doing."""
 
-    un: Annotated[str, Meta(pattern=r"^[0-9]{4}$")] | None = None
-    hin: Annotated[str, Meta(pattern=r"^X?[0-9]{2,4}$")] | None = None
+    un: Annotated[str, Meta(pattern=exactly("[0-9]{4}"))] | None = None
+    hin: Annotated[str, Meta(pattern=exactly("X?[0-9]{2,4}"))] | None = None
     name: ShortText | None = None
-    cas: Annotated[str, Meta(pattern=r"^[0-9]{2,7}-[0-9]{2}-[0-9]$")] | None = None
+    cas: Annotated[str, Meta(pattern=exactly("[0-9]{2,7}-[0-9]{2}-[0-9]"))] | None = None
     quantity_kg: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     container: Annotated[str, Meta(max_length=40)] | None = None
     leak: bool | None = None
@@ -199,7 +201,7 @@ class Camera(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an agent says of one of its cameras in `presence`; `health` is one of the states of `streams.health`; `dropped_audio`: the codec of
     the sound that is left out."""
 
-    id: str
+    id: CameraId
     name: ShortText | None = None
     health: Annotated[str, Meta(max_length=40)] = "connecting"
     since: datetime | None = None
@@ -253,7 +255,7 @@ class Telemetry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Advisory(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a detector at an agent thinks it saw on a camera (`motion`, or a label of a model): a hint for a person, never a report. Gets no receipt."""
 
-    camera_id: Annotated[str, Meta(max_length=63)]
+    camera_id: CameraId
     at: datetime
     kind: Annotated[str, Meta(min_length=1, max_length=40)]
     score: Annotated[float, Meta(ge=0, le=1)]
@@ -374,6 +376,10 @@ _AS_ZERO: Final = bytes(ord("0") if byte in b"0123456789" else byte for byte in 
 _MANY_DIGITS: Final = b"0" * 16
 MOST: Final = 2**53 - 1
 """The largest whole number that every reader of JSON keeps as it is (RFC 8259, 6); databases keep no more than 2^63 - 1."""
+_ODD_TIME = re.compile(rb'(?:0001|9999)-|:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"|\\u00[23]')
+"""A time in the calendar's first or last year, or without an offset; or one whose letters are escaped."""
+_MOST_PATH: Final = 200
+"""How much of a path is named in a refusal: its names are the sender's (our own choice; ours are all shorter)."""
 _FIELD = re.compile(r" - at `\$?\.?([^`]*)`")
 
 
@@ -401,6 +407,8 @@ def decode(payload: bytes | bytearray | memoryview, kind: type[T], *, limit_byte
         refuse_controls(message)
     if _MANY_DIGITS in raw.translate(_AS_ZERO):
         refuse_huge(message)
+    if kind is not Report and _ODD_TIME.search(payload):  # the two times of a report are looked at by `check_report`: of it there are thousands
+        refuse_odd_times(message)
     return message
 
 
@@ -417,17 +425,17 @@ def without_bom(payload: bytes | bytearray | memoryview) -> bytes | bytearray | 
 
 def explain(error: msgspec.ValidationError) -> Rejected:
     """Turn a validator's sentence into a stable code."""
-    text = str(error)
+    text = _CONTROL.sub("\ufffd", str(error))  # it repeats names that the message gave
     match = _FIELD.search(text)
-    field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", match.group(1)).lstrip(".") if match else None
+    field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", match.group(1)).lstrip(".")[:_MOST_PATH] if match else None
     if "missing required field" in text:
         missing = re.search(r"missing required field `([^`]*)`", text)
-        name = missing.group(1) if missing else ""
+        name = missing.group(1)[:_MOST_PATH] if missing else ""
         path = ".".join(part for part in (field, name) if part)
         return Rejected("missing_field", f"缺少必填项 {name}", f"the field {name} is required", field=path)
     if "unknown field" in text:
         extra = re.search(r"unknown field `([^`]*)`", text)
-        name = extra.group(1) if extra else ""
+        name = extra.group(1)[:_MOST_PATH] if extra else ""
         path = ".".join(part for part in (field, name) if part)
         return Rejected("unknown_field", f"没有名为 {path} 的字段", f"there is no field {path}", field=path)
     if "Invalid enum value" in text or "matching regex" in text:
@@ -445,33 +453,52 @@ def explain(error: msgspec.ValidationError) -> Rejected:
 
 def refuse_controls(value: Any, path: str = "") -> None:
     """Raise Rejected `control_characters` where any text inside carries a control or bidirectional-override character."""
-    if isinstance(value, str):
-        if _CONTROL.search(value):
-            raise Rejected("control_characters", f"{path} 含有控制字符", f"{path}: control characters are not allowed", field=path)
-    elif isinstance(value, Struct):
-        for name in value.__struct_fields__:
-            refuse_controls(getattr(value, name), f"{path}.{name}" if path else name)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            refuse_controls(key, path)
-            refuse_controls(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, (list, tuple)):
-        for n, item in enumerate(value):
-            refuse_controls(item, f"{path}.{n}")
+    for name, leaf in _leaves(value, path):
+        if isinstance(leaf, str) and not is_clean(leaf):
+            raise Rejected("control_characters", f"{name} 含有控制字符", f"{name}: control characters are not allowed", field=name)
 
 
 def refuse_huge(value: Any, path: str = "") -> None:
     """Raise Rejected `out_of_range` where any whole number inside is larger than `MOST`."""
-    if isinstance(value, int) and abs(value) > MOST:
-        raise Rejected("out_of_range", f"{path} 的数值超出范围", f"{path}: the number is out of range", field=path)
+    for name, leaf in _leaves(value, path):
+        if isinstance(leaf, int) and abs(leaf) > MOST:
+            raise Rejected("out_of_range", f"{name} 的数值超出范围", f"{name}: the number is out of range", field=name)
+
+
+def refuse_odd_times(value: Any, path: str = "") -> None:
+    """Raise Rejected `wrong_time` where any time inside is odd."""
+    for name, leaf in _leaves(value, path):
+        if isinstance(leaf, datetime):
+            refuse_odd_time(leaf, name)
+
+
+def refuse_odd_time(at: datetime, name: str) -> None:
+    """Raise Rejected `wrong_time` for a time without an offset, or in the calendar's first or last year: with another offset it may have none."""
+    if at.tzinfo is None:
+        raise Rejected("wrong_time", f"{name} 必须带时区", f"{name} must carry an offset", field=name)
+    if at.year in (MINYEAR, MAXYEAR):
+        raise Rejected("wrong_time", f"{name} 的年份无效", f"{name}: no such year", field=name)
+
+
+def is_clean(text: str) -> bool:
+    """Is the text free of control and bidirectional-override characters?"""
+    return _CONTROL.search(text) is None
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every single value inside, and every key that the sender chose, with its dotted path."""
     if isinstance(value, Struct):
-        value = {name: getattr(value, name) for name in value.__struct_fields__}
-    if isinstance(value, dict):
-        for key, item in value.items():
-            refuse_huge(item, f"{path}.{key}" if path else str(key))
+        items: Iterable[tuple[Any, Any]] = ((name, getattr(value, name)) for name in value.__struct_fields__)
+    elif isinstance(value, dict):
+        yield from ((path, key) for key in value)
+        items = value.items()
     elif isinstance(value, (list, tuple)):
-        for n, item in enumerate(value):
-            refuse_huge(item, f"{path}.{n}")
+        items = enumerate(value)
+    else:
+        yield path, value
+        return
+    for name, item in items:
+        yield from _leaves(item, (f"{path}.{name}" if path else str(name))[:_MOST_PATH])
 
 
 def decode_report(payload: bytes | bytearray | memoryview) -> Report:
@@ -487,9 +514,9 @@ def check_report(report: Report) -> None:
         raise Rejected("wrong_id", "id 必须是小写 UUID", "id must be a UUID in lower case", field="id")
     if report.incident_id is not None and not is_id(report.incident_id):
         raise Rejected("wrong_id", "incident_id 必须是小写 UUID", "incident_id must be a UUID in lower case", field="incident_id")
-    for name, at in (("occurred_at", report.occurred_at), ("heard_at", report.heard_at)):
-        if at is not None and at.tzinfo is None:
-            raise Rejected("wrong_time", f"{name} 必须带时区", f"{name} must carry an offset", field=name)
+    refuse_odd_time(report.occurred_at, "occurred_at")
+    if report.heard_at is not None:
+        refuse_odd_time(report.heard_at, "heard_at")
     if not (report.title and report.title.strip()) and not (report.text and report.text.strip()):
         raise Rejected("missing_field", "标题和正文至少填一项", "a title or a text is required", field="title")
     place = report.place

@@ -9,10 +9,10 @@ from msgspec import Meta, Struct
 
 from hub.domain.change import ChangeBody, change
 from hub.errors import Rejected
-from hub.ids import SLUG
+from hub.ids import SLUG, exactly
 from hub.wire import NO_PICTURE
 
-SlugText = Annotated[str, Meta(pattern=f"^{SLUG.pattern}$")]
+SlugText = Annotated[str, Meta(pattern=exactly(SLUG.pattern))]
 Words = Annotated[str, Meta(max_length=200)]
 DOWN = NO_PICTURE
 """The states in which a camera has no picture at all (`streams.health` names them all)."""
@@ -26,7 +26,7 @@ class EnterpriseView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     en: Words = ""
     department_id: Words | None = None
     address: Words | None = None
-    adcode: Annotated[str, Meta(pattern=r"^[0-9]{6}([0-9]{3}|[0-9]{6})?$")] | None = None
+    adcode: Annotated[str, Meta(pattern=exactly("[0-9]{6}([0-9]{3}|[0-9]{6})?"))] | None = None
     lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
     lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
     hazard_level: Annotated[int, Meta(ge=1, le=4)] | None = None
@@ -52,7 +52,7 @@ class CameraPlace(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sees: tuple[Words, ...] = ()
     road: Words | None = None
     road_km: Annotated[float, Meta(ge=0, le=10_000)] | None = None
-    gb28181: Annotated[str, Meta(pattern=r"^[0-9]{20}$")] | None = None
+    gb28181: Annotated[str, Meta(pattern=exactly("[0-9]{20}"))] | None = None
 
 
 class Advised(Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from hub.domain.notice import cited
 from hub.domain.obligation import Obligation, Owed, State
 from hub.domain.typed import figures, plain
 from hub.errors import Fault, Rejected, refusal
+from hub.ids import SLUG, exactly
 from hub.wire import explain
 
 KIND: Final = "daily_report"
@@ -32,8 +33,8 @@ LOOK_BACK_DAYS: Final = 16
 """How far back the deadline before this one is looked for: longer than the longest holiday with the weekends around it."""
 COUNT_MAX: Final = 10_000_000
 
-Id = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+Id = Annotated[str, Meta(pattern=exactly("[a-z][a-z0-9_]{0,39}"))]
+Slug = Annotated[str, Meta(pattern=exactly(SLUG.pattern))]
 Words = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -51,7 +52,7 @@ class Column(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A column of a table field: a count, yes/no or text."""
 
     id: Id
-    kind: Annotated[str, Meta(pattern="^(count|yes_no|text)$")]
+    kind: Annotated[str, Meta(pattern=exactly("(count|yes_no|text)"))]
     zh: Words
     en: Words
     required: bool = False
@@ -470,7 +471,7 @@ def _read_row(field: Field, line: Any, n: int) -> tuple[dict[str, Any], list[Fau
 class Attached(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file named by its SHA-256."""
 
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, Meta(pattern=exactly("[0-9a-f]{64}"))]
     name: Annotated[str, Meta(min_length=1, max_length=255)]
     media_type: Annotated[str, Meta(max_length=100)] = "application/octet-stream"
     size_bytes: Annotated[int, Meta(ge=0)] = 0

@@ -11,8 +11,9 @@ from msgspec import Meta, Struct
 from hub.domain.change import ChangeBody, change
 from hub.domain.daily import Attached
 from hub.errors import Rejected
+from hub.ids import SLUG, exactly
 
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+Slug = Annotated[str, Meta(pattern=exactly(SLUG.pattern))]
 
 
 class Group(Struct, frozen=True, kw_only=True):

@@ -18,9 +18,10 @@ from hub.domain.access import Post as HeldPost
 from hub.domain.change import ChangeBody, change
 from hub.domain.data import packaged
 from hub.errors import Rejected
+from hub.ids import SLUG, exactly
 
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+Slug = Annotated[str, Meta(pattern=exactly(SLUG.pattern))]
 
 
 class DepartmentKind(StrEnum):

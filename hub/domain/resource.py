@@ -18,6 +18,7 @@ from hub.domain.change import ChangeBody, change
 from hub.domain.data import packaged
 from hub.domain.typed import figures, read_date
 from hub.errors import Rejected
+from hub.ids import exactly
 from plans.model import Text
 from plans.saying import in_chinese
 
@@ -36,12 +37,12 @@ class ResourceKind(StrEnum):
 class Resource(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One resource: whose, where, what it can do, how much. `low_below`: less than this is a warning; `demo` marks invented data."""
 
-    id: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    id: Annotated[str, Meta(pattern=exactly("[a-z0-9][a-z0-9-]{0,63}"))]
     kind: ResourceKind
     name_zh: Annotated[str, Meta(min_length=1, max_length=200)]
     name_en: Annotated[str, Meta(max_length=200)] = ""
     department_id: Annotated[str, Meta(min_length=1, max_length=64)]
-    capability: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    capability: Annotated[str, Meta(pattern=exactly("[a-z0-9][a-z0-9-]{0,63}"))]
     quantity: Annotated[float, Meta(ge=0, le=1e9)]
     unit: Annotated[str, Meta(min_length=1, max_length=20)]
     place: Annotated[str, Meta(max_length=200)] = ""

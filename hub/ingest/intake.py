@@ -158,7 +158,7 @@ def _guess_id(payload: bytes) -> str | None:
         id = _id_of.decode(payload[: wire.MAX_MESSAGE_BYTES]).get("id")
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
-    return id if isinstance(id, str) and len(id) <= 64 else None
+    return id if isinstance(id, str) and len(id) <= 64 and wire.is_clean(id) else None
 
 
 MOST_BRIEF: Final = 20

@@ -12,6 +12,7 @@ from typing import Any
 from hub import wire
 from hub.domain.report import Channel
 from hub.errors import Rejected
+from hub.ids import is_slug
 from hub.ingest.intake import Intake, Item, Source
 from hub.ingest.link import AsyncMqtt, Broker
 from hub.ingest.presence import Presences
@@ -85,7 +86,8 @@ class Session:
     def _unknown(self, agent_id: str, what: str, message: Any) -> None:
         """A topic whose agent the hub does not know (an external broker without our rules): refused, and kept."""
         error = Rejected("unknown_agent", "此终端未登记或已吊销", "this agent is not enrolled, or revoked")
-        self.intake.refuse(what, message.payload, Source(f"agent:{agent_id}", agent_id=agent_id), Channel.MQTT, error)
+        named = agent_id if is_slug(agent_id) else None  # whatever somebody wrote into a topic is no name
+        self.intake.refuse(what, message.payload, Source(f"agent:{named or 'unnamed'}", agent_id=named), Channel.MQTT, error)
 
     def send(self, agent_id: str, what: str, message: Any) -> None:
         """Publish to an agent's `receipt` or `command` topic (or to its media identity's)."""

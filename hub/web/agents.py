@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind
 from hub.domain.agent import AgentView
 from hub.errors import Rejected
+from hub.ids import SLUG, exactly
 from hub.operate.certify import certify, withdraw
 from hub.store.access import within_reach
 from hub.store.agents import change_agent, enrol, get_agent, list_agents, make_code, revoke
@@ -17,7 +18,7 @@ from hub.web.reports import own
 from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route
 from hub.wire import MEDIA_SUFFIX
 
-Slug = Annotated[str, Meta(pattern="^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+Slug = Annotated[str, Meta(pattern=exactly(SLUG.pattern))]
 
 
 class Agents(Struct, frozen=True, kw_only=True):

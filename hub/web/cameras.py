@@ -15,6 +15,7 @@ from hub.domain.calendar import at_local, bounds, local_day
 from hub.domain.camera import CameraPlace, CameraView, EnterpriseView, LinkedCamera, SlugText
 from hub.domain.linkage import packaged_linkage
 from hub.errors import Rejected
+from hub.ids import exactly
 from hub.store.access import incident_thing, visible_cameras
 from hub.store.cameras import (
     OnlineRate,
@@ -100,7 +101,7 @@ class Imported(Struct, frozen=True, kw_only=True):
 class RatesQuery(Struct, frozen=True, kw_only=True):
     """Of the day, month or quarter of the district that `day` (today) lies in, up to now; or of so many days up to now."""
 
-    span: Annotated[str, Meta(pattern="^(day|month|quarter)$")] | None = None
+    span: Annotated[str, Meta(pattern=exactly("(day|month|quarter)"))] | None = None
     day: date | None = None
     days: Annotated[int, Meta(ge=1, le=100)] = 1
 

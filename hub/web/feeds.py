@@ -27,7 +27,7 @@ from hub.clock import parse_utc, utc_text
 from hub.domain.access import HUB, Action, Actor, Decision, Thing, may
 from hub.domain.camera import CameraMarked, CameraView, ViewEnded, ViewOfCamera, ViewStarted
 from hub.errors import Rejected, Unavailable
-from hub.ids import new_id
+from hub.ids import exactly, new_id
 from hub.store import Store
 from hub.store.access import incident_thing
 from hub.store.accounts import actor_of_session
@@ -240,7 +240,7 @@ def _incident_of(thing: Thing) -> str | None:
 class FeedQuery(Struct, frozen=True, kw_only=True):
     """`quality`: main, sub or h264 (transcoded at the agent, counted); `fragment_s`: 0 a message a picture, up to 1 for walls; `reason` stated."""
 
-    quality: Annotated[str, Meta(pattern="^(main|sub|h264)$")] = "main"
+    quality: Annotated[str, Meta(pattern=exactly("(main|sub|h264)"))] = "main"
     fragment_s: Annotated[float, Meta(ge=0, le=1)] = 0.0
     reason: Annotated[str, Meta(max_length=500)] = ""
 

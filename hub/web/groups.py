@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from hub.domain.access import HUB, Action, Thing, ThingKind
 from hub.domain.daily import Attached
 from hub.domain.group import Group, GroupPost, Read
+from hub.ids import exactly
 from hub.store import groups as store
 from hub.store.access import reach
 from hub.web.attachments import has_sent, serve
@@ -53,7 +54,7 @@ class PageQuery(Struct, frozen=True, kw_only=True):
 class PostBody(Struct, frozen=True, kw_only=True):
     """A post; `id` is made by the sender and makes a repetition harmless."""
 
-    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    id: Annotated[str, Meta(pattern=exactly("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"))]
     text: Annotated[str, Meta(max_length=10_000)]
     attachments: Annotated[tuple[Attached, ...], Meta(max_length=20)] = ()
 

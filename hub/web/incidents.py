@@ -11,6 +11,7 @@ from hub.domain.access import HUB, Action, Decision, Thing, Tier
 from hub.domain.change import Change
 from hub.domain.incident import Act, IncidentState, IncidentView, MergeProposal
 from hub.domain.report import ReportView
+from hub.ids import exactly
 from hub.store.access import Policies, incident_thing
 from hub.store.changes import changes_of_incident
 from hub.store.desk import act_on, decide_proposals, grade, note, proposals_of, take
@@ -71,7 +72,7 @@ class MergeBody(Struct, frozen=True, kw_only=True):
 class GradeBody(Struct, frozen=True, kw_only=True):
     """The grade that the desk decided (null takes it back), and why."""
 
-    grade: Annotated[str, Meta(pattern="^(general|serious|major|extraordinary)$")] | None
+    grade: Annotated[str, Meta(pattern=exactly("(general|serious|major|extraordinary)"))] | None
     reason: Reason | None = None
 
 

@@ -11,7 +11,7 @@ from hub.domain.access import HUB, Action, Thing, ThingKind
 from hub.domain.notice import Contact, ContactState, Fields, Notice, NoticeState, in_both, with_link
 from hub.domain.roster import Post
 from hub.errors import Rejected
-from hub.ids import new_id
+from hub.ids import exactly, new_id
 from hub.notify.addresses import check_address
 from hub.notify.channels import Message
 from hub.notify.outbox import try_out
@@ -23,7 +23,7 @@ from hub.web.obligations import rules_of
 from hub.web.route import Ask, Done, NotFound, Route
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Clock = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Clock = Annotated[str, Meta(pattern=exactly(r"([01]\d|2[0-3]):[0-5]\d"))]
 
 
 class NoticeQuery(Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ class ContactBody(Struct, frozen=True, kw_only=True):
     post_id: Name
     name: Name
     address: Annotated[str, Meta(min_length=1, max_length=2000)]
-    language: Annotated[str, Meta(pattern="^(zh|en|both)$")] = "zh"
+    language: Annotated[str, Meta(pattern=exactly("(zh|en|both)"))] = "zh"
     urgent_only: bool = False
     quiet_starts: Clock | None = None
     quiet_ends: Clock | None = None

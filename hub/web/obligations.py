@@ -17,6 +17,7 @@ from hub.domain.ladder import Escalation, Ladder, schedule
 from hub.domain.notice import Notice
 from hub.domain.obligation import Evidence, Kind, Obligation, State
 from hub.errors import Rejected
+from hub.ids import exactly
 from hub.store import duty_data
 from hub.store import obligations as ledger
 from hub.store.access import within_reach
@@ -39,7 +40,7 @@ class ObligationQuery(Struct, frozen=True, kw_only=True):
     post: Name | None = None
     incident: Name | None = None
     subject: Name | None = None
-    day: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    day: Annotated[str, Meta(pattern=exactly(r"\d{4}-\d{2}-\d{2}"))] | None = None
     drill: bool | None = None
     due_from: At | None = None
     due_to: At | None = None

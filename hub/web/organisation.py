@@ -242,8 +242,6 @@ async def appointing(ask: Ask) -> Appointment:
     """Appoint a person to a post."""
     ask.require(Action.ADMIN_APPOINT, HUB)
     body: NewAppointment = ask.body
-    if body.until_at is not None and body.until_at.tzinfo is None:
-        raise Rejected("time_without_offset", "时间须带时区", "a time needs its offset", field="until_at")
     async with ask.transaction() as tx:
         policy = (await ask.hub.policies.read(tx.conn)).access
         return await appoint(tx, body.person_id, body.post_id, policy, by=ask.who, until_at=body.until_at, reason=body.reason)

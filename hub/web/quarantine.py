@@ -10,6 +10,7 @@ from hub.domain.access import Action, Thing, ThingKind
 from hub.domain.classified import packaged_guard
 from hub.domain.report import Channel
 from hub.errors import Rejected
+from hub.ids import exactly
 from hub.ingest.intake import Source
 from hub.store.quarantine import Quarantined, get_quarantined, list_quarantine, release, waiting_count
 from hub.web.route import Answer, Ask, Done, NotFound, Route
@@ -22,7 +23,7 @@ _THING = Thing(kind=ThingKind.QUARANTINE)
 class ListQuery(Struct, frozen=True, kw_only=True):
     """`state`: waiting, replayed, discarded or all; `before` is `received_at|id` of the last one seen."""
 
-    state: Annotated[str, Meta(pattern="^(waiting|replayed|discarded|all)$")] = "waiting"
+    state: Annotated[str, Meta(pattern=exactly("(waiting|replayed|discarded|all)"))] = "waiting"
     before: Annotated[str, Meta(max_length=80)] | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
 

@@ -10,6 +10,7 @@ from hub.domain.access import HUB, Action, ActorKind, Thing, ThingKind, Tier
 from hub.domain.classified import packaged_guard
 from hub.domain.report import Channel, ReportView
 from hub.errors import Unavailable
+from hub.ids import exactly
 from hub.ingest.intake import Source
 from hub.store.access import incident_things, visible_reports
 from hub.store.reports import get_report, list_reports
@@ -22,7 +23,7 @@ from hub.wire import Receipt, ReceiptStatus
 class FileQuery(Struct, frozen=True, kw_only=True):
     """`channel` says how the report reached the person who files it: `web` (the form) or `phone` (a telephone note)."""
 
-    channel: Annotated[str, Meta(pattern="^(web|phone)$")] = "web"
+    channel: Annotated[str, Meta(pattern=exactly("(web|phone)"))] = "web"
 
 
 class ListQuery(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from hub.documents.workbooks import is_uncounted, open_book, uncounted
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.resource import LineError, Request, RequestState, Resource, ResourceKind, Suggestion, parse_table
 from hub.errors import Rejected
-from hub.ids import new_id
+from hub.ids import exactly, new_id
 from hub.store.access import incident_thing
 from hub.store.duty_data import load_rules
 from hub.store.organisation import list_departments
@@ -79,7 +79,7 @@ class Suiting(Struct, frozen=True, kw_only=True):
 class RequestBody(Struct, frozen=True, kw_only=True):
     """What is asked for; `id` makes asking twice once."""
 
-    capability: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    capability: Annotated[str, Meta(pattern=exactly("[a-z0-9][a-z0-9-]{0,63}"))]
     quantity: Annotated[float, Meta(gt=0, le=1e9)]
     unit: Annotated[str, Meta(min_length=1, max_length=20)]
     text: Annotated[str, Meta(min_length=1, max_length=500)]

@@ -263,6 +263,7 @@ def read_query(request: web.Request, route: Route) -> Any:
     except msgspec.ValidationError as error:
         raise wire.explain(error) from None
     wire.refuse_huge(query)
+    wire.refuse_odd_times(query)
     return query
 
 
