@@ -26,6 +26,7 @@ from hub.ingest.admit import Bucket
 from hub.ingest.certificates import Certificates, follow
 from hub.ingest.media_door import CAN_HAND_OVER, MediaDoor, media_door
 from hub.ingest.media_guard import MediaGuard
+from hub.ingest.packets import PUBLISH, SUBSCRIBE, filters_of, malformed
 from hub.wire import HUB_MEDIA, MAX_MEDIA_BYTES, MAX_MESSAGE_BYTES, MEDIA_SUFFIX, Topics
 
 if TYPE_CHECKING:
@@ -35,12 +36,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("hub.broker")
 CONNECT_S: Final = 10.0
 CONNECT_BYTES: Final = 4096
+PIECE_BYTES: Final = 16_384
+"""What of a packet has to come within one and a half keep-alives (our own choice: at 45 s that is 3 kbit/s)."""
+MOST_FILTERS: Final = 100
+"""How many filters an agent's session may hold (our own choice; two are enough): amqtt looks through all of them at each message of anybody."""
 STALLED_BYTES: Final = 4_194_304
 """What may wait in one connection's write buffer before it is cut (our own choice: a second of four 8 Mbit/s feeds)."""
 OFFLINE_MESSAGES: Final = 1000
 """What amqtt may keep for a session that is away (as Mosquitto's default of max_queued_messages)."""
 FLOOD_TIMES: Final = 4
-"""How many times its quota an agent's connection may publish before it is read more slowly (our own choice: an agent over its quota is told so
+"""How many times its quota an agent's connection may send packets before it is read more slowly (our own choice: an agent over its quota is told so
 by a receipt; what is far above it would cost every other agent the broker's time, so it waits in the flooder's own socket)."""
 HELD_S: Final = 5.0
 """How long a media identity that is kept out is held at the door before it hears so (our own choice: whoever comes back at once costs a tenth this way)."""
@@ -48,7 +53,6 @@ MEDIA_PAUSE_S: Final = 0.02
 """From one media connection to the next (our own choice: fifty in a second)."""
 media_pause = asyncio.sleep
 HUB_PREFIX: Final = "hub"
-_PUBLISH: Final = 3
 _KEEP_ALIVE_AT: Final = 8
 """Where the keep-alive stands in a CONNECT: after the protocol's name, its level and the flags (MQTT 3.1.1, 3.1.2.10)."""
 _FURTHER = re.compile(r"[a-z0-9-]+\.media-[1-9][0-9]?")
@@ -73,6 +77,7 @@ class Connect:
     password: str
     will_topic: str | None
     keep_alive_s: int
+    clean: bool
 
 
 def parse_connect(body: bytes) -> Connect:
@@ -94,7 +99,9 @@ def parse_connect(body: bytes) -> Connect:
         password = reader.text() if flags & 0x40 else ""
     except (IndexError, UnicodeDecodeError):
         raise _Refused(None, "malformed CONNECT") from None
-    return Connect(client_id, username, password, will_topic, keep_alive_s)
+    if reader.at != len(body):
+        raise _Refused(None, "malformed CONNECT")
+    return Connect(client_id, username, password, will_topic, keep_alive_s, bool(flags & 0x02))
 
 
 class _Fields:
@@ -119,23 +126,28 @@ class _Fields:
         return self.text_bytes().decode()
 
 
-async def read_packet(reader: asyncio.StreamReader, limit: int) -> tuple[int, bytes, bytes]:
-    """One packet: its type, its header bytes as they came, its body. Raises _Refused for one above `limit` bytes."""
-    first = await reader.readexactly(1)
-    header = bytearray(first)
-    length, shift = 0, 0
-    while True:
-        byte = (await reader.readexactly(1))[0]
-        header.append(byte)
-        length |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            break
-        shift += 7
-        if shift > 21:
-            raise _Refused(None, "malformed length")
-    if length > limit:
-        raise _Refused(None, f"a packet of {length} bytes")
-    return first[0] >> 4, bytes(header), await reader.readexactly(length)
+async def read_packet(reader: asyncio.StreamReader, limit: int, idle_s: float | None = None) -> tuple[int, bytes, bytes]:
+    """One packet: its type, its header bytes as they came, its body. Raises _Refused for one above `limit` bytes, TimeoutError where nothing comes
+    for `idle_s`: a long packet on a narrow road comes in pieces."""
+    header, length, shift = bytearray(), 0, 0
+    async with asyncio.timeout(idle_s):
+        header += await reader.readexactly(1)
+        while True:
+            byte = (await reader.readexactly(1))[0]
+            header.append(byte)
+            length |= (byte & 0x7F) << shift
+            if not byte & 0x80:
+                break
+            shift += 7
+            if shift > 21:
+                raise _Refused(None, "malformed length")
+        if length > limit:
+            raise _Refused(None, f"a packet of {length} bytes")
+        body = await reader.readexactly(min(length, PIECE_BYTES))
+    while len(body) < length:
+        async with asyncio.timeout(idle_s):
+            body += await reader.readexactly(min(length - len(body), PIECE_BYTES))
+    return header[0] >> 4, bytes(header), body
 
 
 class Front:
@@ -162,6 +174,7 @@ class Front:
         self.policy = packaged_policy()
         self._decided = lru_cache(maxsize=50_000)(self._decide)
         self._failures: dict[str, float] = {}
+        self._filters: dict[str, set[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -203,10 +216,11 @@ class Front:
         older = self.live.get(name)
         if older is not None:
             await older.end()
-        idle_s = None
-        if is_media(name):  # amqtt sees none of its pictures, and would take it for dead
-            idle_s = 1.5 * connect.keep_alive_s or None
-            body = body[:_KEEP_ALIVE_AT] + b"\0\0" + body[_KEEP_ALIVE_AT + 2:]
+        # the keep-alive is kept here (3.1.2.10): amqtt ends nobody who is silent, and where its time is up it drops what has come of a packet
+        idle_s = None if is_hub(name) else 1.5 * connect.keep_alive_s or None
+        body = body[:_KEEP_ALIVE_AT] + b"\0\0" + body[_KEEP_ALIVE_AT + 2:]
+        if connect.clean:
+            self._filters.pop(name, None)
         connection = self.live[name] = _Connection(self, name, reader, writer, header + body, idle_s=idle_s)
         try:
             await self.broker.external_connected(connection, connection, "default")
@@ -277,6 +291,14 @@ class Front:
     def may_subscribe(self, name: str, topic_filter: str) -> bool:
         """May this client subscribe to this filter? `$share` nobody here: amqtt grants it and delivers nothing."""
         return not topic_filter.startswith("$") and self._decided(identity(name), Direction.SUBSCRIBE, topic_filter)
+
+    def overfull(self, name: str, filters: list[bytes]) -> bool:
+        """Does this session hold too many filters with these? It keeps them until it begins anew (`clean`)."""
+        if is_hub(name):
+            return False
+        held = self._filters.setdefault(name, set())
+        held.update(one for one in filters if self.may_subscribe(name, one.decode()))
+        return len(held) > MOST_FILTERS
 
     def _decide(self, name: str, direction: Direction, topic: str) -> bool:
         return may_topic(self._actor(name), direction, topic, self.topics.root, datetime.now(UTC)).allowed
@@ -365,16 +387,16 @@ class _Connection:
         """`n` bytes of the stream of packets that have passed the limit."""
         while len(self._ready) < max(n, 1):
             try:
-                async with asyncio.timeout(self._idle_s):
-                    kind, header, body = await read_packet(self._reader, self._limit)
+                kind, header, body = await read_packet(self._reader, self._limit, self._idle_s)
                 if self._media is not None and (not await self._let_in(self._media, kind, header[0], body) or self._hands_on(kind, header, body)):
                     continue
+                self._look_at(kind, header[0], body)
             except (_Refused, TimeoutError) as error:
                 log.warning("cut %s: %s", self.name, str(error) or f"nothing came for {self._idle_s:g} s")
                 self.front.cut += 1
                 self.abort()
                 raise asyncio.IncompleteReadError(b"", 1) from None  # to amqtt: the stream has ended
-            if kind == _PUBLISH and self._pace is not None:
+            if self._pace is not None:
                 await self._keep_pace(self._pace)
             self._ready += header
             self._ready += body
@@ -383,11 +405,18 @@ class _Connection:
         del self._ready[:size]
         return out
 
+    def _look_at(self, kind: int, first: int, body: bytes) -> None:
+        """Raise _Refused for a packet that is malformed, or one filter too many. The CONNECT was read before."""
+        if (why := malformed(first, body)) is not None:
+            raise _Refused(None, why)
+        if kind == SUBSCRIBE and self.front.overfull(self.name, filters_of(kind, body) or []):
+            raise _Refused(None, f"it subscribes to more than {MOST_FILTERS} filters")
+
     async def _keep_pace(self, pace: Bucket) -> None:
         """Do not read on before this packet's turn has come: TCP holds the sender back."""
         while wait_s := pace.take(time.monotonic()):
             if not self._slowed:
-                log.warning("%s publishes at more than %d times its quota: it is read more slowly", self.name, FLOOD_TIMES)
+                log.warning("%s sends at more than %d times its quota: it is read more slowly", self.name, FLOOD_TIMES)
                 self._slowed = True
             self.front.slowed += 1
             await asyncio.sleep(wait_s)
@@ -397,7 +426,7 @@ class _Connection:
         now = time.monotonic()
         if (wait_s := media.wait_s(self.name, len(body), now)) > 0:
             await asyncio.sleep(min(wait_s, 1.0))
-        if kind != _PUBLISH or media.is_media(self.name, first, body, now, own=self._cameras):
+        if kind != PUBLISH or media.is_media(self.name, first, body, now, own=self._cameras):
             return True
         if media.must_go(self.name, now):
             raise _Refused(None, "it sends what is no media")
@@ -406,7 +435,7 @@ class _Connection:
     def _hands_on(self, kind: int, header: bytes, body: bytes) -> bool:
         """Is this one of its pictures? Then it is on its way to who watches, and amqtt need not see it."""
         topic = body[2:2 + int.from_bytes(body[:2], "big")]
-        if kind != _PUBLISH or header[0] & 0x0F or self._cameras not in topic:
+        if kind != PUBLISH or header[0] & 0x0F or self._cameras not in topic:
             return False
         self.front.hand_on(self.name, topic.decode("utf-8", "replace"), header + body)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -354,3 +355,87 @@ async def test_a_flood_waits_in_its_senders_own_socket(registry: Registry, tmp_p
         while (await hub.message())[1] != b"mine":
             before += 1
         assert before <= module.FLOOD_TIMES * quota + 5
+
+
+async def test_a_flood_of_pings_is_read_no_faster_than_one_of_reports(registry: Registry, tmp_path: Path) -> None:
+    flood, quota = 600, 30
+    async with (embedded(Settings(broker_port=0, data_dir=str(tmp_path), quota_per_minute=quota), registry, HUB) as port,
+                Raw(port) as flooder, Raw(port) as other):
+        assert await agent(flooder, "a1") == 0
+        assert await agent(other, "b2") == 0
+        flooder.writer.write(b"\xc0\x00" * flood)
+        for _ in range(20):
+            assert await other.is_open()
+        answered = 0
+        with contextlib.suppress(TimeoutError):
+            while await flooder.read(0.5):
+                answered += 1
+        assert 0 < answered <= module.FLOOD_TIMES * quota + 5
+
+
+MALFORMED = {
+    "a topic longer than its packet": packet(0x30, b"\x00\xffabc"), "no topic": packet(0x30, b"\x00\x00abc"),
+    "a wildcard to publish to": packet(0x32, text(f"{ROOT}/a1/up/#") + b"\x00\x01x"), "a NUL in a topic": packet(0x30, text(f"{ROOT}/a1/up/re\0port")),
+    "a topic that is no UTF-8": packet(0x32, text(b"\xff\xfe") + b"\x00\x01"), "QoS 3": packet(0x36, text(f"{ROOT}/a1/up/report") + b"\x00\x01x"),
+    "no number to acknowledge": packet(0x32, text(f"{ROOT}/a1/up/report") + b"\x00\x00x"), "half an acknowledgement": packet(0x40, b"\x00"),
+    "a SUBSCRIBE to nothing": packet(0x82, b"\x00\x07"), "a SUBSCRIBE in half": packet(0x82, b"\x00\x07" + text(f"{ROOT}/a1/down/#")),
+    "a SUBSCRIBE without its flag": packet(0x80, b"\x00\x07" + text(f"{ROOT}/a1/down/#") + b"\x01"), "a ping with a body": packet(0xC0, b"abc"),
+    "an UNSUBSCRIBE of nothing": packet(0xA2, b"\x00\x07"), "a type that does not exist": b"\xf0\x00", "a broker's own answer": packet(0x20, b"\x00\x00"),
+    "a second CONNECT": packet(0x10, text("MQTT") + b"\x04\xc2\x00\x1e" + text("hub") + text("hub") + text("x")),
+}
+
+
+@pytest.mark.parametrize("how", MALFORMED)
+async def test_a_malformed_packet_ends_its_connection_and_no_other(port: int, how: str) -> None:
+    """amqtt left most of them open and never read them again: the agent counted as there, and was deaf."""
+    async with Raw(port) as hub, Raw(port) as raw:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/+/up/presence")
+        assert await agent(raw, "a1", will_topic=f"{ROOT}/a1/up/presence") == 0
+        raw.writer.write(MALFORMED[how])
+        async with asyncio.timeout(10):
+            while await raw.read() is not None:
+                pass
+        assert await hub.message() == (f"{ROOT}/a1/up/presence", b"gone")
+
+
+async def test_an_agent_that_falls_silent_is_gone_after_one_and_a_half_keep_alives_and_its_last_will_says_so(port: int) -> None:
+    async with Raw(port) as hub, Raw(port) as raw:
+        assert await hub.connect("hub", "hub", HUB, keep_alive_s=1) == 0
+        await hub.subscribe(f"{ROOT}/+/up/presence")
+        assert await agent(raw, "a1", will_topic=f"{ROOT}/a1/up/presence", keep_alive_s=1) == 0
+        assert await hub.message() == (f"{ROOT}/a1/up/presence", b"gone")
+        assert await raw.read() is None
+
+
+async def test_a_long_report_on_a_narrow_road_takes_longer_than_the_keep_alive_and_arrives_whole(port: int) -> None:
+    report = bytes(range(256)) * 400
+    async with Raw(port) as hub, Raw(port) as raw:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/+/up/report")
+        assert await agent(raw, "a1", keep_alive_s=1) == 0
+        whole = packet(0x32, text(f"{ROOT}/a1/up/report") + b"\x00\x01" + report)
+        pieces = range(0, len(whole), 25_000)
+        for at in pieces:
+            raw.writer.write(whole[at:at + 25_000])
+            await asyncio.sleep(0.7)
+        assert len(pieces) * 0.7 > 1.5
+        assert await hub.message() == (f"{ROOT}/a1/up/report", report)
+
+
+async def test_a_session_holds_so_many_filters_and_no_more_however_often_it_comes_back(port: int) -> None:
+    """Each filter of anybody is looked through at each message of everybody."""
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1", clean=False) == 0
+        for n in range(module.MOST_FILTERS - 1):
+            assert await raw.subscribe(f"{ROOT}/a1/down/x{n}") == 1
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1", clean=False) == 0
+        for _ in range(3):
+            assert await raw.subscribe(f"{ROOT}/a1/down/#") == 1
+            assert await raw.subscribe("#") == 0x80
+        raw.writer.write(packet(0x82, b"\x00\x07" + text(f"{ROOT}/a1/down/more") + b"\x01"))
+        assert await raw.read() is None
+    async with Raw(port) as raw:
+        assert await agent(raw, "a1", clean=True) == 0
+        assert await raw.subscribe(f"{ROOT}/a1/down/more") == 1
