@@ -21,7 +21,7 @@ def to_wgs84(lon: float, lat: float, crs: Crs) -> tuple[float, float]:
         lon, lat = _bd09_to_gcj02(lon, lat)
     if crs in (Crs.BD09, Crs.GCJ02):
         lon, lat = _gcj02_to_wgs84(lon, lat)
-    return round(lon, 7), round(lat, 7)
+    return round(min(180.0, max(-180.0, lon)), 7), round(min(90.0, max(-90.0, lat)), 7)  # BD-09 shifts the edges of the world, too
 
 
 def from_wgs84(lon: float, lat: float, crs: Crs) -> tuple[float, float]:

@@ -500,6 +500,8 @@ async def _decide(batch: _Batch, items: list[Item], zone: ZoneInfo, numbered: Ca
     tx = batch.tx
     named = {item.message.incident_id for item in items if item.message.incident_id is not None}
     batch.incidents = await incidents_by_id(tx, named)
+    while beyond := {view.merged_into for view in batch.incidents.values() if view.merged_into is not None} - batch.incidents.keys():
+        batch.incidents |= await incidents_by_id(tx, beyond)
     batch.openers = await _openers(batch, items)
     batch.members = await _members(batch, items)
     opening = sum(1 for item in items if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL)
@@ -629,6 +631,8 @@ def _incident_of(batch: _Batch, item: Item) -> IncidentView | None:
     if not _may_add(batch, item.sender, incident, batch.members.get(incident.id, ())):
         raise Rejected(NOT_SHARED, "事件未共享给报送单位；共享后本报告将自动入库", "the incident is not shared with its sender; it is stored once it is",
                        field="incident_id")
+    while incident.merged_into is not None:  # it lives on in another, where it is looked at
+        incident = batch.incidents[incident.merged_into]
     return incident
 
 

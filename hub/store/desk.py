@@ -72,6 +72,7 @@ async def act_on(tx: Transaction, id: str, act: Act, *, by: str, reason: str | N
     tx.record(IncidentStateChanged(incident=after, act=act, before=before.state, reason=reason), actor=by, subject=f"incident:{id}",
               incident_id=id, drill=after.drill)
     if act is Act.MERGE and into is not None:
+        await note(tx, into, f"{after.no}“{after.title}”已并入本事件 / {after.no} “{after.title}” was merged into this incident", by=by)
         await decide_proposals(tx, id, into, "merged", by=by)
     return after
 

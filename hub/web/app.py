@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,19 @@ def all_routes() -> list[Route]:
 
 def make_app(services: Services, routes: Iterable[Route] | None = None, *, console: bool = True) -> web.Application:
     """The web application of one hub: every route, or those given; with the console's files or without."""
-    app = web.Application(client_max_size=16 * 2**20)
+    app = web.Application(client_max_size=16 * 2**20, middlewares=[_told])
     for route in routes if routes is not None else all_routes():
         app.router.add_route(route.method, route.path, _endpoint(services, route))
     if console:
         app.router.add_get("/{tail:.*}", partial(_console, services))
     app.on_response_prepare.append(security_headers(services.settings))
     return app
+
+
+@web.middleware
+async def _told(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    """What no route takes, such as a method that a path does not know, is refused in the words of every refusal."""
+    return await answer(lambda: handler(request))
 
 
 def _endpoint(services: Services, route: Route) -> Any:

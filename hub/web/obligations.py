@@ -171,7 +171,7 @@ def _after(text: str | None) -> tuple[str, str] | None:
     at, _, id = text.partition("~")
     try:
         return utc_text(parse_utc(at)), id
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Rejected("bad_after", "翻页标记有误", "this is not the `next` of a page", field="after") from None
 
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Struct
 
 from hub import wire
@@ -279,6 +279,10 @@ def problem(status: int, code: str, zh: str, en: str, *, field: str | None = Non
     return json_response(Problem(code, Message(zh, en), field, id, retry_after_s, warnings), status=status, headers=headers)
 
 
+_TOLD_BESIDE = (hdrs.ALLOW, hdrs.WWW_AUTHENTICATE)
+"""The headers that belong to a refusal: which methods there are, how to show a credential."""
+
+
 async def answer(ask_for: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
     """Turn what a handler raises into HTTP. The catch-all of the web: a bug is logged with an id and answered with 500."""
     try:
@@ -298,7 +302,11 @@ async def answer(ask_for: Callable[[], Awaitable[web.StreamResponse]]) -> web.St
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return problem(error.status, error.reason.lower().replace(" ", "_"), "请求无法处理", error.reason)
+        refusal = problem(error.status, error.reason.lower().replace(" ", "_"), "请求无法处理", error.reason)
+        refusal.headers.update({name: error.headers[name] for name in _TOLD_BESIDE if name in error.headers})
+        return refusal
+    except web.RequestPayloadError:
+        return problem(400, "malformed_body", "正文与其声明的编码不符", "the body is not in the encoding that it names")
     except Exception:
         number = new_id()
         log.exception("a request failed", extra={"problem": number})

@@ -7,6 +7,7 @@ import pytest
 
 from hub.clock import ManualClock
 from hub.domain.access import Role, Scope, Tier
+from hub.domain.incident import Act, IncidentNoted
 from hub.domain.report import Channel
 from hub.ids import new_id
 from hub.ingest.intake import Intake, Source
@@ -15,6 +16,8 @@ from hub.respond.reactor import Runner
 from hub.respond.waiting import Waiting
 from hub.store import Store
 from hub.store.agents import put_agent
+from hub.store.changes import changes_of_incident
+from hub.store.desk import act_on
 from hub.store.organisation import seed_departments
 from hub.store.quarantine import list_quarantine
 from hub.store.reports import get_incident
@@ -153,3 +156,26 @@ async def test_a_device_of_one_enterprise_reports_further_on_its_own_and_on_no_o
         found = await get_incident(conn, id)
     assert found is not None
     assert found.report_count == 2, "in one batch with its incident as well"
+
+
+async def test_a_report_on_an_incident_that_was_merged_reaches_the_one_it_lives_on_in(store: Store, intake: Intake) -> None:
+    """Its sender may report on what it named, whoever has the other; what it says had stood where nobody looks any more."""
+    first, second, third = [(await file(intake, raw())).incident_id or "" for _ in range(3)]
+    lone = (await file(intake, raw(), STRANGER)).incident_id or ""
+    for one_id, into in ((lone, second), (second, third)):
+        async with store.transaction() as tx:
+            await act_on(tx, one_id, Act.MERGE, by="person:desk", into=into)
+    said = await follow_up(intake, lone, STRANGER)
+    assert (said.status, said.incident_id) == (ReceiptStatus.STORED, third)
+    assert [await dead(store, id) for id in (lone, second, third, first)] == [None, None, 30, None]
+    again = await follow_up(intake, said.id, AGENT)
+    assert again.incident_id == third, "any of its reports names it"
+
+
+async def test_an_incident_that_takes_another_says_so_in_its_own_timeline(store: Store, intake: Intake) -> None:
+    one_id, into = [(await file(intake, raw(title=title))).incident_id or "" for title in ("侧翻甲", "侧翻乙")]
+    async with store.transaction() as tx:
+        await act_on(tx, one_id, Act.MERGE, by="person:desk", into=into)
+    async with store.read() as conn:
+        notes = [change.read(IncidentNoted).text for change in await changes_of_incident(conn, into) if change.kind == "incident.noted"]
+    assert len(notes) == 1 and "侧翻甲" in notes[0]

@@ -92,6 +92,28 @@ async def test_no_body_does_more_than_be_refused(world: World) -> None:
             assert 400 <= await visitor.ask("POST", path, raw=body) < 500, (path, body[:20])
 
 
+async def test_a_body_that_is_not_in_the_encoding_it_names_is_refused(world: World) -> None:
+    for encoding in ("gzip", "deflate"):
+        async with Visitor(world.hub.web_url) as visitor:  # the hub hangs up on whoever sends such a thing
+            await world.visitor(visitor, Role.OPERATOR, "district-office")
+            assert await visitor.ask("POST", "/api/v1/reports", raw=b"no such thing", headers={"Content-Encoding": encoding}) == 400, visitor.body
+            assert visitor.body["code"] == "malformed_body"
+
+
+async def test_a_method_that_a_path_does_not_know_is_refused_with_those_it_knows(world: World) -> None:
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        assert await visitor.ask("DELETE", "/api/v1/reports") == 405
+        assert visitor.body["code"] == "method_not_allowed" and "POST" in visitor.answer_headers["Allow"]
+
+
+async def test_a_page_after_a_time_that_no_calendar_has_is_refused(world: World) -> None:
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        assert await visitor.ask("GET", "/api/v1/obligations?after=0001-01-01T00:00:00%2B14:00~x") == 422
+        assert await visitor.ask("GET", "/api/v1/obligations?due_from=9999-12-31T23:59:59-12:00") == 422
+
+
 def table(*members: tuple[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:

@@ -28,6 +28,13 @@ def test_outside_china_gcj02_is_wgs84() -> None:
     assert to_wgs84(2.35, 48.85, Crs.GCJ02) == (2.35, 48.85)
 
 
+@pytest.mark.parametrize("crs", Crs)
+@pytest.mark.parametrize("edge", [(-180.0, -90.0), (180.0, 90.0), (0.0, 0.0), (72.004, 0.8293), (137.8347, 55.8271)])
+def test_what_comes_from_the_edge_of_the_world_lies_on_it(edge: tuple[float, float], crs: Crs) -> None:
+    lon, lat = to_wgs84(*edge, crs)
+    assert -180 <= lon <= 180 and -90 <= lat <= 90
+
+
 def test_cgcs2000_is_taken_as_it_is() -> None:
     assert to_wgs84(119.13, 34.86, Crs.CGCS2000) == (119.13, 34.86)
 
