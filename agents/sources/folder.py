@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -26,6 +28,8 @@ log = logging.getLogger("tocsin.agent")
 ACCEPTED: Final = "accepted"
 REJECTED: Final = "rejected"
 _NAMESPACE: Final = uuid.UUID("4f6a1d4e-3f0e-5d0e-9f3a-6a1f5b1f2c77")
+SETTLED_S: Final = 10.0
+"""So long after its last change a file that is no JSON yet may still be being written (our own choice)."""
 File = Callable[[wire.Report | wire.Daily], Awaitable[bool]]
 
 
@@ -43,8 +47,10 @@ async def take_all(folder: Path, file: File) -> int:
     for path in await asyncio.to_thread(_ready, folder):
         try:
             accepted += await _take(path, folder, file)
-        except (Unavailable, OSError) as error:
-            log.warning("%s has to wait: %s", path.name, error)
+        except OSError as error:  # it cannot be read or moved: the others can
+            log.warning("%s has to wait: %s", _name(path), error)
+        except Unavailable as error:
+            log.warning("%s has to wait: %s", _name(path), error)
             break
     return accepted
 
@@ -53,9 +59,11 @@ async def _take(path: Path, folder: Path, file: File) -> bool:
     """One file, into `accepted/` or `rejected/`; is it accepted? Raises Unavailable or OSError: it stays where it is."""
     payload, mtime_ns = await asyncio.to_thread(_read, path)
     try:
-        await file(complete(payload, f"{path.name} {mtime_ns}", datetime.fromtimestamp(mtime_ns / 1e9, UTC)))
+        await file(complete(payload, f"{_name(path)} {mtime_ns}", datetime.fromtimestamp(mtime_ns / 1e9, UTC)))
     except Rejected as error:
-        log.warning("%s rejected: %s", path.name, error)
+        if error.code == "malformed_json" and abs(time.time() - mtime_ns / 1e9) < SETTLED_S:
+            return False
+        log.warning("%s rejected: %s", _name(path), error)
         await asyncio.to_thread(_put_aside, path, folder / REJECTED, f"{error.code}\n{error.zh}\n{error.en}\n{error.field or ''}\n")
         return False
     await asyncio.to_thread(_put_aside, path, folder / ACCEPTED, None)
@@ -99,7 +107,13 @@ def _ready(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> tuple[bytes, int]:
-    return path.read_bytes(), path.stat().st_mtime_ns
+    with path.open("rb") as file:
+        return file.read(wire.MAX_MESSAGE_BYTES + 1), path.stat().st_mtime_ns
+
+
+def _name(path: Path) -> str:
+    """The file's name as text, whatever bytes it is made of."""
+    return os.fsencode(path.name).decode(errors="replace")
 
 
 def _put_aside(path: Path, folder: Path, error: str | None) -> None:

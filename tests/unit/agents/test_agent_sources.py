@@ -39,6 +39,13 @@ def filing(outbox: Outbox):  # type: ignore[no-untyped-def]
     return file
 
 
+def settled(path: Path, content: bytes) -> None:
+    """A file that nobody has written to for a minute."""
+    path.write_bytes(content)
+    then = datetime.now(UTC).timestamp() - 60
+    os.utime(path, (then, then))
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
@@ -60,11 +67,37 @@ async def test_files_are_filed_and_put_aside(tmp_path: Path, outbox: Outbox) -> 
     (b'{"title": "x", "place": {"text": "y"}, "colour": "red"}', "unknown_field"), (b'{"title": "' + b"x" * 300_000 + b'"}', "too_large"),
 ])
 async def test_a_wrong_file_is_put_aside_with_the_reason_in_both_languages(tmp_path: Path, outbox: Outbox, content: bytes, code: str) -> None:
-    (tmp_path / "x.json").write_bytes(content)
+    settled(tmp_path / "x.json", content)
     assert await take_all(tmp_path, filing(outbox)) == 0
     assert names(tmp_path / "rejected") == ["x.json", "x.json.error"]
     lines = (tmp_path / "rejected" / "x.json.error").read_text(encoding="utf-8").splitlines()
     assert lines[0] == code and lines[1] and lines[2]
+
+
+async def test_a_file_that_is_written_under_its_own_name_is_waited_for_until_it_is_whole(tmp_path: Path, outbox: Outbox) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(SHORT[:20])
+    assert await take_all(tmp_path, filing(outbox)) == 0
+    assert path.exists()
+    path.write_bytes(SHORT)
+    assert await take_all(tmp_path, filing(outbox)) == 1
+    assert names(tmp_path / "rejected") == []
+
+
+async def test_a_file_that_cannot_be_read_keeps_no_other_waiting(tmp_path: Path, outbox: Outbox) -> None:
+    (tmp_path / "b.json").write_bytes(SHORT)
+    (tmp_path / "a.json").write_bytes(SHORT)
+    (tmp_path / "a.json").chmod(0)
+    if os.geteuid() == 0:  # root reads everything: then the folder that a file is moved to is none
+        settled(tmp_path / "a.json", b"{")
+        (tmp_path / "rejected").write_bytes(b"")
+    assert await take_all(tmp_path, filing(outbox)) == 1
+    assert (tmp_path / "a.json").exists() and names(tmp_path / "accepted") == ["b.json"]
+
+
+async def test_a_name_of_any_bytes_is_a_name(tmp_path: Path, outbox: Outbox) -> None:
+    (tmp_path / os.fsdecode(b"\xcb\xae\xff.json")).write_bytes(SHORT)
+    assert await take_all(tmp_path, filing(outbox)) == 1
 
 
 async def test_a_file_taken_again_after_a_kill_is_the_same_report(tmp_path: Path, outbox: Outbox) -> None:
