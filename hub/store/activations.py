@@ -493,13 +493,13 @@ async def end_with_incident(tx: Transaction, incident: IncidentView, act: Act, *
     other = await get_incident(tx.conn, into) if into is not None else None
     words = _DISMISSED if act is Act.FALSE_ALARM or other is None else (f"已并入事件 {other.no}，响应在该事件继续。", f"Merged into {other.no}, where the response goes on.")
     done = await done_keys(tx.conn, held.head.id)
-    await _end(tx, rules, incident, held, held.document, ResponseState.TERMINATED, by=by, reason=reason or words[0], words=words, evaluation=(),
+    await _end(tx, rules, incident, held, held.document, ResponseState.TERMINATED, by=by, reason=reason or " / ".join(words), words=words, evaluation=(),
                open_tasks=tuple(t.key for t in held.document.tasks if t.key not in done))
     plans = [p.id for p in held.head.plans if (plan := await get_plan(tx.conn, p.id)) is not None and plan.status == "in_force"]
     if act is Act.MERGE and other is not None and other.state in OPEN_STATES and plans:
         there = await active_response(tx.conn, other.id)
         level = max(held.head.level, there.head.level if there else held.head.level, key=LEVEL_RANK.__getitem__)
-        await put_in_force(tx, rules, other, await _facts(tx, rules, other), plans, level, by=by, reason=f"{incident.no} 并入")
+        await put_in_force(tx, rules, other, await _facts(tx, rules, other), plans, level, by=by, reason=f"{incident.no} 并入 / {incident.no} was merged in")
 
 
 async def _facts(tx: Transaction, rules: DutyRules, incident: IncidentView) -> IncidentFacts:

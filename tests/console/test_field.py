@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
@@ -36,8 +37,13 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     page.context.set_offline(True)
     page.reload()
 
-    expect(page.locator("[data-test=offline]")).to_be_visible()
+    expect(page.locator("[data-test=offline]")).to_contain_text(re.compile(r"\d\d:\d\d"))  # as of when, also after the page was opened anew
+    waits = page.locator("[data-test=own-tasks] li", has_text="前置任务").first
+    expect(waits.locator("[data-test=task-done]")).to_be_disabled()
+    waits.locator("input").fill("现场已封闭")
+    expect(waits.locator("[data-test=task-done]")).to_be_enabled()
     page.click("[data-test=tab-hazmat]")
+    expect(page.locator("[data-test=kept][data-kept=true]")).to_be_visible()
     page.fill("[data-test=hazmat-query]", "268/1005")
     page.click("[data-test=hazmat-found]")
     page.fill("[data-test=hazmat-wind]", "东南风3级")

@@ -26,7 +26,8 @@ self.addEventListener('message', (event) => {
 async function keep(paths) {
   const cache = await caches.open(CACHE)
   const results = await Promise.all(paths.map((path) => fetch(path, { credentials: 'same-origin' })
-    .then((answer) => answer.ok && cache.put(path, answer).then(() => true)).catch(() => false)))
+    .then((answer) => answer.ok && cache.put(path, answer).then(() => true)).catch(() => false)
+    .then((fresh) => fresh || cache.match(path).then(Boolean))))
   return results.filter(Boolean).length
 }
 

@@ -40,6 +40,7 @@ describe('Chinese and English', () => {
   it('share a text that the hub keeps in both', () => {
     expect([half('超时 / timed out / again', 'zh'), half('超时 / timed out / again', 'en')]).toEqual(['超时', 'timed out / again'])
     expect([half('HTTP 403', 'zh'), half('HTTP 403', 'en'), half(null, 'en')]).toEqual(['HTTP 403', 'HTTP 403', ''])
+    expect([half('水泵 / 软管不足', 'zh'), half('pump / hose missing', 'en'), half('pump / hose missing', 'zh')]).toEqual(['水泵 / 软管不足', 'pump / hose missing', 'pump / hose missing'])
   })
 
   it('know every word that the screens ask for by its full name', () => {

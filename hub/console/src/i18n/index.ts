@@ -21,11 +21,13 @@ export const i18n = createI18n({
   fallbackWarn: false,
 })
 
-/** The reader's half of a text that the hub keeps in both languages as `中文 / English`; a text in one is given whole. */
+/** The reader's half of a text that the hub keeps in both languages as `中文 / English`; any other text, people's with a stroke in it too, is given whole. */
 export function half(text: string | null | undefined, locale: string): string {
-  const [zh, ...en] = (text ?? '').split(' / ')
-  return locale === 'zh' || !en.length ? (zh ?? '') : en.join(' / ')
+  const [zh, ...rest] = (text ?? '').split(' / ')
+  const en = rest.join(' / ')
+  return !en || !HAN.test(zh!) || HAN.test(en) ? (text ?? '') : locale === 'zh' ? zh! : en
 }
+const HAN = /[\u3400-\u9fff]/
 
 /** The unit that stock is counted in, in the reader's language; as it was typed where its English name is not known. */
 export const unitOf = (unit: string, locale: string): string => (locale === 'en' ? ((units as Record<string, string>)[unit] ?? unit) : unit)

@@ -33,6 +33,7 @@ export function useChangeWords() {
   function actorWords(actor: string, names: Record<string, string> = {}): string {
     if (names[actor]) return names[actor]
     const [kind, id] = [actor.slice(0, actor.indexOf(':')), actor.slice(actor.indexOf(':') + 1)]
+    if (kind === 'system' && te(`changes.parts.${id}`)) return t(`changes.parts.${id}`)
     return te(`changes.actors.${kind}`) ? `${t(`changes.actors.${kind}`)} ${id.length > 20 ? id.slice(-6) : id}` : actor
   }
 

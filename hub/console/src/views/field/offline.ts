@@ -15,6 +15,13 @@ export async function keepOffline(): Promise<boolean> {
   })
 }
 
+/** When the hub gave the tasks that this phone keeps (ms); null where none are kept. What the worker answers from the cache is as old as this. */
+export async function keptAt(): Promise<number | null> {
+  if (!('caches' in globalThis)) return null
+  const date = (await caches.match('/api/v1/tasks'))?.headers.get('date')
+  return date ? Date.parse(date) : null
+}
+
 /** Wait for the worker to stand. (`ready` would not do: it waits for ever where the page was opened at `/field`, without its slash.) */
 function activated(registration: ServiceWorkerRegistration): Promise<void> {
   const worker = registration.active ?? registration.waiting ?? registration.installing
