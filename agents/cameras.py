@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -26,11 +27,12 @@ from hub.ids import SLUG, exactly
 from hub.wire import Advisory, Camera, Command, CommandKind, MediaKind, media_header, troubles_of
 from streams.address import Address, read_credentials
 from streams.feed import Feed
-from streams.fragment import Track, Unit
+from streams.fragment import Track, Unit, VideoConfig
 from streams.health import Health, HealthState
 from streams.motion import Detector, MotionDetector, OnnxDetector
 from streams.preview import PERIOD_S, KeyFrames, jpeg
 from streams.publisher import MediaLink, Outlet, Preview, Publisher, send_preview
+from streams.reader import Reader
 from streams.ring import Ring
 from streams.source import SourceOptions, Tracks, Transport, Trouble
 from streams.uplink import Level, UplinkLimits
@@ -205,10 +207,11 @@ def _read_entry(path: Path, n: int, node: Any, remarks: list[Remark]) -> CameraS
 class CameraUnit:
     """One running camera: its feeds, previews, health, detectors and outlet."""
 
-    def __init__(self, setup: CameraSetup, publisher: Publisher, changed: Callable[[], None], *, references: Path | None = None,
-                 advise: Callable[[Advisory], None] = lambda advisory: None) -> None:
+    def __init__(self, setup: CameraSetup, publisher: Publisher, changed: Callable[[], None], *, reader: Reader, previews: Executor,
+                 references: Path | None = None, advise: Callable[[Advisory], None] = lambda advisory: None) -> None:
         entry = setup.entry
         self.entry = entry
+        self._reader, self._previews = reader, previews
         self._publisher, self._changed, self._references, self._advise = publisher, changed, references, advise
         rings = {"main": Ring(entry.pre_event_s)} | ({"sub": Ring(0)} if setup.sub else {})
         self.outlet = Outlet(entry.id, publisher, rings)
@@ -223,13 +226,14 @@ class CameraUnit:
         self._tracks: dict[str, Tracks] = {}
         self._lock = threading.Lock()
         self._preview_due = 0.0
+        self._previewed: Future[None] | None = None
         self._preview_seq = 0
         self._snapshot = False
         options = SourceOptions(transport=entry.transport, timeout_s=entry.timeout_s, max_mbps=entry.max_mbps, idle_picture_s=entry.preview_s,
                                 longest_pause_s=entry.longest_pause_s)
         addresses = {"main": setup.main} | ({"sub": setup.sub} if setup.sub else {})
-        self.feeds = {name: Feed(name, entry.id, address, options, self._take, lambda: self.outlet.wanted_feed() is not None)
-                      for name, address in addresses.items()}
+        self.feeds = {name: Feed(name, entry.id, address, options, self._take, lambda: self.outlet.is_wanted, reader=reader,
+                                 heavy=lambda: self.outlet.transcodes) for name, address in addresses.items()}
         self._load_references()
 
     def start(self) -> None:
@@ -246,6 +250,7 @@ class CameraUnit:
         match command.kind:
             case CommandKind.START | CommandKind.STOP | CommandKind.QUALITY:
                 self.outlet.command(command)
+                self._reader.hurry()
                 self._run_wanted()
             case CommandKind.SNAPSHOT:
                 self._snapshot, self._preview_due = True, 0.0
@@ -309,7 +314,7 @@ class CameraUnit:
         if isinstance(event, Unit):
             self.outlet.unit(feed, event)
             if feed == self.entry.keep_open and event.key and event.track is Track.VIDEO and time.monotonic() >= self._preview_due:
-                self._preview(feed, event)
+                self._begin_preview(feed, event)
         elif isinstance(event, Tracks):
             self._take_tracks(feed, event)
         elif event.code in PASSING:
@@ -332,13 +337,25 @@ class CameraUnit:
                 "after": f"{tracks.video.width}x{tracks.video.height}"})
             self._note("resized")
 
-    def _preview(self, feed: str, unit: Unit) -> None:
-        """Decode one key frame: health, detectors, JPEG. A quarter of a period early still counts, so that a GOP of 2 s meets 2 s.
+    def _begin_preview(self, feed: str, unit: Unit) -> None:
+        """Have a key frame looked at, in the thread of the previews: it takes several pictures' time. None is begun while the last one waits.
 
-        What may have changed is looked at again after half a period, so that it is named within two."""
+        A quarter of a period early still counts, so that a GOP of 2 s meets 2 s."""
+        if self._previewed is not None and not self._previewed.done():
+            return
         self._look_again(self.entry.preview_s)
         with self._lock:
             config = self._tracks[feed].video
+        with contextlib.suppress(RuntimeError):  # the group ends
+            self._previewed = self._previews.submit(self._preview, config, unit)
+            self._previewed.add_done_callback(self._say_failure)
+
+    def _say_failure(self, previewed: Future[None]) -> None:
+        if not previewed.cancelled() and (error := previewed.exception()) is not None:
+            log.error("a preview failed", extra={"camera": self.entry.id}, exc_info=error)
+
+    def _preview(self, config: VideoConfig, unit: Unit) -> None:
+        """Decode one key frame: health, detectors, JPEG. What may have changed is looked at again after half a period, so that it is named within two."""
         picture = self._pictures.picture(config, unit)
         if picture is None:
             return
@@ -421,7 +438,9 @@ class CameraGroup:
     def __init__(self, setups: list[CameraSetup], link: MediaLink, changed: Callable[[], None] = lambda: None, *,
                  limits: UplinkLimits | None = None, references: Path | None = None, advise: Callable[[Advisory], None] = lambda advisory: None) -> None:
         self.publisher = Publisher(link, self._command, self._connected, limits=limits)
-        self.units = {setup.entry.id: CameraUnit(setup, self.publisher, changed, references=references, advise=advise) for setup in setups}
+        self._reader, self._previews = Reader(), ThreadPoolExecutor(1, "previews")
+        self.units = {setup.entry.id: CameraUnit(setup, self.publisher, changed, reader=self._reader, previews=self._previews, references=references,
+                                                 advise=advise) for setup in setups}
         self._stop = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="cameras tick", daemon=True)
 
@@ -441,6 +460,8 @@ class CameraGroup:
         for unit in self.units.values():
             for feed in unit.feeds.values():
                 feed.stop(wait_s=1.0)
+        self._reader.close()
+        self._previews.shutdown(wait=False, cancel_futures=True)
         self._ticker.join(2.0)
 
     def presence(self) -> tuple[Camera, ...]:

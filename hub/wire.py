@@ -330,6 +330,19 @@ def parse_media(payload: bytes | memoryview) -> MediaHeader:
     return header
 
 
+def publish_packet(topic: bytes, payload: bytes) -> bytes:
+    """A QoS 0 publication (MQTT 3.1.1, 3.3)."""
+    length = 2 + len(topic) + len(payload)
+    head = bytearray((0x30,))
+    while True:
+        head.append(length & 0x7F | (0x80 if length > 0x7F else 0))
+        length >>= 7
+        if not length:
+            break
+    head += len(topic).to_bytes(2, "big")
+    return bytes(head) + topic + payload
+
+
 class Topics:
     """The topics of one hub (default id `district`). An agent publishes below `up/` and subscribes below `down/` of its own id only."""
 

@@ -1,23 +1,29 @@
-"""One stream of one camera in a thread of its own: reads the source and hands tracks, units and troubles on. Decides nothing."""
+"""One stream of one camera: opens the source in a thread of its own, reads it and hands tracks, units and troubles on. Decides nothing."""
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 
 from streams.address import Address
 from streams.fragment import Unit
-from streams.source import Source, SourceOptions, Tracks, Trouble
+from streams.packet import Wait
+from streams.reader import Reader
+from streams.source import Source, SourceOptions, Step, Tracks, Trouble
 
 Take = Callable[[str, Tracks | Unit | Trouble], None]
 
 
 class Feed:
-    """A source that runs while it is started; every event goes to `take(name, event)` in the feed's thread."""
+    """A source that runs while it is started; every event goes to `take(name, event)`, in the feed's thread or, while the stream flows and is not
+    `heavy` to take (it is transcoded), in the one of `reader`."""
 
-    def __init__(self, name: str, camera_id: str, address: Address, options: SourceOptions, take: Take, wanted: Callable[[], bool]) -> None:
+    def __init__(self, name: str, camera_id: str, address: Address, options: SourceOptions, take: Take, wanted: Callable[[], bool], *,
+                 reader: Reader, heavy: Callable[[], bool] = lambda: False) -> None:
         self.name = name
         self.source = Source(address, options, wanted=wanted)
+        self._reader, self._heavy = reader, heavy
         self._camera_id, self._take = camera_id, take
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
@@ -44,5 +50,13 @@ class Feed:
             self._thread.join(wait_s)
 
     def _run(self, stop: threading.Event) -> None:
-        for event in self.source.events(stop):
-            self._take(self.name, event)
+        steps = self.source.steps(stop)
+        take = functools.partial(self._take, self.name)
+        for step in steps:
+            now: Step | None = step
+            if isinstance(step, Wait) and not self._heavy():
+                now = self._reader.read(steps, step, take, lambda: stop.is_set() or self._heavy())
+            if isinstance(now, Wait):
+                now.block()
+            elif now is not None:
+                take(now)

@@ -527,19 +527,24 @@ def init_segment(video: VideoConfig, audio: AudioConfig | None = None) -> bytes:
     return _FTYP + _box(b"moov", _mvhd(0), traks, _box(b"mvex", trex))
 
 
+_HEAD: Final = struct.Struct(">I4s I4sII I4s I4sII I4sIQ I4sIIi")
+"""moof, mfhd, traf, tfhd (default-base-is-moof), tfdt (64 bits) and the head of trun (offset; duration, size, flags and shift of each sample)."""
+_ROW: Final = struct.Struct(">IIIi")
+
+
 def _one_track(number: int, track: Track, units: Sequence[Unit]) -> bytes:
     """moof and mdat of one track; durations are the distance to the next sample, of the last one its own."""
     rows = []
     for n, unit in enumerate(units):
         duration = units[n + 1].dts - unit.dts if n + 1 < len(units) else unit.duration
         flags = _SYNC if unit.key or track is Track.AUDIO else _DELTA
-        rows.append(struct.pack(">IIIi", max(duration, 1), len(unit.data), flags, unit.pts - unit.dts))
-    size = 8 + 16 + 8 + 16 + 20 + 20 + 16 * len(rows)
-    traf = _box(b"traf", _full(b"tfhd", 0, 0x020000, struct.pack(">I", _TRACK_ID[track])),
-                _full(b"tfdt", 1, 0, struct.pack(">Q", units[0].dts)),
-                _full(b"trun", 1, 0xF01, struct.pack(">Ii", len(rows), size + 8), *rows))
-    moof = _box(b"moof", _full(b"mfhd", 0, 0, struct.pack(">I", number & 0xFFFFFFFF)), traf)
-    return moof + _box(b"mdat", *(unit.data for unit in units))
+        rows.append(_ROW.pack(max(duration, 1), len(unit.data), flags, unit.pts - unit.dts))
+    trun = 20 + _ROW.size * len(rows)
+    size = _HEAD.size - 20 + trun
+    head = _HEAD.pack(size, b"moof", 16, b"mfhd", 0, number & 0xFFFFFFFF, size - 24, b"traf", 16, b"tfhd", 0x020000, _TRACK_ID[track],
+                      20, b"tfdt", 1 << 24, units[0].dts, trun, b"trun", 0x01000F01, len(rows), size + 8)
+    mdat = struct.pack(">I4s", 8 + sum(len(unit.data) for unit in units), b"mdat")
+    return b"".join((head, *rows, mdat, *(unit.data for unit in units)))
 
 
 def fragment(number: int, units: Sequence[Unit]) -> bytes:

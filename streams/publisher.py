@@ -70,12 +70,14 @@ class MediaLink(Struct, frozen=True, kw_only=True):
 
 
 class Publisher:
-    """One MQTT connection for the media of one process; reconnects by itself. paho's own thread writes the socket, and it alone."""
+    """One MQTT connection for the media of one process; reconnects by itself. Whoever has something to send writes the socket, one at a time."""
 
     def __init__(self, link: MediaLink, on_command: Callable[[Command], None], on_connected: Callable[[], None] = lambda: None, *,
                  limits: UplinkLimits | None = None) -> None:
-        import paho.mqtt.client as mqtt
+        from paho.mqtt.client import MQTTv311
         from paho.mqtt.enums import CallbackAPIVersion
+
+        from streams.direct import DirectClient
 
         self.link, self.topics = link, Topics(link.hub)
         self.identity = link.agent_id + MEDIA_SUFFIX
@@ -84,11 +86,12 @@ class Publisher:
         self.refused_commands = 0
         self._down_since: float | None = time.monotonic()
         self._on_command, self._on_connected = on_command, on_connected
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._topics: dict[tuple[str, MediaKind], bytes] = {}
         self._narrow: bool | None = None
         self._ticked_at = float("-inf")
         name = self.identity + (f"-{link.part}" if link.part else "")  # one name for both, since brokers hold the client id to the user name
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv311)
+        client = DirectClient(self._lock, CallbackAPIVersion.VERSION2, name, protocol=MQTTv311)
         client.username_pw_set(name, link.password)
         self._context = ssl.create_default_context(cafile=link.cafile) if link.tls else None
         if self._context is not None:
@@ -123,11 +126,16 @@ class Publisher:
                 self.uplink.drop(now)
                 self._fit(self._client.socket(), True)
                 return False
-            info = self._client.publish(self.topics.media(self.link.agent_id, camera_id, kind), payload, qos=0)
-            if info.rc != 0:
-                return False
-            self.uplink.sent(info, len(payload), now)
+            rest = self._client.send_now(self._topic(camera_id, kind), payload)
+            if rest is not None:
+                self.uplink.sent(rest, len(payload), now)
         return True
+
+    def _topic(self, camera_id: str, kind: MediaKind) -> bytes:
+        topic = self._topics.get((camera_id, kind))
+        if topic is None:
+            topic = self._topics[camera_id, kind] = self.topics.media(self.link.agent_id, camera_id, kind).encode()
+        return topic
 
     def is_down(self) -> bool:
         """Has the connection been away for longer than a reconnection takes?"""
@@ -240,6 +248,17 @@ class Outlet:
         self._batch: list[Unit] = []
         self._pre_event: deque[list[Unit]] = deque()
         self._transcoder: Transcoder | None = None
+        self._settle()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Does anybody ask for it? Askers whose time is over count until the feed is looked for next."""
+        return bool(self._starts)
+
+    @property
+    def transcodes(self) -> bool:
+        """Is every picture encoded anew, for somebody whose browser cannot show it as it is?"""
+        return self._transcoder is not None
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -248,6 +267,7 @@ class Outlet:
         with self._lock:
             if command.kind is CommandKind.STOP:
                 self._starts.pop(command.id, None)
+                self._settle()
                 return
             pre_event_s = command.body.get("pre_event_s", 0)
             start = self._starts.get(command.id)
@@ -259,7 +279,15 @@ class Outlet:
                 seconds = float(pre_event_s) if isinstance(pre_event_s, int | float) else 0.0
                 self._starts[command.id] = start = _Start(until, quality, fragment_s, max(0.0, min(seconds, 60.0)))
             start.until, start.quality, start.fragment_s = until, quality, fragment_s
+            self._settle()
         self._burst_now()
+
+    def _settle(self) -> None:
+        """What all askers together want, after one has come, changed or gone: asked for with every picture, so worked out before."""
+        starts = self._starts.values()
+        self._expires_at = min((start.until for start in starts), default=float("inf"))
+        self._fragment_ticks = min((start.fragment_s for start in starts), default=0.0) * TICKS
+        self._wants_sub = all(start.quality == "sub" for start in starts)
 
     def _burst_now(self) -> None:
         """Send what the ring has at once instead of with the next picture."""
@@ -279,14 +307,13 @@ class Outlet:
         """The feed that askers want (`main` before `sub`), None where nobody asks; expired askers are forgotten."""
         with self._lock:
             now = time.monotonic()
-            for name in [name for name, start in self._starts.items() if start.until <= now]:
-                del self._starts[name]
+            if now >= self._expires_at:
+                self._starts = {name: start for name, start in self._starts.items() if start.until > now}
+                self._settle()
             if not self._starts:
                 self._stop()
                 return None
-            wants_sub = all(start.quality == "sub" for start in self._starts.values())
-            level = self._publisher.level()
-            return "sub" if "sub" in self._rings and (wants_sub or level >= Level.SUB_STREAM) else "main"
+            return "sub" if "sub" in self._rings and (self._wants_sub or self._publisher.level() >= Level.SUB_STREAM) else "main"
 
     def _stop(self) -> None:
         self._feed, self._waiting_key, self._transcoder = None, True, None
@@ -299,7 +326,7 @@ class Outlet:
         if wanted is None:
             return None
         for name in (wanted, self._feed, *self._rings):
-            if name is not None and name in self._tracks and self._rings[name].current():
+            if name is not None and name in self._tracks and not self._rings[name].is_empty:
                 return name
         return None
 
@@ -393,9 +420,7 @@ class Outlet:
             self._flush()
             self._waiting_key = False
         self._batch.append(unit)
-        fragment_s = min((start.fragment_s for start in self._starts.values()), default=0.0)
-        video = unit.track is Track.VIDEO
-        if video and unit.dts + unit.duration - self._batch[0].dts >= fragment_s * TICKS:
+        if unit.track is Track.VIDEO and unit.dts + unit.duration - self._batch[0].dts >= self._fragment_ticks:
             self._flush()
 
     def _flush(self) -> None:

@@ -50,6 +50,11 @@ class Ring:
     def _drop_oldest(self) -> None:
         self.size_bytes -= sum(len(unit.data) for unit in self._groups.popleft())
 
+    @property
+    def is_empty(self) -> bool:
+        """Has no key frame come yet?"""
+        return not self._groups
+
     def current(self) -> list[Unit]:
         """The current group of pictures, its key frame first; empty before there is one."""
         return list(self._groups[-1]) if self._groups else []

@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -23,7 +23,7 @@ from hub.errors import Rejected
 from streams.address import Address
 from streams.encode import Encoder
 from streams.fragment import AudioReader, Codec, Track, shows_in_order
-from streams.packet import Packet
+from streams.packet import Packet, Wait, blocking
 from streams.rtp import AudioPackets, CameraClock, NotOurs, VideoPackets
 
 _CODECS: Final = {"H264": ("h264", Codec.H264), "H265": ("hevc", Codec.H265)}
@@ -146,7 +146,7 @@ class Credentials:
 
 
 class RtspSupply:
-    """An open RTSP stream: a context manager; `packets()` blocks at most `timeout_s` and raises Rejected at the end of a connection.
+    """An open RTSP stream: a context manager; `steps()` never blocks and raises Rejected at the end of a connection, or after `timeout_s` of silence.
 
     `whole`: what it gives are whole pictures, never pieces. With `unknown` the first pictures are held until their order is known, so that
     nothing has been given where it raises NotOurs for their order (unless the camera begins to reorder later). While nobody has `wanted` the pictures
@@ -269,7 +269,7 @@ class RtspSupply:
         """One request and its answer; the whole of it within the timeout, however slowly the bytes come."""
         self._send(method, url, *headers)
         ends = time.monotonic() + self._timeout
-        for piece in self._pieces(lambda: ends - time.monotonic()):
+        for piece in blocking(self._pieces(lambda: ends - time.monotonic())):
             if isinstance(piece, Answer) and piece.headers.get("cseq", str(self._cseq)) == str(self._cseq):
                 return piece
         raise Rejected("ended", "视频流已结束", "the stream ended")
@@ -282,7 +282,9 @@ class RtspSupply:
             lines.append(f"Session: {self._session}")
         if self._credentials is not None and (said := self._credentials.header(method, url)):
             lines.append(f"Authorization: {said}")
+        self._sock.settimeout(self._timeout)
         self._sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self._sock.setblocking(False)
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -290,30 +292,35 @@ class RtspSupply:
         """Nothing that it gives is encoded anew."""
         raise NotImplementedError
 
-    def packets(self) -> Iterator[Packet]:
-        """Every picture and every frame of sound as it is complete."""
-        assert self._video is not None
+    def steps(self) -> Iterator[Packet | Wait]:
+        """Every picture and every frame of sound as it is complete, and between them what is waited for."""
         due = time.monotonic() + self._keep_alive_s
         try:
             for piece in self._pieces(lambda: self._timeout, self.gather_s):
-                if self._stop.is_set():
-                    return
-                if isinstance(piece, Answer):
-                    continue
-                track = self._channels.get(piece[0])
-                if track is Track.VIDEO:
-                    for picture in self._video.take(piece[1]):
-                        yield from self._ordered(Packet(Track.VIDEO, picture.data, False, picture.at, picture.at))
-                elif track is Track.AUDIO and self._sound is not None:
-                    for picture in self._sound.take(piece[1]):
-                        yield Packet(Track.AUDIO, picture.data, True, picture.at, picture.at)
-                elif self._channels.get(piece[0] - 1) is Track.VIDEO:
-                    self.clock.report(piece[1], time.time())
-                if time.monotonic() >= due:
-                    due = time.monotonic() + self._keep_alive_s
-                    self._send(self._keep_alive, self._url)
+                if isinstance(piece, tuple):
+                    yield from self._take(*piece)
+                elif isinstance(piece, Wait):
+                    yield piece
+                    if self._stop.is_set():
+                        return
+                    if time.monotonic() >= due:
+                        due = time.monotonic() + self._keep_alive_s
+                        self._send(self._keep_alive, self._url)
         except OSError as error:
             raise explain(error) from None
+
+    def _take(self, channel: int, data: bytes) -> Iterable[Packet]:
+        """The packets that are whole with this piece."""
+        assert self._video is not None
+        match self._channels.get(channel):
+            case Track.VIDEO:
+                pictures = self._video.take(data)
+                return [packet for at in pictures for packet in self._ordered(Packet(Track.VIDEO, at.data, False, at.at, at.at))] if pictures else ()
+            case Track.AUDIO if self._sound is not None:
+                return [Packet(Track.AUDIO, frame.data, True, frame.at, frame.at) for frame in self._sound.take(data)]
+        if self._channels.get(channel - 1) is Track.VIDEO:
+            self.clock.report(data, time.time())
+        return ()
 
     def _ordered(self, packet: Packet) -> list[Packet]:
         if not self._hold:
@@ -330,22 +337,36 @@ class RtspSupply:
             return UNWATCHED_GATHER_S
         return GATHER_S if self._video is not None and self._video.is_open else 0.0
 
-    def _pieces(self, patience_s: Callable[[], float], gather_s: Callable[[int], float] = lambda _: 0.0) -> Iterator[Answer | tuple[int, bytes]]:
-        """What comes: answers, and (channel, packet) of interleaved data. Ends with the connection; raises TimeoutError and Rejected."""
+    def _pieces(self, patience_s: Callable[[], float], gather_s: Callable[[int], float] = lambda _: 0.0) -> Iterator[Answer | tuple[int, bytes] | Wait]:
+        """What comes: answers, (channel, packet) of interleaved data, and a Wait before each read.
+
+        Ends with the connection; raises TimeoutError and Rejected.
+        """
         assert self._sock is not None
-        at, more = 0, b""
+        at, size = 0, 0
         while True:
             piece, at = self._next(at)
             if piece is not None:
                 yield piece
                 continue
-            if pause_s := gather_s(len(more)):
-                time.sleep(pause_s)
-            self._sock.settimeout(max(0.001, patience_s()))
-            more = self._sock.recv(262_144)
+            wait = Wait(self._sock, gather_s(size), time.monotonic() + patience_s())
+            more: bytes | None = None
+            while more is None:
+                yield wait
+                more = self._read(wait.until_s)
             if not more:
                 return
-            self._buffer, at = self._buffer[at:] + more, 0
+            self._buffer, at, size = self._buffer[at:] + more, 0, len(more)
+
+    def _read(self, until_s: float) -> bytes | None:
+        """What there is now; None for nothing yet."""
+        assert self._sock is not None
+        try:
+            return self._sock.recv(262_144)
+        except BlockingIOError:
+            if time.monotonic() >= until_s:
+                raise TimeoutError from None
+            return None
 
     def _next(self, at: int) -> tuple[Answer | tuple[int, bytes] | None, int]:
         """The piece at `at` in the buffer and where the next begins; None where it is not whole yet."""

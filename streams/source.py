@@ -24,7 +24,7 @@ from hub.errors import Rejected
 from streams.address import Address, mask
 from streams.encode import Encoder
 from streams.fragment import TICKS, AudioConfig, AudioReader, Codec, Taken, Track, Unit, VideoConfig, VideoReader
-from streams.packet import Packet
+from streams.packet import Packet, Wait, blocking
 from streams.rtp import CameraClock, NotOurs
 from streams.timeline import Timeline
 
@@ -75,10 +75,11 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
 
 
 Event = Tracks | Unit | Trouble
+Step = Event | Wait
 
 
 class Supply(Protocol):
-    """An open stream. `codec` is the camera's own; `packets()` ends or raises Rejected when the connection does.
+    """An open stream. `codec` is the camera's own; `steps()` ends or raises Rejected when the connection does.
 
     `whole`: it never cuts a picture into pieces.
     """
@@ -90,8 +91,8 @@ class Supply(Protocol):
     dropped_audio: str | None
     clock: CameraClock
 
-    def packets(self) -> Iterator[Packet]:
-        """Every packet as it comes."""
+    def steps(self) -> Iterator[Packet | Wait]:
+        """Every packet as it comes; a Wait where this thread need not be the one that waits for the next."""
         ...
 
     def encoder(self, width: int, height: int) -> Encoder:
@@ -132,6 +133,10 @@ class Source:
 
     def events(self, stop: threading.Event) -> Iterator[Event]:
         """Tracks before the first unit of a kind, units, and troubles; goes on until `stop` is set."""
+        return blocking(self.steps(stop))
+
+    def steps(self, stop: threading.Event) -> Iterator[Step]:
+        """The events, and between them what is waited for, where somebody else can do the waiting."""
         attempt = 0
         while not stop.is_set():
             opened_at = time.monotonic()
@@ -149,7 +154,7 @@ class Source:
             yield trouble
             stop.wait(pause_s(attempt - 1, self.options, self._rng))
 
-    def _connection(self, stop: threading.Event) -> Iterator[Event]:
+    def _connection(self, stop: threading.Event) -> Iterator[Step]:
         """One connection from opening to its end; raises Rejected with what went wrong.
 
         What our own reader of RTSP leaves to libav is opened anew by it, and by it alone from then on.
@@ -163,7 +168,7 @@ class Source:
                 line.restart()
             yield from self._read(_open(self.address, self.options, stop, self._wanted, by_libav=True), stop)
 
-    def _read(self, opening: AbstractContextManager[Supply], stop: threading.Event) -> Iterator[Event]:
+    def _read(self, opening: AbstractContextManager[Supply], stop: threading.Event) -> Iterator[Step]:
         with opening as supply:
             self.connections += 1
             self.clock = supply.clock
@@ -175,16 +180,19 @@ class Source:
     def _elapsed(self) -> int:
         return int((time.monotonic() - self._began) * TICKS)
 
-    def _pass_on(self, supply: Supply, stop: threading.Event) -> Iterator[Event]:
+    def _pass_on(self, supply: Supply, stop: threading.Event) -> Iterator[Step]:
         video, audio = VideoReader(_PASSED[supply.codec], supply.extradata), supply.audio
         self.floods = False
         flood, joiner = _Flood(self.options.max_mbps), _Joiner(whole=supply.whole)
         announced: Tracks | None = None
         waiting = True
         key_due = time.monotonic() + NO_KEY_FRAME_S
-        for packet in supply.packets():
+        for packet in supply.steps():
             if stop.is_set():
                 return
+            if isinstance(packet, Wait):
+                yield packet
+                continue
             if packet.track is Track.AUDIO:
                 if announced is not None and (unit := self._audio(audio, packet)) is not None:
                     yield unit
@@ -233,12 +241,12 @@ class Source:
         dts, pts, _ = self._lines[Track.AUDIO].place(packet.pts, packet.dts, self._elapsed())
         return Unit(Track.AUDIO, data, True, dts, pts, 1024 * TICKS // reader.config.rate_hz, time.time_ns() // 1_000_000)
 
-    def _encode(self, supply: Supply, stop: threading.Event) -> Iterator[Event]:
+    def _encode(self, supply: Supply, stop: threading.Event) -> Iterator[Step]:
         """Pictures that are not H.264 or H.265 become H.264: all while somebody wants them, else one key frame each `idle_picture_s`."""
         encoder: Encoder | None = None
         announced: VideoConfig | None = None
         idle_until, was_wanted = 0.0, False
-        for packet in supply.packets():
+        for packet in blocking(supply.steps()):
             if stop.is_set():
                 return
             if packet.track is Track.AUDIO or packet.frame is None:
@@ -333,7 +341,7 @@ def _open(address: Address, options: SourceOptions, stop: threading.Event, wante
 
 
 class PyavSupply:
-    """A stream opened by libav: a context manager; `packets()` blocks at most `timeout_s` and raises Rejected at the end of a connection."""
+    """A stream opened by libav: a context manager; `steps()` blocks at most `timeout_s` and raises Rejected at the end of a connection."""
 
     whole = False
 
@@ -394,7 +402,7 @@ class PyavSupply:
         """One second at 25 pictures between key frames."""
         return Encoder(width, height)
 
-    def packets(self) -> Iterator[Packet]:
+    def steps(self) -> Iterator[Packet]:
         """Every packet, files at the pace of the real time and again from the start at their end."""
         import av
 

@@ -136,7 +136,7 @@ class SyntheticSupply:
         """An encoder with this camera's group of pictures."""
         return Encoder(width, height, gop=max(1, round(self.rate * self.gop_s)))
 
-    def packets(self) -> Iterator[Packet]:
+    def steps(self) -> Iterator[Packet]:
         """A picture each 1/rate seconds, its clock burnt in just before it is handed over."""
         import av
 

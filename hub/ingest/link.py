@@ -22,6 +22,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from hub.errors import Rejected
+from hub.wire import publish_packet
 
 _PUBACK = 0x40
 _READ_BYTES = 65_536
@@ -150,19 +151,6 @@ class BufferedClient(mqtt.Client):
 def puback(mid: int) -> bytes:
     """The packet that acknowledges a QoS 1 message (MQTT 3.1.1, 3.4)."""
     return bytes((_PUBACK, 2, mid >> 8, mid & 0xFF))
-
-
-def publish_packet(topic: bytes, payload: bytes) -> bytes:
-    """A QoS 0 publication (MQTT 3.1.1, 3.3)."""
-    length = 2 + len(topic) + len(payload)
-    head = bytearray((0x30,))
-    while True:
-        head.append(length & 0x7F | (0x80 if length > 0x7F else 0))
-        length >>= 7
-        if not length:
-            break
-    head += len(topic).to_bytes(2, "big")
-    return bytes(head) + topic + payload
 
 
 class AsyncMqtt:

@@ -17,6 +17,7 @@ import pytest
 from hub.errors import Rejected
 from streams.address import Address
 from streams.fragment import Unit
+from streams.packet import blocking
 from streams.rtp import NTP_UNIX_S, NotOurs
 from streams.rtsp import GATHERED_BYTES, UNWATCHED_GATHER_S, Credentials, RtspSupply, parameter_sets, read_sdp
 from streams.source import Source, SourceOptions
@@ -181,7 +182,7 @@ def test_pictures_come_from_the_channel_that_the_camera_chose() -> None:
         return said + b"$\x00\x00\x04abcd" + packet if method == "PLAY" else said
 
     with camera(playing) as (port, _), supply(port) as opened:
-        assert next(opened.packets()).data == b"\x00\x00\x00\x01\x65\x88\x01\x02"
+        assert next(blocking(opened.steps())).data == b"\x00\x00\x00\x01\x65\x88\x01\x02"
 
 
 def test_a_camera_whose_clock_is_thirty_years_off_from_the_beginning_is_named_and_its_pictures_bear_our_time() -> None:

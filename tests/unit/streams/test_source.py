@@ -188,7 +188,7 @@ class Given:
     def __init__(self, packets: list[Packet]) -> None:
         self._packets = packets
 
-    def packets(self) -> Iterator[Packet]:
+    def steps(self) -> Iterator[Packet]:
         yield from self._packets
 
     def encoder(self, width: int, height: int) -> Any:

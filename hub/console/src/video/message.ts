@@ -1,7 +1,8 @@
 // The agent's messages as bytes: 14-byte header, init (JSON, zero byte, segment), fragments of fragmented MP4. Reads only; no I/O.
 export interface Header { kind: number; key: boolean; cached: boolean; preEvent: boolean; seq: number; wall_ms: number }
 export interface Init { codec: string; w: number; h: number; audio?: string | null; description?: string | null; transcoded?: string | null; dropped_audio?: string | null; quality?: string | null }
-export interface Sample { key: boolean; data: Uint8Array; time_s: number }
+/** `time_s`: when it is shown; `decode_s`: when it is decoded (seconds of the agent's timeline). */
+export interface Sample { key: boolean; data: Uint8Array; time_s: number; decode_s: number }
 
 export const HEADER = 14
 export const TICKS = 90_000
@@ -28,7 +29,7 @@ function* boxes(view: DataView, from: number, to: number): Generator<{ type: str
   }
 }
 
-/** The video samples (track 1) of a fragment message; with `times` only, their data is not looked at. */
+/** The video samples (track 1) of a fragment message. */
 export function samples(message: ArrayBuffer): Sample[] {
   const view = new DataView(message)
   const found: Sample[] = []
@@ -65,7 +66,7 @@ function track(view: DataView, message: ArrayBuffer, from: number, to: number, m
       const [duration, size, mark] = [next(0x100), next(0x200), next(0x400)]
       const offset = flags & 0x800 ? view.getInt32(at) : 0
       at += flags & 0x800 ? 4 : 0
-      found.push({ key: mark !== 0 ? (mark & 0x10000) === 0 : n === 0, data: new Uint8Array(message, data, size), time_s: (time + offset) / TICKS })
+      found.push({ key: mark !== 0 ? (mark & 0x10000) === 0 : n === 0, data: new Uint8Array(message, data, size), time_s: (time + offset) / TICKS, decode_s: time / TICKS })
       time += duration
       data += size
     }

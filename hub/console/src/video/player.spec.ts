@@ -5,30 +5,34 @@ import type { Change } from '@/backend/types'
 import type { LinkedCamera } from '@/backend/video'
 import { interrupted, opening, useLinked } from './linked'
 import { header, init, samples } from './message'
-import { later, MOST_TARGET_S, play, skewOf, sooner, speed, TARGET_S, type Told } from './player'
+import { MARGIN_S, MOST_BEHIND_S, Pace, REMEMBERED_S, speed } from './pace'
+import { play, skewOf, type Told } from './player'
 import { takenAt } from './preview'
 
 const camera = (id: string, plays = true): LinkedCamera => ({ agent_id: 'plant', camera_id: id, name: id, score: 1, reasons: [], plays })
 
 describe('keeping up', () => {
-  it('plays at its own pace near the target, hurries behind it, jumps far behind it', () => {
-    expect(speed(TARGET_S)).toBe(1)
-    expect(speed(TARGET_S + 0.06)).toBe(1.1)
-    expect(speed(TARGET_S + 0.3)).toBe(1.3)
-    expect(speed(TARGET_S + 2)).toBeNull()
-    expect(speed(0.4, 0.4)).toBe(1)
+  /** Pictures of a camera at 25 a second, each so late (s); gives how far playback that stood right before the first is behind after the last. */
+  const after = (late: number[], pace = new Pace()): number => {
+    late.forEach((late_s, n) => pace.arrived(n / 25, 100 + n / 25 + late_s))
+    return pace.behind((late.length - 1) / 25, 100 + (late.length - 1) / 25)!
+  }
+
+  it('plays at its own pace where it should stand, hurries behind it, jumps far behind it', () => {
+    expect([speed(-0.1), speed(0.005), speed(0.05), speed(0.3), speed(2)]).toEqual([1, 1, 1.1, 1.3, null])
+    expect(new Pace().behind(0, 0)).toBeNull()
   })
 
-  it('stays further behind each time it runs dry, within a limit, and comes back by steps', () => {
-    let target = TARGET_S
-    for (let n = 0; n < 20; n++) {
-      const next = later(target)
-      expect(next).toBeGreaterThanOrEqual(target)
-      target = next
-    }
-    expect(target).toBe(MOST_TARGET_S)
-    for (let n = 0; n < 20; n++) target = sooner(target)
-    expect(target).toBe(TARGET_S)
+  it('stands one margin before the pictures that come in time, a few that are late left out', () => {
+    expect(after(Array<number>(50).fill(0))).toBeCloseTo(-MARGIN_S)
+    expect(after([...Array<number>(25).fill(0), 0.2, ...Array<number>(24).fill(0)])).toBeCloseTo(-MARGIN_S)
+    expect(after(Array.from({ length: 50 }, (_, n) => (n % 4 ? 0 : 0.1)))).toBeCloseTo(-MARGIN_S - 0.1)
+  })
+
+  it('forgets late pictures after a while, and never stays further behind than the limit', () => {
+    const late = (s: number): number[] => Array<number>(10).fill(s)
+    expect(after([...late(0.1), ...Array<number>(25 * REMEMBERED_S + 10).fill(0)])).toBeCloseTo(-MARGIN_S)
+    expect(after([...late(3), ...Array<number>(20).fill(0)])).toBeCloseTo(-MARGIN_S - MOST_BEHIND_S)
   })
 })
 

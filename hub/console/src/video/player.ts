@@ -1,6 +1,7 @@
 // Plays a camera: Media Source with catch-up, or WebCodecs onto a canvas where every millisecond counts. Comes back by itself; a cut view does not.
 import { video as backend } from '@/backend/video'
-import { header, init as readInit, samples, type Init } from './message'
+import { HEADER, header, init as readInit, samples, type Init } from './message'
+import { Pace, speed } from './pace'
 
 export type PlayerState = 'connecting' | 'live' | 'stalled' | 'ended' | 'unsupported'
 /** `wall_ms` is the agent's clock, which stands `skew_ms` before the hub's where it is off by more than a minute; `sound`: the codec that is left out; `note`: why pictures are left out. */
@@ -9,10 +10,6 @@ export interface Sink { init(init: Init, segment: Uint8Array<ArrayBuffer>): bool
 /** `quality`: `sub` for a tile of a wall; the main stream comes where the camera has no other, or somebody else needs it. */
 export interface PlayOptions { id: string; quality?: 'sub'; reason?: string; fragment_s?: number; lowLatency?: boolean; now?: () => number }
 
-/** How far behind the newest picture playback aims to be at first, and at most after it ran dry (seconds; pictures come one by one). */
-export const TARGET_S = 0.05
-export const MOST_TARGET_S = 0.5
-export const SEEK_S = 1.5
 export const STALLED_MS = 3_000
 /** An agent's clock that is off by more than this says nothing of a picture's age: it is then counted from the fastest one seen. */
 export const CLOCK_OFF_MS = 60_000
@@ -21,19 +18,16 @@ const SUB_MS = 3_000
 /** So long a note stands. */
 const NOTE_MS = 15_000
 const KEPT_S = 30
+/** The media begin so long after zero: rounded to below zero, the first picture would be left out, and with it all up to the next key frame. */
+const FIRST_S = 0.001
+/** Where playback jumps to before a live picture has said how late they come: so far before the end of what is there. */
+const UNKNOWN_S = 0.06
+/** Playback stands within what is there although that begins so much later. */
+const GAP_S = 0.1
+/** So long the first picture is waited for before playback hurries on without it (a page that nobody sees shows none). */
+const FIRST_MS = 1_000
 /** Reasons after which asking again would be refused again. */
 const FINAL = new Set(['not_linked', 'closed', 'not_shared', 'share_ended', 'signed_out', 'unverified', 'reason_needed', 'tier_too_low', 'no_role', 'unknown_camera'])
-
-/** The target after playback ran dry, and after a while (10 s) in which it did not. */
-export const later = (target_s: number): number => Math.min(MOST_TARGET_S, target_s * 1.5 + 0.02)
-export const sooner = (target_s: number): number => Math.max(TARGET_S, target_s * 0.8)
-
-/** The speed at which to play when the newest picture is `lag_s` ahead; null asks for a jump. */
-export function speed(lag_s: number, target_s = TARGET_S): number | null {
-  if (lag_s > target_s + SEEK_S) return null
-  if (lag_s > target_s + 0.25) return 1.3
-  return lag_s > target_s + 0.05 ? 1.1 : 1
-}
 
 /** How far an agent's clock stands behind the hub's, where that is more than any line delays a picture; else 0. */
 export const skewOf = (fastest_ms: number): number => (Math.abs(fastest_ms) > CLOCK_OFF_MS ? fastest_ms : 0)
@@ -46,14 +40,16 @@ class MseSink implements Sink {
   private type = ''
   private began = false
   private caughtUp = false
-  private target_s = TARGET_S
-  private steady_ms = 0
+  private begun_ms = 0
+  private live = false
+  private end_s = 0
+  private offset_s: number | null = null
+  private pace = new Pace()
   private times: { time_s: number; wall_ms: number }[] = []
   private timer: ReturnType<typeof setInterval>
 
   constructor(private readonly video: HTMLVideoElement, private readonly shown: (wall_ms: number) => void, private readonly broken: (why: string) => void) {
     this.timer = setInterval(() => this.keepUp(), 100)
-    this.video.addEventListener('waiting', this.dry)
     this.open() // while the hub is asked: the first picture need not wait for it
     this.frame()
   }
@@ -73,7 +69,10 @@ class MseSink implements Sink {
     this.type = ''
     this.times = []
     this.buffer = null
-    this.began = this.caughtUp = false
+    this.began = this.caughtUp = this.live = false
+    this.end_s = 0
+    this.offset_s = null
+    this.pace = new Pace()
     this.source = new MediaSource()
     this.source.addEventListener('sourceopen', () => this.ready(), { once: true })
     this.url = URL.createObjectURL(this.source)
@@ -86,17 +85,34 @@ class MseSink implements Sink {
     if (!this.type || this.buffer || source?.readyState !== 'open') return
     source.duration = Infinity
     this.buffer = source.addSourceBuffer(this.type)
-    this.buffer.addEventListener('updateend', () => this.next())
+    this.buffer.addEventListener('updateend', () => this.appended())
     this.buffer.addEventListener('error', () => this.broken('decode'))
     this.next()
   }
 
   fragment(message: ArrayBuffer): void {
-    const { wall_ms } = header(message)
-    const first = samples(message)[0]
-    if (first) this.times.push({ time_s: first.time_s, wall_ms })
+    const { wall_ms, cached } = header(message)
+    const found = samples(message)
+    this.live ||= !cached
+    if (found.length) {
+      this.offset_s ??= FIRST_S - Math.min(...found.map((one) => Math.min(one.time_s, one.decode_s)))
+      this.times.push({ time_s: found[0]!.time_s + this.offset_s, wall_ms })
+    }
     if (this.times.length > 400) this.times.splice(0, 200)
-    this.queue.push(new Uint8Array(message.slice(14)))
+    this.queue.push(new Uint8Array(message.slice(HEADER)))
+    this.next()
+  }
+
+  /** What was handed over is there: begin with it, or learn from it how late pictures come. */
+  private appended(): void {
+    const ahead = this.buffer?.buffered
+    if (ahead?.length) {
+      const [start, end] = [ahead.start(ahead.length - 1), ahead.end(ahead.length - 1)]
+      if (this.live && this.end_s && end > this.end_s) this.pace.arrived(Math.max(start, this.end_s), performance.now() / 1000)
+      this.end_s = end
+      this.begin(start)
+      this.keepUp()
+    }
     this.next()
   }
 
@@ -104,11 +120,12 @@ class MseSink implements Sink {
     const buffer = this.buffer
     if (!buffer || buffer.updating || this.source?.readyState !== 'open') return
     const ahead = buffer.buffered
-    if (ahead.length) this.begin(ahead)
     const old = ahead.length ? ahead.end(ahead.length - 1) - ahead.start(0) : 0
     try {
-      if (old > KEPT_S) buffer.remove(ahead.start(0), ahead.end(ahead.length - 1) - 10)
-      else if (this.queue.length) buffer.appendBuffer(this.joined())
+      if (old > KEPT_S) return buffer.remove(ahead.start(0), ahead.end(ahead.length - 1) - 10)
+      if (!this.queue.length) return
+      if (this.offset_s !== null && buffer.timestampOffset !== this.offset_s) buffer.timestampOffset = this.offset_s
+      buffer.appendBuffer(this.joined())
     } catch {
       this.broken('buffer')
     }
@@ -126,32 +143,33 @@ class MseSink implements Sink {
     return all
   }
 
-  /** Show the first picture there is at once: to decode the whole group before it would cost more than the eye forgives. */
-  private begin(ahead: TimeRanges): void {
+  /** Show the first picture there is at once: to decode the whole group before it would cost more than the eye forgives. Playback begins at zero,
+   * where the media were moved to: no seek is needed, which costs as much as the picture itself. */
+  private begin(start_s: number): void {
     if (this.began) return
     this.began = true
-    this.video.currentTime = ahead.start(ahead.length - 1)
+    this.begun_ms = performance.now()
+    if (start_s > GAP_S) this.video.currentTime = start_s
     this.video.play().catch(() => undefined)
   }
 
-  /** The network was late: stay further behind, so that it does not stutter on. */
-  private readonly dry = (): void => {
-    if (!this.caughtUp) return
-    this.target_s = later(this.target_s)
-    this.steady_ms = performance.now()
+  /** How far playback is behind where it should stand, and where that is. */
+  private behind(ahead: TimeRanges): number {
+    return this.pace.behind(this.video.currentTime, performance.now() / 1000) ?? ahead.end(ahead.length - 1) - UNKNOWN_S - this.video.currentTime
+  }
+
+  private jump(ahead: TimeRanges, behind_s: number): void {
+    const last = ahead.length - 1
+    this.video.currentTime = Math.max(ahead.start(last), Math.min(ahead.end(last), this.video.currentTime + behind_s))
   }
 
   private keepUp(): void {
     const ahead = this.buffer?.buffered
-    if (!this.began || !ahead?.length) return
-    if (performance.now() - this.steady_ms > 10_000) {
-      this.target_s = sooner(this.target_s)
-      this.steady_ms = performance.now()
-    }
-    const end = ahead.end(ahead.length - 1)
-    const lag = end - this.video.currentTime
-    const rate = lag < 0 || this.video.currentTime < ahead.start(ahead.length - 1) ? null : speed(lag, this.target_s)
-    if (rate === null) this.video.currentTime = Math.max(ahead.start(ahead.length - 1), end - this.target_s)
+    if (!this.began || !ahead?.length || (!this.caughtUp && performance.now() - this.begun_ms < FIRST_MS)) return
+    const behind_s = this.behind(ahead)
+    const outside = this.video.currentTime < ahead.start(ahead.length - 1) - GAP_S || this.video.currentTime > ahead.end(ahead.length - 1) + GAP_S
+    const rate = outside ? null : speed(behind_s)
+    if (rate === null) this.jump(ahead, behind_s)
     else if (this.video.playbackRate !== rate) this.video.playbackRate = rate
     if (this.video.paused) this.video.play().catch(() => undefined)
   }
@@ -161,9 +179,8 @@ class MseSink implements Sink {
     const ahead = this.buffer?.buffered
     if (this.caughtUp || !ahead?.length) return
     this.caughtUp = true
-    this.steady_ms = performance.now()
-    const end = ahead.end(ahead.length - 1)
-    if (end - this.video.currentTime > this.target_s + 0.1) this.video.currentTime = Math.max(ahead.start(ahead.length - 1), end - this.target_s)
+    const behind_s = this.behind(ahead)
+    if (behind_s > 0.1) this.jump(ahead, behind_s)
   }
 
   private frame(): void {
@@ -182,7 +199,6 @@ class MseSink implements Sink {
 
   close(): void {
     clearInterval(this.timer)
-    this.video.removeEventListener('waiting', this.dry)
     this.source = null
     this.video.removeAttribute('src')
     this.video.load()
