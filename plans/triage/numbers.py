@@ -1,11 +1,12 @@
 """Reads Arabic and Chinese numbers as Chinese news writes them. Pure.
 
-数十 and 数百 are no numbers: `parse` answers None.
+数十, 数百 and 四五 (four or five) are no numbers: `parse` answers None.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,13}(?:\.\d{1,6})?|[零〇一二两俩仨三四五六七八九十百千壹贰叁肆伍陆柒捌玖拾佰廿]{1,12})"
 SCALE = r"(?:余|多|来|几)?(?:[万亿千百](?!元))?(?:余|多|来)?"
@@ -19,6 +20,7 @@ _DIGITS["〇"] = 0
 _UNITS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000}
 _SCALES = {"百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
 _FORM = re.compile(rf"({NUMBER})(?:余|多|来|几)?([万亿千百]*)")
+_ABOUT = frozenset(a + b for a, b in pairwise("一二三四五六七八九"))  # 四五名 is no 45
 _LIMIT = 10_000_000_000_000
 
 
@@ -40,6 +42,8 @@ def _arabic(text: str) -> float | None:
 
 
 def _chinese(text: str) -> float | None:
+    if len(text) == 2 and text in _ABOUT:
+        return None
     if all(char in _DIGITS for char in text):
         return float("".join(str(_DIGITS[char]) for char in text)) if len(text) > 1 else float(_DIGITS[text])
     total, current = 0, 0

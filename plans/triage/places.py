@@ -23,7 +23,7 @@ class Where(msgspec.Struct, frozen=True):
     office: bool = False  # it only names an authority (东阳市委宣传部)
 
 
-_UNIT = r"(?!一)(?:(?!村民|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|行至|驶至|途经|途径|[的在从被因与第使致])[一-龥]){1,7}?"
+_UNIT = r"(?!一)(?:(?!村民|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[局厅]接|行至|驶至|途经|途径|[的在从被因与第使致])[一-龥]){1,7}?"
 _TAIL = (
     rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面镇])|州(?![县市区])|区|县|(?<!红)旗)){{0,3}}"
     rf"(?:{_UNIT}(?:镇(?!公路)|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
@@ -34,7 +34,7 @@ _KM = re.compile(
     rf"(?:[GSXY]\d{{1,4}}[^，。；\d]{{0,16}}|\d{{3}}(?:国道|省道|县道)[^，。；\d]{{0,16}}|(?:(?![车辆在的从由至沿])[一-龥]){{2,10}}高速(?:公路)?[^，。；\d]{{0,16}}){_POST}"
 )
 _ROAD_ALONE = re.compile(
-    r"(?P<place>(?:[GSXY]\d{1,4}(?:国道|省道|县道|高速)?|\d{3}(?:国道|省道|县道)|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼连沈长大二包兰杭福泉南荣乌成济广汕盐徐日阜滁淮绕][一-龥]高速(?:公路)?)(?:[一-龥]{1,8}段)?)"
+    r"(?P<place>(?:[GSXY]\d{1,4}(?:线?[一-龥]{2}高速(?:公路)?|国道|省道|县道|高速)?|\d{3}(?:国道|省道|县道)|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼连沈长大二包兰杭福泉南荣乌成济广汕盐徐日阜滁淮绕][一-龥]高速(?:公路)?)(?:[一-龥]{1,8}段)?)"
 )
 _AT = re.compile(
     r"(?:位于|发生在|在)(?P<place>[一-龥A-Za-z0-9+.]{3,30}?)(?=发生|突发|起火|爆炸|，|。|遭|与|附近|因|内|发现|泄漏|侧翻|的|一(?:辆|艘|名|家|栋|处)|相撞|出现|$)"
@@ -42,12 +42,12 @@ _AT = re.compile(
 _PLACE_LIKE = re.compile(
     r"(?:[省市县区镇乡村州旗路街道港桥站湖河江海岛山]|公司|厂|小区|学校|中学|小学|大学|医院|酒店|码头|园|广场|海域|公里|水库|商场|大厦|机场|段)(?:东|南|西|北|附近|内|侧|口|门前|段|处|方向)?$"
 )
-_NO_NAME = re.compile(r"(?:马路|道路|公路|车道|航道|斑马线|水域|路上|街上|路段|现场|附近|门口|楼道|阶段)(?:上|上过马路)?$")
+_NO_NAME = re.compile(r"^(?:事发|现场|距|[上下]游)|(?:马路|道路|公路|车道|航道|斑马线|水域|路上|街上|路段|现场|附近|门口|楼道|阶段)(?:上|上过马路)?$")
 _TOWARDS = re.compile("进入|前往|抵达|的")
 # 平顶山煤业有限公司, 天津宏迪工程检测公司: a firm bears the name of a city that need not be where it happened
 _FIRM = re.compile(r"(?:(?![省市县区，。；、])[一-龥]){1,14}?(?:公司|集团|煤矿)")
 _CITY = re.compile(
-    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|昨[天日晚夜]|今[天日晨早晚]|我们|你们|他们|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|造成|导致|引发|致使|调派|接获|接报|县市|两市|局部地区|[厂罐库火辖]区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
+    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|昨[天日晚夜]|今[天日晨早晚]|我们|你们|他们|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|造成|导致|引发|致使|调派|接获|接报|县市|两市|局部地区|[厂罐库火辖]区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市(?![场民委级长面])|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
 )
 
 
@@ -70,6 +70,7 @@ _NOT_HERE = re.compile(
     r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|[一-龥]{2,9}(?:省|市|县|区)人(?=[）、，])|(?<=[节今当昨近次])日本(?=是|报|来|刊)|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
     r"|(?:从|由)[一-龥]{2,8}?(?=运载|运输|装载|拉运|出发|驶来|运送|装运|途经|途径)"
     r"|[一-龥]{2,6}(?:在线|日报|晚报|晨报|早报|商报|时报|都市报|青年报|新闻网|电视台)|(?:(?<=\n)|^)[一-龥]{2,8}(?:消息|讯)（"
+    r"|今日俄罗斯|俄罗斯卫星|/[一-龥]{2,4}(?:报导|报道)|（[一-龥]{2,4}\d{1,2}日(?:综合)?电）"
     r"|来源：[^，。\n]{2,16}|[一-龥]{2,3}(?=渔船)"
 )
 
@@ -103,15 +104,20 @@ def find(prepared: Prepared) -> Where | None:
     ordered = [s for s in main if not s.title][:7] + [s for s in main if s.title]
     options = [where for s in ordered if (where := _in(prepared, s)) is not None]
     driven = next((where for s in main if (where := _driven_to(prepared, s)) is not None), None)
-    if driven is not None:
-        return driven
-    if not options:
+    best = driven or _most_exact(options)
+    if best is None:
         return None
-    best = max(enumerate(options), key=lambda pair: (_detail(pair[1]) - 2 * pair[0], -pair[0]))[1]
-    best = next((o for o in options if best.text[-3:] in o.text[:-3] and not o.office), best)  # the town in the county named first
     site = _SITE.match(prepared.text, best.end)
     end = best.end if site is None else site.end()
     return msgspec.structs.replace(best, text=prepared.text[best.start : end], end=end)
+
+
+def _most_exact(options: list[Where]) -> Where | None:
+    """The place with most detail, less for each sentence that it stands behind another; None of none."""
+    if not options:
+        return None
+    best = max(enumerate(options), key=lambda pair: (_detail(pair[1]) - 2 * pair[0], -pair[0]))[1]
+    return next((o for o in options if best.text[-3:] in o.text[:-3] and not o.office), best)  # the town in the county named first
 
 
 # what follows the name of a place whose authority speaks: 铜仁市有关部门, 山东省海上搜救中心
@@ -136,6 +142,7 @@ def _dated_line(text: str, sentence: Sentence) -> bool:
 
 
 _DRIVEN = re.compile(r"(?:行驶至|行至|驶至|途[经径]|开到|行驶到)")
+_ON_ROAD = re.compile(r"高速|[国省县]道|[GSXY]\d")
 _REACH = 44  # characters behind 行驶至 within which its place ends
 
 
@@ -146,7 +153,7 @@ def _driven_to(prepared: Prepared, sentence: Sentence) -> Where | None:
         stop = prepared.text.find("，", verb.end(), end)
         piece = msgspec.structs.replace(sentence, start=verb.end(), end=stop if stop >= 0 else end)
         where = _in(prepared, piece)
-        if where is not None and where.start <= verb.end() + 2 and _detail(where) >= _EXACT:
+        if where is not None and where.start <= verb.end() + 2 and (_ON_ROAD.search(where.text) or _detail(where) >= _EXACT):
             return where
     return None
 

@@ -9,7 +9,7 @@ from plans.triage.text import Prepared, Standing
 
 _NO = {
     "leak": re.compile(
-        r"(?:未|没有|无|未见|未发现|未发生|尚未)[^，。；]{0,8}(?:泄漏|泄露|外泄|渗漏)|(?:罐体|罐车|钢瓶)[^，。；]{0,6}(?:完好|无破损|未破损)"
+        r"(?:未|没有|无|未见|未发现|未发生|尚未)[^，。；]{0,8}(?:泄漏|泄露|外泄|渗漏|漏气|漏油)|(?:罐体|罐车|钢瓶)[^，。；]{0,6}(?:完好|无破损|未破损)"
     ),
     "fire": re.compile(r"(?:未|没有|无|未发生|尚未|未引发|未引起)[^，。；]{0,6}(?:起火|着火|火灾|明火|燃烧)"),
     "explosion": re.compile(r"(?:未|没有|无|未发生|尚未|未引发|未引起)[^，。；]{0,8}(?:爆炸|爆燃|燃爆)"),
@@ -25,7 +25,7 @@ _FEARED = re.compile(
 )
 _TYRE = re.compile(r"轮胎[^，。；]{0,3}$")  # what bursts under a vehicle is no explosion
 _OWN_FUEL = re.compile(r"油箱[^，。；]{0,8}$")  # what a vehicle loses of its own fuel is no leak of its load
-_DANGER = re.compile(r"(?:燃烧|爆炸)?(?:的)?(?:危险|风险|可能(?!是|为|系|因)|隐患)")
+_DANGER = re.compile(r"(?:燃烧|爆炸)?(?:的)?(?:特性|性质|临界点|极限|下限|危险|风险|可能(?!是|为|系|因)|隐患)")
 
 
 def read(prepared: Prepared, substance: bool = True) -> dict[str, tuple[bool, int, int]]:

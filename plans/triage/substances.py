@@ -71,6 +71,7 @@ class _Context(msgspec.Struct, frozen=True):
     unharmed: re.Pattern[str]
     mistaken: re.Pattern[str]
     unit: re.Pattern[str]
+    composed: re.Pattern[str]
     monitored: re.Pattern[str]
     monitored_all_the_same: frozenset[str]
     acts: re.Pattern[str]
@@ -129,6 +130,7 @@ def _context() -> _Context:
         re.compile(raw["unharmed"]),
         re.compile("|".join(raw["mistaken"])),
         re.compile(raw["unit"]),
+        re.compile(raw["composed"]),
         re.compile(raw["monitored"]),
         frozenset(raw["monitored_all_the_same"]),
         re.compile("|".join(raw["acts"])),
@@ -198,6 +200,7 @@ _UN = re.compile(r"(?:UN|联合国(?:编号)?|危险货物编号|编号)(?:号|N
 _PLATE = re.compile(r"(?<![\d.])(X?\d{2,3})/(\d{4})(?![\d/年])")
 _SIGN = re.compile(r"上(?:面|排|半部分?|方|边|行)?(?:的?数?字?)(?:是|为|写着|[:：])?(X?\d{2,3})[^\d。]{1,10}(\d{4})(?!\d)")
 _MULTIPLE, _RADICALS = frozenset("二三四五六"), frozenset("氯溴碘氟硝甲乙丙丁苯")  # 三氯丙烯 is no 氯丙烯
+_IN_A_COMPOUND = re.compile("[苯萘吡][甲乙丙丁][酸醇醛酮腈胺酰酯]")
 _ASCII = re.compile(r"[A-Za-z0-9]")
 
 
@@ -221,6 +224,8 @@ def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
         return False
     if after[:1] in context.compound_after and after[:2] not in ("化工", "酸性", "基地"):
         return False
+    if _IN_A_COMPOUND.fullmatch(text[end - 1 : end + 2]) or _IN_A_COMPOUND.fullmatch(text[start - 1 : start + 2]):
+        return False  # 氯苯 and 甲酸 in 对氯苯甲酸
     if before[-1:] in context.compound_before or (before[-1:] in _MULTIPLE and before[-2:-1] != "第" and text[start] in _RADICALS):
         return False
     return context.not_after.match(after) is None and context.not_before.search(before) is None
@@ -245,7 +250,7 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
             continue
         sentence = prepared.sentence_at(mention.start)
         role = None if mention.entry.un in mistaken else _part(prepared, sentence, mention, context, family)
-        if role is None or not (mention.start < opening or role >= _Part.CARGO or _happens(prepared, sentence, mention, role)):
+        if role is None or not (mention.start < opening or role >= _Part.CARGO or _happens(prepared, sentence, mention, role, context)):
             continue
         un = _un(prepared.text, mention, context)
         if un in safe and role is not _Part.RELEASED:
@@ -258,7 +263,7 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
             roles[exacter] = max(roles[exacter], roles[un])
             del first[un]
     best = min(max((roles[un] for un in first), default=_Part.EXPLAINED), _Part.ACTING)
-    if best is _Part.EXPLAINED and len(first) > 1:
+    if best is _Part.EXPLAINED and len(first) > 1 and not all(_composing(prepared, mention, context) for mention in first.values()):
         return []  # 氧化剂主要包括过氧化氢、高锰酸钾、硝酸: examples of a class, and nothing of the load
     first = {un: mention for un, mention in first.items() if roles[un] >= best}
     limit = max(opening, _introduced(prepared, first, roles))
@@ -268,6 +273,12 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
             name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
             done.append(Named(Substance(name, un, _ROLES[roles[un]]), mention.start, mention.end))
     return done
+
+
+def _composing(prepared: Prepared, mention: Mention, context: _Context) -> bool:
+    """Whether the sentence says that a thing of the incident consists of this (废酸的主要成分是硫酸、硝酸和盐酸)."""
+    sentence = prepared.sentence_at(mention.start)
+    return context.composed.search(prepared.text[sentence.start : mention.start] + "\u25a1") is not None
 
 
 def _introduced(prepared: Prepared, first: dict[str, Mention], roles: dict[str, _Part]) -> int:
@@ -427,10 +438,13 @@ def _only_measured(before: str, after: str, whole: str, context: _Context, famil
 _HAPPENS = frozenset({"leak", "fire", "boom", "poison", "toxic"})  # classes of words that tell what a substance did
 
 
-def _happens(prepared: Prepared, sentence: Sentence, mention: Mention, part: _Part) -> bool:
-    """Whether the sentence of a name without a verb of its own tells of a release, a fire, an explosion or poisoning; a lost source needs none."""
+def _happens(prepared: Prepared, sentence: Sentence, mention: Mention, part: _Part, context: _Context) -> bool:
+    """Whether the sentence of a name without a verb of its own tells of a release, a fire, an explosion or poisoning, or of what something consists.
+
+    A lost source needs neither.
+    """
     told = (not _HAPPENS.isdisjoint(token.classes) for token in tokens(prepared.text, sentence.start, sentence.end))
-    return mention.entry.name in _context().sources or (part > _Part.PRODUCT and any(told))
+    return mention.entry.name in context.sources or _composing(prepared, mention, context) or (part > _Part.PRODUCT and any(told))
 
 
 def _told(before: str, after: str, whole: str, context: _Context) -> _Part:

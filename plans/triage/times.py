@@ -17,8 +17,8 @@ from plans.triage.text import Prepared, Sentence, Standing, line_of_date
 CST = timezone(timedelta(hours=8))
 _CN = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
 _YEAR = r"(?:(?P<year>\d{4}|[一二〇零三四五六七八九]{4})年)?"
-_PART = r"(?P<part>凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚间|晚上|晚|深夜|夜间|夜里|午夜|当晚|当日|当天)?"
-_CLOCK = rf"(?:约|许|大约)?{_PART}(?:约|大约)?(?P<hour>{_CN})(?:时|点|:|：)(?:(?P<minute>{_CN}|\d{{2}})分?|(?P<half>半))?"
+_PART = r"(?:(?:晚上?|当晚|当[日天]|夜|早)(?=深夜|凌晨|清晨|夜里|上午|下午|中午|傍晚|晚|早))?(?P<part>凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚间|晚上|晚|深夜|夜间|夜里|午夜|当晚|当日|当天|(?<![上中下正])午)?"
+_CLOCK = rf"(?:约|许|大约)?{_PART}(?:约|大约)?(?P<hour>{_CN}|零)(?:时|点|(?<=\d)[:：])(?:(?P<minute>{_CN}|\d{{2}})分?|(?P<half>半))?"
 _AGO = {"今年": 0, "去年": 1, "前年": 2}
 _DAY = re.compile(
     rf"(?P<ago>今年|去年|前年)?{_YEAR}(?P<month>{_CN})月(?P<day>{_CN})(?:日?(?:-|至|~|、|到){_CN})?(?:日|号)(?:（[^）]{{0,10}}）)?(?:星期.|周.)?(?:{_CLOCK})?"
@@ -43,8 +43,8 @@ _LUNAR = re.compile(
 _WRITTEN = re.compile(
     r"[•.|-]{0,3}(?:https?：?//[a-zA-Z0-9./_-]{0,60}?)?(?:(?:来源|出处|作者|编辑|责任编辑)[:：]?[^。\d\n]{2,24}?)?(?:发布|更新|发表)?(?:时间|日期|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
 )
-_BARE = re.compile(rf"(?<![\d年月日]){_CLOCK}")
-_LATE = {"下午", "傍晚", "晚间", "晚上", "晚", "深夜", "夜间", "夜里", "午后", "当晚"}
+_BARE = re.compile(rf"(?<![\d年月日晚晨夜])(?<!上午)(?<!下午)(?<!中午){_CLOCK}")
+_LATE = {"午", "下午", "傍晚", "晚间", "晚上", "晚", "深夜", "夜间", "夜里", "午后", "当晚"}
 _BACK = {"今天": 0, "今日": 0, "今": 0, "昨天": 1, "昨日": 1, "昨": 1, "前天": 2, "前日": 2, "前": 2}
 
 
@@ -83,7 +83,7 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
                 return _with_hour(prepared, text, sentence, _when(day, match), day, today)
             if told is None:
                 reported, told = _when(day, match), day
-                today = day if "month" in match.re.groupindex else today
+                today = day if "month" in match.re.groupindex or match.re is _DAY_ONLY else today
         clock = None if today is None else _clock(text, sentence, seen, today, told, line is not None)
         if clock is not None:
             return clock
@@ -111,18 +111,30 @@ def _with_hour(prepared: Prepared, text: str, own: Sentence, when: When, day: da
             return _when(day, clock)
     told_of = _EVENT.search(text, own.start, own.end) is not None
     if "T" in when.text and told_of:
-        return when
+        return _with_month(prepared, text, when, day)
     for sentence in (s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and s.start >= own.end):
-        for dated_day, match in [*_days(text, sentence.start, sentence.end, day, day.year), *_next_day(text, sentence, day)]:
-            other = _relative(match, today, day.year) if match.re is _RELATIVE else dated_day
+        for dated_day, match in [*_days(text, sentence.start, sentence.end, today or day, day.year), *_next_day(text, sentence, day)]:
+            other = _beside(day, match, today) or dated_day
             if other is None or _REPORTED.match(text, match.end()) or text.endswith(_UP_TO, sentence.start, match.start()):
                 continue
             told = _when(other, match)
             dated = prepared.year is None and match.groupdict().get("year") is not None and (other.month, other.day) == (day.month, day.day)
             happened = _HAPPENED.match(text, match.end()) is not None or text.endswith(_AT_THE_TIME, sentence.start, match.start())
             same = other == day or match.groupdict().get("word") in ("今", "今天", "今日")
-            if "T" in told.text and (dated or (happened and (same or not told_of))):
+            later = "T" not in when.text or _SUDDEN.match(text, match.end()) is not None
+            if "T" in told.text and later and (dated or (happened and (same or not told_of))):
                 return told
+    return when
+
+
+def _with_month(prepared: Prepared, text: str, when: When, day: date) -> When:
+    """The same day and hour with the month that a later sentence names (1日11时55分……2月1日11时55分)."""
+    if _DAY_ONLY.match(text, when.start) is None:
+        return when
+    for match in _DAY.finditer(text, when.end, when.end + 400):
+        told = _absolute(match, None, day.year)
+        if told is not None and told.day == day.day and match["hour"] and _when(told, match).text[10:] == when.text[10:]:
+            return When(told.isoformat() + when.text[10:], match.start(), match.end())
     return when
 
 
@@ -130,22 +142,33 @@ _RANGE = frozenset("-~至到")  # 4时至9时 is a length of time
 _NEAR = 24  # characters between a day and its hour (9月12日，检修后进行开车，17:10分)
 _AT_THE_TIME = ("发生在", "发生于", "发生时间为", "事发", "时间为", "发生于今", "发生在约")
 _EVENT = re.compile(
-    r"(?<!未)发生|突发|起火|着火|失火|爆炸|爆燃|闪爆|坠|沉没|坍塌|垮塌|泄漏|泄露|外泄|侧翻|翻车|相撞|追尾|碰撞|脱轨|遇险|透水|失联|失踪|跳闸|停电"
+    r"(?<!未)发生|突发|起火|着火|失火|自燃|燃烧|爆炸|爆燃|闪爆|坠|沉没|坍塌|垮塌|泄漏|泄露|外泄|侧翻|翻车|相撞|追尾|碰撞|脱轨|遇险|透水|失联|失踪|跳闸|停电"
     r"|中毒|死|亡|伤|溺|被困|遇难|火灾|地震|震级|暴雨|洪|台风|砸|撞|炸|倒|塌|漏|落水|确诊|感染|腹泻|呕吐|袭"
 )
 _NEXT = re.compile(rf"(?P<word>次日|翌日|第二天){_CLOCK}")
+_SAME_DAY = re.compile(rf"(?:当天|当日|当晚){_CLOCK}")
+
+
+def _beside(day: date, match: re.Match[str], today: date | None) -> date | None:
+    """The day of a mention without a month: 昨日 of the day of writing, 27日 of the month of `day`; None for any other."""
+    if match.re is _RELATIVE:
+        return _relative(match, today, day.year)
+    return _date(day.year, day.month, int(match["day"])) if match.re is _DAY_ONLY else None
+
+
+_SUDDEN = re.compile(r"(?:许|左右|前后)?，?[^。；]{0,40}?(?:(?<!未)发生|突发|突然|起火|爆炸|泄漏|侧翻|相撞|追尾|途[经径]|行驶至|遭)")
 
 
 def _next_day(text: str, sentence: Sentence, day: date) -> list[tuple[date, re.Match[str]]]:
-    """次日凌晨3时许 after `day`, and an hour without a day at the head of the sentence, which is of `day`."""
+    """次日凌晨3时许 after `day`, and 当天凌晨1时 or an hour without a day, which are of `day`."""
     done = [(day + timedelta(days=1), match) for match in _NEXT.finditer(text, sentence.start, sentence.end)]
-    bare = _BARE.match(text, sentence.start)
-    return done if bare is None else [*done, (day, bare)]
+    done += [(day, match) for match in _SAME_DAY.finditer(text, sentence.start, sentence.end)]
+    return done + [(day, match) for match in _BARE.finditer(text, sentence.start, sentence.end)]
 
 
 _HAPPENED = re.compile(
     r"(?:许|左右|前后)?，?[^。；]{0,40}?"
-    r"(?:(?<!未)发生|突发|突然|起火|着火|失火|爆炸|坠|沉没|坍塌|垮塌|泄漏|侧翻|相撞|追尾|脱轨|脱线|遇险|透水|失联|跳闸|停电|行驶至|行至|途径|途经|晕倒|昏迷)"
+    r"(?:(?<!未)发生|突发|突然|起火|着火|失火|爆炸|坠|沉没|坍塌|垮塌|泄漏|侧翻|相撞|追尾|脱轨|脱线|遇险|透水|失联|跳闸|停电|行驶至|行至|途径|途经|晕倒|昏迷|出现)"
 )
 
 
@@ -164,7 +187,7 @@ def _named_day(prepared: Prepared, text: str, today: date | None) -> When | None
 def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | None, dated: bool) -> When | None:
     """An hour without a day near the head of its sentence and behind the days `seen` in it; with 当日 it is of the day `told`."""
     bare = _BARE.search(text, seen, sentence.end)
-    if bare is None or text.endswith(_UP_TO, sentence.start, bare.start()):
+    if bare is None or _REPORTED.match(text, bare.end()) or text.endswith(_UP_TO, sentence.start, bare.start()):
         return None
     if bare["part"] not in _SAME and bare.start() - sentence.start >= 40:
         return None
@@ -175,7 +198,8 @@ def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | N
 
 
 _REPORTED = re.compile(
-    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致|接报|接警|接获|接到)[^，。；\n]){0,20}?(?:通报|发布|消息|获悉|报道|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
+    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致|接报|接警|接获|接到)[^，。；\n]){0,20}?(?:通报|发布|消息|获悉|报道|报导|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
+    r"|(?:综合)?电(?=）|\))|，[^，。；\n]{0,12}?(?:社|报|网|台|记者)[^，。；\n]{0,6}?(?:转发|报道|播出|发布|发文|赶到|来到|在现场|看到)"
     r"|，(?:(?!发生|突发|造成)[^，。；\n]){0,24}?(?:发布|公布|通报|批复)(?:了)?(?=[《\"]|[^，。；\n]{0,44}(?:调查报告|情况通报))"
 )
 _OVER = re.compile(r"(?:许|左右|[前后])?，?[^，。；]{0,8}(?:扑灭|熄灭|排除|恢复|完毕|成功|结束|救出|得到控制|被控制|解除)")
@@ -194,6 +218,8 @@ def _days(text: str, start: int, end: int, today: date | None, year: int | None)
                 options.append((match.start(), -match.end(), day, match))
     done: list[tuple[date, re.Match[str]]] = []
     for _, _, day, match in sorted(options, key=lambda o: o[:2]):
+        if done and done[-1][1].re is _RELATIVE and match.re is _DAY and match.start() - done[-1][1].end() <= 1:
+            done.pop()  # 近前日，2月14日
         if not done or match.start() >= done[-1][1].end():
             done.append((day, match))
     return done

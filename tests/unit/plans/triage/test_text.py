@@ -41,3 +41,13 @@ def test_spans_lead_back_to_the_text_as_it_was_pasted() -> None:
     pasted = "<p>柘汪镇一家化工厂液氨（ān）泄漏，2人死（sǐ）亡。</p>"
 
     assert all(span.text == pasted[span.start : span.end] for span in triage(pasted).spans)
+
+
+def test_a_published_date_leaves_the_event_its_own_year_and_figures() -> None:
+    draft = triage("“8·5”爆炸火灾事故\n浏览: 5369 发布于1993年08月05日\n1993年8月5日，一座仓库发生爆炸，造成15人死亡。")
+    assert (draft.casualties.dead, draft.occurred_at) == (15, "1993-08-05")
+
+
+def test_only_the_aim_is_unreal_of_what_is_done_to_prevent_worse() -> None:
+    draft = triage("化工厂漏氯气。为防止出现意外，警方将附近的200名居民疏散到学校。")
+    assert draft.casualties.evacuated == 200
