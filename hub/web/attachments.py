@@ -17,13 +17,31 @@ from hub.store.reports import get_report
 from hub.store.schema import attachment, attachment_upload
 from hub.store.writer import Transaction
 from hub.web import tus
-from hub.web.route import PUBLIC, Ask, NotFound, Route
+from hub.web.route import PUBLIC, Ask, NotFound, Route, problem
 from hub.web.seen import chain_reading
 
 BASE = "/api/v1/attachments"
 SWEEP_S = 3600.0
 SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "video/mp4", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/wav", "audio/x-wav", "audio/webm"})
 """What a browser may show by itself. The very words and nothing else: of `image/jpeg, text/html` a browser takes the second."""
+
+SAID = {
+    "wrong_offset": ("续传位置不对，请从 Upload-Offset 所示位置继续", "not where it broke off; go on at Upload-Offset"),
+    "malformed_header": ("请求头 Upload-Length、Upload-Offset、Upload-Metadata（须含 sha256）或 Upload-Checksum 有误",
+                         "one of the headers Upload-Length, Upload-Offset, Upload-Metadata (with sha256) and Upload-Checksum is wrong"),
+    "wrong_tus_version": ("请使用 tus 1.0.0（请求头 Tus-Resumable）", "speak tus 1.0.0 (the header Tus-Resumable)"),
+    "wrong_content_type": ("内容类型应为 application/offset+octet-stream", "the content type is application/offset+octet-stream"),
+    "wrong_length": ("同一文件正以另一长度上传", "the same file is being uploaded with another length"),
+    "too_large": ("附件超过 Tus-Max-Size 所示上限", "the attachment is larger than Tus-Max-Size"),
+    "too_long": ("内容超出所声明的长度，已收部分保留", "more than the length it named; what had come before is kept"),
+    "too_many_uploads": ("未完成的上传过多，请先完成或稍后再试", "too many uploads are open; finish some, or try later"),
+    "no_upload": ("没有此上传：已完成、已过期或属于他人，请重新开始", "there is no such upload: finished, expired or another's; begin anew"),
+    "checksum_mismatch": ("本段校验和不符，已丢弃，请重发本段", "this part is not what its checksum says and is dropped; send it again"),
+    "wrong_hash": ("内容与所声明的 sha256 不符，已丢弃，请核对文件后重新上传", "the content is not that of its sha256 and is dropped; look at the file, and upload it anew"),
+    "disk_full": ("中心磁盘已满，请稍后继续，并请管理员清理", "the hub's disk is full; go on later, and tell the administrator"),
+    "disk_error": ("中心磁盘出错，请稍后继续，并请告知管理员", "the hub's disk fails; go on later, and tell the administrator"),
+}
+"""What an upload that is refused hears, by the code of `hub.web.tus`."""
 
 
 def folder(ask: Ask) -> Path:
@@ -48,8 +66,9 @@ async def _reply(ask: Ask, reply: tus.Reply) -> web.Response:
                                   .values(complete_at=tx.at))
     if reply.code is None:
         return web.Response(status=reply.status, headers=reply.headers)
-    return web.json_response({"code": reply.code, "message": {"zh": "上传未完成，可继续", "en": "the upload is not complete; it can go on"}},
-                             status=reply.status, headers=reply.headers)
+    refusal = problem(reply.status, reply.code, *SAID[reply.code])
+    refusal.headers.update(reply.headers)
+    return refusal
 
 
 async def create(ask: Ask) -> web.Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.web import tus
+from hub.web.attachments import SAID
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 OWNER = "agent:plant-1"
@@ -262,3 +264,9 @@ async def test_any_cutting_into_pieces_gives_the_same_file(tmp_path_factory: pyt
         at = int(reply.headers["Upload-Offset"])
     path = tus.attachment_path(store, sha256)
     assert path is not None and path.read_bytes() == data
+
+
+def test_every_refusal_of_an_upload_says_what_to_do() -> None:
+    codes = set(re.findall(r'code ?= ?(?:False, )?"([a-z_]+)"', Path(tus.__file__).read_text(encoding="utf-8")))
+    assert {"wrong_offset", "wrong_hash", "no_upload", "disk_full"} <= codes == set(SAID)
+    assert all(zh != en and zh and en for zh, en in SAID.values())
