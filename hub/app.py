@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import ssl
@@ -24,6 +25,7 @@ from hub.ingest.presence import Presences
 from hub.ingest.registry import Registry
 from hub.ingest.session import Broker, Session
 from hub.notify.stage import duty_tasks
+from hub.operate.alone import alone
 from hub.operate.health import Health, disk_probe, flag_probe, store_probe
 from hub.operate.interpreter import settle
 from hub.operate.safety import safety_tasks
@@ -74,7 +76,11 @@ async def serve(settings: Settings, *, only: frozenset[str] = STAGES, on_ready: 
     for name in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(name, stop.set)
-    async with running(settings, only=only) as hub, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        if not settings.store_url.startswith("postgresql"):  # with PostgreSQL several processes divide the work
+            _make_folder(settings)
+            stack.enter_context(alone(settings.data_path, only & STAGES))
+        hub = await stack.enter_async_context(running(settings, only=only))
         if on_ready is not None:
             await on_ready(hub)
         for companion in companions:
@@ -108,7 +114,7 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str], clock: Clock) -> Running:
-    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_folder(settings)
     refuse_shipped(settings)
     store = await stack.enter_async_context(Store(settings.database_url, clock))
     await _first_start(store, settings)
@@ -164,6 +170,14 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
         services.extra["outbox"].link_for = links.of_notice
     settle()
     return Running(services, web_url, mqtt_port, session)
+
+
+def _make_folder(settings: Settings) -> None:
+    try:
+        settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Rejected("settings", f"无法使用数据目录 {settings.data_dir}：{error.strerror}", f"the data folder {settings.data_dir} cannot be used: {error.strerror}",
+                       field="data_dir") from None
 
 
 async def _first_start(store: Store, settings: Settings) -> None:
@@ -243,7 +257,11 @@ async def _web(stack: AsyncExitStack, settings: Settings, services: Services) ->
     if settings.tls_cert_file:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
+        try:
+            context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
+        except OSError as error:  # an SSLError is one
+            raise Rejected("settings", f"无法使用证书 {settings.tls_cert_file} 及其私钥：{error}",
+                           f"the certificate {settings.tls_cert_file} and its key cannot be used: {error}", field="tls_cert_file") from None
     port = await _listen(stack, make_app(services), settings.web_host, settings.web_port, "web_port", context)
     host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104 compared, not bound
     return f"{'https' if context else 'http'}://{host}:{port}"
@@ -258,6 +276,8 @@ async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: 
     try:
         await site.start()
     except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Rejected("settings", f"无法在 {host}:{port} 上监听：{error.strerror}", f"cannot listen on {host}:{port}: {error.strerror}", field=field) from None
         option = "--port" if field == "web_port" else "TOCSIN_" + field.upper()
         raise Rejected("port_taken", f"端口 {port} 已被占用，请用 {option} 换一个",
                        f"the port {port} is taken; choose another with {option} ({error.strerror})", field=field) from None

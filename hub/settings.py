@@ -9,6 +9,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta, Struct
@@ -137,7 +138,7 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     if file is not None:
         try:
             values.update(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (OSError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise Rejected("settings", f"无法读取设置文件 {file}：{error}", f"cannot read the settings file {file}: {error}") from None
     names = {f.name for f in msgspec.structs.fields(Settings)}
     for name, value in (os.environ if environment is None else environment).items():
@@ -145,6 +146,10 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
             values[key] = value
     values.update({name: value for name, value in given.items() if value is not None})
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        settings = msgspec.convert(values, Settings, strict=False)
+        ZoneInfo(settings.local_zone)
     except msgspec.ValidationError as error:
         raise Rejected("settings", f"设置有误：{error}", f"a setting is wrong: {error}") from None
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise Rejected("settings", f"没有这个时区：{error}", f"no such time zone: {error}", field="local_zone") from None
+    return settings

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
 from typing import Any, Final
@@ -86,6 +87,7 @@ def main() -> None:
     line, hub_id, level, form = sys.argv[1:]
     set_up(json_lines=form == "json", level=int(level))
     yield_to_reports()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what ends a whole group of processes: this one ends with the hub, which may still want it
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches the whole group
         asyncio.run(_serve(socket.socket(fileno=int(line)), hub_id))
 

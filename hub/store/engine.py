@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from hub.errors import Rejected
 from hub.store.one_visit import connect
 
 
@@ -21,9 +23,16 @@ class Engines(NamedTuple):
 
 
 def open_engines(url: str, *, readers: int = 4) -> Engines:
-    """Make the engines for a URL `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://…` (short forms accepted); connects lazily."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
+    """Make the engines for a URL `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://…` (short forms accepted); connects lazily. Raises Rejected."""
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        backend = ""
+    if backend not in ("sqlite", "postgresql"):
+        raise Rejected("settings", "数据库地址应为 sqlite:///文件 或 postgresql://用户@主机/库", "a store is sqlite:///FILE or postgresql://USER@HOST/DATABASE",
+                       field="store_url")
+    if backend == "sqlite":
         return _sqlite(parsed.set(drivername="sqlite+aiosqlite"), readers)
     parsed = parsed.set(drivername="postgresql+asyncpg")
     write = create_async_engine(parsed, pool_size=4, max_overflow=4, pool_pre_ping=True, pool_timeout=10)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from hub.errors import Rejected
 from hub.store.engine import Engines
 
 HEAD = "0003"
@@ -15,10 +17,21 @@ HEAD = "0003"
 
 
 async def migrate(engines: Engines) -> None:
-    """Run what is missing up to `HEAD`. Raises RuntimeError for a database of a newer release."""
-    async with engines.read.connect() as conn:
-        if await _revision(conn) == HEAD:
-            return
+    """Run what is missing up to `HEAD`. Raises Rejected for a database of a newer release, and for a file that is none."""
+    try:
+        async with engines.read.connect() as conn:
+            revision = await _revision(conn)
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.DatabaseError) and not isinstance(error.orig, sqlite3.OperationalError):
+            raise Rejected("store_unreadable", f"数据库文件无法读取（{error.orig}），请用 tocsin restore 从备份恢复",
+                           f"the database file cannot be read ({error.orig}); restore a backup with tocsin restore", field="store_url") from None
+        raise
+    if revision == HEAD:
+        return
+    if revision is not None and revision > HEAD:
+        raise Rejected("newer_schema", f"数据库由较新的版本写成（{revision}，本版本为 {HEAD}），请用该版本启动，或恢复升级前的备份",
+                       f"a newer release has written this database ({revision}, this one knows {HEAD}); start that release, or restore a backup from before",
+                       field="store_url")
     async with engines.write.connect() as conn:
         await conn.run_sync(_upgrade)
         await conn.commit()

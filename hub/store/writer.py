@@ -186,8 +186,13 @@ class Store:
 
     async def __aenter__(self) -> Self:
         schema.all_tables()
-        await migrate(self._engines)
-        await self.head()
+        try:
+            async with _translated():
+                await migrate(self._engines)
+            await self.head()
+        except Unavailable as error:
+            where, why = self._engines.read.url.render_as_string(), getattr(error.__cause__, "orig", None) or error.__cause__
+            raise Unavailable(error.code, f"无法打开数据库 {where}：{why}", f"the database {where} cannot be opened: {why}") from None
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
