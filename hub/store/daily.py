@@ -231,10 +231,10 @@ class By(NamedTuple):
     at_agent: bool = False
 
 
-def receipt_of(filing: Filing, *, duplicate: bool = False) -> Receipt:
-    """The receipt of a filing: the same whatever channel it came by."""
+def receipt_of(filing: Filing, *, duplicate: bool = False, answers: str | None = None) -> Receipt:
+    """The receipt of a filing: the same whatever channel it came by. `answers` is the message that is told so, where another one was stored."""
     status = ReceiptStatus.DUPLICATE if duplicate else ReceiptStatus.STORED
-    return Receipt(id=filing.id, status=status, receipt_no=filing.receipt_no, stored_at=filing.filed_at)
+    return Receipt(id=answers or filing.id, status=status, receipt_no=filing.receipt_no, stored_at=filing.filed_at)
 
 
 def hash_of(duty_id: str, zero: bool, values: dict[str, Any], note: str | None) -> str:
@@ -283,7 +283,7 @@ async def _file(
     if not o.is_owed:
         _check_correction(o, held, based_on)
         if held is not None and based_on is None:
-            return await _twice(tx.conn, o, held, said)
+            return await _twice(tx.conn, o, held, said, id)
     elif tx.now < o.opens_at:
         opens = f"{o.opens_at.astimezone(ZoneInfo(rules.calendar.zone)):%Y-%m-%d %H:%M}"
         raise Rejected("not_open_yet", f"该日报尚未开始报送（{opens} 开始）", f"it opens at {opens}", field="day")
@@ -321,11 +321,11 @@ def _check_correction(o: Obligation, held: Filing | None, based_on: int | None) 
                        field="based_on")
 
 
-async def _twice(conn: AsyncConnection, o: Obligation, held: Filing, said: str) -> tuple[Filing, Receipt]:
-    """The same report by another message is the stored one again; another one is refused and named."""
+async def _twice(conn: AsyncConnection, o: Obligation, held: Filing, said: str, id: str) -> tuple[Filing, Receipt]:
+    """The same report by another message `id` is the stored one again; another one is refused and named."""
     stored = await _stored(conn, held.id)
     if stored is not None and stored[1] == said:
-        return held, receipt_of(held, duplicate=True)
+        return held, receipt_of(held, duplicate=True, answers=id)
     raise Rejected("already_filed", f"本日已报送（回执 {held.receipt_no}），如需更改请更正", f"already filed (receipt {held.receipt_no}); correct it instead",
                    field="day")
 

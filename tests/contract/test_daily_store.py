@@ -185,6 +185,7 @@ async def send(intake: Intake, message: Daily, department: str = "water-bureau")
         receipt = await intake.submit("daily", encode(message), source, Channel.MQTT)
     finally:
         running.cancel()
+    assert receipt.id == message.id, "the sender waits for a receipt of what it sent"
     return receipt.status, receipt.reason, receipt.receipt_no
 
 
