@@ -72,8 +72,10 @@ class _Context(msgspec.Struct, frozen=True):
     mistaken: re.Pattern[str]
     unit: re.Pattern[str]
     composed: re.Pattern[str]
+    burnt: re.Pattern[str]
+    burnt_gases: frozenset[str]
     monitored: re.Pattern[str]
-    monitored_all_the_same: frozenset[str]
+    hurt_by_air: frozenset[str]
     acts: re.Pattern[str]
     containers: list[tuple[Container, re.Pattern[str]]]
     solution: re.Pattern[str]
@@ -131,8 +133,10 @@ def _context() -> _Context:
         re.compile("|".join(raw["mistaken"])),
         re.compile(raw["unit"]),
         re.compile(raw["composed"]),
+        re.compile(raw["burnt"]),
+        frozenset(raw["burnt_gases"]),
         re.compile(raw["monitored"]),
-        frozenset(raw["monitored_all_the_same"]),
+        frozenset(raw["hurt_by_air"]),
         re.compile("|".join(raw["acts"])),
         [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
         re.compile("|".join(raw["solution"])),
@@ -398,6 +402,9 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         return None
     if context.skip_sentence.search(whole):
         return None
+    burnt = mention.entry.name in context.burnt_gases and context.burnt.search(prepared.text, sentence.start, mention.start)
+    if burnt and family not in context.hurt_by_air:
+        return None
     if context.skip_clause.search(_near(prepared, sentence, mention)) and not (
         mention.entry.name in context.misused and context.burns.search(whole)
     ):
@@ -430,7 +437,7 @@ _LEAKS = re.compile(r"泄漏|泄露|外泄|溢出|流出|爆炸|燃烧")
 
 def _only_measured(before: str, after: str, whole: str, context: _Context, family: str) -> bool:
     """Whether a sentence tells what was measured around the incident, and the clause around the name not that it got out."""
-    if family in context.monitored_all_the_same or context.monitored.search(whole) is None:
+    if family in context.hurt_by_air or context.monitored.search(whole) is None:
         return False
     return _LEAKS.search(before[-14:]) is None and _LEAKS.search(after[:12]) is None
 
