@@ -455,7 +455,7 @@ def _tasks(work: _Composer, starts: TaskStart) -> tuple[ActiveTask, ...]:
                 )
             )
     merged = {key: _merge(parts) for key, parts in drafts.items()}
-    order = _without_cycles(work, {key: task.after for key, task in merged.items()})
+    order = _without_cycles(work, merged)
     tasks = [msgspec.structs.replace(task, after=order[key]) for key, task in merged.items()]
     return tuple(sorted(tasks, key=lambda t: (t.due_at, STAGE_ORDER[t.stage], t.key)))
 
@@ -489,16 +489,17 @@ def _merge(parts: Sequence[ActiveTask]) -> ActiveTask:
     )
 
 
-def _without_cycles(work: _Composer, after: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def _without_cycles(work: _Composer, tasks: Mapping[str, ActiveTask]) -> dict[str, tuple[str, ...]]:
     """Drop, aloud, the later edge (in the order of names) where two plans give opposite orders: both tasks would wait for ever."""
-    kept: dict[str, list[str]] = {key: [] for key in after}
-    for key in sorted(after):
-        for other in after[key]:
+    kept: dict[str, list[str]] = {key: [] for key in tasks}
+    for key in sorted(tasks):
+        for other in tasks[key].after:
             if other in kept and _reaches(kept, other, key):
+                one, two = tasks[key].text, tasks[other].text
                 work.caution(
                     "order_conflict",
-                    f"预案对“{key}”与“{other}”的先后要求相反，已不作先后要求",
-                    f"the plans want {key} and {other} in opposite orders; none is enforced",
+                    f"预案对“{one.zh}”与“{two.zh}”的先后要求相反，已不作先后要求",
+                    f"the plans want “{one.en}” and “{two.en}” in opposite orders; none is enforced",
                 )
             elif other in kept:
                 kept[key].append(other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -118,6 +118,8 @@ def first_lines(lines: Sequence[Line], at: str) -> tuple[str, str, tuple[str, ..
     owed = [line for line in lines if line.standing not in (Standing.EXCUSED, Standing.WAITING)]
     missing = [line for line in owed if line.standing not in _FILED]
     filed = len(owed) - len(missing)
+    if not owed:
+        return f"截至{at}，尚无到期的日报。{later[0]}", f"At {at}: no report is due yet.{later[1]}", ()
     if not missing:
         return (f"截至{at}，应报{len(owed)}份，已全部报送。{later[0]}", f"At {at}: all {len(owed)} reports are in.{later[1]}", ())
     zh, en = "、".join(dict.fromkeys(line.zh for line in missing)), ", ".join(dict.fromkeys(line.en for line in missing))
@@ -134,9 +136,17 @@ def sections(lines: Sequence[Line], events: Sequence[Event], *, summaries: Seque
     reporting = (f"正式填报{count[Standing.FILED]}份，零报告{count[Standing.ZERO]}份，迟报{count[Standing.LATE]}份，退回更正{count[Standing.RETURNED]}份，"
                  f"免报{count[Standing.EXCUSED]}份。迟报单位：{late}。与已知情况不符：{odd}。")
     happened = "\n".join(f"{n}. {e.occurred_at} {e.place} {e.title}（{e.no}）{'，' + e.toll if e.toll else ''}。" for n, e in enumerate(events, 1))
-    told = "\n".join(f"{name}：{text}" for name, text in summaries)
+    told = "\n".join(f"{name}：{text}" for name, text in summaries) or _untold(count)
     return (Section(id="reporting", zh="报送情况", text=reporting), Section(id="events", zh="突发事件", text=happened or "当日未接报突发事件。"),
-            Section(id="departments", zh="部门情况", text=told or "各单位报告平稳。"), Section(id="weather", zh="值班提示", text=""))
+            Section(id="departments", zh="部门情况", text=told), Section(id="weather", zh="值班提示", text=""))
+
+
+def _untold(count: Mapping[Standing, int]) -> str:
+    """What the digest says where no department wrote a word: no more than what is known."""
+    written = count[Standing.FILED] + count[Standing.LATE]
+    if not written and not count[Standing.ZERO]:
+        return "尚无单位报送。"
+    return "已报单位未填写文字情况。" if written else "已报单位均为零报告。"
 
 
 def edit(digest: Digest, changed: Sequence[Section], *, by: str, based_on: int) -> Digest:

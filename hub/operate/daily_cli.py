@@ -205,7 +205,8 @@ async def _month(config: Path | None, data: str | None, day: str | None) -> None
         found = await read_statistics(conn, last.replace(day=1), last, store.clock.now())
         names = await _names(conn)
     for r in found.ranking:
-        typer.echo(f"{r.place}\t{names.get(r.department_id, r.department_id)}\t{r.expected}\t{r.completeness:.1%}\t{r.timeliness:.1%}")
+        rates = f"{r.completeness:.1%}\t{r.timeliness:.1%}" if r.expected else "—\t—"
+        typer.echo(f"{r.place}\t{names.get(r.department_id, r.department_id)}\t{r.expected}\t{rates}")
 
 
 @app.command("digest")

@@ -157,4 +157,4 @@ def _rank(place: int, department: str, t: Tally) -> Rank:
 def as_rows(found: Statistics, names: Mapping[str, str]) -> list[list[Any]]:
     """Statistics as a table for a sheet."""
     return [[r.place, names.get(r.department_id, r.department_id), r.expected, r.in_time, r.late, r.missed, r.excused,
-             round(r.completeness, 4), round(r.timeliness, 4)] for r in found.ranking]
+             round(r.completeness, 4) if r.expected else "—", round(r.timeliness, 4) if r.expected else "—"] for r in found.ranking]

@@ -29,7 +29,7 @@ from hub.domain.daily import (
     read_count,
 )
 from hub.domain.data import packaged
-from hub.domain.digest import Line, first_lines
+from hub.domain.digest import Line, first_lines, sections
 from hub.domain.duty_rules import packaged_rules
 from hub.domain.group import mentions_in
 from hub.domain.obligation import Owed, State, owe
@@ -179,6 +179,15 @@ def test_the_first_line_says_who_is_missing() -> None:
              Line(department_id="c", zh="丙", en="C", standing=Standing.EXCUSED), Line(department_id="d", zh="丁", en="D", standing=Standing.WAITING)]
     zh, en, missing = first_lines(lines, "18:00")
     assert zh == "未报送：甲（截至18:00，应报2份，已报1份，未报1份）。另有1份未到时限。" and en.startswith("Missing: A ") and missing == ("a",)
+
+
+@pytest.mark.parametrize(("standings", "first", "departments"), [
+    ((Standing.WAITING, Standing.EXCUSED), "尚无到期的日报", "尚无单位报送。"), ((Standing.MISSING, Standing.WAITING), "未报送：甲", "尚无单位报送。"),
+    ((Standing.ZERO, Standing.ZERO), "应报2份，已全部报送", "已报单位均为零报告。"), ((Standing.FILED, Standing.ZERO), "应报2份，已全部报送", "已报单位未填写文字情况。")])
+def test_the_digest_says_no_more_than_is_known(standings: tuple[Standing, Standing], first: str, departments: str) -> None:
+    lines = [Line(department_id=id, zh=zh, en=id, standing=standing) for id, zh, standing in zip("ab", "甲乙", standings, strict=True)]
+    assert first in first_lines(lines, "10:48")[0]
+    assert next(s.text for s in sections(lines, [], summaries=[]) if s.id == "departments") == departments
 
 
 def test_a_ranking_goes_by_completeness_then_timeliness_and_what_is_not_due_counts_nowhere() -> None:

@@ -111,7 +111,8 @@ def test_opposite_orders_of_two_plans_do_not_block_both_tasks() -> None:
     activation = start(one, two)
     tasks = by_action(activation)
     assert sorted(len(t.after) for t in tasks.values()) == [0, 1]
-    assert [c.code for c in activation.cautions] == ["order_conflict"]
+    (caution,) = activation.cautions
+    assert caution.code == "order_conflict" and "“x”" in caution.en and "“y”" in caution.zh and "@" not in caution.zh + caution.en, "by their words, not their keys"
 
 
 def test_a_left_out_predecessor_hands_on_its_own() -> None:
