@@ -175,13 +175,15 @@ async def sign(tx: Transaction, rules: DutyRules, day: str, *, by: str, name: st
 
 
 async def _group(tx: Transaction, rules: DutyRules) -> Group:
-    """The sharing group of the whole district; made with every active department where it is not there yet."""
-    held = await get_group(tx.conn, rules.digest.group)
-    if held is not None:
-        return held
+    """The sharing group of the whole district: made where it is not there yet, with every active department, also those founded since."""
     members = tuple(d.id for d in await list_departments(tx.conn) if d.active)
-    return await save_group(tx, Group(id=rules.digest.group, zh="全区突发事件信息共享群", en="sharing group of the district", purpose="每日要情与突发事件信息共享",
-                                      departments=members), by=ACTOR)
+    held = await get_group(tx.conn, rules.digest.group)
+    if held is None:
+        return await save_group(tx, Group(id=rules.digest.group, zh="全区突发事件信息共享群", en="sharing group of the district",
+                                          purpose="每日要情与突发事件信息共享", departments=members), by=ACTOR)
+    if set(members) <= set(held.departments):
+        return held
+    return await save_group(tx, msgspec.structs.replace(held, departments=tuple(dict.fromkeys([*held.departments, *members]))), by=ACTOR)
 
 
 def as_text(d: Digest) -> str:

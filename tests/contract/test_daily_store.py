@@ -23,6 +23,8 @@ from hub.store import daily as daily_store
 from hub.store import obligations as ledger
 from hub.store.access import PolicyBook, shipped_policies
 from hub.store.digest import draft_when_due
+from hub.store.digest import sign as sign_digest
+from hub.store.groups import get_group
 from hub.store.organisation import list_departments, save_department, seed_departments
 from hub.wire import Daily, ReceiptStatus, encode
 
@@ -160,6 +162,27 @@ async def test_the_digest_of_a_day_whose_hour_fell_into_an_outage_is_drafted_the
     assert owed is not None and owed.is_owed and owed.due_at > clock.now()
     clock.set(datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
     assert (today := await draft_when_due(store, RULES)) is not None and today.day == "2026-11-24"
+
+
+async def test_a_department_founded_since_is_in_the_group_that_gets_the_digest(store: Store, clock: ManualClock) -> None:
+    await prepared(store)
+
+    async def sign(day: date) -> frozenset[str]:
+        clock.set(datetime(day.year, day.month, day.day, 10, 30, tzinfo=UTC))
+        drafted = await draft_when_due(store, RULES)
+        assert drafted is not None
+        async with store.transaction() as tx:
+            await sign_digest(tx, RULES, drafted.day, by="person:leader", name="王", department_id="district-office", based_on=drafted.version)
+        async with store.read() as conn:
+            group = await get_group(conn, RULES.digest.group)
+        assert group is not None
+        return frozenset(group.departments)
+
+    assert "new-bureau" not in await sign(DAY)
+    async with store.transaction() as tx:
+        (water,) = [d for d in await list_departments(tx.conn) if d.id == "water-bureau"]
+        await save_department(tx, msgspec.structs.replace(water, id="new-bureau", zh="区新设局", en="new bureau"), by="person:a")
+    assert await sign(DAY + timedelta(days=1)) >= {"new-bureau", "water-bureau"}
 
 
 @pytest.fixture
