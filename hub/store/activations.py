@@ -148,15 +148,17 @@ async def stored_cases(conn: AsyncConnection, zone: ZoneInfo, *, drill: bool | N
 
 
 async def bindings(conn: AsyncConnection, now: datetime) -> Bindings:
-    """Tonight's posts: for each department its duty post and who is on it, and the towns' departments."""
-    posts = [p for p in await list_posts(conn) if p.active and p.id == f"{p.department_id}.duty"]
+    """Tonight's posts: for each department that there is its duty post and who is on it, the towns' departments, and what all are called."""
+    departments = await list_departments(conn)
+    there = {d.id for d in departments if d.active}
+    posts = [p for p in await list_posts(conn) if p.active and p.department_id in there and p.id == f"{p.department_id}.duty"]
     on = await who_is_on_now(conn, posts, now)
     bound: dict[str, Post] = {}
     for post in posts:
         persons = on[post.id].persons
         who = await get_person(conn, persons[0]) if persons else None
         bound[post.department_id] = Post(post.department_id, post.id, who.name if who else None, who.phone if who else None)
-    return Bindings(posts=bound, towns=await towns_by_adcode(conn), names={d.id: Text(zh=d.zh, en=d.en or d.zh) for d in await list_departments(conn)})
+    return Bindings(posts=bound, towns=await towns_by_adcode(conn), names={d.id: Text(zh=d.zh, en=d.en or d.zh) for d in departments})
 
 
 async def tasks_of(conn: AsyncConnection, whole: Whole, title: str = "") -> list[TaskView]:

@@ -38,7 +38,7 @@ from hub.store.activations import (
 from hub.store.desk import act_on
 from hub.store.notices import list_notices
 from hub.store.obligations import get_obligation, list_obligations
-from hub.store.organisation import list_departments, seed_departments
+from hub.store.organisation import list_departments, save_department, seed_departments
 from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
 from hub.store.reports import insert_incidents, update_incident
 from hub.store.resources import load_demo, move_request, requests_of
@@ -109,6 +109,21 @@ async def test_what_nobody_mans_is_named_as_people_call_it(store: Store) -> None
     (caution,) = [c for c in head.cautions if c.code == "nobody_on_duty"]
     assert called["traffic-police"][0] in caution.zh and called["traffic-police"][1] in caution.en
     assert not [id for id in called if id in f"{caution.zh} {caution.en}"], "nobody at night knows departments by their slugs"
+
+
+async def test_the_tasks_of_a_department_that_is_no_more_rest_with_the_command_centre(store: Store) -> None:
+    await district(store)
+    async with store.transaction() as tx:
+        (police,) = [d for d in await list_departments(tx.conn) if d.id == "traffic-police"]
+        await save_department(tx, msgspec.structs.replace(police, active=False), by=BY)
+    view = await opened(store)
+    head = await start(store, view, ROAD_ONLY)
+    async with store.read() as conn:
+        held = await active_response(conn, view.id)
+        assert held is not None
+        owners = {(t.owner.department, t.owner.acting_for) for t in await tasks_of(conn, held)}
+    assert ("district-office", "traffic-police") in owners and "traffic-police" not in {department for department, _ in owners}
+    assert any(c.code == "post_unmanned" and police.zh in c.zh for c in head.cautions)
 
 
 async def test_the_shipped_plans_are_stored_once(store: Store) -> None:
