@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.domain.calendar import local_day
 from hub.domain.data import packaged
 from hub.domain.duty_rules import DutyRules
 from hub.domain.incident import IncidentView
@@ -33,6 +33,7 @@ from hub.domain.resource import (
 from hub.errors import Rejected, Unavailable, changed_meanwhile
 from hub.ids import new_id
 from hub.store import obligations as ledger
+from hub.store.reports import get_incident
 from hub.store.schema_plan import resource as table
 from hub.store.schema_plan import resource_request
 from hub.store.writer import Store, Transaction
@@ -41,6 +42,8 @@ from plans.model import Text
 ACTOR: Final = "system:resources"
 DESK: Final = "district-office"
 CHECK_EVERY_S: Final = 3600.0
+ANSWER_WITHIN: Final = timedelta(minutes=10)
+"""The least time for an answer to what is asked again after its due time (our own choice)."""
 
 # ── the register ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,10 +114,10 @@ async def _by_key(conn: AsyncConnection, key: str) -> Request | None:
     return msgspec.json.decode(text, type=Request) if text is not None else None
 
 
-async def suggest(conn: AsyncConnection, incident: IncidentView, *, capability: str, quantity: float, unit: str, now: datetime) -> tuple[Any, ...]:
+async def suggest(conn: AsyncConnection, incident: IncidentView, *, capability: str, quantity: float, unit: str, today: date) -> tuple[Any, ...]:
     """The nearest resources that suit, with the reason. Demo resources count in drills alone."""
     rows = [r for r in await list_resources(conn, capability=capability) if incident.drill or not r.demo]
-    return suitable(rows, capability=capability, quantity=quantity, unit=unit, lon=incident.place.lon, lat=incident.place.lat, today=now.date())
+    return suitable(rows, capability=capability, quantity=quantity, unit=unit, lon=incident.place.lon, lat=incident.place.lat, today=today)
 
 
 async def ask_for(
@@ -128,7 +131,7 @@ async def ask_for(
     held = await _by_key(tx.conn, key)
     if held is not None and (held.state is not RequestState.CANCELLED and (held.quantity >= quantity or held.state is not RequestState.REQUESTED)):
         return held
-    suggestions = await suggest(tx.conn, incident, capability=capability, quantity=quantity, unit=unit, now=tx.now)
+    suggestions = await suggest(tx.conn, incident, capability=capability, quantity=quantity, unit=unit, today=local_day(rules.calendar, tx.now))
     owner = suggestions[0].department_id if suggestions else DESK
     step = Step(state=RequestState.REQUESTED, at=tx.at, by=by)
     if held is None:
@@ -142,12 +145,18 @@ async def ask_for(
         request = msgspec.structs.replace(held, state=RequestState.REQUESTED, quantity=quantity, suggestions=suggestions, department_id=owner,
                                           resource_id=None, offered=None, steps=(*held.steps, step), version=held.version + 1)
         await _store(tx, held, request, by)
-    turn = len(request.steps)
-    await ledger.make(tx, rules, [Owed(
-        key=f"resource:{key}:{turn}", kind="resource_request", department_id=owner, post_id=f"{owner}.duty", subject=f"resource_request:{request.id}",
-        title_zh=f"答复资源请求：{text.zh}（{quantity:g} {unit}）", title_en=f"answer a request: {text.en} ({quantity:g} {unit_en(unit)})", due_at=due_at,
-        incident_id=incident.id, drill=incident.drill)], actor=ACTOR)
+    await _owe_answer(tx, rules, request)
     return request
+
+
+async def _owe_answer(tx: Transaction, rules: DutyRules, request: Request) -> None:
+    """Put the answer to a request on the ledger, anew for each time that it is asked."""
+    await ledger.make(tx, rules, [Owed(
+        key=f"resource:{request.key}:{len(request.steps)}", kind="resource_request", department_id=request.department_id,
+        post_id=f"{request.department_id}.duty", subject=f"resource_request:{request.id}",
+        title_zh=f"答复资源请求：{request.text.zh}（{request.quantity:g} {request.unit}）",
+        title_en=f"answer a request: {request.text.en} ({request.quantity:g} {unit_en(request.unit)})",
+        due_at=max(request.due_at, tx.now + ANSWER_WITHIN), incident_id=request.incident_id, drill=request.drill)], actor=ACTOR)
 
 
 def _columns(r: Request) -> dict[str, Any]:
@@ -182,8 +191,14 @@ async def move_request(
         after = await _offer(tx, rules, held, after, resource_id, quantity)
     if held.state in OUT and to not in OUT and held.resource_id is not None:
         await _out(tx, held.resource_id, -(held.offered or 0.0))
+    if to is RequestState.REQUESTED:  # the offer was taken back, or the request taken up again: it is to be answered once more
+        suggestions = await _suitable_now(tx, rules, held)
+        after = msgspec.structs.replace(after, resource_id=None, offered=None, suggestions=suggestions,
+                                        department_id=suggestions[0].department_id if suggestions else DESK)
     after = await _store(tx, held, after, by)
     subject = f"resource_request:{id}"
+    if to is RequestState.REQUESTED:
+        await _owe_answer(tx, rules, after)
     if to in (RequestState.OFFERED, RequestState.DISPATCHED):
         await ledger.meet_where_owed(tx, rules, by=by, subject=subject,
                                      evidence=Evidence(ref=subject, zh="已答复资源请求", en="the request was answered", at=tx.now))
@@ -192,12 +207,20 @@ async def move_request(
     return after
 
 
+async def _suitable_now(tx: Transaction, rules: DutyRules, request: Request) -> tuple[Any, ...]:
+    incident = await get_incident(tx.conn, request.incident_id)
+    if incident is None:
+        return ()
+    return await suggest(tx.conn, incident, capability=request.capability, quantity=request.quantity, unit=request.unit,
+                         today=local_day(rules.calendar, tx.now))
+
+
 async def _offer(tx: Transaction, rules: DutyRules, held: Request, after: Request, resource_id: str | None, quantity: float | None) -> Request:
     found = await get_resource(tx.conn, resource_id) if resource_id else None
     if found is None:
         raise Rejected("unknown_resource", "请选择具备该能力的资源", "name a resource with the capability asked for", field="resource_id")
     amount = held.quantity if quantity is None else quantity
-    check_offer(found, held, amount, tx.now.astimezone(ZoneInfo(rules.calendar.zone)).date())
+    check_offer(found, held, amount, local_day(rules.calendar, tx.now))
     await _out(tx, found.id, amount)
     return msgspec.structs.replace(after, resource_id=found.id, offered=amount, department_id=found.department_id)
 
@@ -229,18 +252,27 @@ async def withdraw_all(tx: Transaction, rules: DutyRules, activation_id: str, *,
 
 
 async def check_stock(store: Store, rules: DutyRules, *, ahead: timedelta = timedelta(days=30), within: timedelta = timedelta(days=3)) -> int:
-    """Owe, once for each cause, that low or expiring stock is seen to; gives how many causes there are. 30 and 3 days are our own choice."""
+    """Owe, once for each cause, that low or expiring stock is seen to, and meet what no longer has its cause; gives how many causes there are.
+
+    30 and 3 days are our own choice.
+    """
     async with store.read() as conn:
         rows = await list_resources(conn)
-    today = store.clock.now().astimezone(ZoneInfo(rules.calendar.zone)).date()
-    wanted = [Owed(key=f"stock:{r.id}:{code}:{r.version if code == 'low' else ''}", kind="resource_stock", department_id=r.department_id,
+        owed = await ledger.list_obligations(conn, owed_only=True, kinds={"resource_stock"}, limit=10_000)
+    today = local_day(rules.calendar, store.clock.now())
+    causes = {f"stock:{r.id}:{code}:": (r, zh, en) for r in rows for code, zh, en in shortcomings(r, today, ahead=ahead)}
+    standing = {o.key[:o.key.rindex(":") + 1]: o.id for o in owed}
+    wanted = [Owed(key=f"{cause}{r.version if cause.endswith(':low:') else ''}", kind="resource_stock", department_id=r.department_id,
                    post_id=f"{r.department_id}.duty", subject=f"resource:{r.id}", title_zh=zh, title_en=en,
                    due_at=store.clock.now() + within, drill=r.demo)
-              for r in rows for code, zh, en in shortcomings(r, today, ahead=ahead)]
-    if wanted:
+              for cause, (r, zh, en) in causes.items() if cause not in standing]
+    over = [id for cause, id in standing.items() if cause not in causes]
+    if wanted or over:
         async with store.transaction() as tx:
             await ledger.make(tx, rules, wanted, actor=ACTOR)
-    return len(wanted)
+            for id in over:
+                await ledger.meet(tx, rules, id, by=ACTOR, evidence=Evidence(ref=id, zh="库存已补足或更换", en="the stock was made good", at=tx.now))
+    return len(causes)
 
 
 async def watch_stock(store: Store, rules: DutyRules, *, demo: bool = False) -> None:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from hub.documents.workbooks import is_uncounted, open_book, uncounted
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
+from hub.domain.calendar import local_day
 from hub.domain.resource import LineError, Request, RequestState, Resource, ResourceKind, Suggestion, parse_table
 from hub.errors import Rejected
 from hub.ids import exactly, new_id
@@ -173,7 +174,8 @@ async def suiting(ask: Ask) -> Suiting:
     """The nearest resources that suit what an incident needs."""
     found = await find(ask, Action.RESOURCE_REQUEST)
     async with ask.store.read() as conn:
-        items = await suggest(conn, found.incident, capability=ask.query.capability, quantity=ask.query.quantity, unit=ask.query.unit, now=ask.now)
+        items = await suggest(conn, found.incident, capability=ask.query.capability, quantity=ask.query.quantity, unit=ask.query.unit,
+                              today=local_day((await load_rules(conn)).calendar, ask.now))
     return Suiting(items=list(items))
 
 

@@ -17,7 +17,7 @@ from hub.domain.incident import Act, IncidentOpened, IncidentUpdated, IncidentVi
 from hub.domain.notice import halves
 from hub.domain.obligation import State
 from hub.domain.report import PlaceView
-from hub.domain.resource import RequestState
+from hub.domain.resource import RequestState, Resource, ResourceKind
 from hub.domain.sharing import Origin
 from hub.errors import Rejected
 from hub.respond.matching import Matching
@@ -41,14 +41,14 @@ from hub.store.obligations import get_obligation, list_obligations
 from hub.store.organisation import list_departments, save_department, seed_departments
 from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
 from hub.store.reports import insert_incidents, update_incident
-from hub.store.resources import load_demo, move_request, requests_of
+from hub.store.resources import ask_for, check_stock, load_demo, move_request, requests_of, save_resource
 from hub.store.roster import make_standard_posts
 from hub.store.sharing import shares_of
 from hub.wire import Hazmat
 from plans.facts import IncidentFacts
 from plans.load import export_text, load_folder
 from plans.match import State as Truth
-from plans.model import Level, PlanStatus, Stage
+from plans.model import Level, PlanStatus, Stage, Text
 from tests.support.district import NOW, incident_view
 
 RULES = packaged_rules()
@@ -512,3 +512,48 @@ async def test_the_response_of_a_merged_incident_goes_on_at_the_other_at_the_gra
     async with store.read() as conn:
         begun = await active_response(conn, third.id)
     assert begun is not None and begun.head.level is Level.II and {p.id for p in begun.head.plans} == set(BOTH)
+
+
+LIME = Resource(id="lime-1", kind=ResourceKind.STOCK, name_zh="石灰", name_en="lime", department_id="fire-rescue", capability="lime", quantity=8, unit="吨", low_below=10)
+
+
+async def stock_duties(store: Store) -> list[State]:
+    await check_stock(store, RULES)
+    async with store.read() as conn:
+        return [o.state for o in await list_obligations(conn, kinds={"resource_stock"}, limit=100)]
+
+
+async def test_low_stock_is_owed_once_whatever_is_lent_meanwhile_and_met_when_it_is_made_good(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    async with store.transaction() as tx:
+        await save_resource(tx, LIME, by=BY)
+    assert await stock_duties(store) == [State.OPEN] == await stock_duties(store)
+    async with store.transaction() as tx:
+        request = await ask_for(tx, RULES, view, capability="lime", quantity=2, unit="吨", text=Text("石灰", "lime"), due_at=tx.now, asked_by="district-office",
+                                by=BY, activation_id=None, key="k")
+        for step in (RequestState.OFFERED, RequestState.DISPATCHED, RequestState.RETURNED):
+            await move_request(tx, RULES, request.id, step, by=BY, resource_id="lime-1")
+    assert await stock_duties(store) == [State.OPEN], "lending it is no second cause"
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(LIME, quantity=20), by=BY)
+    assert await stock_duties(store) == [State.MET]
+
+
+async def test_an_offer_that_is_taken_back_is_to_be_answered_again(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(LIME, low_below=None), by=BY)
+        request = await ask_for(tx, RULES, view, capability="lime", quantity=2, unit="吨", text=Text("石灰", "lime"), due_at=tx.now, asked_by="district-office",
+                                by=BY, activation_id=None, key="k")
+        await move_request(tx, RULES, request.id, RequestState.OFFERED, by=BY, resource_id="lime-1")
+    subject = f"resource_request:{request.id}"
+    async with store.read() as conn:
+        assert await list_obligations(conn, owed_only=True, subject=subject) == [], "answered"
+    async with store.transaction() as tx:
+        again = await move_request(tx, RULES, request.id, RequestState.REQUESTED, by=BY)
+    assert (again.resource_id, again.offered, again.department_id) == (None, None, "fire-rescue") and again.suggestions[0].free == 8
+    async with store.read() as conn:
+        (owed,) = await list_obligations(conn, owed_only=True, subject=subject)
+    assert owed.department_id == "fire-rescue" and owed.due_at > owed.created_at
