@@ -29,7 +29,7 @@ soak: $(VENV)/.test $(VENV)/.system $(CONSOLE) ## the long runs: reliability at 
 	@exec $(BIN)/python -m pytest -m soak --timeout 5400 -p no:randomly
 
 bench: $(VENV)/.test $(VENV)/.system $(CONSOLE) ## every benchmark, one after the other
-	@for name in ingest latency growth start fairness isolation video linkage duties match triage access; do $(BIN)/tocsin bench $$name --json; done
+	@for name in $$($(BIN)/python -c 'from hub.operate.bench import BENCHES; print(*BENCHES)'); do $(BIN)/tocsin bench $$name --json; done
 
 console: $(CONSOLE) ## build the console
 

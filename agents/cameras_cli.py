@@ -23,12 +23,12 @@ from streams.source import Source, SourceOptions, Tracks, Transport, Trouble
 app = typer.Typer(no_args_is_help=True, help="摄像头检查 / cameras")
 console = Console(width=None if sys.stdout.isatty() else 200)  # a table that goes to a file is not squeezed to 80 columns
 errors = Console(stderr=True)
-BROKEN = 3
+BROKEN, NOTHING_CAME = 1, 3
 
 
 def _fail(error: Rejected | Unavailable) -> NoReturn:
     errors.print(f"{error.zh} / {error.en} \\[{error.code}]")
-    raise typer.Exit(2)
+    raise typer.Exit(2 if isinstance(error, Rejected) else NOTHING_CAME)
 
 
 @app.command("check")
@@ -41,7 +41,8 @@ def check(file: Annotated[Path, typer.Argument(help="摄像头清单 / the camer
     table = Table("id", "名称 / name", "地址 / address", "子码流 / sub-stream", "预览 / preview")
     for setup in setups:
         table.add_row(setup.entry.id, setup.entry.name or "", setup.main.masked, setup.sub.masked if setup.sub else "—", f"{setup.entry.preview_s:g} s")
-    console.print(table)
+    if setups:
+        console.print(table)
     if any(remark.fatal for remark in remarks):
         raise typer.Exit(BROKEN)
 
@@ -59,7 +60,7 @@ def probe(
     except Rejected as error:
         _fail(error)
     if not _watch(address, SourceOptions(transport=transport), seconds):
-        raise typer.Exit(BROKEN)
+        raise typer.Exit(NOTHING_CAME)
 
 
 def _watch(address: Address, options: SourceOptions, seconds: float) -> bool:
@@ -111,6 +112,13 @@ def take_over(
     typer.echo(cameras_yaml(catalogue.cameras, credentials_file=credentials), nl=False)
 
 
+def _key(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Rejected("credentials_unreadable", f"无法读取 API key 文件 {file}：{error}", f"cannot read the file of the API key {file}: {error}") from None
+
+
 def _bridge(platform: str, base: str, media: str | None, port: int, login: tuple[str, str] | None, api_key: Path | None) -> Bridge:
     from agents.sources.go2rtc import Frigate, Go2rtc, MediaMtx
     from agents.sources.wvp import Wvp
@@ -123,7 +131,7 @@ def _bridge(platform: str, base: str, media: str | None, port: int, login: tuple
         case "frigate":
             return Frigate(base, port, login)
         case "wvp" if media is not None:
-            return Wvp(base, media, api_key.read_text("utf-8").strip() if api_key else None, login)
+            return Wvp(base, media, _key(api_key) if api_key else None, login)
         case "wvp":
             raise Rejected("missing_option", "wvp 需要 --media rtsp://主机:端口", "wvp needs --media rtsp://host:port")
     raise Rejected("unknown_platform", f"不认识的平台 {platform}", f"no such platform: {platform}")

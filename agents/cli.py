@@ -110,7 +110,7 @@ def agent_status(folder: Folder = None) -> None:
     life = certificate_life(where, settings)
     if life is not None:
         table.add_row(say("证书有效至", "certificate until"), f"{life.ends_at.astimezone():%Y-%m-%d %H:%M}")
-    oldest = f"，{waiting.oldest_at.astimezone():%m-%d %H:%M}" if waiting.oldest_at else ""
+    oldest = f"{say('，', ', ')}{waiting.oldest_at.astimezone():%m-%d %H:%M}" if waiting.oldest_at else ""
     table.add_row(say("待回执", "without receipt"), f"{waiting.count} ({waiting.size_bytes / 1000:.0f} kB{oldest})")
     for sha256, name, state, reason in uploads:
         if state != "done":
@@ -337,19 +337,25 @@ def report_status(message_id: Annotated[str | None, typer.Argument(metavar="ID")
         _fail(error)
     if entries == [None]:
         _fail(Rejected("unknown_id", f"本机没有编号 {message_id}", f"there is no {message_id} on this machine", field="id"))
-    table = Table("ID", say("类别", "kind"), say("状态", "state"), say("收下", "accepted"), say("入库", "stored"), say("回执号", "receipt no."))
     for entry in entries:
         if entry is not None:
-            receipt = entry.receipt
-            stored = (receipt.stored_at or receipt.message or "") if receipt else ""
-            table.add_row(entry.id, entry.kind.value, state_word(entry.state), f"{entry.accepted_at.astimezone():%m-%d %H:%M:%S}", stored,
-                          (receipt.receipt_no or "") if receipt else "")
-    console.print(table)
+            typer.echo(_as_lines(entry))
     if message_id is not None and entries[0] is not None and entries[0].state in FINAL:
         try:
             _tell_seen(loop.run(filing.ask_hub(where, settings, message_id)))
         except Unavailable as error:
             console.print(say(error.zh, error.en))
+
+
+def _as_lines(entry: Entry) -> str:
+    """Two lines that no width of a terminal cuts: the id and the receipt number are there to be copied."""
+    receipt, times = entry.receipt, [f"{say('收下', 'accepted')} {entry.accepted_at.astimezone():%m-%d %H:%M:%S}"]
+    if receipt is not None and receipt.stored_at is not None:
+        times.append(f"{say('入库', 'stored')} {datetime.fromisoformat(receipt.stored_at).astimezone():%m-%d %H:%M:%S}")
+    elif receipt is not None:
+        times.append(f"{receipt.message or ''} ({receipt.reason}, {receipt.field or '—'})")
+    number = f" {receipt.receipt_no}" if receipt is not None and receipt.receipt_no else ""
+    return f"{entry.id}  {entry.kind.value}  {state_word(entry.state)}{number}\n  {'  '.join(times)}"
 
 
 def _tell_seen(status: filing.HubStatus) -> None:

@@ -48,6 +48,9 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 def load_credentials(path: Path) -> Credentials:
     """Read such a file; raises Rejected where it is exposed, malformed or empty."""
+    if not path.exists():
+        raise Rejected("no_credentials", f"没有凭据文件 {path}；演示区的由 make run（tocsin up --demo）写在 DATA/demo/agents.json",
+                       f"there is no credentials' file {path}; that of the demo district is written by make run (tocsin up --demo): DATA/demo/agents.json")
     try:
         credentials = msgspec.json.decode(read_secret(path).encode(), type=Credentials)
     except msgspec.DecodeError as error:

@@ -56,6 +56,8 @@ async def enroll(folder: Path, hub_url: str, code: str, name: str = "", *, ca_fi
 
     A folder that is enrolled already is left alone unless `replace`; its outbox always stays.
     """
+    if not hub_url.startswith(("http://", "https://")):
+        raise Rejected("wrong_url", f"中心网址 {hub_url} 应以 http:// 或 https:// 开头", f"the hub's address {hub_url} begins with http:// or https://", field="hub")
     asked = _prepare(folder, code, name, replace)
     enrollment = await _ask(hub_url, asked, ca_file)
     if not is_slug(enrollment.agent_id) or enrollment.username != enrollment.agent_id:
@@ -82,8 +84,13 @@ async def _ask(hub_url: str, asked: dict[str, str], ca_file: Path | None) -> Enr
         async with aiohttp.ClientSession(timeout=timeout) as http, http.post(url, json=asked, ssl=tls) as response:
             body = await response.read()
             status = response.status
+    except aiohttp.ClientConnectorCertificateError:
+        raise Rejected("hub_not_trusted", f"{hub_url} 的证书不受信任：下载 {hub_url.rstrip('/')}/ca.pem，核对指纹后用 --ca 指明",
+                       f"the certificate of {hub_url} is not trusted: get {hub_url.rstrip('/')}/ca.pem, compare its fingerprint, and name it with --ca",
+                       field="ca") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Unavailable("hub_unreachable", f"连不上中心 {hub_url}：{error}", f"cannot reach the hub at {hub_url}: {error}") from None
+        raise Unavailable("hub_unreachable", f"连不上中心 {hub_url}（{error}）：中心在运行吗？网址和端口应与 tocsin up 打印的一致",
+                          f"cannot reach the hub at {hub_url} ({error}): does it run? Address and port are those that `tocsin up` prints") from None
     if status >= 500 or status == 429:
         raise Unavailable("hub_unavailable", f"中心暂时不可用（{status}）", f"the hub cannot do it now ({status})")
     if status >= 400:

@@ -107,6 +107,9 @@ def load_settings(folder: Path, environ: Mapping[str, str] | None = None) -> Age
     """Read the folder's settings and the overrides of the environment; raises Rejected with the field that is wrong."""
     values = _read_file(folder)
     values.update(_read_environment(os.environ if environ is None else environ))
+    if "agent_id" not in values:
+        raise Rejected("not_enrolled", f"{folder} 中没有已注册的终端：先运行 tocsin agent enroll --hub 中心网址 --code 注册码，或用 --folder 指明目录",
+                       f"no agent is enrolled in {folder}: tocsin agent enroll --hub URL --code CODE first, or name its folder with --folder", field="agent_id")
     try:
         settings = msgspec.convert(values, AgentSettings, strict=False)
     except msgspec.ValidationError as error:

@@ -527,6 +527,9 @@ def check_report(report: Report) -> None:
         raise Rejected("wrong_id", "id 必须是小写 UUID", "id must be a UUID in lower case", field="id")
     if report.incident_id is not None and not is_id(report.incident_id):
         raise Rejected("wrong_id", "incident_id 必须是小写 UUID", "incident_id must be a UUID in lower case", field="incident_id")
+    if report.incident_id is None and report.kind is not ReportKind.INITIAL:
+        raise Rejected("missing_field", "续报、终报、核报须注明事件编号 incident_id", "a report that is not the first names its incident",
+                       field="incident_id")
     refuse_odd_time(report.occurred_at, "occurred_at")
     if report.heard_at is not None:
         refuse_odd_time(report.heard_at, "heard_at")

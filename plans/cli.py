@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from hub.errors import Rejected
 from plans import load
@@ -108,13 +108,9 @@ def list_plans(folder: _Folder = load.CATALOGUE, as_json: _Json = False) -> None
         keys = ("id", "version", "kind", "status", "title", "source", "valid_from", "valid_until")
         _print_json([{k: getattr(p, k) for k in keys} | {"tasks": len(p.tasks)} for p in plans])
         return
-    table = Table(Column("id", no_wrap=True), "版 v", "类 kind", "名称 title", "任务 tasks", "状态 status", "有效至 until", "依据 source")
     for p in plans:
-        until = str(p.valid_until or "—")
-        table.add_row(
-            p.id, str(p.version), p.kind, p.title.zh, str(len(p.tasks)), p.status, until, f"{p.source.document}（{p.source.edition}）"
-        )
-    Console().print(table)
+        typer.echo(f"{p.id}\tv{p.version}\t{p.kind}\t{p.status}\t任务 tasks {len(p.tasks)}\t有效至 until {p.valid_until or '—'}\n"
+                   f"  {p.title.zh} / {p.title.en}\n  {p.source.document}（{p.source.edition}）")
 
 
 @app.command()
@@ -262,6 +258,9 @@ def compare_command(before: Path, after: Path, as_json: _Json = False) -> None:
         changes = compare(*(load.load_files([path])[0] for path in (before, after)))
     if as_json:
         _print_json(changes)
+        return
+    if not changes:
+        typer.echo("没有差别 / no difference")
         return
     table = Table("字段 field", "之前 before", "之后 after")
     for c in changes:

@@ -171,7 +171,8 @@ def commands() -> str:
 # Commands
 
 `tocsin COMMAND --help` says the same with the meaning of each option. Exit status: 0 done, 1 a check failed or a bug, 2 the input was refused
-(one line with the reason and the field), 3 try again later.
+(one line with the reason and the field), 3 try again later. Two have numbers of their own: `tocsin agent`, `tocsin report` and `tocsin drill` say 3
+for what the hub rejected and 4 for later ([agent.md](agent.md)), `tocsin evidence verify` says 3 for what was altered ([video.md](video.md)).
 
 | command | takes | what it does |
 |---|---|---|

@@ -621,9 +621,6 @@ def _incident_of(batch: _Batch, item: Item) -> IncidentView | None:
     """The incident that a report belongs to; None where it opens one. Raises Rejected for one that is not there, or not for its sender."""
     report: Report = item.message
     if report.incident_id is None:
-        if report.kind is not ReportKind.INITIAL:
-            raise Rejected("missing_field", "续报、终报、核报须注明事件编号 incident_id", "a report that is not the first names its incident",
-                           field="incident_id")
         return None
     incident = batch.incidents.get(report.incident_id)
     if incident is None:

@@ -10,9 +10,9 @@ import typer
 
 from hub.domain.access import packaged_policy
 from hub.errors import Rejected
+from hub.operate.stored import stored
 from hub.operate.whereabouts import web_url
 from hub.settings import load_settings
-from hub.store import Store
 from hub.store.accounts import account_by_login, close_account, first_start_link, link_for, list_accounts
 
 app = typer.Typer(no_args_is_help=True, help="账号：列表、一次性登录链接、停用 / accounts")
@@ -21,16 +21,12 @@ Data = Annotated[str | None, typer.Option("--data-dir", help="数据目录 / dat
 BY = "system:cli"
 
 
-def _store(config: Path | None, data: str | None) -> Store:
-    return Store(load_settings(config, data_dir=data).database_url)
-
-
 @app.command("list")
 def listing(config: Config = None, data: Data = None) -> None:
     """列出账号 / list the accounts."""
 
     async def run() -> None:
-        async with _store(config, data) as store, store.read() as conn:
+        async with stored(load_settings(config, data_dir=data)) as store, store.read() as conn:
             for row in await list_accounts(conn):
                 state = "停用 closed" if row.disabled else "正常 open"
                 factor = "动态口令 second factor" if row.has_second_factor else ""
@@ -45,7 +41,7 @@ def link(login: str, config: Config = None, data: Data = None) -> None:
 
     async def run() -> None:
         settings = load_settings(config, data_dir=data)
-        async with Store(settings.database_url) as store:
+        async with stored(settings) as store:
             await first_start_link(store, packaged_policy())
             token = await link_for(store, login, by=BY)
         typer.echo(f"{web_url(settings)}/welcome/{token}")
@@ -58,7 +54,7 @@ def close(login: str, config: Config = None, data: Data = None) -> None:
     """停用账号，立即结束其会话 / close an account and end its sessions."""
 
     async def run() -> None:
-        async with _store(config, data) as store, store.transaction() as tx:
+        async with stored(load_settings(config, data_dir=data)) as store, store.transaction() as tx:
             who = await account_by_login(tx.conn, login)
             if who is None or not await close_account(tx, who.account.id, by=BY):
                 raise Rejected("unknown_account", f"没有可停用的账号 {login}", f"there is no open account {login}", field="login")

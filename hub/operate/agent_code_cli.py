@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from hub.errors import Rejected
+from hub.operate.stored import stored
 from hub.settings import load_settings
-from hub.store import Store
 from hub.store.agents import make_code
 from hub.store.organisation import list_departments
 
@@ -31,7 +31,7 @@ def agent_code(
     """签发一次性入网码（24 小时内有效）并打印 / make a one-time enrolment code, good for a day, and print it."""
 
     async def run() -> str:
-        async with Store(load_settings(settings, data_dir=data_dir).database_url) as store:
+        async with stored(load_settings(settings, data_dir=data_dir)) as store:
             async with store.read() as conn:
                 known = {one.id for one in await list_departments(conn)}
             if department not in known:

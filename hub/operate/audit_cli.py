@@ -19,8 +19,8 @@ from hub.operate.chain import reading, verify_file, verify_store, write_export
 from hub.operate.heads import HeadKeeper, heads_on_disk
 from hub.operate.keys import known_keys, read_keys, signer
 from hub.operate.progress import progress
+from hub.operate.stored import refuse_missing, stored
 from hub.settings import Settings, load_settings
-from hub.store import Store
 from hub.store.proof import count_changes
 
 app = typer.Typer(no_args_is_help=True, help="审计链：核验、导出、签名 / audit")
@@ -85,9 +85,10 @@ def export(
 ) -> None:
     """导出审计链（JSON 行），可离线核验；导出本身记入审计 / export the chain; the export itself is a change."""
     loaded = load_settings(settings, data_dir=data_dir, store_url=store)
+    refuse_missing(loaded.database_url)  # before the file is made
 
     async def run(out: BinaryIO) -> None:
-        async with Store(loaded.database_url) as opened:
+        async with stored(loaded) as opened:
             head = await opened.head()
             async with opened.transaction() as tx:
                 tx.record(AuditExported(after=after, seq=head, bodies=bodies), actor="system:cli", subject="audit:export")
@@ -112,7 +113,7 @@ def sign(settings: Config = None, data_dir: Data = None, store: Url = None) -> N
     loaded = load_settings(settings, data_dir=data_dir, store_url=store)
 
     async def run() -> str:
-        async with Store(loaded.database_url) as opened:
+        async with stored(loaded) as opened:
             await HeadKeeper(opened, loaded, signer(loaded.data_path)).step()
         return (loaded.data_path / "heads" / "latest.json").read_text()
 
@@ -122,5 +123,5 @@ def sign(settings: Config = None, data_dir: Data = None, store: Url = None) -> N
 @app.command("key")
 def key(settings: Config = None, data_dir: Data = None) -> None:
     """打印中心公钥 / print the hub's public key."""
-    made = signer(load_settings(settings, data_dir=data_dir).data_path)
+    made = signer(load_settings(settings, data_dir=data_dir).data_path, make=False)
     typer.echo(f"{made.public}  # {made.key_id}")

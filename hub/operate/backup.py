@@ -35,6 +35,7 @@ from hub.operate.chain import reading, verify_store
 from hub.operate.heads import heads_on_disk
 from hub.operate.keys import known_keys
 from hub.operate.seal import CHUNK, Reader, Sealer
+from hub.operate.stored import refuse_missing
 from hub.settings import Settings
 from hub.store.schema import all_tables
 
@@ -112,8 +113,6 @@ def libpq(url: URL) -> tuple[list[str], dict[str, str]]:
 
 
 def _copy_sqlite(source: Path, target: Path, progress: Progress) -> None:
-    if not source.is_file():
-        raise Rejected("no_store", f"没有数据库文件 {source}", f"there is no store {source}", field="store")
     reader = sqlite3.connect(f"file:{source}?mode=ro", uri=True, isolation_level=None, timeout=30)
     writer = sqlite3.connect(target, isolation_level=None)
     try:
@@ -220,6 +219,7 @@ def _recordings(data: Path) -> tuple[Recording, ...]:
 async def make_backup(settings: Settings, out: Path, passphrase: str, now: datetime, progress: Progress = _quiet) -> Manifest:
     """Back the hub up into `out` (which must not exist), then read it back and check it. Raises Rejected, Unavailable; leaves no half file."""
     _refuse_existing(out)
+    refuse_missing(settings.database_url)
     data, url = settings.data_path, make_url(settings.database_url)
     with _named_errors(out), contextlib.ExitStack() as stack:
         stage = _stage(data, stack)

@@ -145,6 +145,7 @@ def _write(path: Path, text: str) -> None:
 async def write_all(settings: Settings, folder: Path, *, port: int = 1883, tls_port: int = 0, host: str = "127.0.0.1", hub_port: int = 0) -> str:
     """Write mosquitto.conf, acl and passwords into `folder`; gives the hub's password, which stands in `hub-password` beside them."""
     password = own_secret(folder, "hub-password")  # makes the folder, too
+    settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)  # a broker may be set up before the hub's first start
     async with Store(settings.database_url) as store:
         await write_passwords(store, folder, password, settings)
     if tls_port:
@@ -236,6 +237,6 @@ def command(
     folder = folder.absolute()
     asyncio.run(write_all(loaded, folder, port=port, tls_port=tls_port, host=host, hub_port=hub_port))
     typer.echo(f"{folder}/mosquitto.conf\n  mosquitto -c {folder}/mosquitto.conf\n"
-               f"  tocsin up --broker mqtt://127.0.0.1:{hub_port or port}   TOCSIN_BROKER_PASSWORD_FILE={folder}/secrets/hub-password")
+               f"  TOCSIN_BROKER_PASSWORD_FILE={folder}/secrets/hub-password tocsin up --broker mqtt://127.0.0.1:{hub_port or port} --data-dir {loaded.data_dir}")
     if follow_pid:
         asyncio.run(follow(loaded, folder, follow_pid))

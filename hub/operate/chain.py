@@ -6,12 +6,10 @@ import base64
 import binascii
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +19,7 @@ from hub.domain.change import GENESIS
 from hub.domain.signature import Head, Signer, key_id
 from hub.errors import Rejected, Unavailable
 from hub.operate.rights import Rights
+from hub.operate.stored import refuse_missing
 from hub.store.engine import open_engines
 from hub.store.proof import heads, links, stray_bodies
 
@@ -79,16 +78,10 @@ def export_line(link: Link, *, bodies: bool = True) -> ExportLine:
     )
 
 
-def _refuse_missing(url: str) -> None:
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and not (parsed.database and Path(parsed.database).is_file()):
-        raise Rejected("no_store", f"没有数据库文件 {parsed.database}", f"there is no store {parsed.database}", field="store")
-
-
 @contextlib.asynccontextmanager
 async def reading(url: str) -> AsyncIterator[AsyncConnection]:
     """A connection that can only read: nothing is migrated, made or changed. Raises Rejected where there is no store, Unavailable."""
-    _refuse_missing(url)
+    refuse_missing(url)
     engines = open_engines(url, readers=1)
     try:
         async with engines.read.connect() as conn:

@@ -20,6 +20,7 @@ from hub.domain.duty_rules import DutyRules
 from hub.domain.obligation import Obligation
 from hub.errors import Rejected
 from hub.ids import new_id
+from hub.operate.stored import stored
 from hub.settings import load_settings
 from hub.store import Store
 from hub.store import daily as daily_store
@@ -48,7 +49,7 @@ SHEETS = (".xlsx", ".xlsm", ".xls", ".et")
 
 @asynccontextmanager
 async def _opened(config: Path | None, data: str | None) -> AsyncIterator[tuple[Store, DutyRules]]:
-    async with Store(load_settings(config, data_dir=data).database_url) as store:
+    async with stored(load_settings(config, data_dir=data)) as store:
         async with store.read() as conn:
             rules = await load_rules(conn)
         yield store, rules

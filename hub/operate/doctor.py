@@ -159,7 +159,7 @@ async def check_store(settings: Settings) -> list[Finding]:
                                  "先备份，再 tocsin up（自动升级）/ back up, then tocsin up")]
             return found + await _chain(conn, settings, seq, kept, heads_on_disk(settings.data_path))
     except Rejected as error:
-        return [Finding("store", State.WARN, error.zh, error.en, "首次运行 tocsin up 时建立 / the first `tocsin up` makes it")]
+        return [Finding("store", State.WARN, error.zh, error.en, "tocsin up，或 --data-dir 目录 / tocsin up, or --data-dir FOLDER")]
     except Unavailable as error:
         return [Finding("store", State.BAD, error.zh, error.en, "检查 store_url 与数据库服务 / look at store_url and the server")]
 

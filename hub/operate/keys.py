@@ -38,7 +38,8 @@ def signer(data: Path, *, make: bool = True) -> Signer:
     path = data / "secrets" / NAME
     if not path.exists():
         if not make:
-            raise Rejected("no_key", f"没有签名密钥 {path}", f"there is no signing key {path}")
+            raise Rejected("no_key", f"没有签名密钥 {path}：数据目录对吗（--data-dir）？中心首次运行 tocsin up 时建立",
+                           f"there is no signing key {path}: is it the hub's folder (--data-dir)? The first `tocsin up` makes it")
         write_private(path, Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     refuse_readable(path)

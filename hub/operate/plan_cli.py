@@ -18,8 +18,9 @@ from hub.domain.activation import ResponseHead
 from hub.domain.duty_rules import packaged_rules
 from hub.domain.incident import IncidentView
 from hub.errors import Rejected, Unavailable
+from hub.operate.stored import stored
 from hub.settings import load_settings
-from hub.store import Store, Transaction
+from hub.store import Transaction
 from hub.store.activations import (
     Whole,
     active_response,
@@ -55,7 +56,7 @@ _Work = Callable[[Transaction, IncidentView, IncidentFacts, Whole | None], Await
 def _do(incident_id: str, work: _Work, config: Path | None, data: str | None, as_json: bool) -> None:
     async def run() -> ResponseHead:
         settings = load_settings(config, data_dir=data)
-        async with Store(settings.database_url) as store, store.transaction() as tx:
+        async with stored(settings) as store, store.transaction() as tx:
             incident = await get_incident(tx.conn, incident_id)
             if incident is None:
                 raise Rejected("unknown_incident", "没有此事件", "no such incident", field="incident")
@@ -66,7 +67,7 @@ def _do(incident_id: str, work: _Work, config: Path | None, data: str | None, as
         head = asyncio.run(run())
     except (Rejected, Unavailable) as error:
         typer.echo(f"{error.code}: {error.zh} / {error.en}", err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(2 if isinstance(error, Rejected) else 3) from None
     typer.echo(msgspec.json.encode(head).decode() if as_json else f"{head.id}\t{head.state}\t{head.level}\n{head.zh}\n{head.en}")
 
 
@@ -136,7 +137,7 @@ def check_command(config: Config = None, data: Data = None, as_json: AsJson = Fa
     async def run() -> tuple[Finding, ...]:
         settings = load_settings(config, data_dir=data)
         zone = ZoneInfo(settings.local_zone)
-        async with Store(settings.database_url) as store, store.read() as conn:
+        async with stored(settings) as store, store.read() as conn:
             now = store.clock.now()
             return check(await plans_in_force(conn, now.astimezone(zone).date()), await district_now(conn, now, zone, drill=settings.demo))
 
@@ -160,7 +161,7 @@ def backtest_command(
     async def run() -> BacktestReport:
         settings = load_settings(config, data_dir=data)
         zone = ZoneInfo(settings.local_zone)
-        async with Store(settings.database_url) as store, store.read() as conn:
+        async with stored(settings) as store, store.read() as conn:
             plans = await plans_in_force(conn, store.clock.now().astimezone(zone).date())
             return backtest(Library(plans), await stored_cases(conn, zone, drill=None if drills else False, limit=limit))
 
@@ -176,11 +177,13 @@ def list_command(config: Config = None, data: Data = None, as_json: AsJson = Fal
     """生效的响应及未完成的任务 / responses in force and their open tasks."""
 
     async def run() -> None:
-        async with Store(load_settings(config, data_dir=data).database_url) as store, store.read() as conn:
+        async with stored(load_settings(config, data_dir=data)) as store, store.read() as conn:
             heads = await list_responses(conn)
             if as_json:
                 typer.echo(msgspec.json.encode(heads).decode())
                 return
+            if not heads:
+                typer.echo("没有生效的响应 / no response is in force")
             for head in heads:
                 typer.echo(f"{head.incident_id}\t{head.level}\t{'、'.join(p.title.zh for p in head.plans)}")
                 held = await active_response(conn, head.incident_id)

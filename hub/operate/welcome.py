@@ -23,5 +23,6 @@ async def announce(hub: Running) -> None:
         if token:
             print(f"\n  首次登录（仅此一次，24 小时内有效）/ first sign-in (once, within 24 hours):\n  {base}/welcome/{token}\n", flush=True)
     if hub.mqtt_port:
-        print(f"  MQTT {services.settings.broker_host}:{hub.mqtt_port}", flush=True)
+        tls = f" · TLS {services.settings.broker_tls_port}" if services.settings.broker_tls_port else ""
+        print(f"  MQTT {services.settings.broker_host}:{hub.mqtt_port}{tls}", flush=True)
     sys.stdout.flush()

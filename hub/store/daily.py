@@ -211,6 +211,8 @@ async def duty_for(tx: Transaction, rules: DutyRules, department: str, template:
         return owed_now or opened[-1]
     if found:
         return found[0]
+    if all(d.id != department for d in await list_departments(tx.conn)):
+        raise Rejected("unknown_department", f"没有部门 {department}", f"there is no department {department}", field="department")
     raise Rejected("no_duty", f"{day} 没有需要报送的“{template}”", f"no report {template} is owed for {day}", field="day")
 
 

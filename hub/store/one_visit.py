@@ -88,5 +88,9 @@ async def connect(path: str) -> Connection:
     """Open a database file; its thread ends with the process."""
     connection = Connection(lambda: sqlite3.connect(path, check_same_thread=False), 64)
     connection._thread.daemon = True
-    await connection
+    try:
+        await connection
+    except sqlite3.Error:
+        connection._thread.join()  # told to end, it answers the loop once more, which must not be closed by then
+        raise
     return connection

@@ -139,6 +139,9 @@ async def test_json_from_standard_input_and_a_photo(tmp_path: Path) -> None:
     (("report", "file", "--title", "x"), "missing_field"), (("report", "file", "--json", "/nonexistent"), "unreadable_file"),
     (("report", "file", "--title", "x", "--place", "y", "--un", "12"), "unknown_value"),
     (("report", "file", "--title", "x", "--place", "y", "--occurred-at", "gestern"), "wrong_time"),
+    (("report", "file", "--title", "x", "--place", "y", "--kind", "follow_up"), "missing_field"),
+    (("agent", "simulate", "--credentials", "/nonexistent"), "no_credentials"),
+    (("agent", "enroll", "--hub", "127.0.0.1:8800", "--code", "ABCD-EFGH-JKMN", "--replace"), "wrong_url"),
     (("report", "status", "0" * 8), "unknown_id"), (("drill", "run", "nothing", "--credentials", "/nonexistent"), "unknown_drill"),
 ])
 async def test_wrong_input_is_told_by_code_and_ends_with_2(tmp_path: Path, words: tuple[str, ...], code: str) -> None:
@@ -251,7 +254,7 @@ async def test_status_asks_the_hub_who_has_seen_the_report(tmp_path: Path) -> No
             outbox.accept(report)
             outbox.settle([wire.Receipt(id=report_id, status=wire.ReceiptStatus.STORED, receipt_no="20261123-000042", stored_at="2026-11-23T06:07:12.345Z")])
         said = await tocsin(tmp_path, "report", "status", report_id)
-        assert said.code == 0 and "20261123-000042" in said.out and "command-centre" in said.out and "verified" in said.out
+        assert said.code == 0 and f"{report_id}  report  stored by the hub 20261123-000042\n" in said.out and "command-centre" in said.out and "verified" in said.out
         assert asked[0][0] == f"/api/v1/reports/{report_id}/status"  # type: ignore[index]
     offline = await tocsin(tmp_path, "report", "status", report_id, lang="zh")
     assert offline.code == 0 and "联系不上" in offline.out

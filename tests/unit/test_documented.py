@@ -137,6 +137,15 @@ def test_the_readme_names_the_two_commands_and_every_benchmark(readme: str) -> N
         assert f"tocsin bench {name}" in said, name
 
 
+def test_both_readmes_print_the_same_commands_links_and_benchmarks() -> None:
+    def printed(readme: str) -> tuple[list[str], set[str], set[str]]:
+        blocks = re.findall(r"```sh\n(.*?)```", text(readme), re.DOTALL)
+        commands = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+        return commands, set(re.findall(r"\]\(([^)]+)\)", text(readme))) - set(READMES), set(re.findall(r"`((?:tocsin|pytest|make|POST) [^`]+)`", text(readme)))
+
+    assert printed(READMES[0]) == printed(READMES[1])
+
+
 @pytest.mark.parametrize("readme", [*READMES, "CONTRIBUTING.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
 def test_links_within_the_project_lead_somewhere(readme: str) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text(readme)):

@@ -27,13 +27,19 @@ def test_yaml_is_read_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "", "agent_id = 'Not A Slug'", "agent_id = 'a'\nunknown = 1", "agent_id = 'a'\nresend_after_s = 31", "agent_id = 'a'\nmqtt_port = 0", "agent_id =",
+    "agent_id = 'Not A Slug'", "agent_id = 'a'\nunknown = 1", "agent_id = 'a'\nresend_after_s = 31", "agent_id = 'a'\nmqtt_port = 0", "agent_id =",
 ])
 def test_wrong_settings_are_refused_with_a_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "agent.toml").write_text(text, encoding="utf-8")
     with pytest.raises(Rejected) as caught:
         load_settings(tmp_path, {})
     assert caught.value.code == "wrong_setting" and caught.value.zh and caught.value.en
+
+
+def test_a_folder_without_an_agent_says_how_one_is_enrolled(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="not_enrolled") as caught:
+        load_settings(tmp_path, {})
+    assert all(str(tmp_path) in said and "tocsin agent enroll" in said for said in (caught.value.zh, caught.value.en))
 
 
 def test_secrets_are_written_for_the_owner_only_and_replaced_whole(tmp_path: Path) -> None:

@@ -46,15 +46,17 @@ def test_hashes_of_the_change_chain_are_compared(tmp_path: Path) -> None:
     assert run(evidence, ["verify", str(folder), "--chain", str(chain)]).exit_code == 3
 
 
-def test_wrong_input_ends_with_2_and_a_sentence(tmp_path: Path) -> None:
+def test_wrong_input_ends_with_2_and_a_sentence_and_a_platform_that_is_away_with_3(tmp_path: Path) -> None:
     folder, _ = record(tmp_path, 50)
     (tmp_path / "empty").mkdir()
     assert run(evidence, ["verify", str(tmp_path / "empty")]).exit_code == 2
     assert run(evidence, ["export", str(folder), str(tmp_path / "c.mp4"), "--from", "yesterday", "--to", at(3)]).exit_code == 2
     assert run(evidence, ["export", str(folder), str(tmp_path / "c.mp4"), "--from", at(500), "--to", at(600)]).exit_code == 2
     assert run(camera, ["import", "vlc", "http://127.0.0.1:1"]).exit_code == 2
+    assert run(camera, ["import", "wvp", "http://127.0.0.1:1", "--media", "rtsp://127.0.0.1:554", "--api-key", str(tmp_path / "none")]).exit_code == 2
+    assert run(camera, ["check", str(tmp_path / "none.yaml")]).exit_code == 1
     assert run(camera, ["import", "wvp", "http://127.0.0.1:1"]).exit_code == 2
-    assert run(camera, ["import", "go2rtc", "http://127.0.0.1:1"]).exit_code == 2
+    assert run(camera, ["import", "go2rtc", "http://127.0.0.1:1"]).exit_code == 3
     assert run(camera, ["probe", "gopher://x"]).exit_code == 2
 
 
