@@ -155,7 +155,9 @@ def _keys(path: Path, node: Any, where: str, known: frozenset[str] | None = None
 
 def _line(node: Any, field: str) -> int:
     """The line of a field inside a mapping node, else of the node."""
-    for key, value in getattr(node, "value", ()) if hasattr(node, "value") and isinstance(node.value, list) else ():
+    import yaml
+
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         if isinstance(key.value, str) and key.value == field.split(".")[0].split("[")[0]:
             return int(value.start_mark.line) + 1
     return int(node.start_mark.line) + 1

@@ -43,6 +43,10 @@ GATHERED_BYTES: Final = 65_536
 _AGENT: Final = "tocsin"
 
 
+def _garbage() -> Rejected:
+    return Rejected("garbage", "摄像机发送的数据无法解析", "what the camera sends cannot be read")
+
+
 class Answer(Struct, frozen=True):
     """An RTSP answer: header names in lower case."""
 
@@ -263,6 +267,8 @@ class RtspSupply:
                 raise Rejected("not_found", "摄像机上没有这路视频", "there is no such stream at the camera")
             case 301 | 302 | 303 | 305 | 461:
                 raise NotOurs(f"status {answer.status}")
+            case 0:  # its first line is none of RTSP
+                raise _garbage()
         raise Rejected("unreachable", f"无法连接摄像机（状态 {answer.status}）", f"the camera cannot be reached (status {answer.status})")
 
     def _ask(self, method: str, url: str, *headers: str) -> Answer:
@@ -381,11 +387,11 @@ class RtspSupply:
     def _answer(self, at: int) -> tuple[Answer | None, int]:
         buffer = self._buffer
         if not buffer[at:at + 4].isalpha():
-            raise Rejected("garbage", "摄像机发送的数据无法解析", "what the camera sends cannot be read")
+            raise _garbage()
         head = buffer.find(b"\r\n\r\n", at)
         if head < 0:
             if len(buffer) - at > LARGEST_ANSWER:
-                raise Rejected("garbage", "摄像机发送的数据无法解析", "what the camera sends cannot be read")
+                raise _garbage()
             return None, at
         lines = buffer[at:head].decode("utf-8", "replace").split("\r\n")
         headers: dict[str, str] = {}
@@ -396,7 +402,7 @@ class RtspSupply:
         said = headers.get("content-length", "0")
         size = int(said) if said.isdigit() else 0
         if size > LARGEST_ANSWER:
-            raise Rejected("garbage", "摄像机发送的数据无法解析", "what the camera sends cannot be read")
+            raise _garbage()
         end = head + 4 + size
         if end > len(buffer):
             return None, at

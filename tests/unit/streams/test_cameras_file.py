@@ -38,6 +38,7 @@ def check(folder: Path, text: str) -> list[tuple[int, str, str]]:
     ("cameras:\n  - id: a\n    url: rtsp://h/1\n    keep_open: sub\n", (4, "cameras[0].keep_open", "no_sub_stream")),
     ("cameras:\n  - id: a\n    url: rtsp://u:secret@h/1\n", (3, "cameras[0].url", "password_in_url")),
     ("cameras:\n  - just words\n", (2, "cameras[0]", "invalid_field")),
+    ("cameras:\n  - [a, b]\n", (2, "cameras[0]", "invalid_field")),
     ("cameras: 7\n", (1, "cameras", "missing_field")),
     ("- a\n- b\n", (1, "cameras", "missing_field")),
     ("cameras:\n  - id: [\n", (3, "", "malformed_yaml")),

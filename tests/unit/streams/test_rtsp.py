@@ -134,6 +134,7 @@ def test_what_another_transport_may_solve_is_left_to_libav(status: str) -> None:
 
 
 @pytest.mark.parametrize(("said", "code"), [(b"\x00\x01\x02\x03" * 50, "garbage"), (b"HELO" + b"x" * 70_000, "garbage"), (b"RTSP/1.0 200 OK\r\n", "timeout"),
+                                            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "garbage"),
                                             (b"RTSP/1.0 200 OK\r\nContent-Length: 99999999\r\n\r\n", "garbage")])
 def test_a_camera_that_answers_nonsense_or_half_is_named_within_the_timeout(said: bytes, code: str) -> None:
     with camera(lambda *_: said) as (port, _), pytest.raises(Rejected) as refused, supply(port):
