@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from hub.errors import Rejected, Unavailable
 from hub.ids import is_slug
+from hub.wire import is_clean
 from streams.preview import PERIOD_S
 
 MOST_BYTES: Final = 16_777_216
@@ -64,15 +65,17 @@ async def get_json(url: str, *, params: dict[str, str] | None = None, headers: d
                 raise Rejected("platform_unauthorised", f"{place} 拒绝了凭据", f"{place} refused the credentials")
             if answer.status != 200:
                 raise Unavailable("platform_error", f"{place} 返回 {answer.status}", f"{place} answered {answer.status}")
-            body = await answer.content.read(MOST_BYTES + 1)
+            body = bytearray()
+            async for piece in answer.content.iter_any():
+                body += piece
+                if len(body) > MOST_BYTES:
+                    raise Rejected("platform_answer", f"{place} 的回答过大", f"the answer of {place} is too large")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         reason = type(error).__name__
         raise Unavailable("platform_unreachable", f"无法连接 {place}（{reason}）", f"{place} cannot be reached ({reason})") from None
-    if len(body) > MOST_BYTES:
-        raise Rejected("platform_answer", f"{place} 的回答过大", f"the answer of {place} is too large")
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Rejected("platform_answer", f"{place} 的回答不是 JSON", f"the answer of {place} is not JSON") from None
 
 
@@ -126,7 +129,7 @@ def cameras_yaml(cameras: Iterable[BridgedCamera], *, credentials_file: str | No
     for camera in cameras:
         row: dict[str, object] = {"id": camera.id, "url": camera.url}
         if camera.name:
-            row["name"] = camera.name[:200]
+            row["name"] = "".join(letter for letter in camera.name if is_clean(letter))[:200]
         if camera.sub_url:
             row["sub_url"] = camera.sub_url
         if credentials_file:

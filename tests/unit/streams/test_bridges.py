@@ -52,6 +52,19 @@ async def test_go2rtc_gives_its_streams_and_pairs_sub_streams() -> None:
     assert "pw" not in cameras_yaml(cameras)
 
 
+async def test_a_catalogue_that_comes_in_pieces_is_read_to_its_end() -> None:
+    streams = {f"camera-{n}": {"producers": [{"url": f"rtsp://10.0.{n // 250}.{n % 250}/101"}]} for n in range(5000)}
+    async with platform({"/api/streams": streams}) as base:
+        assert len((await Go2rtc(base).catalogue()).cameras) == 5000
+
+
+async def test_a_name_with_a_control_character_is_written_without_it(tmp_path: Path) -> None:
+    async with platform({"/api/streams": {"gate\u0007\u202e1": {}}}) as base:
+        (tmp_path / "cameras.yaml").write_text(cameras_yaml((await Go2rtc(base).catalogue()).cameras), encoding="utf-8")
+    setups, remarks = read_cameras(tmp_path / "cameras.yaml")
+    assert [setup.entry.name for setup in setups] == ["gate1"] and remarks == []
+
+
 async def test_mediamtx_gives_every_page_with_readiness() -> None:
     def page(request: web.Request) -> dict[str, Any]:
         n = int(request.query["page"])
