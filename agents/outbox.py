@@ -6,6 +6,7 @@ It may be opened by several processes at once (the running agent and `tocsin rep
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,8 @@ from msgspec import Struct
 from hub import wire
 from hub.clock import Clock, SystemClock, parse_utc, utc_text
 from hub.errors import Rejected, Unavailable
+
+log = logging.getLogger("tocsin.agent")
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS message (
@@ -155,6 +158,17 @@ class Outbox:
         self._sign = sign
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._begin()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:  # whoever stands there has to report all the same
+            aside = self._put_aside()
+            log.error("发件箱已损坏（%s），改存为 %s；其中未送达的报告须重报 / the outbox is damaged (%s) and put aside as %s: reports in it that had no "
+                      "receipt have to be filed again", error, aside, error, aside)
+            self._begin()
+
+    def _begin(self) -> None:
         self._durable = self._open("FULL")
         try:
             with self._lock:
@@ -166,10 +180,23 @@ class Outbox:
 
     def _open(self, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=self._lock_wait_s, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-        connection.execute("PRAGMA journal_size_limit=67108864")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={synchronous}")
+            connection.execute("PRAGMA journal_size_limit=67108864")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
+
+    def _put_aside(self) -> Path:
+        """Rename the file and what belongs to it, so that somebody can look for what it holds; gives the new name."""
+        aside = self.path.with_name(f"{self.path.name}.damaged-{self._clock.now():%Y%m%dT%H%M%S}")
+        for ending in ("", "-wal", "-shm"):
+            part = self.path.with_name(self.path.name + ending)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + ending))
+        return aside
 
     def close(self) -> None:
         """Close the file; everything accepted is already on disk."""

@@ -34,10 +34,17 @@ File = Callable[[wire.Report | wire.Daily], Awaitable[bool]]
 
 
 async def watch(folder: Path, file: File, every_s: float) -> None:
-    """Take files for ever, oldest name first; a full outbox leaves them where they are."""
-    await asyncio.to_thread(_prepare, folder)
+    """Take files for ever, oldest name first; a full outbox leaves them where they are, and a folder that cannot be used is tried again."""
+    said = ""
     while True:
-        await take_all(folder, file)
+        try:
+            await asyncio.to_thread(_prepare, folder)
+            await take_all(folder, file)
+            said = ""
+        except OSError as error:  # such as a share that is not there for a while
+            if str(error) != said:
+                log.warning("the watched folder %s cannot be used: %s", folder, error)
+            said = str(error)
         await asyncio.sleep(every_s)
 
 

@@ -33,12 +33,16 @@ def local_token(path: Path) -> str:
 
 @asynccontextmanager
 async def listen(port: int, token: str, file: File, outbox: Outbox, clock: Clock | None = None) -> AsyncIterator[int]:
-    """Serve `POST /report`, `POST /daily` and `GET /report/{id}` on 127.0.0.1 while the block runs; gives the port."""
+    """Serve `POST /report`, `POST /daily` and `GET /report/{id}` on 127.0.0.1 while the block runs; gives the port. Raises Rejected."""
     runner = web.AppRunner(_app(token, file, outbox, clock or SystemClock()), access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise Rejected("port_taken", f"本机端口 {port} 无法使用，请换一个 listen_port（{error.strerror}）",
+                           f"the port {port} cannot be used; choose another listen_port ({error.strerror})", field="listen_port") from None
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
@@ -48,7 +52,7 @@ def _app(token: str, file: File, outbox: Outbox, clock: Clock) -> web.Applicatio
     @web.middleware
     async def guard(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(shown.encode(), token.encode()):
+        if not hmac.compare_digest(shown.encode(errors="replace"), token.encode()):
             return _refusal(401, Rejected("wrong_token", "令牌不对", "the token is wrong"))
         try:
             return await handler(request)

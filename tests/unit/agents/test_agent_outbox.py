@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -295,3 +296,12 @@ def test_the_file_is_a_plain_sqlite_database_that_anyone_can_read(outbox: Outbox
     count = plain.execute("SELECT count(*) FROM message").fetchone()[0]
     plain.close()
     assert count == 1
+
+
+def test_a_damaged_file_is_put_aside_with_a_word_and_one_can_report_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    path.write_bytes(b"no database at all, " * 500)
+    with closing(Outbox(path)) as box:
+        assert box.latest() == []
+    [aside] = tmp_path.glob("outbox.sqlite3.damaged-*")
+    assert aside.read_bytes().startswith(b"no database") and aside.name in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ import pytest
 from agents.form import fill_form
 from agents.outbox import Bounds, Outbox
 from agents.report import build_report, read_time
-from agents.sources.folder import complete, take_all
+from agents.sources.folder import complete, take_all, watch
 from agents.sources.http import listen, local_token
 from hub import wire
 from hub.errors import Rejected
@@ -128,6 +129,29 @@ async def test_a_full_outbox_leaves_files_where_they_are(tmp_path: Path) -> None
             (watched / name).write_bytes(SHORT)
         assert await take_all(watched, filing(box)) == 1
         assert (watched / "b.json").exists()
+
+
+async def test_a_folder_that_is_not_there_for_a_while_is_tried_again(tmp_path: Path, outbox: Outbox) -> None:
+    watched = tmp_path / "share" / "in"
+    (tmp_path / "share").write_bytes(b"")
+    watching = asyncio.create_task(watch(watched, filing(outbox), 0.01))
+    await asyncio.sleep(0.1)
+    (tmp_path / "share").unlink()
+    watched.mkdir(parents=True)
+    (watched / "a.json").write_bytes(SHORT)
+    async with asyncio.timeout(10):
+        while not outbox.latest():
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    assert len(outbox.latest()) == 1
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path, outbox: Outbox) -> None:
+    async with listen(0, "t", filing(outbox), outbox) as port:
+        with pytest.raises(Rejected) as refused:
+            async with listen(port, "t", filing(outbox), outbox):
+                pass
+    assert (refused.value.code, refused.value.field) == ("port_taken", "listen_port")
 
 
 def test_what_a_file_leaves_out_is_filled_in() -> None:
