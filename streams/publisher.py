@@ -386,11 +386,12 @@ class Outlet:
         info = init_info(video, tracks.audio, quality="h264" if source else feed, transcoded=source or tracks.transcoded,
                          dropped_audio=tracks.dropped_audio)
         init = init_payload(info, init_segment(video, tracks.audio))
-        body = fragment(self._seq + 1, group)
-        if not self._publisher.has_room(len(init) + len(body)):
+        parts = [fragment(self._seq + 1, group[:1]), fragment(self._seq + 2, group[1:])]  # the first is a picture already while the second is under way
+        if not self._publisher.has_room(len(init) + sum(map(len, parts))):
             return False
         self._send(MediaKind.INIT, init, group[0].wall_ms, key=True)
-        self._send(MediaKind.MEDIA, body, group[0].wall_ms, key=True, cached=True)
+        for n, part in enumerate(filter(None, parts)):
+            self._send(MediaKind.MEDIA, part, group[n].wall_ms, key=not n, cached=True)
         self._feed, self._waiting_key = feed, False
         self._batch.clear()
         for start in self._starts.values():

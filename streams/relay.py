@@ -285,6 +285,7 @@ class _Feed:
         self.flood_until = 0.0
         self.flood_bytes = 0
         self.flooding = False
+        self.bursting = False
         self.preview: Preview | None = None
 
     def forget(self) -> None:
@@ -372,7 +373,9 @@ class Relay:
                 if viewer.pre_event_s:
                     viewer.put(chunk)
             return
-        if feed.init is None or (chunk.cached and feed.cache):
+        if chunk.cached and chunk.key:
+            feed.bursting = not feed.cache
+        if feed.init is None or (chunk.cached and not feed.bursting):
             return
         if not chunk.cached:
             feed.transit_ms = time.time() * 1000 - header.wall_ms

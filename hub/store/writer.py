@@ -205,10 +205,11 @@ class Store:
         return self._head
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for SELECTs, in autocommit. Raises Unavailable where the database cannot be reached."""
+    async def read(self, *, brief: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection for SELECTs, in autocommit; `brief` as for a transaction. Raises Unavailable where the database cannot be reached."""
         async with _translated(), self._engines.read.connect() as conn:
-            yield conn
+            with at_once(conn) if brief and self.is_sqlite else nullcontext():
+                yield conn
 
     @asynccontextmanager
     async def transaction(self, *, urgent: bool = False, brief: bool = False) -> AsyncIterator[Transaction]:

@@ -145,7 +145,7 @@ class Views:
             await spool.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
                                department_id=one.actor.department_id)
             return
-        async with self.store.transaction(urgent=isinstance(body, ViewStarted)) as tx:  # somebody looks at a black tile until it is chained
+        async with self.store.transaction(urgent=isinstance(body, ViewStarted), brief=True) as tx:  # somebody looks at a black tile until it is chained
             tx.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
                       department_id=one.actor.department_id)
 
@@ -289,7 +289,7 @@ def views_of(hub: Services) -> Views:
 
 async def camera_of(ask: Ask, *, reason: str = "") -> tuple[CameraView, Thing]:
     """The camera of the path as `may` takes it; raises NotFound."""
-    async with ask.store.read() as conn:
+    async with ask.store.read(brief=True) as conn:
         camera = await get_camera(conn, f"{ask.path['agent']}/{ask.path['camera']}")
         if camera is None:
             ask.require(ask.route.action if isinstance(ask.route.action, Action) else Action.CAMERA_LIST, Thing(kind=HUB.kind, reason=reason))

@@ -104,7 +104,7 @@ class Guard:
             return known[0]
 
     async def _person(self, token: str | None, address: str, now: datetime) -> Actor:
-        async with self.store.read() as conn:
+        async with self.store.read(brief=True) as conn:
             policy = (await self.policies.read(conn)).access
             actor = await actor_of_session(conn, policy, now, idle=self.idle, token=token, address=address) if token else None
         if actor is None or token is None:

@@ -42,9 +42,9 @@ def test_the_seconds_before_go_on_a_line_that_is_busy_with_every_picture() -> No
     for unit in made[:100]:
         outlet.unit("main", unit)
     outlet.command(Command(id="s-1", kind=CommandKind.START, at=datetime.now(UTC), camera_id="cam", ttl_s=30.0, body={"pre_event_s": 3}))
-    assert line.sent == [(MediaKind.INIT, False), (MediaKind.MEDIA, False)]
+    assert line.sent == [(MediaKind.INIT, False), (MediaKind.MEDIA, False), (MediaKind.MEDIA, False)], "the key frame goes before the rest of its group"
     for unit in made[100:]:
         line.under_way = 0
         outlet.unit("main", unit)
     assert sum(pre_event for _, pre_event in line.sent) == 3
-    assert len(line.sent) == 2 + 25 + 3
+    assert len(line.sent) == 3 + 25 + 3

@@ -196,6 +196,22 @@ def test_a_burst_asked_for_by_another_replica_is_not_shown_twice() -> None:
     assert sum(chunk.kind is MediaKind.INIT for chunk in chunks) == 1
 
 
+def test_a_burst_in_two_parts_is_shown_whole_once_and_not_at_all_where_its_pictures_are_there() -> None:
+    def burst(rig: Rig) -> None:
+        rig.init()
+        for n in (0, 1):
+            rig.feed(MediaKind.MEDIA, media_message(rig.units[n], rig.next_seq(), cached=True))
+
+    rig = Rig()
+    viewer = rig.relay.attach(KEY)
+    burst(rig)
+    rig.frames(2, 4)
+    burst(rig)
+    rig.frames(4, 6)
+    assert times(waiting(viewer)) == list(range(6))
+    assert times(waiting(rig.relay.attach(KEY))) == list(range(6))
+
+
 def test_another_init_resets_every_viewer_to_the_next_key_frame() -> None:
     rig = Rig()
     viewer = rig.relay.attach(KEY)

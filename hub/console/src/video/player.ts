@@ -35,11 +35,12 @@ export const skewOf = (fastest_ms: number): number => (Math.abs(fastest_ms) > CL
 class MseSink implements Sink {
   private source: MediaSource | null = null
   private buffer: SourceBuffer | null = null
-  private queue: Uint8Array<ArrayBuffer>[] = []
+  private queue: { part: Uint8Array<ArrayBuffer>; live: boolean }[] = []
   private url = ''
   private type = ''
   private began = false
-  private caughtUp = false
+  private showing = false
+  private fresh = true
   private begun_ms = 0
   private live = false
   private end_s = 0
@@ -59,7 +60,7 @@ class MseSink implements Sink {
     if (!MediaSource.isTypeSupported(type)) return false
     if (this.type) this.open()
     this.type = type
-    this.queue = [segment]
+    this.queue = [{ part: segment, live: false }]
     this.ready()
     return true
   }
@@ -69,7 +70,8 @@ class MseSink implements Sink {
     this.type = ''
     this.times = []
     this.buffer = null
-    this.began = this.caughtUp = this.live = false
+    this.began = this.showing = this.live = false
+    this.fresh = true
     this.end_s = 0
     this.offset_s = null
     this.pace = new Pace()
@@ -93,13 +95,12 @@ class MseSink implements Sink {
   fragment(message: ArrayBuffer): void {
     const { wall_ms, cached } = header(message)
     const found = samples(message)
-    this.live ||= !cached
     if (found.length) {
       this.offset_s ??= FIRST_S - Math.min(...found.map((one) => Math.min(one.time_s, one.decode_s)))
       this.times.push({ time_s: found[0]!.time_s + this.offset_s, wall_ms })
     }
     if (this.times.length > 400) this.times.splice(0, 200)
-    this.queue.push(new Uint8Array(message.slice(HEADER)))
+    this.queue.push({ part: new Uint8Array(message.slice(HEADER)), live: !cached })
     this.next()
   }
 
@@ -125,6 +126,7 @@ class MseSink implements Sink {
       if (old > KEPT_S) return buffer.remove(ahead.start(0), ahead.end(ahead.length - 1) - 10)
       if (!this.queue.length) return
       if (this.offset_s !== null && buffer.timestampOffset !== this.offset_s) buffer.timestampOffset = this.offset_s
+      this.live = this.queue.every((one) => one.live)
       buffer.appendBuffer(this.joined())
     } catch {
       this.broken('buffer')
@@ -132,14 +134,15 @@ class MseSink implements Sink {
   }
 
   private joined(): Uint8Array<ArrayBuffer> {
-    if (this.queue.length === 1) return this.queue.pop()!
-    const all = new Uint8Array(this.queue.reduce((size, part) => size + part.length, 0))
+    const parts = this.queue.map((one) => one.part)
+    this.queue = []
+    if (parts.length === 1) return parts[0]!
+    const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
     let at = 0
-    for (const part of this.queue) {
+    for (const part of parts) {
       all.set(part, at)
       at += part.length
     }
-    this.queue = []
     return all
   }
 
@@ -165,27 +168,22 @@ class MseSink implements Sink {
 
   private keepUp(): void {
     const ahead = this.buffer?.buffered
-    if (!this.began || !ahead?.length || (!this.caughtUp && performance.now() - this.begun_ms < FIRST_MS)) return
+    if (!this.began || !ahead?.length || (!this.showing && performance.now() - this.begun_ms < FIRST_MS)) return
     const behind_s = this.behind(ahead)
     const outside = this.video.currentTime < ahead.start(ahead.length - 1) - GAP_S || this.video.currentTime > ahead.end(ahead.length - 1) + GAP_S
-    const rate = outside ? null : speed(behind_s)
+    const rate = outside || (this.fresh && behind_s > GAP_S) ? null : speed(behind_s)
     if (rate === null) this.jump(ahead, behind_s)
     else if (this.video.playbackRate !== rate) this.video.playbackRate = rate
+    if (this.live) this.fresh = false // up to the first live picture it jumps to the newest
     if (this.video.paused) this.video.play().catch(() => undefined)
-  }
-
-  /** After the first picture: jump to the newest. */
-  private catchUp(): void {
-    const ahead = this.buffer?.buffered
-    if (this.caughtUp || !ahead?.length) return
-    this.caughtUp = true
-    const behind_s = this.behind(ahead)
-    if (behind_s > 0.1) this.jump(ahead, behind_s)
   }
 
   private frame(): void {
     this.video.requestVideoFrameCallback((_now, metadata) => {
-      this.catchUp()
+      if (!this.showing) {
+        this.showing = true
+        this.keepUp()
+      }
       const at = metadata.mediaTime + 0.002
       for (let n = this.times.length - 1; n >= 0; n--) {
         if (this.times[n]!.time_s <= at) {
