@@ -74,7 +74,7 @@ def agent_run(folder: Folder = None, verbose: Annotated[bool, typer.Option("--ve
 @agent.command("enroll")
 def agent_enroll(
     hub: Annotated[str, typer.Option("--hub", help="http://127.0.0.1:8800")],
-    code: Annotated[str, typer.Option("--code", help="一次性注册码 / the one-time code, XXXX-XXXX")],
+    code: Annotated[str, typer.Option("--code", help="一次性注册码 / the one-time code, XXXX-XXXX-XXXX")],
     name: Annotated[str, typer.Option("--name")] = "",
     ca_file: Annotated[Path | None, typer.Option("--ca", help="中心证书的签发者 / the authority of the hub's web certificate")] = None,
     replace: Annotated[bool, typer.Option("--replace")] = False,

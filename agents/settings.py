@@ -22,6 +22,7 @@ from msgspec import Meta, Struct
 
 from hub.errors import Rejected
 from hub.ids import is_slug
+from hub.wire import explain
 
 ENV_PREFIX: Final = "TOCSIN_AGENT_"
 CONFIG_NAMES: Final = ("agent.toml", "agent.yaml", "agent.yml")
@@ -113,7 +114,8 @@ def load_settings(folder: Path, environ: Mapping[str, str] | None = None) -> Age
     try:
         settings = msgspec.convert(values, AgentSettings, strict=False)
     except msgspec.ValidationError as error:
-        raise Rejected("wrong_setting", f"终端配置有误：{error}", f"the agent's settings are wrong: {error}") from None
+        wrong = explain(error)
+        raise Rejected("wrong_setting", f"终端配置有误：{wrong.zh}", f"the agent's settings are wrong: {error}", field=wrong.field) from None
     if not is_slug(settings.agent_id):
         raise Rejected("wrong_setting", "agent_id 不是有效的终端标识", "agent_id is not an agent's id", field="agent_id")
     return settings

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from hub.errors import Rejected
 from hub.ids import SLUG, exactly
+from hub.wire import explain
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
@@ -149,7 +150,8 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
         settings = msgspec.convert(values, Settings, strict=False)
         ZoneInfo(settings.local_zone)
     except msgspec.ValidationError as error:
-        raise Rejected("settings", f"设置有误：{error}", f"a setting is wrong: {error}") from None
+        wrong = explain(error)
+        raise Rejected("settings", f"设置有误：{wrong.zh}", f"a setting is wrong: {error}", field=wrong.field) from None
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise Rejected("settings", f"没有这个时区：{error}", f"no such time zone: {error}", field="local_zone") from None
     return settings

@@ -427,6 +427,21 @@ async def _restore_postgres(url: URL, dump: Path) -> tuple[dict[str, int], int, 
     return facts
 
 
+async def empty_again(url: str) -> None:
+    """Drop what a drill has restored into a database of PostgreSQL that was empty: tables and the hub's own functions. Raises Unavailable."""
+    conn = await _connected(make_url(url))
+    try:
+        names = [row["name"] for row in await conn.fetch("SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public'")]
+        made = [row["name"] for row in await conn.fetch(
+            "SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND starts_with(proname, 'tocsin_')")]
+        async with conn.transaction():
+            await conn.execute(f"DROP TABLE {', '.join(names)} CASCADE")
+            for name in made:
+                await conn.execute(f"DROP FUNCTION {name}")
+    finally:
+        await conn.close()
+
+
 def _differences(manifest: Manifest, facts: tuple[dict[str, int], int, str]) -> Iterator[str]:
     counts, seq, digest = facts
     for table in sorted(counts.keys() | manifest.counts.keys()):

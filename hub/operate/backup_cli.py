@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.domain.proof import BackupMade
-from hub.operate.backup import Manifest, Progress, Restored, make_backup
+from hub.operate.backup import Manifest, Progress, Restored, empty_again, make_backup
 from hub.operate.backup import restore as restore_into
 from hub.operate.secrets import given_secret
 from hub.settings import load_settings
@@ -86,6 +86,8 @@ def restore(
     with contextlib.ExitStack() as stack, _bars() as step:
         place = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-restore-")))
         found = asyncio.run(restore_into(file, passphrase, place, store_url=store, progress=step))
+        if data_dir is None and found.manifest.kind == "postgresql":
+            asyncio.run(empty_again(store))
     _tell(found.manifest)
     _judge(found)
     if data_dir is not None:

@@ -15,8 +15,8 @@ def refuse_missing(url: str) -> None:
     """Raise Rejected `no_store` where the URL names a file of SQLite that does not exist; of a server only opening tells."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and not (parsed.database and Path(parsed.database).is_file()):
-        raise Rejected("no_store", f"没有中心的数据库 {parsed.database}：请用 --data-dir 指明数据目录；新中心由 tocsin up 建立",
-                       f"there is no hub's store {parsed.database}: name its folder with --data-dir; `tocsin up` makes a new hub", field="data_dir")
+        raise Rejected("no_store", f"没有中心的数据库 {parsed.database}：请用 --data-dir 指明数据目录（PostgreSQL 用 TOCSIN_STORE_URL 或 --settings）；新中心由 tocsin up 建立",
+                       f"there is no hub's store {parsed.database}: name its folder with --data-dir (its PostgreSQL with TOCSIN_STORE_URL or --settings); `tocsin up` makes a new hub", field="data_dir")
 
 
 def stored(settings: Settings) -> Store:

@@ -69,8 +69,10 @@ async def test_the_first_steps(tmp_path: Path) -> None:
             enroll = enroll.replace(printed, real)
         assert "plant-1" in await typed(enroll, tmp_path, TOCSIN_LANG="en")
         agent = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-m", "hub", "agent", "run", cwd=ROOT,
-                                                     env={**os.environ, "HOME": str(tmp_path)})
+                                                     env={**os.environ, "HOME": str(tmp_path), "TOCSIN_LANG": "en"}, stdout=asyncio.subprocess.PIPE)
+        assert agent.stdout is not None
         try:
+            assert b"agent plant-1 is up" in await agent.stdout.readline()
             assert "receipt no." in await typed(file, tmp_path, TOCSIN_LANG="en")
             assert "stored by the hub" in await typed(status, tmp_path, TOCSIN_LANG="en")
             beside = {"TOCSIN_WEB_PORT": str(hub.web_port), "TOCSIN_BROKER_PORT": str(hub.mqtt_port)}

@@ -15,6 +15,7 @@ import pytest
 
 from hub.errors import Rejected, Unavailable
 from hub.operate.backup import STAGE, check_file, make_backup, restore
+from hub.operate.backup_cli import restore as drill
 from hub.operate.heads import HeadKeeper
 from hub.operate.keys import signer
 from hub.operate.secrets import own_secret
@@ -100,6 +101,10 @@ async def test_a_postgresql_hub_backed_up_under_load_restores_into_an_empty_data
         assert await store.head() == head + 3
     with pytest.raises(Rejected, match="not_empty"):
         await restore(tmp_path / "b.tocsin", PASSPHRASE, tmp_path / "again", store_url=empty)
+    (tmp_path / "passphrase").write_text(PASSPHRASE, encoding="utf-8")
+    drilled = postgres_server.database("drilled")
+    for _ in range(2):  # a drill leaves the empty database as it was
+        await asyncio.to_thread(drill, tmp_path / "b.tocsin", tmp_path / "passphrase", check=True, store=drilled)
 
 
 async def test_the_content_of_a_backup_is_not_readable_and_a_wrong_passphrase_is_refused(tmp_path: Path) -> None:
