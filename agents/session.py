@@ -24,6 +24,7 @@ from agents.outbox import FINAL, Outbox
 from agents.settings import AgentSettings
 from agents.skew import SkewMeter
 from agents.window import UnderWay, Window
+from agents.words import say
 from hub import wire
 from hub.clock import parse_utc
 from hub.errors import Rejected, Unavailable
@@ -230,7 +231,7 @@ class Session:
         try:
             await self._converse(group)
         except* aiomqtt.MqttError as errors:
-            reasons = [str(error) or type(error).__name__ for error in _leaves(errors)]
+            reasons = [_why(error) for error in _leaves(errors)]
         return "; ".join(reasons) or "closed"
 
     async def _converse(self, group: asyncio.TaskGroup) -> None:
@@ -505,6 +506,19 @@ class Session:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await awaitable
+
+
+_REFUSED = frozenset((4, 5, 134, 135))
+"""Bad user name or password, not authorised: in MQTT 3.1.1 (table 3.1) and as the client library tells them, by the codes of MQTT 5."""
+
+
+def _why(error: aiomqtt.MqttError) -> str:
+    """What ended the link; of a credential that the broker keeps refusing also what to do."""
+    said = str(error) or type(error).__name__
+    if not isinstance(error, aiomqtt.MqttCodeError) or getattr(error.rc, "value", error.rc) not in _REFUSED:
+        return said
+    return said + say("：凭据不对或已吊销；一直如此时请管理员另发入网码，再运行 tocsin agent enroll --replace",
+                      ": the credential is wrong or revoked; if it stays so ask for another code, then tocsin agent enroll --replace")
 
 
 def _leaves(errors: BaseExceptionGroup[aiomqtt.MqttError]) -> list[aiomqtt.MqttError]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -21,6 +23,7 @@ from hub import wire
 from hub.clock import Clock, SystemClock
 from hub.errors import Rejected, Unavailable
 
+_answer = partial(web.json_response, dumps=partial(json.dumps, ensure_ascii=False))  # read in a terminal
 File = Callable[[wire.Report | wire.Daily], Awaitable[bool]]
 
 
@@ -59,14 +62,14 @@ def _app(token: str, file: File, outbox: Outbox, clock: Clock) -> web.Applicatio
         except Rejected as error:
             return _refusal(422, error)
         except Unavailable as error:
-            return web.json_response(
+            return _answer(
                 {"code": error.code, "zh": error.zh, "en": error.en}, status=503, headers={"Retry-After": f"{error.retry_after_s:.0f}"}
             )
 
     async def take(request: web.Request) -> web.Response:
         message = complete(await request.read(), secrets.token_hex(8), clock.now())
         new = await file(message)
-        return web.json_response({"id": message.id, "state": "queued", "new": new}, status=202)
+        return _answer({"id": message.id, "state": "queued", "new": new}, status=202)
 
     async def show(request: web.Request) -> web.Response:
         entry = await asyncio.to_thread(outbox.get, request.match_info["id"])
@@ -76,7 +79,7 @@ def _app(token: str, file: File, outbox: Outbox, clock: Clock) -> web.Applicatio
         if entry.receipt is not None:
             body["receipt_no"], body["stored_at"] = entry.receipt.receipt_no or "", entry.receipt.stored_at or ""
             body["message"] = entry.receipt.message or ""
-        return web.json_response(body)
+        return _answer(body)
 
     app = web.Application(middlewares=[guard], client_max_size=wire.MAX_MESSAGE_BYTES + 1)
     app.add_routes([web.post("/report", take), web.post("/daily", take), web.get("/report/{id}", show)])
@@ -84,4 +87,4 @@ def _app(token: str, file: File, outbox: Outbox, clock: Clock) -> web.Applicatio
 
 
 def _refusal(status: int, error: Rejected) -> web.Response:
-    return web.json_response({"code": error.code, "zh": error.zh, "en": error.en, "field": error.field}, status=status)
+    return _answer({"code": error.code, "zh": error.zh, "en": error.en, "field": error.field}, status=status)

@@ -352,7 +352,7 @@ async def test_wrong_credentials_are_told_and_tried_again_until_they_work(tmp_pa
         session = await crew.start(quick(broker.port), password="wrong", on_state=states.append)
         await until(lambda: session.counts["connection_attempts"] >= 3)
         assert not session.connected.is_set()
-        assert any("Not authorized" in (state.error or "") for state in states)
+        assert any("Not authorized" in (state.error or "") and "--replace" in (state.error or "") for state in states)
 
 
 async def test_stopping_while_the_broker_is_away_is_quick_and_keeps_everything(tmp_path: Path) -> None:

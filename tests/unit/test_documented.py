@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,37 @@ def test_the_printed_schema_accepts_the_printed_report() -> None:
     wire.decode_report(body.encode())
     schema = msgspec.json.decode(text("docs/wire.schema.json"))
     jsonschema.validate(msgspec.json.decode(body), {**schema, "anyOf": [{"$ref": "#/$defs/Report"}]})
+
+
+def test_the_printed_examples_of_json_and_settings_are_taken(tmp_path: Path) -> None:
+    from agents.cameras import read_cameras
+    from agents.credentials import load_credentials
+    from agents.enroll import Enrollment
+    from agents.settings import write_private
+    from agents.sources.measures import read_measures
+    from hub.settings import load_settings
+
+    def printed(document: str, pattern: str) -> str:
+        found = re.search(pattern, text(document), re.DOTALL)
+        assert found is not None, pattern
+        return found.group(1)
+
+    receipt = msgspec.json.decode(printed("docs/wire.md", r"```json\n(.*?)```"), type=wire.Receipt)
+    assert (receipt.status, receipt.seq) == (wire.ReceiptStatus.STORED, 4711)
+    enrolled = printed("docs/wire.md", r"\n# (\{\"agent_id\".*?), …\}\n") + "}"
+    assert msgspec.json.decode(enrolled, type=Enrollment).mqtt.port == 1883
+    credentials = write_private(tmp_path / "agents.json", printed("docs/agent.md", r"```json\n(.*?)```"))
+    assert load_credentials(credentials).agents[0].agent_id == "plant-1"
+    measures = write_private(tmp_path / "measures.json", printed("docs/agent.md", r"writes `(\{\"wind\".*?\})`;"))
+    assert read_measures(measures, datetime.now(UTC), 600) is not None
+    (tmp_path / "tocsin.toml").write_text(printed("docs/settings.md", r"```toml\n(.*?)```"), encoding="utf-8")
+    assert load_settings(tmp_path / "tocsin.toml", {}).data_dir == "/var/lib/tocsin"
+    (tmp_path / "secrets").mkdir()
+    write_private(tmp_path / "secrets" / "tank.txt", "user:password")
+    (tmp_path / "cameras.yaml").write_text(printed("docs/video.md", r"```yaml\n(.*?)```"), encoding="utf-8")
+    cameras, remarks = read_cameras(tmp_path / "cameras.yaml")
+    assert [camera.entry.id for camera in cameras] == ["tank-farm-east"]
+    assert not remarks
 
 
 def test_every_kind_of_frame_of_the_live_feed_is_documented() -> None:
