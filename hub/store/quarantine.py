@@ -115,9 +115,10 @@ async def awaiting(conn: AsyncConnection, incident_id: str) -> list[Quarantined]
 
 
 async def release(tx: Transaction, id: str, outcome: str, *, by: str, report_id: str | None = None) -> bool:
-    """Mark a message `replayed` or `discarded`; False where it was decided before."""
+    """Mark a message `replayed` or `discarded`; False where it was decided before. What was set aside can still be replayed."""
+    before = ("waiting", "discarded") if outcome == "replayed" else ("waiting",)
     done = await tx.conn.execute(
-        update(quarantine).where(quarantine.c.id == id, quarantine.c.state == "waiting").values(state=outcome, decided_at=tx.at, decided_by=by))
+        update(quarantine).where(quarantine.c.id == id, quarantine.c.state.in_(before)).values(state=outcome, decided_at=tx.at, decided_by=by))
     if done.rowcount != 1:
         return False
     tx.record(MessageReleased(quarantine_id=id, outcome=outcome, report_id=report_id), actor=by, subject=f"quarantine:{id}")

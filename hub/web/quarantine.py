@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from hub.domain.access import Action, Thing, ThingKind
+from hub.domain.classified import CODE as CLASSIFIED
 from hub.domain.classified import packaged_guard
 from hub.domain.report import Channel
 from hub.errors import Rejected
@@ -69,10 +70,12 @@ async def _find(ask: Ask, action: Action) -> Quarantined:
 async def replay(ask: Ask) -> Answer:
     """Send a message through the intake again, as it came or corrected; the answer is its receipt."""
     row = await _find(ask, Action.QUARANTINE_REPLAY)
+    if row.state == "replayed":
+        raise _decided()
     source = ask.hub.registry.source(row.agent_id) if row.agent_id else None
     sender = (source or Source(ask.who, department_id=ask.actor.department_id)).let_in_by(ask.actor)
     payload = (ask.body.payload if ask.body.payload is not None else row.payload).encode()
-    if not payload:
+    if not payload and row.reason == CLASSIFIED:
         raise Rejected("content_not_kept", "原文疑似涉密，未保存；请重新填写或请报送单位重报", "its content looked classified and was not kept; write it "
                        "anew, or ask for it again", field="payload")
     ask.confirm(packaged_guard().message_warnings(payload))
@@ -88,8 +91,13 @@ async def discard(ask: Ask) -> Done:
     """Set a message aside; it stays readable."""
     row = await _find(ask, Action.QUARANTINE_REPLAY)
     async with ask.transaction() as tx:
-        await release(tx, row.id, "discarded", by=ask.who)
+        if not await release(tx, row.id, "discarded", by=ask.who):
+            raise _decided()
     return Done()
+
+
+def _decided() -> Rejected:
+    return Rejected("decided_before", "此消息已被处理，请刷新查看", "this message was dealt with before; reload to see how")
 
 
 ROUTES = [

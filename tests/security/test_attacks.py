@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import zipfile
 from itertools import product
 from typing import Any
@@ -98,6 +99,28 @@ async def test_a_body_that_is_not_in_the_encoding_it_names_is_refused(world: Wor
             await world.visitor(visitor, Role.OPERATOR, "district-office")
             assert await visitor.ask("POST", "/api/v1/reports", raw=b"no such thing", headers={"Content-Encoding": encoding}) == 400, visitor.body
             assert visitor.body["code"] == "malformed_body"
+
+
+async def test_a_refused_message_is_corrected_once_and_can_be_taken_up_again_where_it_was_set_aside(world: World) -> None:
+    """Two at the desk who correct the same message had opened two incidents of one."""
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        await visitor.ask("GET", "/api/v1/quarantine?limit=200")
+        there = {item["id"] for item in visitor.body["items"]}
+        for raw in (b"{ nonsense", b""):
+            assert await visitor.ask("POST", "/api/v1/reports", raw=raw) == 422
+        await visitor.ask("GET", "/api/v1/quarantine?limit=200")
+        (empty, nonsense) = [item for item in visitor.body["items"] if item["id"] not in there]
+        one, other = f"/api/v1/quarantine/{nonsense['id']}", f"/api/v1/quarantine/{empty['id']}"
+
+        def corrected() -> dict[str, str]:
+            return {"payload": json.dumps({"id": new_id(), "kind": "initial", "occurred_at": NOW.isoformat(), "title": "t", "place": {"text": "G204"}})}
+
+        assert await visitor.ask("POST", f"{one}/discard") == 200
+        assert await visitor.ask("POST", f"{one}/discard") == 422 and visitor.body["code"] == "decided_before"
+        assert await visitor.ask("POST", f"{one}/replay", corrected()) == 200
+        assert await visitor.ask("POST", f"{one}/replay", corrected()) == 422 and visitor.body["code"] == "decided_before"
+        assert await visitor.ask("POST", f"{other}/replay", {}) == 422 and visitor.body["reason"] == "malformed_json", "nothing was in it, and nothing classified"
 
 
 async def test_a_method_that_a_path_does_not_know_is_refused_with_those_it_knows(world: World) -> None:
