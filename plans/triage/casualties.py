@@ -113,7 +113,7 @@ _SHORT = {
     "injured": re.compile(rf"{_N}人?伤(?!者|害|势|口|亡|员|残|人)"),
     "seriously_injured": re.compile(rf"{_N}人?重伤"),
     "light": re.compile(rf"{_N}人?轻伤"),
-    "missing": re.compile(rf"{_N}人?(?:失踪|失联|下落不明)"),
+    "missing": re.compile(rf"{_N}人?(?:失踪|失联|下落不明|名?(?:仍|还|尚)在搜[寻救](?=中?(?:[，。；]|$)))"),
     "trapped": re.compile(rf"{_N}人?被困"),
     "poisoned": re.compile(rf"{_N}人?中毒(?!死亡|身亡|窒息|致死|遇难)"),
 }
@@ -839,6 +839,8 @@ _MONEY_FORMS = (
     re.compile(rf"(?P<n>{NUMBER})(?:余|多)?(?P<unit>千万|百万|亿|万)?(?:余|多)?元(?:人民币)?(?:的)?(?:直接)?(?:经济|财产)损失"),
 )
 
+_OTHER_MONEY = re.compile(r"台币|港币|港元|澳门币|日元|韩元|卢布|卢比")  # 损失2000万元新台币: no yuan, and no rate is at hand
+
 
 def _loss(prepared: Prepared, counted: list[Sentence]) -> Figure | None:
     done = []
@@ -846,7 +848,7 @@ def _loss(prepared: Prepared, counted: list[Sentence]) -> Figure | None:
         for pattern in _MONEY_FORMS:
             for match in pattern.finditer(prepared.text, sentence.start, sentence.end):
                 value = _yuan(match["n"], match["unit"] or match.groupdict().get("bare"))
-                if value is not None:
+                if value is not None and not _OTHER_MONEY.search(prepared.text, match.start(), match.end() + 4):
                     done.append(Figure(value, match.start(), match.end()))
     return max(done, key=lambda f: f.value) if done else None
 

@@ -54,6 +54,8 @@ from plans.triage import triage
         ("轿车追尾，1人死亡。无独有偶，昨天省道上大客车侧翻，造成6人死亡。", "dead", 1),
         ("渔船倾覆，2人失踪。另一起事故中，一艘货轮触礁，11名船员失踪。", "missing", 2),
         ("4名被困矿工获救，其余还在井下。", "trapped", None),
+        ("金矿爆炸，11名生还，10名遇难，1名仍在搜寻。", "missing", 1),
+        ("金矿爆炸，10名遇难，200名消防员仍在搜救。", "missing", None),
     ],
 )
 def test_a_figure_belongs_to_the_words_it_is_said_with(text: str, field: str, expected: int | None) -> None:

@@ -48,6 +48,11 @@ def test_a_published_date_leaves_the_event_its_own_year_and_figures() -> None:
     assert (draft.casualties.dead, draft.occurred_at) == (15, "1993-08-05")
 
 
+def test_a_year_in_brackets_is_the_events_own() -> None:
+    draft = triage("一宗事故4人身亡\n发布时间：20:35 2026-01-17\n去年（2025年）10月发生一宗窒息事件，4人死亡。事发于2025年10月27日晚上。")
+    assert draft.occurred_at == "2025-10-27"
+
+
 def test_only_the_aim_is_unreal_of_what_is_done_to_prevent_worse() -> None:
     draft = triage("化工厂漏氯气。为防止出现意外，警方将附近的200名居民疏散到学校。")
     assert draft.casualties.evacuated == 200

@@ -159,6 +159,8 @@ def test_casualties_are_counted_as_a_careful_reader_counts(text: str, expected: 
         ("车祸造成多人受伤", "一般"),
         ("小学生饭后呕吐，食物中毒，100人就医", "一般"),
         ("小学生饭后呕吐，食物中毒，100余人就医", "较大"),
+        ("工厂爆炸，1死1伤，初估损失2000万元", "较大"),
+        ("工厂爆炸，1死1伤，初估损失2000万元新台币", "一般"),
     ],
 )
 def test_the_grade_follows_the_stated_figures(text: str, grade: str | None) -> None:
@@ -414,6 +416,8 @@ def test_spaces_part_the_clauses_of_a_message_and_not_a_number_from_its_noun() -
         ("铜矿的尾矿堆突然坍塌，掩埋2台挖掘机，3人失联。", "mining"),
         ("改建中的加油站清罐，残油挥发的油气遇焊花爆燃，油罐炸飞。", "hazmat_facility"),
         ("五金厂的酸洗槽开裂，数吨强酸泄漏流到院外。", "hazmat_facility"),
+        ("工厂工人开堆高机运送桶装的三氯化磷，撞破1桶，液体外泄，无人受伤。", "hazmat_facility"),
+        ("9月10日，铁工厂发生一场恐怖爆炸，宋姓员工清理储槽时被震飞不治，槽内装的是异丙醇。", "hazmat_facility"),
     ],
 )
 def test_what_failed_and_where_decide_the_family_not_what_followed(text: str, family: str) -> None:
