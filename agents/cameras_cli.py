@@ -50,8 +50,8 @@ def check(file: Annotated[Path, typer.Argument(help="摄像头清单 / the camer
 @app.command("probe")
 def probe(
     url: Annotated[str, typer.Argument(help="rtsp://…, http://…, 文件 / a file, synthetic:")],
-    seconds: Annotated[float, typer.Option("--seconds", min=1, max=600)] = 5.0,
-    transport: Annotated[Transport, typer.Option("--transport")] = Transport.TCP,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, max=600, help="看几秒 / for how many seconds")] = 5.0,
+    transport: Annotated[Transport, typer.Option("--transport", help="RTP 走 TCP 还是 UDP / RTP over TCP or UDP")] = Transport.TCP,
     credentials: Annotated[Path | None, typer.Option("--credentials", help="用户名:密码 文件 / a file with user:password")] = None,
 ) -> None:
     """打开一路视频并说明看到了什么 / open a stream and say what came."""
@@ -93,10 +93,10 @@ def _watch(address: Address, options: SourceOptions, seconds: float) -> bool:
 
 @app.command("import")
 def take_over(
-    platform: Annotated[str, typer.Argument(help="go2rtc | mediamtx | frigate | wvp")],
-    base: Annotated[str, typer.Argument(help="http://host:1984")],
+    platform: Annotated[str, typer.Argument(help="平台 / the platform: go2rtc | mediamtx | frigate | wvp")],
+    base: Annotated[str, typer.Argument(help="平台网址 / its address: http://host:1984")],
     media: Annotated[str | None, typer.Option("--media", help="wvp：ZLMediaKit 的 RTSP 地址 / rtsp://host:554")] = None,
-    rtsp_port: Annotated[int, typer.Option("--rtsp-port")] = 8554,
+    rtsp_port: Annotated[int, typer.Option("--rtsp-port", help="平台的 RTSP 端口 / the platform's RTSP port")] = 8554,
     login: Annotated[Path | None, typer.Option("--login", help="平台的 用户名:密码 文件 / a file with user:password")] = None,
     api_key: Annotated[Path | None, typer.Option("--api-key", help="wvp 的 API key 文件 / a file with wvp's API key")] = None,
     credentials: Annotated[str | None, typer.Option("--credentials", help="写入清单的视频流凭据文件 / credentials file of the streams")] = None,

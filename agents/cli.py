@@ -59,7 +59,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @agent.command("run")
-def agent_run(folder: Folder = None, verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> None:
+def agent_run(folder: Folder = None, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="详细日志 / say more")] = False) -> None:
     """运行终端，直到被要求停止 / run the agent until told to stop."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     where = folder or default_folder()
@@ -73,11 +73,11 @@ def agent_run(folder: Folder = None, verbose: Annotated[bool, typer.Option("--ve
 
 @agent.command("enroll")
 def agent_enroll(
-    hub: Annotated[str, typer.Option("--hub", help="http://127.0.0.1:8800")],
+    hub: Annotated[str, typer.Option("--hub", help="中心网址 / the hub's address: http://127.0.0.1:8800")],
     code: Annotated[str, typer.Option("--code", help="一次性注册码 / the one-time code, XXXX-XXXX-XXXX")],
-    name: Annotated[str, typer.Option("--name")] = "",
+    name: Annotated[str, typer.Option("--name", help="名称 / its name")] = "",
     ca_file: Annotated[Path | None, typer.Option("--ca", help="中心证书的签发者 / the authority of the hub's web certificate")] = None,
-    replace: Annotated[bool, typer.Option("--replace")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="重新注册 / enrol anew; the outbox stays")] = False,
     folder: Folder = None,
 ) -> None:
     """用一次性注册码换取本终端的凭据 / trade a one-time code for this agent's own credential."""
@@ -123,10 +123,10 @@ def agent_status(folder: Folder = None) -> None:
 @agent.command("simulate")
 def agent_simulate(
     credentials: CredentialsFile,
-    agents: Annotated[int, typer.Option("--agents", min=1)] = 100,
+    agents: Annotated[int, typer.Option("--agents", min=1, help="终端数 / how many")] = 100,
     rate: Annotated[float, typer.Option("--rate", min=0.001, help="每终端每秒报告数 / reports a second of each agent")] = 1.0,
-    seconds: Annotated[float, typer.Option("--seconds", min=1)] = 30.0,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="秒数 / for how many seconds")] = 30.0,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """模拟许多终端报送并统计回执 / many agents in one process; receipts p50 and p99, lost, duplicates."""
     from agents.simulate import show, simulate
@@ -163,7 +163,7 @@ def drill_list() -> None:
 
 @drill.command("run")
 def drill_run(
-    name: Annotated[str, typer.Argument()],
+    name: Annotated[str, typer.Argument(help="演练名，见 tocsin drill list / its name, of `tocsin drill list`")],
     credentials: CredentialsFile,
     speed: Annotated[float, typer.Option("--speed", min=0.01, help="几倍速 / times real time")] = 1.0,
     folder: Annotated[Path | None, typer.Option("--folder", help="终端运行的目录，默认为凭据文件旁的 outboxes / where the agents run; outboxes beside the credentials if not given")] = None,
@@ -197,50 +197,50 @@ def _credentials(path: Path) -> Any:
 
 @report.command("file")
 def report_file(
-    title: Annotated[str | None, typer.Option("--title", help="标题")] = None,
-    text: Annotated[str | None, typer.Option("--text", help="正文")] = None,
-    place: Annotated[str | None, typer.Option("--place", help="地点")] = None,
-    lon: Annotated[float | None, typer.Option("--lon")] = None,
-    lat: Annotated[float | None, typer.Option("--lat")] = None,
-    crs: Annotated[wire.Crs, typer.Option("--crs")] = wire.Crs.WGS84,
-    adcode: Annotated[str | None, typer.Option("--adcode", help="行政区划代码")] = None,
-    road: Annotated[str | None, typer.Option("--road", help="道路编号，如 G204")] = None,
-    road_km: Annotated[float | None, typer.Option("--road-km", help="桩号（公里）")] = None,
-    enterprise: Annotated[str | None, typer.Option("--enterprise")] = None,
-    kind: Annotated[wire.ReportKind, typer.Option("--kind", help="初报 续报 终报 核报")] = wire.ReportKind.INITIAL,
-    incident: Annotated[str | None, typer.Option("--incident", help="续报、终报所属事件")] = None,
-    event_type: Annotated[list[str] | None, typer.Option("--type", help="事件类型代码，可多个")] = None,
-    occurred_at: Annotated[str | None, typer.Option("--occurred-at", help="14:05, 2026-11-23 14:05")] = None,
-    heard_at: Annotated[str | None, typer.Option("--heard-at", help="接报时间")] = None,
-    urgent: Annotated[bool, typer.Option("--urgent", help="紧急")] = False,
-    drill: Annotated[bool, typer.Option("--drill", help="演练")] = False,
-    source: Annotated[str | None, typer.Option("--source", help="信息来源")] = None,
-    cause: Annotated[str | None, typer.Option("--cause", help="起因")] = None,
-    course: Annotated[str | None, typer.Option("--course", help="基本过程")] = None,
-    scope: Annotated[str | None, typer.Option("--scope", help="影响范围")] = None,
-    trend: Annotated[str | None, typer.Option("--trend", help="发展趋势")] = None,
-    measures_taken: Annotated[str | None, typer.Option("--measures-taken", help="已采取措施")] = None,
-    measures_planned: Annotated[str | None, typer.Option("--measures-planned", help="拟采取措施")] = None,
-    dead: Annotated[int | None, typer.Option("--dead", help="死亡")] = None,
-    missing: Annotated[int | None, typer.Option("--missing", help="失踪")] = None,
-    seriously_injured: Annotated[int | None, typer.Option("--seriously-injured", help="重伤")] = None,
-    injured: Annotated[int | None, typer.Option("--injured", help="轻伤")] = None,
-    trapped: Annotated[int | None, typer.Option("--trapped", help="被困")] = None,
-    evacuated: Annotated[int | None, typer.Option("--evacuated", help="疏散")] = None,
-    poisoned: Annotated[int | None, typer.Option("--poisoned", help="中毒")] = None,
-    loss_yuan: Annotated[float | None, typer.Option("--loss-yuan", help="直接损失（元）")] = None,
-    un: Annotated[str | None, typer.Option("--un", help="UN 编号")] = None,
-    hin: Annotated[str | None, typer.Option("--hin", help="危险性识别号")] = None,
-    substance: Annotated[str | None, typer.Option("--substance", help="品名")] = None,
-    quantity_kg: Annotated[float | None, typer.Option("--quantity-kg")] = None,
-    container: Annotated[str | None, typer.Option("--container", help="road_tanker, rail_tanker, drum, …")] = None,
-    leak: Annotated[bool | None, typer.Option("--leak/--no-leak", help="泄漏")] = None,
-    fire: Annotated[bool | None, typer.Option("--fire/--no-fire", help="着火")] = None,
-    reporter: Annotated[str | None, typer.Option("--reporter", help="报告人")] = None,
-    post: Annotated[str | None, typer.Option("--post", help="职务")] = None,
-    phone: Annotated[str | None, typer.Option("--phone", help="电话")] = None,
-    signed_off_by: Annotated[str | None, typer.Option("--signed-off-by", help="签发人")] = None,
-    attach: Annotated[list[Path] | None, typer.Option("--attach", help="附件，可多个")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="标题 / title")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="正文 / the report in words")] = None,
+    place: Annotated[str | None, typer.Option("--place", help="地点 / the place in words")] = None,
+    lon: Annotated[float | None, typer.Option("--lon", help="经度 / longitude, degrees")] = None,
+    lat: Annotated[float | None, typer.Option("--lat", help="纬度 / latitude, degrees")] = None,
+    crs: Annotated[wire.Crs, typer.Option("--crs", help="坐标系 / the coordinates' system")] = wire.Crs.WGS84,
+    adcode: Annotated[str | None, typer.Option("--adcode", help="行政区划代码 / code of the administrative division")] = None,
+    road: Annotated[str | None, typer.Option("--road", help="道路编号，如 G204 / road number, such as G204")] = None,
+    road_km: Annotated[float | None, typer.Option("--road-km", help="桩号（公里） / kilometre post")] = None,
+    enterprise: Annotated[str | None, typer.Option("--enterprise", help="企业编号 / the enterprise's id")] = None,
+    kind: Annotated[wire.ReportKind, typer.Option("--kind", help="初报 续报 终报 核报 / initial, follow_up, final, verification")] = wire.ReportKind.INITIAL,
+    incident: Annotated[str | None, typer.Option("--incident", help="续报、终报所属事件 / the incident that a follow-up or final report belongs to")] = None,
+    event_type: Annotated[list[str] | None, typer.Option("--type", help="事件类型代码，可多个 / code of the event type, may be repeated")] = None,
+    occurred_at: Annotated[str | None, typer.Option("--occurred-at", help="事发时间 / when it happened: 14:05, 2026-11-23 14:05")] = None,
+    heard_at: Annotated[str | None, typer.Option("--heard-at", help="接报时间 / when the unit was told")] = None,
+    urgent: Annotated[bool, typer.Option("--urgent", help="紧急 / urgent")] = False,
+    drill: Annotated[bool, typer.Option("--drill", help="演练 / a drill")] = False,
+    source: Annotated[str | None, typer.Option("--source", help="信息来源 / where the information comes from")] = None,
+    cause: Annotated[str | None, typer.Option("--cause", help="起因 / cause")] = None,
+    course: Annotated[str | None, typer.Option("--course", help="基本过程 / what happened")] = None,
+    scope: Annotated[str | None, typer.Option("--scope", help="影响范围 / extent")] = None,
+    trend: Annotated[str | None, typer.Option("--trend", help="发展趋势 / how it develops")] = None,
+    measures_taken: Annotated[str | None, typer.Option("--measures-taken", help="已采取措施 / measures taken")] = None,
+    measures_planned: Annotated[str | None, typer.Option("--measures-planned", help="拟采取措施 / measures planned")] = None,
+    dead: Annotated[int | None, typer.Option("--dead", help="死亡 / dead")] = None,
+    missing: Annotated[int | None, typer.Option("--missing", help="失踪 / missing")] = None,
+    seriously_injured: Annotated[int | None, typer.Option("--seriously-injured", help="重伤 / seriously injured")] = None,
+    injured: Annotated[int | None, typer.Option("--injured", help="轻伤 / slightly injured")] = None,
+    trapped: Annotated[int | None, typer.Option("--trapped", help="被困 / trapped")] = None,
+    evacuated: Annotated[int | None, typer.Option("--evacuated", help="疏散 / evacuated")] = None,
+    poisoned: Annotated[int | None, typer.Option("--poisoned", help="中毒 / poisoned")] = None,
+    loss_yuan: Annotated[float | None, typer.Option("--loss-yuan", help="直接损失（元） / direct loss in yuan")] = None,
+    un: Annotated[str | None, typer.Option("--un", help="UN 编号 / UN number")] = None,
+    hin: Annotated[str | None, typer.Option("--hin", help="危险性识别号 / hazard identification number")] = None,
+    substance: Annotated[str | None, typer.Option("--substance", help="品名 / name of the substance")] = None,
+    quantity_kg: Annotated[float | None, typer.Option("--quantity-kg", help="数量（千克）/ quantity in kg")] = None,
+    container: Annotated[str | None, typer.Option("--container", help="容器 / the container: road_tanker, rail_tanker, drum, …")] = None,
+    leak: Annotated[bool | None, typer.Option("--leak/--no-leak", help="泄漏 / leaks")] = None,
+    fire: Annotated[bool | None, typer.Option("--fire/--no-fire", help="着火 / burns")] = None,
+    reporter: Annotated[str | None, typer.Option("--reporter", help="报告人 / who reports")] = None,
+    post: Annotated[str | None, typer.Option("--post", help="职务 / the reporter's post")] = None,
+    phone: Annotated[str | None, typer.Option("--phone", help="电话 / the reporter's telephone")] = None,
+    signed_off_by: Annotated[str | None, typer.Option("--signed-off-by", help="签发人 / who signed it off")] = None,
+    attach: Annotated[list[Path] | None, typer.Option("--attach", help="附件，可多个 / a file, may be repeated")] = None,
     json_file: Annotated[str | None, typer.Option("--json", help="JSON 文件，- 为标准输入 / a JSON file, - for standard input")] = None,
     sign: Annotated[bool, typer.Option("--sign", help="用本终端密钥签名 / sign with this agent's key")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="等到中心回执 / wait for the hub's receipt")] = True,
@@ -326,7 +326,7 @@ def _tell_end(entry: Entry) -> None:
 
 
 @report.command("status")
-def report_status(message_id: Annotated[str | None, typer.Argument(metavar="ID")] = None, folder: Folder = None) -> None:
+def report_status(message_id: Annotated[str | None, typer.Argument(metavar="ID", help="报告编号；不写则列出最近的 / the report's id; the latest ones if left out")] = None, folder: Folder = None) -> None:
     """报告到了哪一步，谁看过 / how far reports have come, and who has seen them."""
     where = folder or default_folder()
     try:

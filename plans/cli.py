@@ -35,6 +35,8 @@ from plans.model import Level, Plan, in_force, json_schema
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="预案：列表、匹配、检查、回放 / plans")
 
 _Folder = Annotated[Path, typer.Option("--folder", help="预案文件夹 / folder of plans")]
+_PlanId = Annotated[str, typer.Argument(help="预案编号 / the plan's id")]
+_PlanFile = Annotated[Path, typer.Argument(help="一个预案文件 / a plan file")]
 _Json = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
 _Zone = Annotated[str, typer.Option("--zone", help="当地时区 / the district's time zone")]
 _FactsFile = Annotated[
@@ -114,7 +116,7 @@ def list_plans(folder: _Folder = load.CATALOGUE, as_json: _Json = False) -> None
 
 
 @app.command()
-def show(plan_id: str, folder: _Folder = load.CATALOGUE, as_json: _Json = False) -> None:
+def show(plan_id: _PlanId, folder: _Folder = load.CATALOGUE, as_json: _Json = False) -> None:
     """显示一个预案 / show one plan."""
     with _named_errors():
         plan = _one(_plans(folder), plan_id)
@@ -252,7 +254,7 @@ def print_backtest(report: BacktestReport) -> None:
 
 
 @app.command("compare")
-def compare_command(before: Path, after: Path, as_json: _Json = False) -> None:
+def compare_command(before: _PlanFile, after: _PlanFile, as_json: _Json = False) -> None:
     """比较两个版本 / compare two versions."""
     with _named_errors():
         changes = compare(*(load.load_files([path])[0] for path in (before, after)))
@@ -275,7 +277,7 @@ def schema() -> None:
 
 
 @app.command("export")
-def export_command(plan_id: str, out: Annotated[Path | None, typer.Option("--out")] = None, folder: _Folder = load.CATALOGUE) -> None:
+def export_command(plan_id: _PlanId, out: Annotated[Path | None, typer.Option("--out", help="写到哪里 / the file to write")] = None, folder: _Folder = load.CATALOGUE) -> None:
     """导出一个预案为 YAML / export one plan as YAML."""
     with _named_errors():
         text = load.export_text(_one(_plans(folder), plan_id))
@@ -286,7 +288,7 @@ def export_command(plan_id: str, out: Annotated[Path | None, typer.Option("--out
 
 
 @app.command("import")
-def import_command(files: list[Path], into: Annotated[Path, typer.Option("--into", help="目标文件夹 / folder to import into")]) -> None:
+def import_command(files: Annotated[list[Path], typer.Argument(help="预案文件 / plan files")], into: Annotated[Path, typer.Option("--into", help="目标文件夹 / folder to import into")]) -> None:
     """导入预案文件：全部合格才写入 / import plan files; nothing is written unless all are good."""
     with _named_errors():
         into.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def _targets(path: Path) -> list[Path]:
 def verify_command(
     path: Annotated[Path, typer.Argument(exists=True, help="录像目录、片段文件或其上级目录 / a recording, a clip, or a folder of them")],
     chain: Annotated[Path | None, typer.Option("--chain", exists=True, help="变更链导出的哈希：{n: sha256} / hashes from the change chain")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """核验录像或片段是否被改动 / check that nothing was altered; exit code 0 when all is well, 3 when not."""
     try:
@@ -92,8 +92,8 @@ def _moment(text: str) -> int:
 def export_command(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="录像目录 / the recording's folder")],
     out: Annotated[Path, typer.Argument(help="输出文件 / the clip to write, CLIP.mp4")],
-    begin: Annotated[str, typer.Option("--from", help="2026-11-23T14:05:00+08:00")],
-    end: Annotated[str, typer.Option("--to")],
+    begin: Annotated[str, typer.Option("--from", help="从何时 / from when: 2026-11-23T14:05:00+08:00")],
+    end: Annotated[str, typer.Option("--to", help="到何时 / until when")],
 ) -> None:
     """导出一段为可播放的 MP4 和清单 / write one playable MP4 with its manifest, exact to the group of pictures."""
     try:

@@ -18,6 +18,7 @@ from hub.store.accounts import account_by_login, close_account, first_start_link
 app = typer.Typer(no_args_is_help=True, help="账号：列表、一次性登录链接、停用 / accounts")
 Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
 Data = Annotated[str | None, typer.Option("--data-dir", help="数据目录 / data folder")]
+Login = Annotated[str, typer.Argument(help="登录名，如 desk、sysadmin / the login, such as desk or sysadmin")]
 BY = "system:cli"
 
 
@@ -36,7 +37,7 @@ def listing(config: Config = None, data: Data = None) -> None:
 
 
 @app.command("link")
-def link(login: str, config: Config = None, data: Data = None) -> None:
+def link(login: Login, config: Config = None, data: Data = None) -> None:
     """为账号生成一次性登录链接 / a one-time sign-in link for an account."""
 
     async def run() -> None:
@@ -50,7 +51,7 @@ def link(login: str, config: Config = None, data: Data = None) -> None:
 
 
 @app.command("close")
-def close(login: str, config: Config = None, data: Data = None) -> None:
+def close(login: Login, config: Config = None, data: Data = None) -> None:
     """停用账号，立即结束其会话 / close an account and end its sessions."""
 
     async def run() -> None:

@@ -62,7 +62,7 @@ async def verify_here(settings: Settings, outside: list[Head], keys: dict[str, s
 def verify(
     file: Annotated[Path | None, typer.Option("--file", help="核验导出文件 / check an exported file", exists=True)] = None,
     head: HeadFile = None, key: KeyFile = None, settings: Config = None, data_dir: Data = None, store: Url = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """核验审计链，指出第一条有问题的记录 / check the chain and name the first bad row (exit status 1)."""
     outside, keys = _given_heads(head), read_keys(*key) if key else None

@@ -37,7 +37,7 @@ BENCHES: dict[str, tuple[str, str]] = {
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="、".join(BENCHES))],
+    name: Annotated[str, typer.Argument(help=f"测量什么 / which: {', '.join(BENCHES)}")],
     json_only: Annotated[bool, typer.Option("--json", help="只输出一个 JSON 对象 / one JSON object")] = False,
     store: Annotated[str, typer.Option(help="sqlite 或 postgres（ingest）/ sqlite or postgres")] = "sqlite",
     workers: Annotated[int, typer.Option(min=1, max=8, help="入库进程数（ingest）/ ingest workers")] = 1,

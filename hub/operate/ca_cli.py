@@ -65,7 +65,7 @@ def issue_web(
 
 @app.command("issue-agent")
 def issue_agent(
-    agent_id: str, csr: Annotated[Path, typer.Argument(help="证书请求（PEM）/ the request", exists=True)], settings: Config = None,
+    agent_id: Annotated[str, typer.Argument(help="终端标识 / the agent's id")], csr: Annotated[Path, typer.Argument(help="证书请求（PEM）/ the request", exists=True)], settings: Config = None,
     data_dir: Data = None,
 ) -> None:
     """按证书请求签发终端证书并打印 / sign an agent's request and print the certificate."""

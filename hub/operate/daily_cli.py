@@ -36,6 +36,7 @@ from hub.wire import Receipt
 app = typer.Typer(no_args_is_help=True, help="日报送：报送、零报告、状态、看板、要情 / the daily duty")
 Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
 Data = Annotated[str | None, typer.Option("--data-dir", help="数据目录 / data folder")]
+Department = Annotated[str, typer.Argument(help="部门标识，如 education-bureau / the department's id, such as education-bureau")]
 Day = Annotated[str | None, typer.Option("--day", help="日期 YYYY-MM-DD，默认今天 / the day, today if left out")]
 Form = Annotated[str, typer.Option("--template", help="模板 / template")]
 Late = Annotated[str | None, typer.Option("--late-reason", help="迟报原因 / why it is late")]
@@ -77,7 +78,7 @@ def _print(receipt: Receipt) -> None:
 
 
 @app.command("zero")
-def zero(department: str, day: Day = None, template: Form = "daily", late_reason: Late = None, explanation: Explain = None, config: Config = None,
+def zero(department: Department, day: Day = None, template: Form = "daily", late_reason: Late = None, explanation: Explain = None, config: Config = None,
          data: Data = None) -> None:
     """零报告：今日无情况 / a zero report."""
 
@@ -100,7 +101,7 @@ async def _show_evidence(store: Store, rules: DutyRules, department: str, templa
 
 
 @app.command("file")
-def file(department: str, values: Annotated[Path, typer.Argument(help="JSON（字段: 值）或 Excel 表 / JSON of field: value, or the Excel sheet")],
+def file(department: Department, values: Annotated[Path, typer.Argument(help="JSON（字段: 值）或 Excel 表 / JSON of field: value, or the Excel sheet")],
          day: Day = None, template: Form = "daily", note: Annotated[str | None, typer.Option(help="备注 / note")] = None, late_reason: Late = None,
          explanation: Explain = None, config: Config = None, data: Data = None) -> None:
     """报送日报（JSON 或 Excel）/ file a report from JSON or a sheet."""
@@ -152,7 +153,7 @@ async def _from_sheet(store: Store, rules: DutyRules, department: str, template:
 
 
 @app.command("status")
-def status(department: str, day: Day = None, config: Config = None, data: Data = None) -> None:
+def status(department: Department, day: Day = None, config: Config = None, data: Data = None) -> None:
     """一个部门的报送状态：已报、已接收、还欠什么、几时到期 / where a department stands, and what it still owes by when."""
     asyncio.run(_status(config, data, day, department))
 

@@ -274,7 +274,7 @@ def doctor(
     settings: Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")] = None,
     data_dir: Annotated[str | None, typer.Option("--data-dir", help="数据目录 / data folder")] = None,
     store: Annotated[str | None, typer.Option("--store", help="数据库 / the store's URL")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """自检：每项的状态和处理办法（退出码 1：有必须处理的）/ look at every part (exit status 1: something must be done)."""
     loaded = load_settings(settings, data_dir=data_dir, store_url=store)

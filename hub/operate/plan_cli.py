@@ -88,7 +88,7 @@ def activate_command(
 
 
 @app.command("level")
-def level_command(incident: Incident, level: Level, reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+def level_command(incident: Incident, level: Annotated[Level, typer.Argument(help="响应级别 / the level")], reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """升级或降级，只应用差异 / raise or lower the level; only the difference is applied."""
 
     async def work(tx: Transaction, view: IncidentView, facts: IncidentFacts, held: Whole | None) -> ResponseHead:
@@ -112,7 +112,7 @@ def switch_command(incident: Incident, plans: Plans, reason: Reason = "", config
 
 @app.command("stage")
 def stage_command(
-    incident: Incident, stage: Stage, met: Annotated[list[str] | None, typer.Option("--met", help="已满足的退出条件 / exit conditions that hold")] = None,
+    incident: Incident, stage: Annotated[Stage, typer.Argument(help="现场阶段 / the scene's stage")], met: Annotated[list[str] | None, typer.Option("--met", help="已满足的退出条件 / exit conditions that hold")] = None,
     reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False,
 ) -> None:
     """推进现场阶段 / move the scene's stage."""

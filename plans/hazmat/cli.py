@@ -33,8 +33,8 @@ def _line(substance: Substance) -> str:
 @app.command("lookup")
 def look_up(
     text: Annotated[str, typer.Argument(help="UN、橙色牌268/1005、危险识别号、名称、别名、CAS / UN, plate, HIN, name, alias, CAS")],
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 10,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="最多几条 / at most")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """查物质 / Find a substance; exit 1 when nothing was found, 2 for a number that does not exist."""
     try:
@@ -55,7 +55,7 @@ def look_up(
 def by_placard(
     class_: Annotated[str | None, typer.Argument(metavar="CLASS", help="菱形标志底角的类别，如 2.3、第3类 / class on the diamond")] = None,
     colour: Annotated[str | None, typer.Option(help="底色，如 红、白黑 / colours, e.g. red, white black")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """不知何物时按菱形标志查 / By the diamond, for a load nobody can name; both left out lists every diamond."""
     try:

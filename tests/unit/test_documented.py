@@ -153,6 +153,14 @@ def test_every_command_is_documented(name: str) -> None:
     assert re.search(rf"^\| `tocsin {name}[ `]", text("docs/commands.md"), re.MULTILINE), f"tocsin {name} is promised by hub/cli.py and is not there"
 
 
+def test_every_option_says_in_both_languages_what_it_means() -> None:
+    from scripts.write_docs import all_commands
+
+    said = {f"{path} {option.opts}": getattr(option, "help", None) or "" for path, command in all_commands() for option in command.params}
+    assert len(said) > 200
+    assert not {option: words for option, words in said.items() if not re.search(r"[\u4e00-\u9fff]", words) or not re.search(r"[A-Za-z]{2}", words)}
+
+
 def test_every_field_of_a_plan_is_documented() -> None:
     from plans import model
 
