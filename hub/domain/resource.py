@@ -206,6 +206,16 @@ def check_offer(resource: Resource, request: Request, amount: float, today: date
         raise Rejected("not_enough", f"可用数量为 {resource.free:g} {resource.unit}", f"{resource.free:g} {unit_en(resource.unit)} are free", field="quantity")
 
 
+def used_up(request: Request, returned: float | None) -> float:
+    """How much of what was lent does not come back; none where nobody said. Raises Rejected `not_enough` for more than was lent."""
+    lent = request.offered or 0.0
+    if returned is None:
+        return 0.0
+    if not 0 <= returned <= lent:
+        raise Rejected("not_enough", f"归还数量应在 0 到 {lent:g} {request.unit}之间", f"between 0 and {lent:g} {unit_en(request.unit)} can come back", field="quantity")
+    return lent - returned
+
+
 def take_step(request: Request, to: RequestState, *, by: str, at: str, note: str = "") -> Request:
     """The request one step on; raises Rejected `wrong_state` where the table does not permit it. A step taken already is no step."""
     if to is request.state:

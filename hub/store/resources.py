@@ -22,6 +22,7 @@ from hub.domain.resource import (
     RequestMoved,
     RequestState,
     Resource,
+    ResourceKind,
     ResourceSaved,
     Step,
     check_offer,
@@ -29,6 +30,7 @@ from hub.domain.resource import (
     suitable,
     take_step,
     unit_en,
+    used_up,
 )
 from hub.errors import Rejected, Unavailable, changed_meanwhile
 from hub.ids import new_id
@@ -180,7 +182,10 @@ async def _store(tx: Transaction, before: Request, after: Request, by: str) -> R
 async def move_request(
     tx: Transaction, rules: DutyRules, id: str, to: RequestState, *, by: str, note: str = "", resource_id: str | None = None, quantity: float | None = None,
 ) -> Request:
-    """Take a request one step on; an offer names a resource and how much. Raises Rejected, or KeyError for no such request."""
+    """Take a request one step on; an offer names a resource and how much, a return how much of it came back (all where None).
+
+    Raises Rejected, or KeyError for no such request.
+    """
     held = await get_request(tx.conn, id)
     if held is None:
         raise KeyError(id)
@@ -190,7 +195,7 @@ async def move_request(
     if to is RequestState.OFFERED:
         after = await _offer(tx, rules, held, after, resource_id, quantity)
     if held.state in OUT and to not in OUT and held.resource_id is not None:
-        await _out(tx, held.resource_id, -(held.offered or 0.0))
+        await _out(tx, held.resource_id, -(held.offered or 0.0), used=used_up(held, quantity) if to is RequestState.RETURNED else 0.0)
     if to is RequestState.REQUESTED:  # the offer was taken back, or the request taken up again: it is to be answered once more
         suggestions = await _suitable_now(tx, rules, held)
         after = msgspec.structs.replace(after, resource_id=None, offered=None, suggestions=suggestions,
@@ -225,11 +230,13 @@ async def _offer(tx: Transaction, rules: DutyRules, held: Request, after: Reques
     return msgspec.structs.replace(after, resource_id=found.id, offered=amount, department_id=found.department_id)
 
 
-async def _out(tx: Transaction, resource_id: str, by: float) -> None:
+async def _out(tx: Transaction, resource_id: str, by: float, *, used: float = 0.0) -> None:
+    """Note how much more (less) of a resource is out, and how much of a stock is used up."""
     held = await get_resource(tx.conn, resource_id)
     if held is None:
         return
-    saved = msgspec.structs.replace(held, out=max(0.0, held.out + by), version=held.version + 1)
+    gone = used if held.kind is ResourceKind.STOCK else 0.0
+    saved = msgspec.structs.replace(held, out=max(0.0, held.out + by), quantity=max(0.0, held.quantity - gone), version=held.version + 1)
     await _put(tx, saved, fresh=False)
     tx.record(ResourceSaved(resource=saved), actor=ACTOR, subject=f"resource:{saved.id}", department_id=saved.department_id)
 

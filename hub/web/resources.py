@@ -96,11 +96,11 @@ class Requests(Struct, frozen=True, kw_only=True):
 
 
 class MoveBody(Struct, frozen=True, kw_only=True):
-    """The step; an offer names the resource and how much of it."""
+    """The step; an offer names the resource and how much of it, a return how much came back."""
 
     state: RequestState
     resource_id: Annotated[str, Meta(max_length=64)] | None = None
-    quantity: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    quantity: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     note: Annotated[str, Meta(max_length=500)] = ""
 
 

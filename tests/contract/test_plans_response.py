@@ -41,7 +41,7 @@ from hub.store.obligations import get_obligation, list_obligations
 from hub.store.organisation import list_departments, save_department, seed_departments
 from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
 from hub.store.reports import insert_incidents, update_incident
-from hub.store.resources import ask_for, check_stock, load_demo, move_request, requests_of, save_resource
+from hub.store.resources import ask_for, check_stock, get_resource, load_demo, move_request, requests_of, save_resource
 from hub.store.roster import make_standard_posts
 from hub.store.sharing import shares_of
 from hub.wire import Hazmat
@@ -557,3 +557,23 @@ async def test_an_offer_that_is_taken_back_is_to_be_answered_again(store: Store)
     async with store.read() as conn:
         (owed,) = await list_obligations(conn, owed_only=True, subject=subject)
     assert owed.department_id == "fire-rescue" and owed.due_at > owed.created_at
+
+
+async def test_what_is_used_up_of_a_stock_is_gone_from_it_and_no_more_comes_back_than_was_lent(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(LIME, low_below=5), by=BY)
+        request = await ask_for(tx, RULES, view, capability="lime", quantity=6, unit="吨", text=Text("石灰", "lime"), due_at=tx.now, asked_by="district-office",
+                                by=BY, activation_id=None, key="k")
+        for step in (RequestState.OFFERED, RequestState.DISPATCHED, RequestState.ARRIVED):
+            await move_request(tx, RULES, request.id, step, by=BY, resource_id="lime-1", quantity=6)
+    with pytest.raises(Rejected, match="not_enough"):
+        async with store.transaction() as tx:
+            await move_request(tx, RULES, request.id, RequestState.RETURNED, by=BY, quantity=7)
+    async with store.transaction() as tx:
+        await move_request(tx, RULES, request.id, RequestState.RETURNED, by=BY, quantity=1)
+    async with store.read() as conn:
+        left = await get_resource(conn, "lime-1")
+    assert left is not None and (left.quantity, left.out, left.free) == (3, 0, 3)
+    assert await stock_duties(store) == [State.OPEN], "3 of at least 5 t: it is to be made good"

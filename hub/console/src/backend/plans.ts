@@ -46,7 +46,7 @@ export interface TaskView {
 export interface Suggestion extends Bilingual { resource_id: string; name_zh: string; name_en: string; department_id: string; distance_m: number | null; free: number }
 export interface ResourceRequest {
   id: string; incident_id: string; capability: string; quantity: number; unit: string; text: Bilingual; asked_by: string; department_id: string; due_at: string
-  state: 'requested' | 'offered' | 'dispatched' | 'arrived' | 'returned' | 'cancelled'; suggestions: Suggestion[]; steps: { state: string; at: string; by: string }[]; resource_id: string | null
+  state: 'requested' | 'offered' | 'dispatched' | 'arrived' | 'returned' | 'cancelled'; suggestions: Suggestion[]; steps: { state: string; at: string; by: string }[]; resource_id: string | null; offered: number | null
 }
 export interface IncidentResponse { response: ResponseHead | null; document: Activation | null; tasks: TaskView[]; requests: ResourceRequest[]; history: ResponseHead[] }
 export interface Zone { kind: 'isolation' | 'protective' | 'fire'; shape: string; centre?: { lon: number; lat: number }; radius: { value: number; plus: boolean; table: string; edition: string; row: string }; polygon: { coordinates: [number, number][][] }; downwind_deg: number | null }
