@@ -229,7 +229,7 @@ def falls_on(calendar: Calendar, rule: DeadlineRule, day: date) -> bool:
 
 
 def windows(calendar: Calendar, rule: DeadlineRule, day: date) -> tuple[Window, ...]:
-    """The deadlines of a report day in order of time; empty where the duty does not fall on it."""
+    """The deadlines of a report day in order of time; empty where the duty does not fall on it. None opens before the one before it is due."""
     if not falls_on(calendar, rule, day):
         return ()
     period = period_of(calendar, day)
@@ -239,7 +239,8 @@ def windows(calendar: Calendar, rule: DeadlineRule, day: date) -> tuple[Window, 
     found = sorted({at_local(calendar, day + timedelta(days=rule.day_offset), clock) for clock in times})
     opening = timedelta(minutes=rule.open_before_min)
     return tuple(
-        Window(day=day, slot=n, opens_at=due_at - opening, due_at=due_at, grace_min=grace) for n, due_at in enumerate(found, 1)
+        Window(day=day, slot=n, opens_at=max(due_at - opening, before) if before else due_at - opening, due_at=due_at, grace_min=grace)
+        for n, (before, due_at) in enumerate(zip([None, *found[:-1]], found, strict=True), 1)
     )
 
 

@@ -208,7 +208,7 @@ async def duty_for(tx: Transaction, rules: DutyRules, department: str, template:
     opened = [o for o in found if o.opens_at <= tx.now]
     owed_now = next((o for o in opened if o.is_owed), None)
     if owed_now is not None or opened:
-        return owed_now or opened[-1]
+        return owed_now or next((o for o in reversed(opened) if o.state is not State.EXCUSED), opened[-1])
     if found:
         return found[0]
     if all(d.id != department for d in await list_departments(tx.conn)):

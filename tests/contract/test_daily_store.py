@@ -201,6 +201,20 @@ async def test_the_mark_of_a_doubtful_daily_report_is_seen_where_the_report_is(s
     assert (mark.subject, mark.department_id) == (f"daily:{message.id}", "water-bureau")
 
 
+async def test_a_zero_report_sent_twice_does_not_file_the_evening_s_report_in_the_morning(store: Store, clock: ManualClock) -> None:
+    clock.set(datetime(2026, 11, 23, 2, tzinfo=UTC))
+    rules = with_periods(SensitivePeriod(id="p", first=DAY, last=DAY, zh="重大活动", en="event", times=("11:00", "21:00")))
+    made = Intake(store)
+    DailyDuty(store, lambda: rules, PolicyBook()).attach(made, None)
+    async with store.transaction() as tx:
+        await seed_departments(tx)
+    await daily_store.make_days(store, rules)
+    for expected in (ReceiptStatus.STORED, ReceiptStatus.DUPLICATE):
+        message = Daily(id=new_id(), department="water-bureau", template="daily", day=DAY, zero=True)
+        assert (await send(made, message))[0] is expected
+    assert await standing(store) == [("met", "11:00"), ("open", "21:00")]
+
+
 async def send(intake: Intake, message: Daily, department: str = "water-bureau") -> tuple[ReceiptStatus, str | None, str | None]:
     running = asyncio.create_task(intake.run())
     try:

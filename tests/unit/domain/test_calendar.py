@@ -134,6 +134,15 @@ def test_a_rule_s_own_sensitive_hours_come_before_the_period_s() -> None:
     assert len(windows(Calendar(periods=(period,)), rule, date(2025, 10, 1))) == 3
 
 
+def test_of_several_reports_a_day_none_opens_before_the_one_before_it_is_due() -> None:
+    rule = DeadlineRule(times=("21:00", "09:00", "15:00"), open_before_min=1020)
+    first, second, third = windows(PLAIN, rule, date(2026, 11, 30))
+    assert (second.opens_at, third.opens_at) == (first.due_at, second.due_at), "at 11:00 nobody knows what happens until 21:00"
+    assert first.opens_at == first.due_at - timedelta(minutes=1020)
+    (evening,) = windows(PLAIN, DeadlineRule(times=("21:00",), open_before_min=60), date(2026, 11, 30))
+    assert evening.due_at - evening.opens_at == timedelta(hours=1)
+
+
 def test_midnight_and_the_next_day_are_deadlines_too() -> None:
     rule = DeadlineRule(times=("24:00",), open_before_min=60)
     (window,) = windows(PLAIN, rule, date(2024, 2, 29))
