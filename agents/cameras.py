@@ -224,7 +224,12 @@ class CameraUnit:
         self._noted: dict[str, float] = {}
         self._told: list[tuple[object, ...]] = []
         self._pictures = KeyFrames()
-        self._detectors = _detectors(entry)
+        self._detectors: list[Detector] = [MotionDetector()] if entry.motion else []
+        for model in entry.onnx:
+            try:
+                self._detectors.append(OnnxDetector(model.name, Path(model.model), model.labels, size=model.size, least_score=model.least_score))
+            except Rejected as error:
+                self._leave_out(model.name, error)
         self._tracks: dict[str, Tracks] = {}
         self._lock = threading.Lock()
         self._preview_due = 0.0
@@ -378,12 +383,23 @@ class CameraUnit:
     def _detect(self, picture: Any) -> None:
         """Tell what the detectors think they see, each kind once in a while."""
         now, at = time.monotonic(), datetime.now(UTC)
-        for detector in self._detectors:
-            for seen in detector.examine(picture):
+        for detector in list(self._detectors):
+            try:
+                found = detector.examine(picture)
+            except Rejected as error:
+                self._detectors.remove(detector)
+                self._leave_out(detector.name, error)
+                continue
+            for seen in found:
                 if now - self._advised.get(seen.kind, float("-inf")) >= ADVISE_EVERY_S:
                     self._advised[seen.kind] = now
                     log.info("camera advises", extra={"camera": self.entry.id, "kind": seen.kind, "score": round(seen.score, 3)})
                     self._advise(Advisory(camera_id=self.entry.id, at=at, kind=seen.kind, score=round(seen.score, 3), detector=seen.detector))
+
+    def _leave_out(self, model: str, error: Rejected) -> None:
+        """A model that does not fit is named, and the camera goes on without it."""
+        log.error("a model is left out", extra={"camera": self.entry.id, "model": model, "trouble": error.code, "reason": error.en})
+        self._warned = (*self._warned, error.code)
 
     def _look_again(self, after_s: float) -> None:
         self._preview_due = time.monotonic() + after_s * 0.75
@@ -426,11 +442,6 @@ def roughly(seconds: float) -> str:
     """A stretch in whole minutes, hours or days, with its sign: it is said of a clock that is off, and need not be told anew each second."""
     name, unit_s = next(((name, unit_s) for name, unit_s in (("d", 86_400), ("h", 3600)) if abs(seconds) >= 2 * unit_s), ("m", 60))
     return f"{seconds / unit_s:+.0f}{name}"
-
-
-def _detectors(entry: CameraEntry) -> list[Detector]:
-    detectors: list[Detector] = [MotionDetector()] if entry.motion else []
-    return detectors + [OnnxDetector(o.name, Path(o.model), o.labels, size=o.size, least_score=o.least_score) for o in entry.onnx]
 
 
 class CameraGroup:

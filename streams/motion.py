@@ -91,12 +91,16 @@ class OnnxDetector:
             raise Rejected("model_unreadable", f"无法加载模型 {model.name}", f"cannot load the model {model.name}", field="model") from error
 
     def examine(self, picture: Picture) -> list[Advisory]:
-        """The labels whose probability reaches `least_score`, best first."""
+        """The labels whose probability reaches `least_score`, best first. Raises Rejected where the model does not fit what is said of it."""
         import cv2
         import numpy as np
 
-        self._net.setInput(cv2.dnn.blobFromImage(picture, 1 / 255, self._size, swapRB=True))
-        scores = np.asarray(self._net.forward(), np.float64).ravel()
+        try:
+            self._net.setInput(cv2.dnn.blobFromImage(picture, 1 / 255, self._size, swapRB=True))
+            scores = np.asarray(self._net.forward(), np.float64).ravel()
+        except cv2.error as error:
+            width, height = self._size
+            raise Rejected("model_mismatch", f"模型不接受 {width}×{height} 的画面", f"the model takes no picture of {width}×{height}", field="size") from error
         if scores.size != len(self._labels):
             raise Rejected("model_mismatch", f"模型输出 {scores.size} 个分数，标签有 {len(self._labels)} 个",
                            f"the model gives {scores.size} scores for {len(self._labels)} labels", field="labels")

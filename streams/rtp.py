@@ -135,7 +135,8 @@ class VideoPackets:
     def _read_h264(self, packet: bytes, start: int, end: int) -> None:
         kind = packet[start] & 31
         if kind == 28:  # FU-A: a unit in pieces (RFC 6184, 5.8)
-            self._piece(packet, start + 2, end, packet[start + 1], bytes((packet[start] & 0xE0 | packet[start + 1] & 31,)))
+            mark = packet[start + 1]
+            self._piece(packet, start + 2, end, mark, bytes((packet[start] & 0xE0 | mark & 31,)) if mark & 0x80 else b"")
         elif 1 <= kind <= 23:
             self._unit(packet[start:end])
         elif kind == 24:  # STAP-A: several units in one packet (5.7.1)
@@ -147,7 +148,7 @@ class VideoPackets:
         kind = packet[start] >> 1 & 63
         if kind == 49 and end - start > 3:  # FU (RFC 7798, 4.4.3)
             mark = packet[start + 2]
-            self._piece(packet, start + 3, end, mark, bytes((packet[start] & 0x81 | (mark & 63) << 1, packet[start + 1])))
+            self._piece(packet, start + 3, end, mark, bytes((packet[start] & 0x81 | (mark & 63) << 1, packet[start + 1])) if mark & 0x80 else b"")
         elif kind == 48:  # AP (4.4.2)
             self._several(packet, start + 2, end)
         elif kind < 48:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agents.cameras import CameraGroup, read_cameras
 from hub.errors import Rejected
+from hub.wire import troubles_of
 from streams.motion import Detector, MotionDetector, OnnxDetector
+from streams.publisher import MediaLink
+from tests.support.ports import free_port
 from tests.support.scenes import Place
 
 
@@ -86,3 +92,22 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(Rejected) as caught:
         OnnxDetector("fire", tmp_path / "x.onnx", ("flame",))
     assert caught.value.code == "model_unreadable"
+
+
+def test_a_model_that_does_not_fit_is_named_at_its_camera_which_goes_on_without_it(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"not a model")
+    models = [{"name": "fire", "model": str(tiny_model(tmp_path / "m.onnx")), "labels": labels, "size": [32, 32]} for labels in (["a", "b"], ["blue", "green", "red"])]
+    file = tmp_path / "cameras.yaml"
+    file.write_text(json.dumps({"cameras": [{"id": "a", "url": "synthetic:?size=160x96&rate=25&gop_s=0.2", "preview_s": 0.5, "motion": True,
+                                             "onnx": [*models, {"name": "smoke", "model": str(tmp_path / "broken.onnx"), "labels": ["s"]}]}]}))
+    setups, _ = read_cameras(file)
+    group = CameraGroup(setups, MediaLink(agent_id="plant", host="127.0.0.1", port=free_port()))
+    group.start()
+    try:
+        (unit,), until = group.units.values(), time.monotonic() + 30
+        while time.monotonic() < until and (unit.health.state == "connecting" or "model_mismatch" not in (unit.presence().measure or "")):
+            time.sleep(0.05)
+        said = unit.presence()
+        assert said.health == "online" and {"model_mismatch", "model_unreadable"} <= set(troubles_of(said.health, said.measure))
+    finally:
+        group.stop()
