@@ -7,6 +7,7 @@ already, it is drafted while the one before it is committed: the commit runs in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import logging
 import time
@@ -259,6 +260,8 @@ class Intake:
             if item.message_id is None:
                 item.message_id = _guess_id(item.payload)
             item.reject(_worst(error, item.payload))
+        except Exception:
+            _fault(item)
 
     # ---- through
 
@@ -299,7 +302,7 @@ class Intake:
         async with self._busy:
             self._numbered.clear()
             try:
-                await self._store(items)
+                await self._store_all(items)
             except Unavailable as error:
                 for item in items:
                     item.receipt = _unavailable(item.message_id, error)
@@ -323,11 +326,33 @@ class Intake:
             receipt += 1
             if item.message.incident_id is None and item.message.kind is ReportKind.INITIAL:
                 incident += 1
-                item.draft = _opening(item, Numbers(day, incident, receipt), now)
+                with contextlib.suppress(Exception):  # it is met again where it is decided, and named there
+                    item.draft = _opening(item, Numbers(day, incident, receipt), now)
 
     def _note_numbers(self, numbers: Numbers) -> None:
         self._numbers = numbers
         self._numbered.set()
+
+    async def _store_all(self, items: list[Item]) -> None:
+        """Store a batch. A message that the hub fails on is put aside by itself, and the others are stored as if it had not come: otherwise it
+        would come again at every start, and nothing would be stored any more."""
+        try:
+            await self._store(items)
+        except Unavailable:
+            raise
+        except Exception:
+            if len(items) > 1:
+                for item in items:
+                    item.draft = None
+                    await self._store_all([item])
+                return
+            (item,) = items
+            if item.error is not None:  # not even quarantine takes it
+                log.exception("the hub can put a message nowhere", extra={"id": item.message_id, "source": item.source, "what": item.what})
+                item.receipt = _unavailable(item.message_id, Unavailable("hub_fault", *_FAILED, retry_after_s=3600))
+                return
+            _fault(item)
+            await self._store_all(items)
 
     async def _store(self, items: list[Item]) -> None:
         for attempt in (1, 2, 3):
@@ -356,6 +381,18 @@ class Intake:
             self.reasons[item.error.code] = self.reasons.get(item.error.code, 0) + 1
         if item.settle is not None:
             item.settle(item)
+
+
+_FAILED: Final = ("本中心处理此消息时出错，请保留原文，待修复后重放", "the hub failed on this message; keep it, to be replayed once the hub is mended")
+
+
+def _fault(item: Item) -> None:
+    """Refuse a message that the hub fails on, in the handling of that failure; it is kept, to be replayed once the hub is mended."""
+    log.exception("the hub fails on a message and puts it aside", extra={"id": item.message_id, "source": item.source, "what": item.what})
+    error = Rejected("hub_fault", *_FAILED)
+    with contextlib.suppress(Exception):
+        error = _worst(error, item.payload)
+    item.reject(error)
 
 
 def _unavailable(id: str | None, error: Unavailable) -> Receipt:

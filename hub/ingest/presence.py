@@ -7,13 +7,13 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from hub import wire
 from hub.errors import Rejected, Unavailable
-from hub.store import Store
+from hub.store import Store, Transaction
 from hub.store.agents import note_presence, note_telemetry
 from hub.store.cameras import note_advisory
 from hub.wire import Advisory, Presence, Telemetry
@@ -25,6 +25,10 @@ EVERY_S = 0.25
 
 ADVISORIES_PER_MINUTE: Final = 60
 """Of one agent (our own choice: two hundred cameras in motion, each told once in five minutes, are forty); more are left out and counted."""
+
+
+Word = tuple[Callable[[Transaction, str, Any], Awaitable[None]], str, Any]
+"""What an agent said, and what keeps it."""
 
 
 class Presences:
@@ -75,6 +79,21 @@ class Presences:
         if self._advised[agent_id] == ADVISORIES_PER_MINUTE + 1:
             log.warning("an agent's detectors say more than they may", extra={"agent": agent_id, "per_minute": ADVISORIES_PER_MINUTE})
 
+    async def _write(self, words: list[Word]) -> None:
+        """Write these in one transaction. A word that the hub fails on is left out and named: its agent would say it again at every start."""
+        try:
+            async with self.store.transaction() as tx:
+                for note, agent_id, said in words:
+                    await note(tx, agent_id, said)
+        except Unavailable:
+            raise
+        except Exception:
+            if len(words) > 1:
+                for word in words:
+                    await self._write([word])
+                return
+            log.exception("the hub fails on a word of an agent and leaves it out", extra={"agent": words[0][1]})
+
     async def run(self) -> None:
         """Write what has gathered, for ever; keeps it where the store is away (but no advisory: it would be old)."""
         while True:
@@ -84,14 +103,10 @@ class Presences:
             presence, self._presence = self._presence, {}
             telemetry, self._telemetry = self._telemetry, {}
             advisories, self._advisories = self._advisories, []
+            words: list[Word] = [*((note_presence, *word) for word in presence.items()), *((note_telemetry, *word) for word in telemetry.items()),
+                                 *((note_advisory, *word) for word in advisories)]
             try:
-                async with self.store.transaction() as tx:
-                    for agent_id, said in presence.items():
-                        await note_presence(tx, agent_id, said)
-                    for agent_id, measured in telemetry.items():
-                        await note_telemetry(tx, agent_id, measured)
-                    for agent_id, advisory in advisories:
-                        await note_advisory(tx, agent_id, advisory)
+                await self._write(words)
             except Unavailable:
                 self._presence = {**presence, **self._presence}
                 self._telemetry = {**telemetry, **self._telemetry}

@@ -157,11 +157,18 @@ async def check_store(settings: Settings) -> list[Finding]:
             if revision != HEAD:
                 found = [Finding("store", State.BAD, f"数据库版本 {revision}，程序需要 {HEAD}", f"the store is {revision}, this release needs {HEAD}",
                                  "先备份，再 tocsin up（自动升级）/ back up, then tocsin up")]
-            return found + await _chain(conn, settings, seq, kept, heads_on_disk(settings.data_path))
+            return found + await _passed_over(conn) + await _chain(conn, settings, seq, kept, heads_on_disk(settings.data_path))
     except Rejected as error:
         return [Finding("store", State.WARN, error.zh, error.en, "tocsin up，或 --data-dir 目录 / tocsin up, or --data-dir FOLDER")]
     except Unavailable as error:
         return [Finding("store", State.BAD, error.zh, error.en, "检查 store_url 与数据库服务 / look at store_url and the server")]
+
+
+async def _passed_over(conn: Any) -> list[Finding]:
+    """Reactors that failed on changes and went on without them."""
+    rows = (await conn.exec_driver_sql("SELECT name, failures FROM reactor WHERE failures > 0 ORDER BY name")).all()
+    return [Finding("reactors", State.WARN, f"{name} 有 {failures} 条变更处理失败、已跳过", f"{name} failed on {failures} changes and passed them over",
+                    "在日志中查找 fails on change，并报告缺陷 / look for “fails on change” in the log, and report the fault") for name, failures in rows]
 
 
 async def _chain(conn: Any, settings: Settings, seq: int, kept: list[Any], outside: list[Any]) -> list[Finding]:

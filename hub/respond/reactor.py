@@ -39,6 +39,8 @@ LONGEST_GATHER_S = 0.1
 REST: Final = 4
 """For how many times as long as the last transaction took changes are gathered, up to the longest (our own choice: reactors that keep up take a fifth of
 the writer's time; those that have fallen behind take all that is free)."""
+TRIES_S: Final = (0.0, 0.5, 2.0)
+"""How long a reactor waits before each of its tries of a change on which it fails (our own choice)."""
 PASSED_OVER = 1000
 """After how many changes that are none of its business a reactor writes its cursor down all the same."""
 
@@ -105,7 +107,7 @@ class Runner:
         self._renew_at: datetime | None = None
 
     async def run(self) -> None:
-        """Work through the feed for ever; waits out an unavailable store, and lets a bug end the process."""
+        """Work through the feed for ever; waits out an unavailable store. A change on which a reactor fails is passed over by that reactor."""
         while True:
             try:
                 if not await self.step():
@@ -135,7 +137,14 @@ class Runner:
         batch = await self.store.tail.after(self._reached(), BATCH)
         if not batch:
             return False
-        reached = await self._work([place for place in self._places if place.held], batch)
+        places = [place for place in self._places if place.held]
+        try:
+            reached = await self._work(places, batch)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("reactors fail between changes %d and %d: each works alone now", batch[0].seq, batch[-1].seq)
+            reached = await self._each_alone(places, batch)
         self._behind = (reached < self.store.seen and len(batch) == BATCH) or reached < batch[-1].seq
         return True
 
@@ -157,6 +166,37 @@ class Runner:
         for place in places:
             place.at = max(place.at, reached)
         return reached
+
+    async def _each_alone(self, places: Sequence[_Place], batch: Sequence[Change]) -> int:
+        """Each reactor takes each change in a transaction of its own. One on which it fails it passes over, which is counted and logged: it would fail
+        at every start again, and nothing would be reacted to any more. Gives the last change."""
+        for place in places:
+            for change in filter(place.wants, batch):
+                await self._insist(place, change)
+            place.at = max(place.at, batch[-1].seq)
+        return batch[-1].seq
+
+    async def _insist(self, place: _Place, change: Change) -> None:
+        """Try a few times: what went wrong may have been of the moment."""
+        for pause_s in TRIES_S:
+            try:
+                await asyncio.sleep(pause_s)
+                return await self._alone(place, change)
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("the reactor %s fails on change %d (%s)", place.reactor.name, change.seq, change.kind)
+        log.error("the reactor %s passes change %d over: what follows from it is missing", place.reactor.name, change.seq)
+        await self._alone(place, change, passing=True)
+
+    async def _alone(self, place: _Place, change: Change, *, passing: bool = False) -> None:
+        async with self.store.transaction(brief=True) as tx:
+            if not passing:
+                await self._react(tx, [place], [change], float("inf"))
+            else:
+                await tx.conn.execute(update(table).where(table.c.name == place.reactor.name).values(failures=table.c.failures + 1))
+            await self._move(tx, [place], change.seq)
+        place.at = place.stored = change.seq
 
     async def _react(self, tx: Transaction, places: Sequence[_Place], wanted: Sequence[Change], end_s: float) -> int | None:
         """React to changes, oldest first; gives the last one where the time was over before the end."""

@@ -40,6 +40,21 @@ class Listener(Reactor):
         tx.after_commit(lambda: self.heard.append(n))
 
 
+class Faulty(Listener):
+    """Has a fault that shows at one change, the first `times` it is tried."""
+
+    def __init__(self, name: str, wrong_at: int, times: int) -> None:
+        super().__init__(name)
+        self.wrong_at, self.times = wrong_at, times
+
+    async def react(self, tx: Transaction, change: Change) -> None:
+        if int(change.read(IncidentNoted).text) == self.wrong_at and self.times:
+            self.times -= 1
+            await tx.insert(Rows(counter, [(f"{self.name}/left behind", 1)]))
+            raise ZeroDivisionError("a bug")
+        await super().react(tx, change)
+
+
 class Hasty(Listener):
     gather_s = 0.001
 
@@ -219,3 +234,23 @@ async def test_a_long_backlog_is_worked_off_by_the_running_stage(store: Store) -
 def test_prompt_reactors_run_alone_and_the_others_as_one() -> None:
     one, two, hasty = Listener("one"), Listener("two"), Hasty("hasty")
     assert groups([one, hasty, two]) == {"together": [one, two], "hasty": [hasty]}
+
+
+@pytest.mark.parametrize(("times", "heard", "failures"), [(1, [1, 2, 3, 4], 0), (3, [1, 2, 3, 4], 0), (99, [1, 3, 4], 1)])
+async def test_a_fault_of_one_costs_one_change_of_that_one_at_most(
+    store: Store, monkeypatch: pytest.MonkeyPatch, times: int, heard: list[int], failures: int,
+) -> None:
+    monkeypatch.setattr(module, "TRIES_S", (0.0, 0.0, 0.0))
+    well, faulty, after = Listener("well"), Faulty("faulty", 2, times), Listener("after")
+    await note(store, [1, 2, 3])
+    runner = Runner(store, well, faulty, after, owner="a")
+    await run_out(runner)
+    await note(store, [4])
+    await run_out(runner)
+    assert well.heard == after.heard == [1, 2, 3, 4] and faulty.heard == heard
+    async with store.read() as conn:
+        counted = {row.name: row.failures for row in await conn.execute(select(reactor))}
+        left = await fetch(conn, "SELECT count(*) FROM counter WHERE name LIKE $1", "%left behind")
+    assert counted == {"well": 0, "faulty": failures, "after": 0} and left == [(0,)]
+    await run_out(Runner(store, well, faulty, after, owner="a"))
+    assert well.heard == [1, 2, 3, 4] and faulty.heard == heard
