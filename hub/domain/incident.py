@@ -197,8 +197,15 @@ def title_of(report: ReportView) -> str:
     return f"【演练】{title}" if report.drill and "演练" not in title else title
 
 
+def rings_again(incident: IncidentView, report: ReportView) -> bool:
+    """Does a further report on an incident that had ended need the desk? A follow-up says that it goes on, and whatever is urgent must be seen; a final
+    report and a verification are due after the end."""
+    return incident.state not in OPEN_STATES and (report.kind is ReportKind.FOLLOW_UP or report.urgent)
+
+
 def apply_report(incident: IncidentView, report: ReportView, now: datetime) -> IncidentView:
-    """The incident after a further report: what it states replaces what was known, what it leaves out stays."""
+    """The incident after a further report: what it states replaces what was known, what it leaves out stays. One that had ended stays so until the
+    desk decides, which has to take it again (`rings_again`)."""
     casualties = merge_casualties(incident.casualties, report.casualties)
     loss_yuan = report.loss_yuan if report.loss_yuan is not None else incident.loss_yuan
     event_types = report.event_types or incident.event_types
@@ -207,6 +214,7 @@ def apply_report(incident: IncidentView, report: ReportView, now: datetime) -> I
         place=merge_place(incident.place, report.place), grade_suggested=suggest_grade(casualties, loss_yuan, event_types),
         urgent=incident.urgent or report.urgent, updated_at=utc_text(now), report_count=incident.report_count + 1,
         last_report_kind=report.kind, version=incident.version + 1,
+        **({"acknowledged_at": None, "acknowledged_by": None} if rings_again(incident, report) else {}),
     )
 
 
@@ -239,8 +247,8 @@ def acknowledge(incident: IncidentView, by: str, now: datetime) -> IncidentView 
     return msgspec.structs.replace(incident, acknowledged_at=at, acknowledged_by=by, updated_at=at, version=incident.version + 1)
 
 
-def transition(incident: IncidentView, act: Act, now: datetime, *, merged_into: str | None = None) -> IncidentView:
-    """The incident after `act`; raises Rejected `wrong_state` where the table does not permit it."""
+def transition(incident: IncidentView, act: Act, now: datetime, *, by: str | None = None, merged_into: str | None = None) -> IncidentView:
+    """The incident after `act` of the desk (`by` name), which has taken it thereby; raises Rejected `wrong_state` where the table does not permit it."""
     state = TRANSITIONS.get((incident.state, act))
     if state is None:
         (zh, en), (act_zh, act_en) = _SAID[incident.state], _ACTS_SAID[act]
@@ -249,6 +257,7 @@ def transition(incident: IncidentView, act: Act, now: datetime, *, merged_into: 
         state = _S.VERIFIED
     return msgspec.structs.replace(
         incident, state=state, verified=incident.verified or act is Act.VERIFY, merged_into=merged_into, updated_at=utc_text(now),
+        acknowledged_at=incident.acknowledged_at or utc_text(now), acknowledged_by=incident.acknowledged_by or by,
         version=incident.version + 1,
     )
 

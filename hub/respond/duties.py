@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from zlib import crc32
 
+from msgspec import structs
+
 from hub.clock import parse_utc
 from hub.domain import clocks
 from hub.domain.change import Change
@@ -17,6 +19,7 @@ from hub.domain.clocks import Duty, Facts, Form, Limit, Running
 from hub.domain.data import packaged
 from hub.domain.duty_rules import DutyRules, packaged_rules
 from hub.domain.incident import (
+    OPEN_STATES,
     Act,
     IncidentAcknowledged,
     IncidentGraded,
@@ -116,10 +119,20 @@ class Duties:
             incident_id=incident.id, drill=incident.drill, rule=cited(limit.source, limit.edition),
         )
 
+    async def _rung(self, tx: Transaction, incident: IncidentView, facts: Facts) -> None:
+        """A report on an incident that had ended: the desk owes to take it, from now, unless it does already."""
+        if await ledger.owed_ids(tx.conn, incident_id=incident.id, kinds=DESK):
+            return
+        running = [structs.replace(r, turn=incident.version, starts_at=tx.now, due_at=tx.now + (r.due_at - r.starts_at))
+                   for r in clocks.owed(facts, self.rules.limits, zone=self.rules.calendar.zone) if r.limit.duty is Duty.DESK_ACK]
+        await ledger.make(tx, self.rules, [owed for owed in (self._owed(incident, r) for r in running) if owed is not None], actor=ACTOR)
+
     async def _regraded(self, tx: Transaction, incident: IncidentView, change: Change) -> None:
         """New facts: what now applies is owed, what no longer applies is excused."""
         report = await get_report(tx.conn, incident.id)
         facts = facts_of(incident, report, graded_at=parse_utc(change.at))
+        if incident.state not in OPEN_STATES and incident.acknowledged_at is None:
+            await self._rung(tx, incident, facts)
         await self._owe(tx, incident, facts, only=frozenset({Duty.FIRST, Duty.FOLLOW_UP, Duty.CORRECTION}))
         open_ids = await ledger.owed_ids(tx.conn, incident_id=incident.id, kinds=CLOCKS)
         held = {o.id: limit_of(o) for o in await ledger.get_many(tx.conn, open_ids)}

@@ -57,7 +57,9 @@ async def take(tx: Transaction, id: str, *, by: str, name: str) -> IncidentView:
     return after
 
 
-async def act_on(tx: Transaction, id: str, act: Act, *, by: str, reason: str | None = None, into: str | None = None) -> IncidentView:
+async def act_on(
+    tx: Transaction, id: str, act: Act, *, by: str, name: str | None = None, reason: str | None = None, into: str | None = None,
+) -> IncidentView:
     """Verify, dismiss, close, reopen or merge; a response ends with its incident. Raises Rejected `wrong_state`, `reason_needed`, `unknown_incident`,
     and `termination_needs_reason` where the conditions of a response that is to end do not hold.
     """
@@ -66,7 +68,7 @@ async def act_on(tx: Transaction, id: str, act: Act, *, by: str, reason: str | N
         raise Rejected("reason_needed", "请说明理由", "state a reason", field="reason")
     if act is Act.MERGE:
         await _check_merge(tx, before, into)
-    after = transition(before, act, tx.now, merged_into=into if act is Act.MERGE else None)
+    after = transition(before, act, tx.now, by=name or by, merged_into=into if act is Act.MERGE else None)
     await end_with_incident(tx, before, act, by=by, reason=reason, into=into)
     await _set(tx, before, after)
     tx.record(IncidentStateChanged(incident=after, act=act, before=before.state, reason=reason), actor=by, subject=f"incident:{id}",

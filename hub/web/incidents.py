@@ -187,7 +187,7 @@ def _acting(act: Act, action: Action, doc: str) -> Any:
     async def handler(ask: Ask) -> IncidentView:
         found = await find(ask, action)
         async with ask.transaction() as tx:
-            after = await act_on(tx, found.incident.id, act, by=ask.who, reason=ask.body.reason)
+            after = await act_on(tx, found.incident.id, act, by=ask.who, name=ask.actor.name, reason=ask.body.reason)
         return masked(found.policies, after, found.decision.tier)
 
     handler.__name__ = str(act)
@@ -204,7 +204,7 @@ async def merge(ask: Ask) -> IncidentView:
         raise NotFound
     ask.require(Action.INCIDENT_MERGE, target, hidden=True)
     async with ask.transaction() as tx:
-        after = await act_on(tx, found.incident.id, Act.MERGE, by=ask.who, reason=ask.body.reason, into=ask.body.into)
+        after = await act_on(tx, found.incident.id, Act.MERGE, by=ask.who, name=ask.actor.name, reason=ask.body.reason, into=ask.body.into)
     return masked(found.policies, after, found.decision.tier)
 
 

@@ -29,7 +29,7 @@ from hub.store import obligations as ledger
 from hub.store.desk import act_on, grade, take
 from hub.store.notices import list_notices
 from hub.store.organisation import seed_departments
-from hub.store.reports import get_incident
+from hub.store.reports import get_incident, list_incidents
 from hub.store.roster import list_posts, save_post
 from hub.store.sharing import grant
 from tests.support.duty import MINUTE, NOW, give_contact
@@ -275,3 +275,36 @@ async def test_a_bug_in_a_job_ends_the_schedule(district: District) -> None:
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(20):
             await schedule.run()
+
+
+@pytest.mark.parametrize(("end", "state"), [(Act.CLOSE, "closed"), (Act.FALSE_ALARM, "false_alarm")])
+async def test_a_report_on_an_incident_that_had_ended_rings_the_desk_again_and_leaves_the_state_to_it(district: District, end: Act, state: str) -> None:
+    incident = await district.file()
+    async with district.store.transaction() as tx:
+        await act_on(tx, incident, Act.VERIFY, by="person:desk", name="张三")
+        await act_on(tx, incident, end, by="person:desk", name="张三", reason="处置完毕")
+    await district.react()
+    assert (await district.duties(incident))["desk-ack:screen:1"].state == "met"
+
+    async def seen() -> tuple[str, str | None]:
+        async with district.store.read() as conn:
+            held = await get_incident(conn, incident)
+            waits = await list_incidents(conn, acknowledged=False)
+        assert held is not None and (incident in {one.id for one in waits}) == (held.acknowledged_at is None)
+        return str(held.state), held.acknowledged_by
+
+    assert await seen() == (state, "张三")
+    await district.file("final", incident=incident)
+    assert await seen() == (state, "张三"), "a final report is due after the end"
+    district.clock.advance(HOUR)
+    await district.file("follow_up", incident=incident, casualties=wire.Casualties(dead=7))
+    assert await seen() == (state, None)
+    rung = {key: o for key, o in (await district.duties(incident)).items() if key.startswith("desk-ack") and o.state == "open"}
+    ((key, owed),) = rung.items()
+    assert (owed.opens_at, owed.due_at) == (district.clock.now(), district.clock.now() + 3 * MINUTE)
+    await district.file("follow_up", incident=incident, urgent=True)
+    assert [k for k, o in (await district.duties(incident)).items() if k.startswith("desk-ack") and o.state == "open"] == [key], "it waits once"
+    async with district.store.transaction() as tx:
+        await take(tx, incident, by="person:desk", name="李四")
+    await district.react()
+    assert await seen() == (state, "李四") and (await district.duties(incident))[key].state == "met"

@@ -87,11 +87,14 @@ export class PretendHub {
   follow(id: string): void {
     const whole = this.get(id)
     this.report(whole, 'follow_up', '续报')
-    this.put(whole, 'incident.updated', { report_count: whole.reports.length, casualties: { injured: whole.reports.length } }, { changed: ['casualties'] })
+    const again = ['closed', 'false_alarm'].includes(whole.incident.state) ? { acknowledged_at: null, acknowledged_by: null } : {}
+    this.put(whole, 'incident.updated', { report_count: whole.reports.length, casualties: { injured: whole.reports.length }, ...again }, { changed: ['casualties'] })
   }
 
   state(id: string, state: IncidentView['state'], change: Partial<IncidentView> = {}): void {
-    this.put(this.get(id), 'incident.state_changed', { state, ...change }, { act: state, reason: '测试' })
+    const { acknowledged_at, acknowledged_by } = this.get(id).incident
+    const taken = { acknowledged_at: acknowledged_at ?? this.at(), acknowledged_by: acknowledged_by ?? 'person:p1' }
+    this.put(this.get(id), 'incident.state_changed', { state, ...taken, ...change }, { act: state, reason: '测试' })
   }
 
   grade(id: string, grade: string): void {

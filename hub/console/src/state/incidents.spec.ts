@@ -31,8 +31,15 @@ describe("the desk's order", () => {
 
   it('no longer counts an incident as waiting once it is taken, merged, closed or called false', () => {
     const hub = new PretendHub()
-    const ids = ['merged', 'closed', 'false_alarm'].map((state) => hub.open(state, { state: state as never }))
+    const ids = (['merged', 'closed', 'false_alarm'] as const).map((state) => {
+      const id = hub.open(state)
+      hub.state(id, state)
+      return id
+    })
     expect(ids.map((id) => awaits(hub.get(id).incident))).toEqual([false, false, false])
+    for (const id of ids.slice(1)) hub.follow(id)
+    expect(ids.map((id) => awaits(hub.get(id).incident))).toEqual([false, true, true])
+    expect(ids.map((id) => belongs(hub.get(id).incident, 'ended'))).toEqual([true, true, true])
     const open = hub.open('等')
     expect(awaits(hub.get(open).incident)).toBe(true)
     hub.take(open)

@@ -23,9 +23,9 @@ export function applyIncident(map: IncidentMap, change: Change): void {
   if (change.body?.incident) placeIncident(map, change.body.incident)
 }
 
-/** Whether the desk still has to take it: not acknowledged, and neither merged nor closed nor called false. */
+/** Whether the desk still has to take it. One that has ended waits again where a report says that it goes on; one that was merged goes on elsewhere. */
 export function awaits(incident: IncidentView): boolean {
-  return incident.acknowledged_at === null && (incident.state === 'unverified' || incident.state === 'verified')
+  return incident.acknowledged_at === null && incident.state !== 'merged'
 }
 
 /** The desk's order: those that wait first (real before drill, urgent before the rest), in each group the newest on top, where the eye is. */
@@ -91,7 +91,7 @@ export const useIncidents = defineStore('incidents', () => {
   async function load() {
     if (!session.may('incident.list')) return { seq: 0, data: { items: [], next: null } }
     const newest = await backend.list({ limit: PAGE })
-    const unanswered = await backend.list({ open: true, acknowledged: false, limit: PAGE })
+    const unanswered = await backend.list({ acknowledged: false, limit: PAGE })
     return { seq: Math.min(newest.seq, unanswered.seq), data: { items: [...unanswered.items, ...newest.items], next: newest.next } }
   }
 
