@@ -35,8 +35,9 @@ def test_nothing_is_made_where_there_is_no_hub(tmp_path: Path, monkeypatch: pyte
     assert [left.name for left in tmp_path.iterdir()] == ["passphrase"]
 
 
-@pytest.mark.parametrize("url", ["sqlite:////nonexistent/tocsin.db", f"postgresql://tocsin:guess-me@127.0.0.1:{free_port()}/tocsin"])
+@pytest.mark.parametrize("url", ["sqlite:////nonexistent/tocsin.db", "postgresql://tocsin:guess-me@127.0.0.1:{port}/tocsin"])
 async def test_a_store_that_cannot_be_opened_is_named_without_its_password(url: str) -> None:
+    url = url.format(port=free_port())
     with pytest.raises(Unavailable, match="store_unavailable") as caught:
         async with Store(url):
             pass
