@@ -5,11 +5,14 @@ Pure values; no I/O, no clock. `FIELDS` is the one list of facts that a conditio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
+
+_L = TypeVar("_L")
 
 
 class Grade(StrEnum):
@@ -426,20 +429,38 @@ def derive(facts: IncidentFacts) -> IncidentFacts:
     return msgspec.structs.replace(facts, hazmat_present=present, place=msgspec.structs.replace(facts.place, setting=setting))
 
 
-def described(facts: IncidentFacts, substance: Callable[[str], SubstanceFacts | None]) -> IncidentFacts:
+def described(
+    facts: IncidentFacts, substance: Callable[[str], SubstanceFacts | None], named: Callable[[str], Sequence[str]] = lambda _: ()
+) -> IncidentFacts:
     """The facts with what the tables say of each load where nobody said it; `substance` gives None for a number that they do not know.
 
-    Such a number was misread somewhere: what was reported is kept as `un_unlisted`, and the number counts as unknown.
+    Such a number was misread somewhere: what was reported is kept as `un_unlisted`, and the number counts as unknown. `named` gives the
+    numbers that a name stands for: where it is one alone and no number was read, that is the load's.
     """
-    return msgspec.structs.replace(facts, hazmat=tuple(_described(load, substance) for load in facts.hazmat)) if facts.hazmat else facts
+    return msgspec.structs.replace(facts, hazmat=tuple(_described(load, substance, named) for load in facts.hazmat)) if facts.hazmat else facts
 
 
-def _described(load: Load, substance: Callable[[str], SubstanceFacts | None]) -> Load:
-    if load.un is None:
+def answered(loads: Iterable[_L], lacks: Callable[[_L], bool], told: Callable[[_L], _L]) -> tuple[_L, ...]:
+    """The loads after an answer about "the load": it is one about those that lacked it; where none did, about every load."""
+    whole = [(load, lacks(load)) for load in loads]
+    anybody = any(lacking for _, lacking in whole)
+    return tuple(told(load) if lacking or not anybody else load for load, lacking in whole)
+
+
+def misread_apart(load: Load, substance: Callable[[str], SubstanceFacts | None]) -> Load:
+    """The load with a number that no table knows kept as `un_unlisted`, its own unknown."""
+    if load.un is None or substance(load.un) is not None:
         return load
-    known = substance(load.un)
+    return msgspec.structs.replace(load, un=None, un_unlisted=load.un)
+
+
+def _described(load: Load, substance: Callable[[str], SubstanceFacts | None], named: Callable[[str], Sequence[str]]) -> Load:
+    load = misread_apart(load, substance)
+    if load.un is None and load.un_unlisted is None and load.name is not None and len(meant := named(load.name)) == 1:
+        load = msgspec.structs.replace(load, un=meant[0])
+    known = substance(load.un) if load.un is not None else None
     if known is None:
-        return msgspec.structs.replace(load, un=None, un_unlisted=load.un)
+        return load
     return msgspec.structs.replace(
         load,
         class_=load.class_ or known.class_,

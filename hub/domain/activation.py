@@ -5,7 +5,7 @@ The rules of matching and of putting plans in force stand in `plans`; here are t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from enum import StrEnum
 from math import asin, cos, radians, sin, sqrt
@@ -20,7 +20,21 @@ from hub.domain.data import packaged
 from hub.domain.incident import IncidentView
 from hub.errors import Rejected
 from plans.activate import Activation, ActiveExit, Caution, PlanRef
-from plans.facts import FIELDS, Casualties, Enterprise, FieldKind, Grade, IncidentFacts, Load, Place, SubstanceFacts, Weather, described
+from plans.facts import (
+    FIELDS,
+    Casualties,
+    Enterprise,
+    FieldKind,
+    Grade,
+    IncidentFacts,
+    Load,
+    Place,
+    SubstanceFacts,
+    Weather,
+    answered,
+    described,
+    misread_apart,
+)
 from plans.match import MissingFact, RematchDiff, State
 from plans.match.result import MatchResult
 from plans.model import STAGE_ORDER, STATUS_STEPS, Level, PlanKind, PlanStatus, Source, Stage, Text
@@ -115,10 +129,12 @@ _NEAREST_TOWN_M: Final = 6_000.0
 
 def facts_of(
     view: IncidentView, *, zone: tzinfo, around: Surroundings, substance: Callable[[str], SubstanceFacts | None], stated: Mapping[str, Any],
+    named: Callable[[str], Sequence[str]] = lambda _: (),
 ) -> IncidentFacts:
     """The facts of an incident: what it says and what people stated over that, with what the tables say of its place and substances.
 
-    `stated` holds answers by field of `plans.facts.FIELDS`, already checked by `check_fact`; `substance` gives None for a number that is in no table.
+    `stated` holds answers by field of `plans.facts.FIELDS`, already checked by `check_fact`; `substance` gives None for a number that is in no table,
+    `named` the numbers that a name stands for.
     """
     at = parse_utc(view.occurred_at).astimezone(zone)
     place = view.place
@@ -132,9 +148,10 @@ def facts_of(
         casualties=Casualties(**{n: getattr(view.casualties, n) for n in Casualties.__struct_fields__}),
         enterprise=Enterprise(id=place.enterprise_id), weather=Weather(),
     )
+    facts = msgspec.structs.replace(facts, hazmat=tuple(misread_apart(load, substance) for load in facts.hazmat))
     for field, value in stated.items():
         facts = _with(facts, field, value)
-    return described(facts, substance)
+    return described(facts, substance, named)
 
 
 def _grade(view: IncidentView) -> Grade | None:
@@ -199,13 +216,14 @@ def check_fact(field: str, value: Any) -> Any:
 
 
 def _with(facts: IncidentFacts, field: str, value: Any) -> IncidentFacts:
-    """The facts with one of them replaced; an answer about the load holds for every load."""
+    """The facts with one of them replaced; an answer about the load is one about those of which it was not known, else about every load."""
     head, _, name = field.partition(".")
     if not name:
         return msgspec.convert(msgspec.to_builtins(facts) | {field: value}, IncidentFacts)
     if head == "hazmat":
         raw = msgspec.to_builtins(facts.hazmat or (Load(),))
-        return msgspec.structs.replace(facts, hazmat=msgspec.convert([load | {name: value} for load in raw], tuple[Load, ...]))
+        told = answered(raw, lambda load: load.get(name) is None, lambda load: load | {name: value} | ({"un_unlisted": None} if name == "un" else {}))
+        return msgspec.structs.replace(facts, hazmat=msgspec.convert(told, tuple[Load, ...]))
     part = getattr(facts, head)
     return msgspec.structs.replace(facts, **{head: msgspec.convert(msgspec.to_builtins(part) | {name: value}, type(part))})
 

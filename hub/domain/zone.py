@@ -5,7 +5,7 @@ Distances and shapes are those of `plans.hazmat`; here stands only when zones ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
 from typing import Any, Final
@@ -17,6 +17,7 @@ from hub.domain.change import ChangeBody, change
 from hub.domain.incident import IncidentView
 from hub.wire import Hazmat
 from hub.wire import Wind as MeasuredWind
+from plans.facts import answered
 from plans.hazmat.model import Affected, Distances, EvacuationItem, Polygon, Staging, TownToAsk, Wind, Words, Zone
 
 FRESH: Final = timedelta(minutes=60)
@@ -141,22 +142,39 @@ def features(view: ZonesView) -> tuple[Feature, ...]:
 
 def wants_zones(view: IncidentView) -> bool:
     """Are there dangerous goods at a known point?"""
-    goods = any(load.un or load.name or load.hin for load in view.hazmat) or any(code.startswith(_RELEASE) for code in view.event_types)
+    goods = any(load.un or load.name or load.hin or load.cas for load in view.hazmat) or any(code.startswith(_RELEASE) for code in view.event_types)
     return goods and view.place.lon is not None and view.place.lat is not None
 
 
-def as_stated(view: IncidentView, stated: Mapping[str, Any]) -> IncidentView:
-    """The incident with what people answered of its load: what matching goes by is what the zones go by."""
+def as_stated(view: IncidentView, stated: Mapping[str, Any], is_listed: Callable[[str], bool] = lambda _: True) -> IncidentView:
+    """The incident with what people answered of its load: what matching goes by is what the zones go by.
+
+    `is_listed` tells whether the tables know a number: one that they do not is no number, and an answer puts it right.
+    """
     answers = {name: value for field, value in stated.items() if (name := field.removeprefix("hazmat.")) != field and name in _LOAD_FACTS}
-    return replace(view, hazmat=tuple(replace(load, **answers) for load in view.hazmat or (Hazmat(),))) if answers else view
+    loads = view.hazmat or (Hazmat(),)
+    for name, value in answers.items():
+        loads = _answered(loads, name, value, is_listed)
+    return replace(view, hazmat=loads) if answers else view
+
+
+def _answered(loads: tuple[Hazmat, ...], name: str, value: Any, is_listed: Callable[[str], bool]) -> tuple[Hazmat, ...]:
+    def lacks(load: Hazmat) -> bool:
+        held = getattr(load, name)
+        return held is None or (name == "un" and not is_listed(held))
+
+    return answered(loads, lacks, lambda load: replace(load, **{name: value}))
 
 
 def nearest_wind(
-    measured: Iterable[tuple[str, MeasuredWind]], lon: float, lat: float, now: datetime,
+    measured: Iterable[tuple[str, MeasuredWind]], lon: float, lat: float, now: datetime, *, stale_after: timedelta = FRESH,
 ) -> tuple[str, MeasuredWind] | None:
-    """The measured wind (agent id and wind) to go by: fresh, the nearest by distance, those without a point last; None where nobody measures."""
+    """The measured wind (agent id and wind) to go by: fresh, the nearest by distance, those without a point last; None where nobody measures.
+
+    One older than `stale_after` only where there is none younger, however near: a sensor that fell silent does not hide the wind of now.
+    """
     fresh = [(agent, wind) for agent, wind in measured if timedelta(minutes=-5) <= now - wind.at <= FRESH]
-    return min(fresh, key=lambda one: (_far(one[1], lon, lat), -one[1].at.timestamp(), one[0]), default=None)
+    return min(fresh, key=lambda one: (now - one[1].at > stale_after, _far(one[1], lon, lat), -one[1].at.timestamp(), one[0]), default=None)
 
 
 def _far(wind: MeasuredWind, lon: float, lat: float) -> float:

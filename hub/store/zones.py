@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +22,7 @@ from hub.store.schema import incident as incident_table
 from hub.store.schema_plan import evacuation_tick
 from hub.store.schema_plan import zone_set as table
 from hub.store.writer import Store, Transaction
+from hub.wire import Hazmat
 from plans.hazmat.model import HazmatCard, HazmatFacts, Point, Wind, Words
 
 ATTEMPTS = 5
@@ -78,7 +79,9 @@ async def mark_all(tx: Transaction) -> None:
 
 async def told(conn: AsyncConnection, incident: IncidentView) -> IncidentView:
     """The incident with what people answered of its load."""
-    return as_stated(incident, await stated_facts(conn, incident.id))
+    from plans.hazmat import lookup
+
+    return as_stated(incident, await stated_facts(conn, incident.id), lookup.substances().__contains__)
 
 
 async def rest(tx: Transaction, incident_id: str) -> None:
@@ -93,12 +96,14 @@ async def due(conn: AsyncConnection, *, limit: int = 20) -> list[str]:
 
 async def measured_wind(conn: AsyncConnection, incident: IncidentView, now: datetime) -> tuple[str, Wind] | None:
     """The wind that an agent nearest to the incident measures, and whose it is."""
+    from plans.hazmat import tables
     from plans.hazmat import wind as winds
 
     lon, lat = incident.place.lon, incident.place.lat
     if lon is None or lat is None:
         return None
-    found = nearest_wind([(a.id, a.wind) for a in await list_agents(conn) if a.wind is not None], lon, lat, now)
+    stale_after = timedelta(seconds=float(tables.rules()["wind"]["stale_after_s"]))
+    found = nearest_wind([(a.id, a.wind) for a in await list_agents(conn) if a.wind is not None], lon, lat, now, stale_after=stale_after)
     if found is None:
         return None
     agent, wind = found
@@ -106,28 +111,43 @@ async def measured_wind(conn: AsyncConnection, incident: IncidentView, now: date
 
 
 async def wind_of(conn: AsyncConnection, incident: IncidentView, typed: Typed, now: datetime) -> tuple[Wind | None, str | None]:
-    """The wind to go by and whose it is: the one typed in, else the one measured nearest, else none. Raises Rejected for words that are no wind."""
+    """The wind to go by and whose it is: the one typed in, else the one measured nearest, else none. Raises Rejected for words that are no wind.
+
+    What was typed in counts until it is stale; then a wind that is measured now goes before it.
+    """
     from plans.hazmat import wind as winds
 
-    if typed.wind:
-        return winds.parse(typed.wind, typed.at), "typed"
+    said = winds.parse(typed.wind, typed.at) if typed.wind else None
+    if said is not None and not winds.use(said, now).stale:
+        return said, "typed"
     measured = await measured_wind(conn, incident, now)
-    return (measured[1], measured[0]) if measured else (None, None)
+    if measured is not None and (said is None or not winds.use(measured[1], now).stale):
+        return measured[1], measured[0]
+    return (said, "typed") if said is not None else (None, None)
 
 
-def hazmat_facts(incident: IncidentView, typed: Typed, wind: Wind | None) -> HazmatFacts:
-    """What the hazmat support asks about an incident: its first load that is named, else a load nobody knows.
+def hazmat_facts(incident: IncidentView, typed: Typed, wind: Wind | None) -> tuple[HazmatFacts, ...]:
+    """What the hazmat support asks about an incident: each of its loads, or one that nobody knows where none is described.
 
-    A number that no table knows was misread and is left out; `misread` says so.
+    A load is what its number and what its name say: by the name alone where no number was read, and both where they do not agree, since
+    either may have been misread. A number that no table knows is left out; `misread` says so. A load that nothing is known of but beside
+    others that are known stays one that nobody knows.
     """
+    point = Point(incident.place.lon, incident.place.lat) if incident.place.lon is not None and incident.place.lat is not None else None
+    return tuple(facts for load in incident.hazmat or (Hazmat(),) for facts in _of_load(load, typed, wind, point))
+
+
+def _of_load(load: Hazmat, typed: Typed, wind: Wind | None, point: Point | None) -> list[HazmatFacts]:
     from plans.hazmat import lookup
 
-    load = next((h for h in incident.hazmat if h.un or h.hin), None) or next(iter(incident.hazmat), None)
-    point = Point(incident.place.lon, incident.place.lat) if incident.place.lon is not None and incident.place.lat is not None else None
-    if load is None:
-        return HazmatFacts(point=point, wind=wind, in_water=typed.in_water)
-    return HazmatFacts(un=load.un if load.un in lookup.substances() else None, hin=load.hin if load.hin and lookup.is_hin(load.hin) else None, leak=load.leak, fire=load.fire, quantity_kg=load.quantity_kg,
-                       container=lookup.container(load.container), in_water=typed.in_water, point=point, wind=wind)
+    bare = HazmatFacts(leak=load.leak, fire=load.fire, quantity_kg=load.quantity_kg, container=lookup.container(load.container),
+                       in_water=typed.in_water, point=point, wind=wind)
+    hin = load.hin if load.hin and lookup.is_hin(load.hin) else None
+    read = [load.un] if load.un in lookup.substances() else []
+    numbers = dict.fromkeys([*read, *lookup.named(load.name, load.cas)])
+    if not numbers:
+        return [msgspec.structs.replace(bare, hin=hin)]
+    return [msgspec.structs.replace(bare, un=un, hin=hin if un in read else None) for un in numbers]
 
 
 def misread(incident: IncidentView) -> tuple[Words, ...]:
@@ -136,15 +156,19 @@ def misread(incident: IncidentView) -> tuple[Words, ...]:
 
     wrong = [f"UN {load.un}" for load in incident.hazmat if load.un and load.un not in lookup.substances()]
     wrong += [f"{load.hin}" for load in incident.hazmat if load.hin and not lookup.is_hin(load.hin)]
-    return tuple(Words(f"报告的 {number} 不在编号表中：按不明处理，请再看一次橙色标牌。",
-                       f"{number} as reported is in no table: taken as unknown; look at the orange plate again.") for number in wrong)
+    unlisted = [Words(f"报告的 {number} 不在编号表中：按不明处理，请再看一次橙色标牌。",
+                      f"{number} as reported is in no table: taken as unknown; look at the orange plate again.") for number in wrong]
+    apart = [Words(f"编号与品名不符：UN{load.un} 不是“{load.name or load.cas}”，两者都计入，请再看一次橙色标牌。",
+                   f"Number and name do not agree: UN{load.un} is not “{load.name or load.cas}”; both are counted, look at the orange plate again.")
+             for load in incident.hazmat if load.un in lookup.substances() and (said := lookup.named(load.name, load.cas)) and load.un not in said]
+    return (*unlisted, *apart)
 
 
-def _card(facts: HazmatFacts, at: datetime, drill: bool) -> HazmatCard:
+def _card(loads: Sequence[HazmatFacts], at: datetime, drill: bool) -> HazmatCard:
     from plans.hazmat import receptors
     from plans.hazmat.card import card
 
-    return card(facts, at=at, known=receptors.known(include_demo=drill))
+    return card(loads[0], beside=loads[1:], at=at, known=receptors.known(include_demo=drill))
 
 
 async def draw(store: Store, incident: IncidentView, *, by: str = "system:zones", typed: Typed | None = None, why: Words | None = None) -> ZonesView | None:
@@ -168,9 +192,9 @@ async def _draw(store: Store, incident: IncidentView, by: str, typed: Typed | No
         kept = await get_zones(conn, incident.id)
         said = typed or (kept.typed if kept else Typed())
         wind, source = await wind_of(conn, incident, said, now)
-    facts = hazmat_facts(incident, said, wind)
+    loads = hazmat_facts(incident, said, wind)
     before = kept.view if kept else None
-    card = await asyncio.to_thread(_card, facts, now, incident.drill)
+    card = await asyncio.to_thread(_card, loads, now, incident.drill)
     reason = why_again(before, card) if before is not None else Words("首次绘制。", "Drawn for the first time.")
     if before is not None and typed is None and reason is None:
         async with store.transaction() as tx:
@@ -178,8 +202,8 @@ async def _draw(store: Store, incident: IncidentView, by: str, typed: Typed | No
         return before
     entered, left = moved(before.affected if before else (), card.affected)
     view = ZonesView(
-        incident_id=incident.id, drawn_at="", why=why or reason or Words("按现场说法绘制。", "Drawn as the scene says."), title=card.title, un=facts.un, distances=card.distances,
-        zones=card.zones, wind=wind, wind_source=source, follows_wind=said.wind is None, affected=card.affected,
+        incident_id=incident.id, drawn_at="", why=why or reason or Words("按现场说法绘制。", "Drawn as the scene says."), title=card.title, un=card.substance.un if card.substance else None, distances=card.distances,
+        zones=card.zones, wind=wind, wind_source=source, follows_wind=source != "typed", affected=card.affected,
         junctions_to_close=card.junctions_to_close, evacuation=card.evacuation, towns_to_ask=card.towns_to_ask, staging=card.staging,
         warnings=(*misread(incident), *card.warnings), limits=card.limits, entered=entered if before else (), left=left, version=(kept.version if kept else 0) + 1,
         drill=incident.drill)
@@ -189,7 +213,7 @@ async def _draw(store: Store, incident: IncidentView, by: str, typed: Typed | No
 
 async def _put(tx: Transaction, incident: IncidentView, view: ZonesView, typed: Typed, kept: Kept | None, by: str) -> ZonesView:
     view = msgspec.structs.replace(view, drawn_at=tx.at)
-    values = {"follows_wind": typed.wind is None, "due": False, "typed": msgspec.json.encode(typed).decode(),
+    values = {"follows_wind": view.follows_wind, "due": False, "typed": msgspec.json.encode(typed).decode(),
               "version": view.version, "view": msgspec.json.encode(view).decode()}
     if kept is None:
         await tx.conn.execute(insert(table).values(incident_id=incident.id, live=True, **values))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from hub.errors import Rejected
@@ -12,6 +12,7 @@ from plans.hazmat import wind as winds
 from plans.hazmat.model import (
     Container,
     Daylight,
+    Distances,
     Guide,
     HazmatCard,
     HazmatFacts,
@@ -31,30 +32,52 @@ _CONTAINER_ZH = {
 }  # fmt: skip
 
 
-def card(facts: HazmatFacts, *, at: datetime, known: Iterable[Receptor] | None = None, shape: Shape = Shape.WEDGE) -> HazmatCard:
+def card(
+    facts: HazmatFacts, *, at: datetime, known: Iterable[Receptor] | None = None, shape: Shape = Shape.WEDGE, beside: Sequence[HazmatFacts] = ()
+) -> HazmatCard:
     """The card for what is known at `at`. Without `facts.point` there are distances but no zones, and the longer night column is used.
 
-    `known` are the receptors to look at (default: the packaged ones, demo data included and marked). Raises Rejected for a number,
+    `beside` are further loads at the same place, in the same wind: the card is that of the gravest, of each kind of distance the longest of
+    all is drawn, and the others are named with theirs. `known` are the receptors to look at (default: the packaged ones, demo data included and marked). Raises Rejected for a number,
     wind or quantity that cannot be.
     """
     if at.tzinfo is None:
         raise Rejected("bad_time", "时间缺少时区。", "A time without an offset.", field="at")
-    distance_rules.check(facts)
+    daylight = sun.daylight(facts.point, at) if facts.point is not None else Daylight.NIGHT
+    wind_class = winds.table3_class(facts.wind)
+    loads = [(one, distance_rules.distances(one, daylight=daylight, wind_class=wind_class)) for one in (facts, *beside)]
+    loads.sort(key=lambda load: distance_rules.reach_m(load[1]), reverse=True)
+    facts, others = loads[0][0], loads[1:]
     substance = lookup.by_un(facts.un) if facts.un is not None else None
     hin = lookup.hin_meaning(facts.hin) if facts.hin is not None else None
     placard = lookup.by_placard(facts.placard_class)[0] if facts.placard_class is not None else None
     guide = distance_rules.guide_for(facts)
-    daylight = sun.daylight(facts.point, at) if facts.point is not None else Daylight.NIGHT
-    found = distance_rules.distances(facts, daylight=daylight, wind_class=winds.table3_class(facts.wind))
+    found = distance_rules.together([distances for _, distances in loads])
     zones: tuple[Zone, ...] = geometry.zones(facts.point, found, facts.wind, at, shape=shape) if facts.point is not None else ()
     affected = receptors.inside(zones, receptors.known() if known is None else known) if zones else ()
     return HazmatCard(
         made_at=at, title=_title(facts, substance), substance=substance, hin=hin, placard=placard, guide=guide, distances=found, zones=zones,
         affected=affected, junctions_to_close=receptors.junctions_to_close(affected), evacuation=receptors.evacuation_list(affected),
-        towns_to_ask=receptors.to_ask(zones), wind=facts.wind, warnings=_warnings(facts, substance, hin, guide, zones, at),
+        towns_to_ask=receptors.to_ask(zones), wind=facts.wind, warnings=(*_beside(others), *_warnings(facts, substance, hin, guide, zones, at)),
         staging=receptors.staging(facts.point, found, facts.wind, at) if facts.point is not None else None,
         limits=tuple(Words(line["zh"], line["en"]) for line in tables.rules()["limits"]),
     )  # fmt: skip
+
+
+def _beside(others: Sequence[tuple[HazmatFacts, Distances]]) -> list[Words]:
+    """What lies beside the gravest load: each with its own distances, and what is particular about it."""
+    found = []
+    for facts, own in others:
+        substance = lookup.by_un(facts.un) if facts.un is not None else None
+        title, isolation, protective = _title(facts, substance), own.isolation.value, own.protective
+        zh, en = f"{isolation:g}米", f"{isolation:g} m"
+        if protective is not None:
+            zh, en = f"{zh}、防护{protective.value:g}米", f"{en}, protective distance {protective.value:g} m"
+        found.append(Words(
+            f"同时涉及：{title.zh}，单独计隔离{zh}；图上各取最大者。", f"Also there: {title.en}, by itself isolation {en}; the longest of each is drawn."
+        ))  # fmt: skip
+        found += _substance_warnings(facts, substance) if substance is not None else []
+    return found
 
 
 def _title(facts: HazmatFacts, substance: Substance | None) -> Words:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hub.errors import Rejected
 from plans.hazmat import lookup, tables
@@ -96,6 +98,39 @@ def distances(facts: HazmatFacts, *, daylight: Daylight, wind_class: WindClass =
         fire_evacuation=fire_evacuation, only_when_spilled_in_water=picked.water_only, conditional=picked.conditional,
         notes=(*picked.notes, *fire_notes, *_leak_notes(facts)),
     )  # fmt: skip
+
+
+def reach_m(found: Distances) -> tuple[float, float]:
+    """How far a load reaches at most, and how far its isolation: by which the gravest of several is told."""
+    return max(d.value for d in _all(found)), found.isolation.value
+
+
+def _all(found: Distances) -> list[Sourced]:
+    return [d for d in (found.isolation, found.protective, found.fire_isolation, found.fire_evacuation) if d is not None]
+
+
+def together(several: Sequence[Distances]) -> Distances:
+    """The distances for several loads at one place, the gravest first: of each kind the longest, with the source that it has.
+
+    Two protective distances of which one holds all around and the other downwind cannot be one zone: the shorter one that holds all around
+    then counts as isolation, so that nobody is let into it from upwind.
+    """
+    first = several[0]
+    if len(several) == 1:
+        return first
+    chosen = max((one for one in several if one.protective is not None), key=lambda one: one.protective.value if one.protective else 0.0, default=first)
+    around = [one.protective for one in several if one.protective is not None and one.direction is Direction.AROUND and chosen.direction is not Direction.AROUND]
+    return replace(
+        first, isolation=_longest([*(one.isolation for one in several), *around]) or first.isolation, protective=chosen.protective,
+        direction=chosen.direction, wind_class=next((one.wind_class for one in several if one.wind_class is not None), None),
+        fire_isolation=_longest(one.fire_isolation for one in several), fire_evacuation=_longest(one.fire_evacuation for one in several),
+        only_when_spilled_in_water=chosen.only_when_spilled_in_water, conditional=chosen.conditional,
+        notes=tuple(dict.fromkeys(note for one in several for note in one.notes)),
+    )  # fmt: skip
+
+
+def _longest(found: Iterable[Sourced | None]) -> Sourced | None:
+    return max((one for one in found if one is not None), key=lambda one: one.value, default=None)
 
 
 def _leak_notes(facts: HazmatFacts) -> tuple[Words, ...]:

@@ -139,7 +139,7 @@ def checked(facts: IncidentFacts) -> IncidentFacts:
     loads = tuple(
         replace(load, un=by_un(load.un, field=f"hazmat[{n}].un").un) if load.un is not None else load for n, load in enumerate(facts.hazmat)
     )
-    return described(replace(facts, hazmat=loads), said_of)
+    return described(replace(facts, hazmat=loads), said_of, named)
 
 
 def search(text: str, limit: int = 10) -> tuple[Match, ...]:
@@ -222,6 +222,29 @@ def name_index() -> tuple[tuple[str, str, MatchKind, str], ...]:
         if s.formula:
             found.append((normal(s.formula), s.un, MatchKind.FORMULA, s.formula))
     return tuple(found)
+
+
+@cache
+def _exact_names() -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for name, un, kind, _ in name_index():
+        if kind is not MatchKind.FORMULA:
+            found.setdefault(name, {})[un] = None
+    return MappingProxyType({name: tuple(uns) for name, uns in found.items()})
+
+
+_BRACKETED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+
+
+def named(name: str | None, cas: str | None = None) -> tuple[str, ...]:
+    """The numbers that a reported name (whole, or without what stands in brackets) or CAS number stands for; none where the tables do not know it.
+
+    Several where the name is used for several goods. Unlike `search` it takes no likeness: what is not a name of the tables stays unknown.
+    """
+    if cas is not None and (found := tuple(s.un for s in substances().values() if s.cas == cas)):
+        return found
+    written = unicodedata.normalize("NFKC", name or "")
+    return _exact_names().get(normal(written)) or _exact_names().get(normal(_BRACKETED.sub("", written)), ())
 
 
 _WORD = re.compile(r"[a-z0-9]+")

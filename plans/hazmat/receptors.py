@@ -17,6 +17,7 @@ from plans.hazmat import geometry, tables
 from plans.hazmat import wind as winds
 from plans.hazmat.model import (
     Affected,
+    Direction,
     Distances,
     EvacuationItem,
     Point,
@@ -221,7 +222,8 @@ def _ask(town: Receptor, distance: float, count: int) -> TownToAsk:
 def staging(centre: Point, distances: Distances, wind: Wind | None, at: datetime) -> Staging:
     """Where to wait and from which side to come: upwind, beyond every all-round distance. Without a wind only the distance is given."""
     rule = tables.rules()["staging"]
-    around = [d.value for d in (distances.isolation, distances.fire_isolation, distances.fire_evacuation) if d is not None]
+    evacuated = distances.protective if distances.direction is Direction.AROUND else None
+    around = [d.value for d in (distances.isolation, distances.fire_isolation, distances.fire_evacuation, evacuated) if d is not None]
     value = math.ceil(max(float(rule["min_m"]), float(rule["factor"]) * max(around)))
     distance = Sourced(
         value=float(value), unit="m", table="rules.yaml staging", edition=str(rule["edition"]), row=str(rule["source"]),

@@ -17,6 +17,7 @@ from hub.clock import ManualClock
 from hub.domain.access import Role, Scope
 from hub.ids import new_id
 from hub.store.agents import note_telemetry, put_agent
+from hub.store.zones import mark_all
 from hub.wire import Telemetry, Wind
 from plans.load import export_text, load_folder
 from tests.support.district import NOW
@@ -113,6 +114,47 @@ async def test_the_wedge_follows_a_measured_wind_and_says_who_came_in_and_went_o
         assert await desk.ask("POST", f"/api/v1/incidents/{id}/evacuation/{people[0]['receptor_id']}", {"done": True}) == 200
         assert await desk.ask("GET", path) == 200 and desk.body["ticks"][0]["done"] is True
     assert await desk.ask("POST", f"/api/v1/incidents/{id}/evacuation/nobody", {"done": True}) == 422
+
+
+async def test_what_was_typed_in_gives_way_to_a_measured_wind_once_it_is_stale(hub: Running, desk: Visitor) -> None:
+    store, clock = hub.services.store, hub.services.clock
+    assert isinstance(clock, ManualClock)
+    async with store.transaction() as tx:
+        await put_agent(tx, agent_id="wx", name="气象站", kind="sensor", department_id="meteorological-bureau", secret="s" * 32, trusted=True)
+    id = await file(desk)
+    path = f"/api/v1/incidents/{id}/zones"
+    await until(desk, path, lambda b: b["zones"] is not None)
+    assert await desk.ask("POST", path, {"wind": "东南风3级"}) == 200
+
+    async def blow() -> None:
+        async with store.transaction() as tx:
+            await note_telemetry(tx, "wx", Telemetry(at=clock.now(), wind=Wind(from_deg=315, speed_mps=4.0, at=clock.now(), lon=119.11, lat=34.86)))
+
+    await blow()
+    assert await desk.ask("GET", path) == 200 and desk.body["wind_now_source"] == "typed", "what the scene says counts first"
+    clock.advance(timedelta(minutes=45))
+    await blow()
+    assert await desk.ask("GET", path) == 200 and desk.body["wind_now_source"] == "agent:wx"
+    async with store.transaction() as tx:
+        await mark_all(tx)
+    turned = (await until(desk, path, lambda b: b["zones"]["wind_source"] == "agent:wx"))["zones"]
+    assert next(z["downwind_deg"] for z in turned["zones"] if z["kind"] == "protective") == 135 and turned["follows_wind"]
+
+
+async def test_zones_are_those_of_the_gravest_load_also_where_it_is_only_named(hub: Running, desk: Visitor) -> None:
+    tankers = [{"un": "1203", "container": "road_tanker", "leak": True}, {"name": "液氯", "container": "road_tanker", "leak": True}]
+    id = await file(desk, hazmat=tankers)
+    zones = (await until(desk, f"/api/v1/incidents/{id}/zones", lambda b: b["zones"] is not None))["zones"]
+    assert zones["un"] == "1017" and zones["distances"]["isolation"]["row"].startswith("UN1017")
+    assert any("UN1203" in w["zh"] for w in zones["warnings"])
+
+    misnamed = await file(desk, hazmat=[{"un": "1203", "name": "液氯", "container": "road_tanker", "leak": True}])
+    zones = (await until(desk, f"/api/v1/incidents/{misnamed}/zones", lambda b: b["zones"] is not None))["zones"]
+    assert zones["un"] == "1017" and any("不符" in w["zh"] for w in zones["warnings"])
+
+    named = await file(desk, hazmat=[{"name": "液氯", "container": "road_tanker", "leak": True}])
+    plans = await until(desk, f"/api/v1/incidents/{named}/plans", lambda b: b["matching"] is not None)
+    assert plans["facts"]["hazmat"][0]["un"] == "1017" and plans["facts"]["hazmat"][0]["toxic_by_inhalation"] is True
 
 
 async def test_the_zones_of_open_incidents_come_together_for_a_map_and_only_to_those_who_see_the_incident(hub: Running, desk: Visitor) -> None:

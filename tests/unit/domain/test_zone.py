@@ -21,6 +21,7 @@ def test_zones_need_dangerous_goods_and_a_point() -> None:
     assert not wants_zones(bare)
     assert wants_zones(msgspec.structs.replace(bare, event_types=("12D02",)))
     assert wants_zones(msgspec.structs.replace(bare, hazmat=(Hazmat(un="1005"),)))
+    assert wants_zones(msgspec.structs.replace(bare, hazmat=(Hazmat(cas="7782-50-5"),)))
     assert not wants_zones(msgspec.structs.replace(bare, hazmat=(Hazmat(un="1005"),), place=PlaceView(text="G204")))
 
 
@@ -39,3 +40,19 @@ def test_answers_about_the_load_are_what_zones_go_by() -> None:
     assert told.hazmat == (Hazmat(un="1005", leak=True),)
     assert wants_zones(told)
     assert as_stated(bare, {"casualties.dead": 1}) is bare
+
+
+def test_an_answer_about_the_load_fills_what_was_not_known_and_leaves_another_load_what_it_is() -> None:
+    two = msgspec.structs.replace(incident_view(1, event_types=("12H00",)), hazmat=(Hazmat(un="1203", leak=False), Hazmat(un="9999", leak=None)))
+    told = as_stated(two, {"hazmat.un": "1017", "hazmat.leak": True}, {"1203", "1017"}.__contains__)
+    assert told.hazmat == (Hazmat(un="1203", leak=False), Hazmat(un="1017", leak=True)), "the number that no table knows is the one put right"
+    known = msgspec.structs.replace(two, hazmat=(Hazmat(un="1203"),))
+    assert as_stated(known, {"hazmat.un": "1017"}).hazmat == (Hazmat(un="1017"),), "one load alone is corrected"
+
+
+def test_a_sensor_that_fell_silent_does_not_hide_the_wind_of_now() -> None:
+    measured = [("near", blowing(119.1, 40, from_deg=0)), ("farther", blowing(119.3, 1, from_deg=180))]
+    found = nearest_wind(measured, 119.1, 34.8, NOW, stale_after=timedelta(minutes=30))
+    assert found is not None and found[0] == "farther"
+    alone = nearest_wind(measured[:1], 119.1, 34.8, NOW, stale_after=timedelta(minutes=30))
+    assert alone is not None and alone[0] == "near", "an old wind is better than none; the wedge is widened"

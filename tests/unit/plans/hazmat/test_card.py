@@ -100,3 +100,35 @@ def test_impossible_facts_are_refused_before_anything_is_drawn() -> None:
         Point(200, 34)
     with pytest.raises(Rejected, match="bad_time"):
         _ammonia(at=datetime(2026, 11, 23, 6, 0))
+
+
+def _load(un: str | None, **more: object) -> HazmatFacts:
+    given: dict[str, object] = {"un": un, "leak": True, "container": Container.ROAD_TANKER, "point": HERE, "wind": WIND}
+    return HazmatFacts(**(given | more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("first", ["1203", "1017"])
+def test_of_several_loads_the_gravest_is_the_card_and_the_longest_of_each_distance_is_drawn(first: str) -> None:
+    second = "1017" if first == "1203" else "1203"
+    burning = {"1203": _load("1203", fire=True), "1017": _load("1017")}
+    alone = {un: card(load, at=AT) for un, load in burning.items()}
+    found = card(burning[first], beside=[burning[second]], at=AT)
+    assert found.substance is not None and found.substance.un == "1017", "the order in which they were reported does not matter"
+    assert found.distances.protective == alone["1017"].distances.protective
+    assert found.distances.isolation == alone["1017"].distances.isolation
+    assert found.distances.fire_isolation == alone["1203"].distances.fire_isolation and found.distances.fire_isolation is not None
+    assert any("UN1203" in words.zh for words in found.warnings)
+
+
+def test_what_holds_all_around_one_load_is_kept_clear_upwind_of_another() -> None:
+    found = card(_load("1017"), beside=[_load("0081")], at=AT)
+    protective = found.distances.protective
+    assert protective is not None and protective.value > 800, "chlorine's, downwind"
+    assert found.distances.isolation.value == 800, "explosives: 800 m all around (ERG 2024, guide 112, large spill)"
+    assert found.staging is not None and found.staging.distance.value > 800
+
+
+def test_one_waits_outside_what_is_evacuated_all_around() -> None:
+    found = card(_load("0081"), at=AT)
+    assert found.staging is not None
+    assert found.staging.distance.value > max(zone.radius.value for zone in found.zones)

@@ -181,3 +181,11 @@ def test_the_words_of_reports_and_triage_become_containers_and_a_strange_word_is
     assert container("a balloon") is Container.UNKNOWN
     assert container(None) is Container.UNKNOWN
     assert all(container(kind.value) is kind for kind in Container)
+
+
+@pytest.mark.parametrize(("name", "cas", "numbers"), [
+    ("液氯", None, ("1017",)), ("液氯（槽车）", None, ("1017",)), ("LNG", None, ("1972",)), (None, "7782-50-5", ("1017",)), ("废液氯化物", None, ()), ("氯化", None, ()),
+    ("不明", None, ()), (None, None, ()), ("", None, ()), ("（）", None, ()), ("X", "1-2-3", ()),
+])  # fmt: skip
+def test_a_reported_name_stands_for_a_number_where_it_is_one_of_the_tables_and_never_by_likeness(name: str | None, cas: str | None, numbers: tuple[str, ...]) -> None:
+    assert lookup.named(name, cas) == numbers
