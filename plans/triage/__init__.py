@@ -56,8 +56,8 @@ def _of_incident(prepared: Prepared, about: Nature, now: datetime | None, id: st
         spans.add("container", held[1], held[2])
     for field, sign in said.items():
         spans.add(field, sign[1], sign[2])
-    if where is not None:
-        spans.add("place", where.start, where.end)
+    for part in where.parts if where is not None else ():
+        spans.add("place", *part)
     if when is not None:
         spans.add("occurred_at", when.start, when.end)
     facts = {name: sign[0] for name, sign in said.items()}
@@ -75,7 +75,7 @@ def _of_incident(prepared: Prepared, about: Nature, now: datetime | None, id: st
         leak=facts.get("leak"),
         fire=facts.get("fire"),
         explosion=facts.get("explosion"),
-        place=prepared.original[slice(*prepared.span(where.start, where.end))] if where else None,
+        place="".join(prepared.original[slice(*prepared.span(*part))] for part in where.parts) if where else None,
         occurred_at=when.text if when else None,
         spans=spans.done,
         **({"plans": _plans(prepared, decision.family, facts, bool(named))} if plans else {}),

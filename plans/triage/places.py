@@ -9,26 +9,36 @@ from importlib import resources
 
 import msgspec
 
-from plans.triage import dateline
+from plans.triage import dateline, divisions
 from plans.triage.text import Prepared, Sentence, Standing, data, line_of_date
 
 
 class Where(msgspec.Struct, frozen=True):
-    """The words of the place and their stretch of prepared text. `adcode` where the district's gazetteer knows it."""
+    """The words of the place and their stretch of prepared text. `adcode` where the district's gazetteer knows it.
+
+    `wider` and `closer`: the province, the town or the site, where another sentence names it.
+    """
 
     text: str
     start: int
     end: int
     adcode: str | None = None
     office: bool = False  # it only names an authority (东阳市委宣传部)
+    wider: tuple[int, int] | None = None
+    closer: tuple[int, int] | None = None
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """The stretches that make the address, the widest first."""
+        return [part for part in (self.wider, (self.start, self.end), self.closer) if part is not None]
 
 
-_UNIT = r"(?!一)(?:(?!村民|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[局厅]接|行至|驶至|途经|途径|[的在从被因与第使致])[一-龥]){1,7}?"
+_UNIT = r"(?!一)(?:(?!村民|中新社|新华社|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[局厅]接|行至|驶至|途经|途径|附近|全国|[的在从被因与第使致有])[一-龥]){1,7}?"
 _TAIL = (
-    rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面镇])|州(?![县市区])|区|县|(?<!红)旗)){{0,3}}"
+    rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面镇口])|州(?![县市区])|(?<!设)区|县(?!城)|(?<!红)旗)){{0,3}}"
     rf"(?:{_UNIT}(?:镇(?!公路)|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
 )
-_ROAD = r"(?:(?:[GSXY]\d{1,4}[一-龥]{0,8}|\d{3}(?:国道|省道|县道)|(?:(?!公司|位于|[车辆在的从由])[一-龥]){2,8}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:[一-龥\d号]{0,10}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{0,6}?方向)?)"
+_ROAD = r"(?:(?:[GSXY]\d{1,4}[一-龥]{0,8}|\d{3}(?:国道|省道|县道)|(?:(?!公司|位于|[车辆在的从由因致])[一-龥]){2,8}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:[一-龥\d号]{0,10}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{0,6}?方向)?)"
 _POST = r"(?:[Kk]\d{1,4}(?:[+.]\d{1,3})?|\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|[Kk]m?))(?:\+?\d{1,3}米)?(?:处|段)?"
 _KM = re.compile(
     rf"(?:[GSXY]\d{{1,4}}[^，。；\d]{{0,16}}|\d{{3}}(?:国道|省道|县道)[^，。；\d]{{0,16}}|(?:(?![车辆在的从由至沿])[一-龥]){{2,10}}高速(?:公路)?[^，。；\d]{{0,16}}){_POST}"
@@ -42,12 +52,14 @@ _AT = re.compile(
 _PLACE_LIKE = re.compile(
     r"(?:[省市县区镇乡村州旗路街道港桥站湖河江海岛山]|公司|厂|小区|学校|中学|小学|大学|医院|酒店|码头|园|广场|海域|公里|水库|商场|大厦|机场|段)(?:东|南|西|北|附近|内|侧|口|门前|段|处|方向)?$"
 )
-_NO_NAME = re.compile(r"^(?:事发|现场|距|[上下]游)|(?:马路|道路|公路|车道|航道|斑马线|水域|路上|街上|路段|现场|附近|门口|楼道|阶段)(?:上|上过马路)?$")
+_NO_NAME = re.compile(
+    r"^(?:事发|现场|距|[上下]游)|(?:马路|道路|公路|车道|航道|斑马线|水域|路上|街上|路段|现场|附近|门口|楼道|阶段)(?:上|上过马路)?$"
+)
 _TOWARDS = re.compile("进入|前往|抵达|的")
 # 平顶山煤业有限公司, 天津宏迪工程检测公司: a firm bears the name of a city that need not be where it happened
 _FIRM = re.compile(r"(?:(?![省市县区，。；、])[一-龥]){1,14}?(?:公司|集团|煤矿)")
 _CITY = re.compile(
-    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|昨[天日晚夜]|今[天日晨早晚]|我们|你们|他们|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|两地|部分|直辖|自治区|造成|导致|引发|致使|调派|接获|接报|县市|两市|局部地区|[厂罐库火辖]区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市(?![场民委级长面])|县|区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
+    r"(?:^|，|。|\n|、|日|时|分|许|在|于|距|从|自|晨|午|晚|间|称|讯|）|行至|驶至|途经|途径|使|致|线|高速|家住)(?P<place>(?!公司|昨[天日晚夜]|今[天日晨早晚]|我们|你们|他们|(?:工业园|科技园|产业园|住宅小|居民小|老城|生活|服务|事故|社|校|厂|景|灾|辖|山|城|市|矿|库|小|园)区)(?:(?!分别|位于|附近|全国|两地|部分|直辖|自治区|造成|导致|引发|致使|调派|接获|接报|县市|两市|局部地区|[厂罐库火辖]区|行至|驶至|途[经径]|家住|事发|随后|[在于距从自使致])[一-龥]){2,5}(?:市(?![场民委级长面口])|县(?!城和)|(?<!设)区|州|旗)(?:(?:(?!部分|村民|[通前开驶]往|的)[一-龥]){1,6}?(?:区|县|镇|乡|街道|村|社区)){0,3})"
 )
 
 
@@ -72,6 +84,9 @@ _NOT_HERE = re.compile(
     r"|[一-龥]{2,6}(?:在线|日报|晚报|晨报|早报|商报|时报|都市报|青年报|新闻网|电视台)|(?:(?<=\n)|^)[一-龥]{2,8}(?:消息|讯)（"
     r"|今日俄罗斯|俄罗斯卫星|/[一-龥]{2,4}(?:报导|报道)|（[一-龥]{2,4}\d{1,2}日(?:综合)?电）"
     r"|来源：[^，。\n]{2,16}|[一-龥]{2,3}(?=渔船)"
+    r"|(?:从|由)?[一-龥]{2,7}?(?:开|驶|飞|发|前)往[一-龥]{2,7}?(?=的|，|。)|(?:从|由)[一-龥]{2,8}?[去到赴回][一-龥]{2,8}?途中"
+    r"|我[省市县区]|[一-龥]{2,8}(?=的[^，。；]{0,10}(?:渔船|货船|渔民))|[一-龥]{2,12}?(?:医院|医疗中心|卫生院)(?=[^，。]{0,6}(?:治疗|抢救|救治|急救|住院|监护))"
+    r"|[一-龥]{2,8}(?=[\"][^\"，。\n]{2,14}[\"]?(?:号|轮|船))|[一-龥]{2,9}[省市县区]人(?=。)|[一-龥]{2}局(?=集团)"
 )
 
 
@@ -107,9 +122,83 @@ def find(prepared: Prepared) -> Where | None:
     best = driven or _most_exact(options)
     if best is None:
         return None
-    site = _SITE.match(prepared.text, best.end)
-    end = best.end if site is None else site.end()
-    return msgspec.structs.replace(best, text=prepared.text[best.start : end], end=end)
+    return _completed(prepared, _grown(prepared.text, best), main)
+
+
+def _grown(text: str, where: Where) -> Where:
+    """The place with the names that stand right before and behind it: the road, the county without 县, further provinces, the site."""
+    stop = min(where.end + _GROWS, len(text))
+    start, end = _led(text, where.start), where.end
+    named = divisions.chain(text, start, stop)
+    if named is not None and named.end > end:
+        end = _rest_pattern().match(text, named.end, stop).end()  # type: ignore[union-attr]  # it matches nothing, too
+    if named is not None and named.end == end:
+        while text[end : end + 1] in _LISTED and (other := divisions.chain(text, end + 1, min(end + _GROWS, len(text)))) is not None:
+            end = other.end
+    quarter = _QUARTER.match(text, end)
+    end = end if quarter is None else quarter.end()
+    site = _SITE.match(text, end) or _FIRM_SITE.match(text, end)
+    end = end if site is None else site.end()
+    return msgspec.structs.replace(where, text=text[start:end], start=start, end=end)
+
+
+_GROWS = 44  # characters behind a place within which its further names end
+_LISTED = ("、", "和", "及", "与")
+_ROAD_BEFORE = re.compile(r"(?:[GSXY]\d{1,4}(?:国道|省道|县道|线|高速)?|\d{3}(?:国道|省道|县道)线?|[国省县]道\d{1,3}线?)$")
+_BEFORE = 16  # characters before a place in which the names of what it lies in or on begin
+
+
+def _led(text: str, start: int) -> int:
+    """Where the divisions or the road begin that stand right before `start`."""
+    low = max(0, start - _BEFORE)
+    wider = next((one.start for one in divisions.chains(text, low, start) if one.end == start), start)
+    road = _ROAD_BEFORE.search(text, low, wider)
+    start = wider if road is None else road.start()
+    return next((start - len(sea) for sea in data("regions.yaml")["seas"] if text.endswith(sea, low, start)), start)
+
+
+def _completed(prepared: Prepared, where: Where, sentences: list[Sentence]) -> Where:
+    """The place with what other sentences add: the province and the town or the site that it does not name itself."""
+    text = prepared.text
+    within = divisions.at(text, where.start, where.end)
+    wider = None if within is not None and len(within.codes[0]) == _PROVINCE else _wider(text, where, within, sentences)
+    closer = None if _HAS_SITE.search(where.text) else _closer(prepared, where, sentences)
+    opens = None if closer is None else divisions.chain(text, *closer)
+    if closer is not None and opens is not None and within is not None:
+        if text[opens.start : opens.start + 2] == text[within.start : within.start + 2] and len(where.text) <= closer[1] - closer[0]:
+            return msgspec.structs.replace(where, text=text[slice(*closer)], start=closer[0], end=closer[1], wider=wider)
+        closer = closer if opens.lies_in(divisions.chain(text, where.start, where.end) or within) else None
+    return msgspec.structs.replace(where, wider=wider, closer=closer)
+
+
+_PROVINCE = 2  # digits of a province's code
+
+
+def _wider(text: str, where: Where, within: divisions.Chain | None, sentences: list[Sentence]) -> tuple[int, int] | None:
+    """The longest name elsewhere of a division that holds the place; where its own is not known, the first division named."""
+    named = [one for s in sentences for one in divisions.chains(text, s.start, s.end) if not (where.start <= one.start < where.end)]
+    named = [one for one in named if _OFFICE.match(text, one.end) is None or within is not None]
+    if within is not None:
+        named = [one for one in named if within.lies_in(one)]
+    elif divisions.chains(text, where.start, where.end):
+        return None
+    best = max(named, key=lambda one: (len(one.codes[0]), -one.start), default=None) if within is not None else next(iter(named), None)
+    return None if best is None else (best.start, best.end)
+
+
+def _closer(prepared: Prepared, where: Where, sentences: list[Sentence]) -> tuple[int, int] | None:
+    """The site or the road that a clause on the event names and the place does not."""
+    for sentence in sorted(sentences, key=lambda s: s.title)[:5]:
+        for pattern in (_POSTED, _EVENT_SITE):
+            for found in pattern.finditer(prepared.text, sentence.start, sentence.end):
+                low, high = found.span("place")
+                if (
+                    not (where.start < high and low < where.end)
+                    and found["place"] not in where.text
+                    and (pattern is _POSTED or not _NO_NAME.search(found["place"]))
+                ):
+                    return low, high
+    return None
 
 
 def _most_exact(options: list[Where]) -> Where | None:
@@ -122,14 +211,40 @@ def _most_exact(options: list[Where]) -> Where | None:
 
 # what follows the name of a place whose authority speaks: 铜仁市有关部门, 山东省海上搜救中心
 _OFFICE = re.compile(
-    r"(?:(?!发生|位于|境内|附近|突发|一[家座辆名艘]|[的在，。；：\n（）])[一-龥]){0,10}?(?:局|厅|委(?!员|会)|委员会|部门|支队|大队|总队|指挥部|中心(?!小学|幼儿|中学|商|广场|大道|路)|警方|政府(?!门)|宣传部|台网|台(?=通报|消息|发布)|公安|消防(?!站)|海事|官方|网信办|应急办|发布(?=消息|通报|，|：|微))"
+    r"(?:(?!发生|位于|境内|附近|突发|一[家座辆名艘]|[的在，。；：\n（）])[一-龥]){0,10}?(?:局|厅|委(?!员|会)|委员会|部门|支队|大队|总队|指挥部|中心(?!小学|幼儿|中学|商|广场|大道|路)|警方|政府(?!门)|宣传部|台网|台(?=通报|消息|发布)|公安|消防(?!站)|海事|官方|网信办|应急办|发布(?=消息|通报|，|：|微)"
+    r"|(?:客运|运输|货运|物流|航空|旅游|旅行|水运|航运|船务|汽运|危货|出租|公交)[^，。；：\n]{0,8}?公司|(?:矿业|煤业|能源)?集团(?:公司)?[^，。；：\n]{0,6}?(?:证实|通报|表示|介绍|宣布))"
 )
 # the mine, the harbour or the school at the place: 巫山县笃坪乡梅家湾煤矿, 荣成市石岛港外海域
 _SITE = re.compile(
     r"(?!一)(?:(?!发生|突发|起火|爆炸|附近|境内|某|一[家座辆名艘处条]|公司|集团|矿业|[的在，。；：\n（）和与及])[一-龥A-Za-z0-9]){0,10}?"
-    r"(?:煤矿|铁矿|金矿|铜矿|磷矿|水库|(?:中部|北部|南部|西部|东部|附近|外|近岸)?海域|水域|码头|港区|小区|隧道|大桥|服务区|收费站|广场|公园|火车站|汽车站|地铁站|机场|路口|中学|小学|大学|学院|幼儿园|医院|酒店|宾馆|商场|市场|工业园区?|产业园|景区|林场)"
+    r"(?:煤矿|铁矿|金矿|铜矿|磷矿|水库|(?:中部|北部|南部|西部|东部|附近|外|近岸)?海域|水域|码头|港区|小区|隧道|大桥|服务区|收费站|广场|公园|火车站|汽车站|地铁站|机场|路口|中学|小学|大学|学院|幼儿园|医院|酒店|宾馆|商场|市场(?!监)|工业园区?|产业园|景区|林场)"
     r"(?:\d{1,2}号井)?(?!集团|公司|路|街|派出所|通报|附属|教授)"
 )
+
+
+# what bears a firm's name and is a place, unless it owns what came to harm elsewhere (海丰公司的货车) or speaks
+_KIND_OF_SITE = (
+    r"(?:有限(?:责任)?公司|公司|[工电船]厂|[一-龥]厂(?!家|商|长)|[煤铁金铜磷锰]矿|[一-龥]矿(?!业|工|山|井|难|区|用)|[一二三四五六七八九十]井|水库|电站|码头|小区|大厦|商都|广场(?!舞)|酒店|宾馆|饭店|医院|中学|小学|大学|学院|幼儿园|商场|超市|市场(?!监)"
+    r"|工业园区?|产业园区?|隧道|大桥|服务区|收费站|机场|火车站|养殖场|加油站|工地|海域|水域|海面|景区)"
+)
+_OWNER = r"(?!的?[^，。；：\n]{0,10}?(?:车(?!间|位|库|辆段)|船(?!厂|坞|台)|轮|司机|驾驶员|员工|职工|工人|民警|飞机|航班|客机|机长|直升机|负责人|董事|经理|党委)|[^，。；：\n]{0,3}?(?:宣布|通报|消息|表示|介绍|获悉|证实|说))"
+_FIRM_SITE = re.compile(
+    rf"的?(?!一|某|供水|供电)(?:(?!发生|突发|起火|爆炸|附近|境内|一[家座辆名艘处条]|[的在，。；：\n、])[一-龥A-Za-z0-9（）]){{1,18}}?{_KIND_OF_SITE}"
+    rf"(?:(?!发生|突发|起火|爆炸|附近|一[家座辆名艘处条])[^，。；：\n的在、（）]{{1,8}}?{_KIND_OF_SITE})?(?:\d{{1,2}}号井|[一二三四]井)?{_OWNER}"
+)
+_HAPPENS = r"(?:(?<!未)发生|突发|突然|起火|着火|失火|自燃|燃烧|爆炸|爆燃|闪爆|坍塌|垮塌|倒塌|透水|泄漏|泄露|外泄|冒顶|中毒|滑坡|坠|相撞|碰撞|侧翻|翻|沉没|遇险)"
+_EVENT_SITE = re.compile(
+    rf"(?:^|[，。：；\n日时分许在于的]|左右|位于|前后|附近的?)(?P<place>(?!一[家座辆名艘处条]|某|该|这|事故|我|其)(?:(?!发生|突发|起火|爆炸|一[家座辆名艘处条]|公安|消防|[的在从由由往，。；：\n、到将把被])[一-龥A-Za-z0-9（）]){{2,20}}?{_KIND_OF_SITE}(?:\d{{1,2}}号井|[一二三四]井)?{_OWNER})"
+    rf"(?:(?=[^，。；\n]{{0,16}}?{_HAPPENS})|(?=[^，。；\n]{{0,3}}[栋幢号楼]|某))"
+)
+_POSTED = re.compile(
+    r"(?P<place>(?:[GSXY]\d{1,4}|\d{3}(?:国道|省道|县道)|[国省县]道\d{1,3}线?(?:（[^）]{2,8}）)?|[一-龥]{2}(?:高速(?:公路)?|[线]|铁路|高铁)(?=[一-龥]{0,12}[K\d]))[^，。；\n]{0,20}?"
+    r"(?:[Kk]?\d{1,4}(?:\+\d{1,3})?(?:公里|千米|米|处)(?:\+?\d{1,3}米)?(?:处)?)"
+    r"|(?:(?![在从由于的至发])[一-龥]){2,4}高速(?:公路)?(?:[^，。；\n一]){0,16}?(?:服务区|收费站|出口路段|出口|入口|隧道|大桥|路段|段)"
+    r"|(?:(?![在从由于的至到行开])[一-龥]){2,4}(?:站)?[至到-](?:(?![在从由于的至到行开])[一-龥]){2,4}(?:站)?(?:区间|之间|间(?!隔)))"
+)
+_QUARTER = re.compile(r"(?:市)?(?:[东西南北]{1,2}郊(?:区)?|郊区|主?城区|[一-龥]{2,6}(?:江|河)?段(?=[，。水翻附发沉]))")
+_HAS_SITE = re.compile(rf"{_KIND_OF_SITE}|[Kk]\d|\d公里|\d号|高速|国道|省道|路口|[村屯组]$|小区|社区|海里")
 
 
 _A_DATE = re.compile(r"(?:19|20)\d{2}[-/.年]\d{1,2}")
@@ -173,8 +288,17 @@ def _broad_names() -> frozenset[str]:
     return frozenset([*listed["provinces"], *listed["countries"]]) - {"北京", "天津", "上海", "重庆", "香港", "澳门"}
 
 
+_OF_A_SEA = 6  # marks of detail of what happens at sea or on a great river; where its crew or its owner is from stands beside it
+
+
 def _detail_of(place: str) -> int:
-    return sum(2 for mark in "省市县区镇乡村路号K" if mark in place)
+    """Two for each level that the place names or that follows from the county or prefecture it opens with."""
+    if place.startswith(tuple(data("regions.yaml")["seas"])):
+        return _OF_A_SEA
+    named = divisions.chain(place, 0, len(place))
+    rest = place if named is None else place[named.end :]
+    marks = "省市县区镇乡村路号K" if named is None else "镇乡村路号K"
+    return sum(2 for mark in marks if mark in rest) + (0 if named is None else len(named.codes[0]))
 
 
 def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
@@ -229,6 +353,10 @@ def _address(text: str, start: int, end: int) -> tuple[re.Match[str] | None, boo
 def _without_province(text: str, start: int, end: int, known: int | None) -> Where | None:
     """A county, a town, a crossing or what 在 leads to; one that only names an authority where there is no other. `known`: where a known name begins."""
     office: Where | None = None
+    for one in divisions.chains(text, start, end):
+        if _OFFICE.match(text, one.end) is None and (known is None or one.start < known):
+            stop = _rest_pattern().match(text, one.end, end).end()  # type: ignore[union-attr]  # it matches nothing, too
+            return Where(text[one.start : stop], one.start, stop)
     for pattern in (_CITY, _TOWN, _CROSS, _AT):
         found = pattern.search(text, start, end)
         if found is None or (pattern is _AT and (not _PLACE_LIKE.search(found["place"]) or _NO_NAME.search(found["place"]))):
@@ -246,6 +374,11 @@ def _without_province(text: str, start: int, end: int, known: int | None) -> Whe
             low = known  # 大热天荆州
         return Where(text[low:high], low, high)
     return office
+
+
+@lru_cache(maxsize=1)
+def _rest_pattern() -> re.Pattern[str]:
+    return re.compile(rf"{_TAIL}(?:{_ROAD})?")
 
 
 @lru_cache(maxsize=1)
