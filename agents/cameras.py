@@ -277,9 +277,9 @@ class CameraUnit:
             self._changed()
 
     def _run_wanted(self) -> None:
-        wanted = self.outlet.wanted_feed()
+        wanted = self.outlet.wanted_feeds() | {self.entry.keep_open}
         for name, feed in self.feeds.items():
-            if name in (wanted, self.entry.keep_open):
+            if name in wanted:
                 feed.start()
             elif feed.is_running:
                 feed.stop()

@@ -298,7 +298,8 @@ class MediaKind(StrEnum):
 
 
 class MediaHeader(NamedTuple):
-    """The 14 bytes before each media payload: kind number, flags (1 key, 2 cached, 4 before the event), sequence, wall-clock milliseconds."""
+    """The 14 bytes before each media payload: kind number, flags (1 key, 2 cached, 4 before the event, 8, 16 and 32 for whom: `ASKED`), sequence,
+    wall-clock milliseconds."""
 
     kind: int
     flags: int
@@ -311,12 +312,15 @@ MEDIA_HEADER_BYTES: Final = _HEADER.size
 KEY_FRAME: Final = 1
 CACHED: Final = 2
 PRE_EVENT: Final = 4
+ASKED: Final = {"main": 8, "sub": 16, "h264": 32}
+"""For whom init and media are: those who asked for this quality. Several bits where one stream serves several, none where it serves everybody."""
 _KIND_NO: Final = {MediaKind.PREVIEW: 1, MediaKind.INIT: 2, MediaKind.MEDIA: 3}
 
 
-def media_header(kind: MediaKind, *, key: bool, seq: int, wall_ms: int, cached: bool = False, pre_event: bool = False) -> bytes:
-    """Pack a media header (big endian); `seq` wraps at 2**32."""
-    flags = (KEY_FRAME if key else 0) | (CACHED if cached else 0) | (PRE_EVENT if pre_event else 0)
+def media_header(kind: MediaKind, *, key: bool, seq: int, wall_ms: int, cached: bool = False, pre_event: bool = False,
+                 asked: int = 0) -> bytes:
+    """Pack a media header (big endian); `seq` wraps at 2**32, `asked`: bits of `ASKED`."""
+    flags = (KEY_FRAME if key else 0) | (CACHED if cached else 0) | (PRE_EVENT if pre_event else 0) | asked
     return _HEADER.pack(_KIND_NO[kind], flags, seq & 0xFFFFFFFF, wall_ms)
 
 

@@ -14,14 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
 from hub.errors import Rejected
-from hub.wire import MAX_MEDIA_BYTES, MEDIA_SUFFIX, Command, CommandKind, MediaKind, Topics, decode, media_header
+from hub.wire import ASKED, MAX_MEDIA_BYTES, MEDIA_SUFFIX, Command, CommandKind, MediaKind, Topics, decode, media_header
 from streams.encode import Transcoder
-from streams.fragment import TICKS, Track, Unit, fragment, init_info, init_payload, init_segment
+from streams.fragment import TICKS, Codec, Track, Unit, VideoConfig, fragment, init_info, init_payload, init_segment
 from streams.ring import Ring
 from streams.source import Tracks
 from streams.uplink import Level, Uplink, UplinkLimits
@@ -227,10 +227,40 @@ class _Start(Struct):
     burst: bool = False
 
 
-class Outlet:
-    """What one camera sends: decides per unit whether it goes, as which fragment, and bursts the ring to new askers.
+class _What(NamedTuple):
+    """What a stream holds: the pictures of this feed, as they came or encoded anew."""
 
-    Feeds (`main`, `sub`) call `tracks` and `unit` from their threads; commands come from the connection's thread.
+    feed: str
+    transcoded: bool
+
+
+class _Stream:
+    """One stream that leaves, with a sequence of its own. `asked`: for whom it is now (bits of `ASKED`), 0 while it stands still."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.seq = 0
+        self.fragment_ticks = 0.0
+        self.waiting_key = True
+        self.batch: list[Unit] = []
+        self.pre_event: deque[list[Unit]] = deque()
+        self.transcoder: Transcoder | None = None
+        self.transcoded = Ring(0)
+        """The current group as it came out of the transcoder: who joins gets these pictures, on which the next ones build."""
+
+    def halt(self) -> None:
+        """Nobody asks for it any more, or what it was made of is another: only its sequence goes on."""
+        self.asked, self.waiting_key, self.transcoder = 0, True, None
+        self.transcoded.clear()
+        self.batch.clear()
+        self.pre_event.clear()
+
+
+class Outlet:
+    """What one camera sends: decides per unit whether it goes, for whom, as which fragment, and bursts the ring to new askers.
+
+    Each quality that is asked for is served by one stream; those that come to the same share it, so that nothing is sent twice. Feeds (`main`,
+    `sub`) call `tracks` and `unit` from their threads; commands come from the connection's thread.
     """
 
     def __init__(self, camera_id: str, publisher: Publisher, rings: dict[str, Ring]) -> None:
@@ -242,12 +272,8 @@ class Outlet:
         self._lock = threading.RLock()
         self._starts: dict[str, _Start] = {}
         self._tracks: dict[str, Tracks] = {}
-        self._feed: str | None = None
-        self._seq = 0
-        self._waiting_key = True
-        self._batch: list[Unit] = []
-        self._pre_event: deque[list[Unit]] = deque()
-        self._transcoder: Transcoder | None = None
+        self._streams: dict[_What, _Stream] = {}
+        self._served: dict[str, _What] = {}
         self._settle()
 
     @property
@@ -258,7 +284,7 @@ class Outlet:
     @property
     def transcodes(self) -> bool:
         """Is every picture encoded anew, for somebody whose browser cannot show it as it is?"""
-        return self._transcoder is not None
+        return any(what.transcoded for what in self._served.values())
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -272,12 +298,14 @@ class Outlet:
             pre_event_s = command.body.get("pre_event_s", 0)
             start = self._starts.get(command.id)
             until = time.monotonic() + min(max(command.ttl_s or DEFAULT_TTL_S, 1.0), LONGEST_TTL_S)
-            quality, fragment_s = command.quality or "main", min(max(command.fragment_s or 0.0, 0.0), 2.0)
+            quality = command.quality if command.quality in ASKED else "main"
+            fragment_s = min(max(command.fragment_s or 0.0, 0.0), 2.0)
             if start is None:
                 while len(self._starts) >= MOST_STARTS:
                     self._starts.pop(next(iter(self._starts)))
                 seconds = float(pre_event_s) if isinstance(pre_event_s, int | float) else 0.0
                 self._starts[command.id] = start = _Start(until, quality, fragment_s, max(0.0, min(seconds, 60.0)))
+            start.burst = start.burst and start.quality == quality
             start.until, start.quality, start.fragment_s = until, quality, fragment_s
             self._settle()
         self._burst_now()
@@ -286,48 +314,68 @@ class Outlet:
         """What all askers together want, after one has come, changed or gone: asked for with every picture, so worked out before."""
         starts = self._starts.values()
         self._expires_at = min((start.until for start in starts), default=float("inf"))
-        self._fragment_ticks = min((start.fragment_s for start in starts), default=0.0) * TICKS
-        self._wants_sub = all(start.quality == "sub" for start in starts)
+        self._qualities = [quality for quality in ASKED if any(start.quality == quality for start in starts)]
+        for quality in self._served.keys() - set(self._qualities):
+            self._part(quality)
+        self._fit_fragments()
+
+    def _fit_fragments(self) -> None:
+        """The shortest fragments that anybody wants of a stream serve all who get it."""
+        for what, stream in self._streams.items():
+            stream.fragment_ticks = min((start.fragment_s for start in self._starts.values() if self._served.get(start.quality) == what), default=0.0) * TICKS
+
+    def _part(self, quality: str) -> None:
+        """This quality is no longer served by the stream it was served by, which stands still where it was the last."""
+        what = self._served.pop(quality, None)
+        if what is not None and (stream := self._streams[what]).asked:
+            stream.asked &= ~ASKED[quality]
+            if not stream.asked:
+                stream.halt()
 
     def _burst_now(self) -> None:
         """Send what the ring has at once instead of with the next picture."""
         with self._lock:
-            feed = self._choose()
-            if feed is not None and self._wants_burst():
-                self._switch(feed)
+            for what, qualities in self._choose().items():
+                if self._wants_burst(what, qualities):
+                    self._switch(what, qualities)
 
     def resend(self) -> None:
         """The connection was made anew: everybody still asking gets a burst again."""
         with self._lock:
             for start in self._starts.values():
                 start.burst = False
-            self._feed = None
 
-    def wanted_feed(self) -> str | None:
-        """The feed that askers want (`main` before `sub`), None where nobody asks; expired askers are forgotten."""
+    def wanted_feeds(self) -> set[str]:
+        """The feeds that askers want, none where nobody asks; expired askers are forgotten."""
         with self._lock:
-            now = time.monotonic()
-            if now >= self._expires_at:
-                self._starts = {name: start for name, start in self._starts.items() if start.until > now}
-                self._settle()
-            if not self._starts:
-                self._stop()
-                return None
-            return "sub" if "sub" in self._rings and (self._wants_sub or self._publisher.level() >= Level.SUB_STREAM) else "main"
+            self._expire()
+            return {self._feed_for(quality) for quality in self._qualities}
 
-    def _stop(self) -> None:
-        self._feed, self._waiting_key, self._transcoder = None, True, None
-        self._batch.clear()
-        self._pre_event.clear()
+    def _expire(self) -> None:
+        now = time.monotonic()
+        if now >= self._expires_at:
+            self._starts = {name: start for name, start in self._starts.items() if start.until > now}
+            self._settle()
 
-    def _choose(self) -> str | None:
-        """The feed to send from now: the wanted one once it has a key frame, until then one that is there."""
-        wanted = self.wanted_feed()
-        if wanted is None:
-            return None
-        for name in (wanted, self._feed, *self._rings):
+    def _feed_for(self, quality: str) -> str:
+        return "sub" if "sub" in self._rings and (quality == "sub" or self._publisher.level() >= Level.SUB_STREAM) else "main"
+
+    def _choose(self) -> dict[_What, list[str]]:
+        """What is to be sent from now, each with the qualities it serves, a camera's own pictures before those that are encoded anew."""
+        self._expire()
+        chosen: dict[_What, list[str]] = {}
+        for quality in self._qualities:
+            what = self._what(quality)
+            if what is not None:
+                chosen.setdefault(what, []).append(quality)
+        return chosen
+
+    def _what(self, quality: str) -> _What | None:
+        """What serves a quality from now: of the wanted feed once it has a key frame, until then of one that is there."""
+        served = self._served.get(quality)
+        for name in (self._feed_for(quality), served.feed if served else None, *self._rings):
             if name is not None and name in self._tracks and not self._rings[name].is_empty:
-                return name
+                return _What(name, quality == "h264" and self._tracks[name].video.codec is Codec.H265)
         return None
 
     # -- units ----------------------------------------------------------------------------------------------------
@@ -337,108 +385,132 @@ class Outlet:
         with self._lock:
             self._tracks[feed] = tracks
             self._rings[feed].clear()
-            if self._feed == feed:
-                self._feed, self._transcoder = None, None
-                self._batch.clear()
+            for quality, what in list(self._served.items()):
+                if what.feed == feed:
+                    self._part(quality)
 
     def unit(self, feed: str, unit: Unit) -> None:
-        """One unit of a feed; it is put into the feed's ring and sent where somebody asks for it."""
+        """One unit of a feed; it is put into the feed's ring and sent to those who ask for it."""
         with self._lock:
             self._rings[feed].add(unit)
-            chosen = self._choose()
-            if chosen is None or chosen != feed:
+            if not self._starts:
                 return
-            if chosen != self._feed or self._wants_burst():
-                if self._switch(chosen):
-                    return
-                if chosen != self._feed:
-                    return
-            self._send_pre_event()  # before the unit, which is under way itself as soon as it is taken
-            for piece in self._transcode(unit):
-                self._take(piece)
+            for what, qualities in self._choose().items():
+                if what.feed == feed:
+                    self._pass(what, qualities, unit)
 
-    def _wants_burst(self) -> bool:
-        return any(not start.burst for start in self._starts.values())
+    def _pass(self, what: _What, qualities: list[str], unit: Unit) -> None:
+        stream = self._streams.get(what)
+        pieces = self._transcode(stream, unit) if stream is not None and stream.transcoder is not None else [unit]
+        if self._wants_burst(what, qualities) and self._switch(what, qualities):
+            return  # it was in the group that went
+        if stream is None or not stream.asked:
+            return
+        self._send_pre_event(stream)  # before the unit, which is under way itself as soon as it is taken
+        for piece in pieces:
+            self._take(stream, piece)
 
-    def _transcode(self, unit: Unit) -> list[Unit]:
-        if self._transcoder is None:
-            return [unit]
-        pieces = self._transcoder.take(unit)
-        self.transcoded_pictures += sum(piece.track is Track.VIDEO for piece in pieces)
+    def _wants_burst(self, what: _What, qualities: list[str]) -> bool:
+        return any(self._served.get(quality) != what for quality in qualities) or \
+            any(not start.burst and start.quality in qualities for start in self._starts.values())
+
+    def _transcode(self, stream: _Stream, unit: Unit) -> list[Unit]:
+        assert stream.transcoder is not None
+        pieces = stream.transcoder.take(unit)
+        for piece in pieces:
+            stream.transcoded.add(piece)
+            self.transcoded_pictures += piece.track is Track.VIDEO
         return pieces
 
-    def _switch(self, feed: str) -> bool:
+    def _group(self, what: _What, stream: _Stream) -> tuple[list[Unit], VideoConfig]:
+        """The current group of pictures as this stream sends it, and what a decoder must know of it; empty before there is one."""
+        video, group = self._tracks[what.feed].video, self._rings[what.feed].current()
+        if not what.transcoded or not group:
+            return group, video
+        if stream.transcoder is None:
+            stream.transcoder = Transcoder(video)
+            for unit in group:
+                self._transcode(stream, unit)
+        return stream.transcoded.current(), stream.transcoder.video or video
+
+    def _switch(self, what: _What, qualities: list[str]) -> bool:
         """Burst init and the current group of pictures of a feed; False where it did not go (it is tried again with the next unit)."""
-        tracks, group = self._tracks[feed], self._rings[feed].current()
-        if not group:
-            return False
+        stream, tracks = self._streams.setdefault(what, _Stream()), self._tracks[what.feed]
+        group, video = self._group(what, stream)
         if self._publisher.level() >= Level.KEY_FRAMES:
             group = group[:1]
-        video, source = tracks.video, None
-        if any(start.quality == "h264" for start in self._starts.values()) and video.codec.value == "h265":
-            self._transcoder = Transcoder(video)
-            group = [piece for unit in group for piece in self._transcode(unit)]
-            video, source = self._transcoder.video or video, video.codec.value
-        else:
-            self._transcoder = None
-        if not group or sum(len(unit.data) for unit in group) > LARGEST_BURST:
-            return False
-        info = init_info(video, tracks.audio, quality="h264" if source else feed, transcoded=source or tracks.transcoded,
-                         dropped_audio=tracks.dropped_audio)
+        info = init_info(video, tracks.audio, quality="h264" if what.transcoded else what.feed,
+                         transcoded=tracks.video.codec.value if what.transcoded else tracks.transcoded, dropped_audio=tracks.dropped_audio)
         init = init_payload(info, init_segment(video, tracks.audio))
-        parts = [fragment(self._seq + 1, group[:1]), fragment(self._seq + 2, group[1:])]  # the first is a picture already while the second is under way
-        if not self._publisher.has_room(len(init) + sum(map(len, parts))):
+        # the first is a picture already while the second is under way
+        parts = [fragment(stream.seq + 1, group[:1]), fragment(stream.seq + 2, group[1:])]
+        size = sum(map(len, parts))
+        if not group or size > LARGEST_BURST or not self._publisher.has_room(len(init) + size):
+            if not stream.asked:
+                stream.halt()
             return False
-        self._send(MediaKind.INIT, init, group[0].wall_ms, key=True)
+        self._serve(what, stream, qualities)
+        self._send(stream, MediaKind.INIT, init, group[0].wall_ms, key=True)
         for n, part in enumerate(filter(None, parts)):
-            self._send(MediaKind.MEDIA, part, group[n].wall_ms, key=not n, cached=True)
-        self._feed, self._waiting_key = feed, False
-        self._batch.clear()
+            self._send(stream, MediaKind.MEDIA, part, group[n].wall_ms, key=not n, cached=True)
+        stream.waiting_key = False
+        stream.batch.clear()
         for start in self._starts.values():
-            if not start.burst and start.pre_event_s and source is None:
-                self._pre_event = deque(self._rings[feed].before(start.pre_event_s))
+            if start.quality not in qualities:
+                continue
+            if not start.burst and start.pre_event_s and not what.transcoded:
+                stream.pre_event = deque(self._rings[what.feed].before(start.pre_event_s))
             start.burst = True
         return True
 
-    def _send(self, kind: MediaKind, body: bytes, wall_ms: int, *, key: bool, cached: bool = False, pre_event: bool = False,
+    def _serve(self, what: _What, stream: _Stream, qualities: list[str]) -> None:
+        """From now this stream is for these qualities, which leave those that served them."""
+        for quality in qualities:
+            if self._served.get(quality) != what:
+                self._part(quality)
+                self._served[quality] = what
+            stream.asked |= ASKED[quality]
+        self._fit_fragments()
+
+    def _send(self, stream: _Stream, kind: MediaKind, body: bytes, wall_ms: int, *, key: bool, cached: bool = False, pre_event: bool = False,
               must: bool = True) -> bool:
-        header = media_header(kind, key=key, seq=self._seq, wall_ms=wall_ms, cached=cached, pre_event=pre_event)
-        self._seq += 1
+        header = media_header(kind, key=key, seq=stream.seq, wall_ms=wall_ms, cached=cached, pre_event=pre_event, asked=stream.asked)
+        stream.seq += 1
         sent = self._publisher.send(self.camera_id, kind, header + body, must=must)
         self.sent_bytes += len(body) if sent else 0
         return sent
 
-    def _take(self, unit: Unit) -> None:
+    def _take(self, stream: _Stream, unit: Unit) -> None:
         level = self._publisher.level()
         if level >= Level.PREVIEWS or (level >= Level.KEY_FRAMES and not unit.key):
             self.dropped_units += 1
-            self._waiting_key = True
+            stream.waiting_key = True
             return
-        if self._waiting_key and not (unit.key and unit.track is Track.VIDEO):
+        if stream.waiting_key and not (unit.key and unit.track is Track.VIDEO):
             self.dropped_units += 1
             return
         if unit.key and unit.track is Track.VIDEO:
-            self._flush()
-            self._waiting_key = False
-        self._batch.append(unit)
-        if unit.track is Track.VIDEO and unit.dts + unit.duration - self._batch[0].dts >= self._fragment_ticks:
-            self._flush()
+            self._flush(stream)
+            stream.waiting_key = False
+        stream.batch.append(unit)
+        if unit.track is Track.VIDEO and unit.dts + unit.duration - stream.batch[0].dts >= stream.fragment_ticks:
+            self._flush(stream)
 
-    def _flush(self) -> None:
+    def _flush(self, stream: _Stream) -> None:
         """Send what has gathered as one fragment; where it does not go, wait for the next key frame."""
-        batch, self._batch = self._batch, []
+        batch, stream.batch = stream.batch, []
         if not batch:
             return
         key = batch[0].key and batch[0].track is Track.VIDEO
-        if not self._send(MediaKind.MEDIA, fragment(self._seq, batch), batch[0].wall_ms, key=key, must=False):
+        if not self._send(stream, MediaKind.MEDIA, fragment(stream.seq, batch), batch[0].wall_ms, key=key, must=False):
             self.dropped_units += len(batch)
-            self._waiting_key = True
+            stream.waiting_key = True
 
-    def _send_pre_event(self) -> None:
+    def _send_pre_event(self, stream: _Stream) -> None:
         """One group of before the event at a time, and only while nothing else is under way."""
-        if self._pre_event and self._publisher.is_idle():
-            group = self._pre_event.popleft()
-            self._send(MediaKind.MEDIA, fragment(self._seq, group), group[0].wall_ms, key=True, cached=True, pre_event=True)
+        if stream.pre_event and self._publisher.is_idle():
+            group = stream.pre_event.popleft()
+            self._send(stream, MediaKind.MEDIA, fragment(stream.seq, group), group[0].wall_ms, key=True, cached=True, pre_event=True)
 
 
 class Preview(Struct, frozen=True):

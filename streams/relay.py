@@ -1,4 +1,4 @@
-"""The hub's side of live video: one feed in per camera, many viewers out, each with a queue bounded by bytes.
+"""The hub's side of live video: one stream in per camera and quality, many viewers out, each with a queue bounded by bytes.
 
 In memory only, in one asyncio loop, without a web framework: who may watch is decided before `watch`, and taken away by `cut`.
 """
@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,6 +20,7 @@ from msgspec import Struct
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 from hub.wire import (
+    ASKED,
     CACHED,
     KEY_FRAME,
     MAX_MEDIA_BYTES,
@@ -41,6 +42,7 @@ CACHE_BYTES: Final = 4_194_304
 QUEUE_BYTES: Final = 2_097_152
 """Most bytes waiting for one viewer (measured: one viewer that never read lost its own pictures and nobody else's)."""
 
+_ALL: Final = sum(ASKED.values())
 RESTARTED: Final = 1_000_000
 """A sequence that jumps by more than this did not lose so many messages (11 hours at 25 a second): the agent began anew."""
 
@@ -263,14 +265,13 @@ class Viewer:
         return chunk
 
 
-class _Feed:
-    """One camera as the relay knows it."""
+class _Stream:
+    """One quality of a camera as the relay knows it, from the first who asked for it."""
 
     def __init__(self) -> None:
         self.start_id = ""
         self.started_at: float | None = None
         self.commanded_at = 0.0
-        self.quality = ""
         self.fragment_s = 0.0
         self.idle_since: float | None = None
         self.viewers: set[Viewer] = set()
@@ -281,17 +282,93 @@ class _Feed:
         self.last_seq: int | None = None
         self.last_at: float | None = None
         self.transit_ms: float | None = None
-        self.received = self.received_bytes = self.lost = self.refused = self.dropped = 0
+        self.lost = self.dropped = 0
+        self.bursting = False
+
+    def forget(self) -> None:
+        """It stopped or its connection was made anew: nothing cached can be continued."""
+        self.init = self.info = self.last_seq = None
+        self.spoil()
+
+    def spoil(self) -> None:
+        """A chunk is missing: what follows up to the next key frame cannot be decoded by anybody who joins now."""
+        self.cache, self.cache_bytes = [], 0
+
+    def count(self, seq: int) -> None:
+        """A message with this sequence came: those before it that did not are lost."""
+        missing = 0 if self.last_seq is None else (seq - self.last_seq - 1) & 0xFFFFFFFF
+        if missing:
+            if missing < RESTARTED:
+                self.lost += missing
+            else:
+                self.init = None
+            self.spoil()
+            for viewer in self.viewers:
+                viewer.skip()
+        self.last_seq = seq
+
+    def take_init(self, chunk: Chunk) -> None:
+        """A stream begins, which counts by itself; or one that goes on says again what it is."""
+        if self.init is not None and self.init.body == chunk.body:
+            self.count(chunk.seq)
+            if self.init is not None:  # else the agent began anew, and so does everything
+                return
+        self.info, _ = parse_init(chunk.body)
+        self.init, self.last_seq = chunk, chunk.seq
+        self.spoil()
+        for viewer in self.viewers:
+            viewer.put(chunk)
+
+    def take(self, chunk: Chunk, now: float, cache_bytes: int) -> None:
+        """A fragment for everybody, and for who comes next."""
+        if chunk.cached and chunk.key:
+            self.bursting = not self.cache
+        if self.init is None or (chunk.cached and not self.bursting):
+            return
+        if not chunk.cached:
+            self.transit_ms = time.time() * 1000 - chunk.wall_ms
+        self.last_at = now
+        self._keep(chunk, cache_bytes)
+        for viewer in self.viewers:
+            viewer.put(chunk)
+
+    def _keep(self, chunk: Chunk, most_bytes: int) -> None:
+        if chunk.key:
+            self.spoil()
+        elif not self.cache:
+            return
+        if self.cache_bytes + len(chunk.message) > most_bytes:
+            self.spoil()
+            return
+        self.cache.append(chunk)
+        self.cache_bytes += len(chunk.message)
+
+
+class _Camera:
+    """One camera as the relay knows it: the streams that were asked for by their quality, its last preview, and what it sends in all."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, _Stream] = {}
+        self.received = self.received_bytes = self.refused = 0
         self.flood_until = 0.0
         self.flood_bytes = 0
         self.flooding = False
-        self.bursting = False
         self.preview: Preview | None = None
 
-    def forget(self) -> None:
-        """The feed stopped or its connection was made anew: nothing cached can be continued."""
-        self.init = self.info = self.last_seq = None
-        self.cache, self.cache_bytes = [], 0
+    @property
+    def is_started(self) -> bool:
+        """Has any of its streams been asked for?"""
+        return any(stream.started_at is not None for stream in self.streams.values())
+
+    def viewers(self) -> Iterator[Viewer]:
+        """Who watches any of its streams."""
+        for stream in self.streams.values():
+            yield from stream.viewers
+
+    def streams_for(self, flags: int) -> list[_Stream]:
+        """Those a message is for."""
+        asked = flags & _ALL
+        return [stream for quality, stream in self.streams.items() if not asked or ASKED[quality] & asked]
 
 
 class Relay:
@@ -307,7 +384,7 @@ class Relay:
         self.garbage = 0
         self.strangers = 0
         self._steady, self._known = steady, known
-        self._feeds: dict[CameraKey, _Feed] = {}
+        self._known_cameras: dict[CameraKey, _Camera] = {}
         self._cameras: Counter[str] = Counter()
         self._preview_bytes: Counter[str] = Counter()
 
@@ -316,127 +393,85 @@ class Relay:
     def feed(self, agent_id: str, camera_id: str, kind: MediaKind, payload: bytes) -> None:
         """Take one media message of an agent (`agent_id` without `.media`). Garbage is counted, never raised."""
         key = CameraKey(agent_id, camera_id)
-        feed = self._feeds.get(key)
-        if feed is None:
+        camera = self._known_cameras.get(key)
+        if camera is None:
             if not self._known(key) or self._cameras[agent_id] >= self.limits.most_cameras:
                 self.strangers += 1
                 if str(self.strangers).strip("0") == "1":
                     log.warning("media of a camera that is not known, or of too many", extra={"agent": agent_id, "camera": camera_id[:64]})
                 return
-            feed = self._feed(key)
+            camera = self._camera(key)
         try:
             header = parse_media(payload)
             if len(payload) > MAX_MEDIA_BYTES:
                 raise Rejected("too_large", "媒体消息过大", "the media message is too large")
             if kind is MediaKind.PREVIEW:
-                self._take_preview(agent_id, feed, header, payload)
+                self._take_preview(agent_id, camera, header, payload)
             else:
-                self._take_media(key, feed, kind, header, payload)
+                self._take_media(key, camera, kind, header, payload)
         except Rejected as error:
             self.garbage += 1
-            feed.refused += 1
-            if str(feed.refused).strip("0") == "1":  # the 1st, the 10th, the 100th: a flood of garbage is no flood of the log
-                log.warning("media refused", extra={"agent": agent_id, "camera": camera_id, "reason": error.code, "refused": feed.refused})
+            camera.refused += 1
+            if str(camera.refused).strip("0") == "1":  # the 1st, the 10th, the 100th: a flood of garbage is no flood of the log
+                log.warning("media refused", extra={"agent": agent_id, "camera": camera_id, "reason": error.code, "refused": camera.refused})
 
-    def _feed(self, key: CameraKey) -> _Feed:
-        if key not in self._feeds:
-            self._feeds[key] = _Feed()
+    def _camera(self, key: CameraKey) -> _Camera:
+        if key not in self._known_cameras:
+            self._known_cameras[key] = _Camera()
             self._cameras[key.agent_id] += 1
-        return self._feeds[key]
+        return self._known_cameras[key]
 
-    def _take_preview(self, agent_id: str, feed: _Feed, header: MediaHeader, payload: bytes) -> None:
+    def _take_preview(self, agent_id: str, camera: _Camera, header: MediaHeader, payload: bytes) -> None:
         jpeg = payload[MEDIA_HEADER_BYTES:]
         if not jpeg.startswith(b"\xff\xd8") or len(jpeg) > self.limits.preview_bytes:
             raise Rejected("malformed_media", "预览图不是 JPEG", "a preview that is no JPEG or too large")
-        more = len(jpeg) - (len(feed.preview.jpeg) if feed.preview is not None else 0)
+        more = len(jpeg) - (len(camera.preview.jpeg) if camera.preview is not None else 0)
         if more > 0 and self._preview_bytes[agent_id] + more > self.limits.previews_bytes:
             raise Rejected("too_many_previews", "该终端的预览图过多", "this agent's previews together are too large")
         self._preview_bytes[agent_id] += more
-        feed.preview = Preview(jpeg, header.wall_ms, datetime.now(UTC), self._steady())
+        camera.preview = Preview(jpeg, header.wall_ms, datetime.now(UTC), self._steady())
 
-    def _take_media(self, key: CameraKey, feed: _Feed, kind: MediaKind, header: MediaHeader, payload: bytes) -> None:
+    def _take_media(self, key: CameraKey, camera: _Camera, kind: MediaKind, header: MediaHeader, payload: bytes) -> None:
         now = self._steady()
-        self._count(feed, header, len(payload), now)
+        camera.received += 1
+        camera.received_bytes += len(payload)
+        streams = camera.streams_for(header.flags)
         chunk = Chunk(kind, bool(header.flags & KEY_FRAME), bool(header.flags & CACHED), bool(header.flags & PRE_EVENT), header.seq,
                       header.wall_ms, payload)
         if kind is MediaKind.INIT:
-            self._take_init(feed, chunk)
+            for stream in streams:
+                stream.take_init(chunk)
             return
+        for stream in streams:
+            stream.count(header.seq)
         if payload[MEDIA_HEADER_BYTES + 4:MEDIA_HEADER_BYTES + 8] != b"moof":
             raise Rejected("malformed_media", "媒体分片格式不对", "this is no movie fragment")
-        if self._floods(key, feed, len(payload), now) and not chunk.key:
-            feed.dropped += 1
-            self._spoil(feed)
-            return
-        if chunk.pre_event:
-            for viewer in feed.viewers:
-                if viewer.pre_event_s:
-                    viewer.put(chunk)
-            return
-        if chunk.cached and chunk.key:
-            feed.bursting = not feed.cache
-        if feed.init is None or (chunk.cached and not feed.bursting):
-            return
-        if not chunk.cached:
-            feed.transit_ms = time.time() * 1000 - header.wall_ms
-        feed.last_at = now
-        self._keep(feed, chunk)
-        for viewer in feed.viewers:
-            viewer.put(chunk)
+        floods = self._floods(key, camera, len(payload), now) and not chunk.key
+        for stream in streams:
+            if floods:
+                stream.dropped += 1
+                stream.spoil()
+            elif chunk.pre_event:
+                for viewer in stream.viewers:
+                    if viewer.pre_event_s:
+                        viewer.put(chunk)
+            else:
+                stream.take(chunk, now, self.limits.cache_bytes)
 
-    def _count(self, feed: _Feed, header: MediaHeader, size: int, now: float) -> None:
-        feed.received += 1
-        feed.received_bytes += size
-        if feed.last_seq is not None:
-            missing = (header.seq - feed.last_seq - 1) & 0xFFFFFFFF
-            if missing:
-                if missing < RESTARTED:
-                    feed.lost += missing
-                else:
-                    feed.init = None
-                self._spoil(feed)
-                for viewer in feed.viewers:
-                    viewer.skip()
-        feed.last_seq = header.seq
-
-    def _spoil(self, feed: _Feed) -> None:
-        """A chunk is missing: what follows up to the next key frame cannot be decoded by anybody who joins now."""
-        feed.cache, feed.cache_bytes = [], 0
-
-    def _take_init(self, feed: _Feed, chunk: Chunk) -> None:
-        if feed.init is not None and feed.init.body == chunk.body:
-            return
-        feed.info, _ = parse_init(chunk.body)
-        feed.init = chunk
-        self._spoil(feed)
-        for viewer in feed.viewers:
-            viewer.put(chunk)
-
-    def _keep(self, feed: _Feed, chunk: Chunk) -> None:
-        if chunk.key:
-            self._spoil(feed)
-        elif not feed.cache:
-            return
-        if feed.cache_bytes + len(chunk.message) > self.limits.cache_bytes:
-            self._spoil(feed)
-            return
-        feed.cache.append(chunk)
-        feed.cache_bytes += len(chunk.message)
-
-    def _floods(self, key: CameraKey, feed: _Feed, size: int, now: float) -> bool:
-        if now >= feed.flood_until:
+    def _floods(self, key: CameraKey, camera: _Camera, size: int, now: float) -> bool:
+        if now >= camera.flood_until:
             limit = self.limits.flood_mbps * 1e6 / 8
-            if feed.flooding and feed.flood_bytes <= limit:
-                feed.flooding = False
-            feed.flood_until, feed.flood_bytes = now + 1, 0
-        feed.flood_bytes += size
-        if not feed.flooding and feed.flood_bytes > self.limits.flood_mbps * 1e6 / 8:
-            feed.flooding = True
+            if camera.flooding and camera.flood_bytes <= limit:
+                camera.flooding = False
+            camera.flood_until, camera.flood_bytes = now + 1, 0
+        camera.flood_bytes += size
+        if not camera.flooding and camera.flood_bytes > self.limits.flood_mbps * 1e6 / 8:
+            camera.flooding = True
             log.warning("an agent floods media: only key frames pass",
-                        extra={"agent": key.agent_id, "camera": key.camera_id, "bytes": feed.flood_bytes})
-            for viewer in feed.viewers:
+                        extra={"agent": key.agent_id, "camera": key.camera_id, "bytes": camera.flood_bytes})
+            for viewer in camera.viewers():
                 viewer.told("flood")
-        return feed.flooding
+        return camera.flooding
 
     # ---- to the viewers ---------------------------------------------------------------------------------------------------
 
@@ -447,7 +482,7 @@ class Relay:
 
         The first chunk is the init segment, then the cached group of pictures (flag `cached`), then live. `quality`: `main`, `sub` or `h264`.
         `pre_event_s` asks the agent for the seconds before as well (chunks with `pre_event`, in between the live ones). `fragment_s`: 0 a
-        fragment a picture, 0.25 for walls; the shortest asked for serves all. `queue_s`: what waits longer is dropped. Raises Unavailable where too many watch.
+        fragment a picture, 0.25 for walls; the shortest asked for serves all of one quality. `queue_s`: what waits longer is dropped. Raises Unavailable where too many watch.
         """
         viewer = self.attach(key, name=name, quality=quality, pre_event_s=pre_event_s, fragment_s=fragment_s, queue_bytes=queue_bytes,
                              queue_s=queue_s)
@@ -459,28 +494,34 @@ class Relay:
     def attach(self, key: CameraKey, *, name: str = "", quality: str = "main", pre_event_s: float = 0.0,
                fragment_s: float = 0.0, queue_bytes: int | None = None, queue_s: float | None = None) -> Viewer:
         """Add a viewer (see `watch`)."""
-        if sum(len(feed.viewers) for feed in self._feeds.values()) >= self.limits.most_viewers:
+        if sum(len(stream.viewers) for _, _, stream in self._streams()) >= self.limits.most_viewers:
             raise Unavailable("too_many_viewers", "同时观看的人数已达上限", "too many viewers at once")
-        feed = self._feed(key)
+        stream = self._camera(key).streams.setdefault(quality, _Stream())
         viewer = Viewer(name, quality, pre_event_s, fragment_s, queue_bytes or self.limits.queue_bytes, queue_s)
-        if feed.init is not None and feed.started_at is not None and _is_for(viewer, feed):
-            viewer.put(feed.init)
-            for chunk in feed.cache:
+        if stream.init is not None and stream.started_at is not None:
+            viewer.put(stream.init)
+            for chunk in stream.cache:
                 viewer.put(chunk if chunk.cached else _as_cached(chunk))
-        feed.viewers.add(viewer)
-        feed.idle_since = None
-        self._start(key, feed, anew=bool(pre_event_s))
+        stream.viewers.add(viewer)
+        stream.idle_since = None
+        self._start(key, quality, stream, anew=bool(pre_event_s))
         return viewer
 
+    def _streams(self) -> Iterator[tuple[CameraKey, str, _Stream]]:
+        for key, camera in self._known_cameras.items():
+            for quality, stream in camera.streams.items():
+                yield key, quality, stream
+
     def detach(self, key: CameraKey, viewer: Viewer) -> None:
-        """Remove a viewer; the feed stops after the linger when it was the last."""
+        """Remove a viewer; its stream stops after the linger when it was the last."""
         viewer.cut("left")
-        feed = self._feeds.get(key)
-        if feed is not None and viewer in feed.viewers:
-            feed.viewers.discard(viewer)
-            feed.dropped += viewer.dropped
-            if not feed.viewers:
-                feed.idle_since = self._steady()
+        camera = self._known_cameras.get(key)
+        stream = camera.streams.get(viewer.quality) if camera is not None else None
+        if stream is not None and viewer in stream.viewers:
+            stream.viewers.discard(viewer)
+            stream.dropped += viewer.dropped
+            if not stream.viewers:
+                stream.idle_since = self._steady()
 
     def cut(self, reason: str, *, key: CameraKey | None = None, who: Callable[[Viewer], bool] = lambda viewer: True) -> int:
         """End the viewers of `key` (None: of every camera) for whom `who` is true, at once; how many they were.
@@ -488,42 +529,41 @@ class Relay:
         To be called when a grant is revoked: the sockets close as soon as their iteration ends.
         """
         count = 0
-        for name, feed in self._feeds.items():
+        for name, camera in self._known_cameras.items():
             if key is None or name == key:
-                for viewer in feed.viewers:
+                for viewer in camera.viewers():
                     if viewer.ended is None and who(viewer):
                         viewer.cut(reason)
                         count += 1
         return count
 
-    def _start(self, key: CameraKey, feed: _Feed, *, anew: bool = False) -> None:
-        """Subscribe and command a start where none runs, its quality changed, or a burst from before the event is wanted."""
-        quality = _best(viewer.quality for viewer in feed.viewers)
-        running = feed.started_at is not None
-        fragment_s = min((viewer.fragment_s for viewer in feed.viewers), default=0.0)
-        if running and not anew and (quality, fragment_s) == (feed.quality, feed.fragment_s):
+    def _start(self, key: CameraKey, quality: str, stream: _Stream, *, anew: bool = False) -> None:
+        """Subscribe and command a start where none runs, shorter fragments or a burst from before the event are wanted."""
+        running = stream.started_at is not None
+        fragment_s = min((viewer.fragment_s for viewer in stream.viewers), default=0.0)
+        if running and not anew and fragment_s == stream.fragment_s:
             return
         if self.line is None:
             raise Unavailable("no_media_line", "视频通道尚未就绪", "the way to the cameras is not ready")
         if not running:
             self.line.subscribe(key)
-            feed.started_at = self._steady()
-            feed.forget()
-        if not running or anew or quality != feed.quality:
-            if feed.start_id:
-                self._say(key, feed, CommandKind.STOP)
-            feed.start_id = new_id()
-        feed.quality, feed.fragment_s = quality, fragment_s
-        self._say(key, feed, CommandKind.START)
+            stream.started_at = self._steady()
+            stream.forget()
+        if not running or anew:
+            if stream.start_id:
+                self._say(key, quality, stream, CommandKind.STOP)
+            stream.start_id = new_id()
+        stream.fragment_s = fragment_s
+        self._say(key, quality, stream, CommandKind.START)
 
-    def _say(self, key: CameraKey, feed: _Feed, kind: CommandKind) -> None:
+    def _say(self, key: CameraKey, quality: str, stream: _Stream, kind: CommandKind) -> None:
         assert self.line is not None
         start = kind is CommandKind.START
-        pre_event_s = max((viewer.pre_event_s for viewer in feed.viewers), default=0.0)
-        feed.commanded_at = self._steady()
-        self.line.command(key, Command(id=feed.start_id, kind=kind, at=datetime.now(UTC), camera_id=key.camera_id,
-                                       quality=feed.quality if start else None,
-                                       fragment_s=feed.fragment_s if start else None, ttl_s=self.limits.ttl_s if start else None,
+        pre_event_s = max((viewer.pre_event_s for viewer in stream.viewers), default=0.0)
+        stream.commanded_at = self._steady()
+        self.line.command(key, Command(id=stream.start_id, kind=kind, at=datetime.now(UTC), camera_id=key.camera_id,
+                                       quality=quality if start else None,
+                                       fragment_s=stream.fragment_s if start else None, ttl_s=self.limits.ttl_s if start else None,
                                        body={"pre_event_s": pre_event_s} if start and pre_event_s else {}))
 
     def snapshot(self, key: CameraKey) -> None:
@@ -535,30 +575,30 @@ class Relay:
     # ---- time -------------------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Stop feeds nobody watches, prolong the others."""
+        """Stop streams nobody watches, prolong the others."""
         now = self._steady()
-        for key, feed in self._feeds.items():
-            if feed.started_at is None or self.line is None:
+        for key, quality, stream in self._streams():
+            if stream.started_at is None or self.line is None:
                 continue
-            if not feed.viewers and feed.idle_since is not None and now - feed.idle_since >= self.limits.linger_s:
-                self._say(key, feed, CommandKind.STOP)
-                self.line.unsubscribe(key)
-                feed.started_at = feed.last_at = None
-                feed.start_id = ""
-                feed.forget()
-            elif now - feed.commanded_at >= self._repeat_s(feed, now):
-                if feed.viewers and _best(viewer.quality for viewer in feed.viewers) != feed.quality:
-                    self._start(key, feed)
-                else:
-                    self._say(key, feed, CommandKind.START)
+            if not stream.viewers and stream.idle_since is not None and now - stream.idle_since >= self.limits.linger_s:
+                self._say(key, quality, stream, CommandKind.STOP)
+                stream.started_at = stream.last_at = None
+                stream.start_id = ""
+                stream.forget()
+                if not self._known_cameras[key].is_started:
+                    self.line.unsubscribe(key)
+            elif now - stream.commanded_at >= self._repeat_s(stream, now):
+                if stream.viewers:
+                    stream.fragment_s = min(viewer.fragment_s for viewer in stream.viewers)
+                self._say(key, quality, stream, CommandKind.START)
 
-    def _repeat_s(self, feed: _Feed, now: float) -> float:
+    def _repeat_s(self, stream: _Stream, now: float) -> float:
         """How long until a start is repeated: a third of its life while pictures come, each second while none do (for half a minute).
 
         A start may have gone to an agent that was just connecting, or been forgotten by one that was restarted.
         """
-        assert feed.started_at is not None
-        silent_s = now - (feed.last_at if feed.last_at is not None else feed.started_at)
+        assert stream.started_at is not None
+        silent_s = now - (stream.last_at if stream.last_at is not None else stream.started_at)
         return 1.0 if 1.0 <= silent_s < 30.0 else self.limits.ttl_s / 3
 
     async def run(self) -> None:
@@ -569,49 +609,41 @@ class Relay:
 
     def line_up(self) -> None:
         """The connection to the broker was made anew: ask again for everything that is watched."""
-        for key, feed in self._feeds.items():
-            if feed.started_at is not None and self.line is not None:
-                feed.last_seq = None
-                feed.start_id = new_id()
-                self._spoil(feed)
+        for key, quality, stream in self._streams():
+            if stream.started_at is not None and self.line is not None:
+                stream.last_seq = None
+                stream.start_id = new_id()
+                stream.spoil()
                 self.line.subscribe(key)
-                self._say(key, feed, CommandKind.START)
+                self._say(key, quality, stream, CommandKind.START)
 
     # ---- what is known ----------------------------------------------------------------------------------------------------
 
     def preview(self, key: CameraKey) -> Preview | None:
         """The last preview of a camera, or None."""
-        feed = self._feeds.get(key)
-        return feed.preview if feed else None
+        camera = self._known_cameras.get(key)
+        return camera.preview if camera else None
 
     def keys(self) -> list[CameraKey]:
         """Every camera heard of or watched."""
-        return list(self._feeds)
+        return list(self._known_cameras)
 
     def figures(self, key: CameraKey) -> FeedFigures:
-        """The counters and the state of a camera's feed."""
-        feed, now = self._feeds.get(key) or _Feed(), self._steady()
+        """The counters of a camera over all its streams, and the state of the best that is watched."""
+        camera, now = self._known_cameras.get(key) or _Camera(), self._steady()
+        streams = [camera.streams[quality] for quality in ASKED if quality in camera.streams]
+        best = next((stream for stream in streams if stream.started_at is not None), _Stream())
         state = FeedState.IDLE
-        if feed.started_at is not None:
-            age = now - (feed.last_at if feed.last_at is not None else feed.started_at)
-            state = FeedState.STALLED if age > self.limits.stall_s else FeedState.LIVE if feed.last_at is not None else FeedState.STARTING
-        info = feed.info
-        return FeedFigures(state=state, viewers=len(feed.viewers), received=feed.received, received_bytes=feed.received_bytes, lost=feed.lost,
-                           dropped=feed.dropped + sum(viewer.dropped for viewer in feed.viewers), refused=feed.refused,
-                           transit_ms=feed.transit_ms, last_chunk_age_s=None if feed.last_at is None else now - feed.last_at,
+        if best.started_at is not None:
+            age = now - (best.last_at if best.last_at is not None else best.started_at)
+            state = FeedState.STALLED if age > self.limits.stall_s else FeedState.LIVE if best.last_at is not None else FeedState.STARTING
+        info = best.info
+        return FeedFigures(state=state, viewers=sum(len(stream.viewers) for stream in streams), received=camera.received,
+                           received_bytes=camera.received_bytes, lost=sum(stream.lost for stream in streams),
+                           dropped=sum(stream.dropped + sum(viewer.dropped for viewer in stream.viewers) for stream in streams),
+                           refused=camera.refused, transit_ms=best.transit_ms, last_chunk_age_s=None if best.last_at is None else now - best.last_at,
                            codec=info.codec if info else None, width=info.w if info else None, height=info.h if info else None,
                            quality=info.quality if info else None)
-
-
-def _best(qualities: Iterable[str]) -> str:
-    """One stream serves all: transcoded where one viewer needs it, else the main stream where one wants it, else the sub-stream."""
-    wanted = set(qualities)
-    return next((quality for quality in ("h264", "main", "sub") if quality in wanted), "main")
-
-
-def _is_for(viewer: Viewer, feed: _Feed) -> bool:
-    """Does what is cached help this viewer? Who asked for H.264 cannot show the camera's own H.265: the transcoded stream comes to it at once."""
-    return viewer.quality != "h264" or (feed.info is not None and feed.info.codec.startswith("avc"))
 
 
 def _as_cached(chunk: Chunk) -> Chunk:

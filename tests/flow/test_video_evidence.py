@@ -17,11 +17,13 @@ import msgspec
 import pytest
 
 from hub.operate.bench_camera import RtspServer
+from hub.wire import MediaKind
 from streams.evidence import Entry, Lost, RecordingHeader, Segment, export, segments_of, verify
+from streams.fragment import parse_init
 from streams.recorder import Recorder, RecorderOptions
 from streams.relay import RelayLimits
 from streams.strip import read_strip
-from tests.flow.test_video_live import entry, hub, rig
+from tests.flow.test_video_live import as_file, collect, entry, hub, pictures, rig, samples
 from tests.support.ports import free_port
 from tests.support.until import until
 
@@ -70,6 +72,32 @@ async def test_a_recording_holds_the_seconds_before_plays_and_passes_the_check(t
     assert began_ms - shown[0] > 1500
     assert len(shown) >= 0.9 * sum(segment.samples for segment in segments)
     assert max(b - a for a, b in pairwise(shown)) < 1500
+
+
+async def test_what_is_recorded_of_an_h265_camera_is_what_it_sent_while_somebody_watches_it_transcoded(tmp_path: Path, camera: RtspServer) -> None:
+    told: list[Entry] = []
+    async with rig(tmp_path, entry(camera.url("/h265"))) as r:
+        await r.warm()
+        recorder = Recorder(r.relay, tmp_path / "video", lambda _, item: told.append(item), RecorderOptions(segment_s=2, pre_event_s=0, min_free_bytes=0))
+        stop = asyncio.Event()
+        recording = asyncio.create_task(recorder.record(header(), stop))
+        await until(lambda: len(told) >= 1, 25)
+        shown = await collect(r.relay, lambda chunks: len(samples(chunks)) > 120, quality="h264")
+        before = len(told)
+        await until(lambda: len(told) > before, 25)
+        stop.set()
+        folder = await recording
+        await recorder.close()
+    assert {parse_init(chunk.body)[0].codec[:4] for chunk in shown if chunk.kind is MediaKind.INIT} == {"avc1"}
+    assert len([clock for _, clock in pictures(as_file(shown)) if clock]) > 60
+    segments = segments_of(folder)
+    assert {segment.codec[:4] for segment in segments} == {"hvc1"}
+    assert sum(segment.lost for segment in segments) == 0
+    assert verify(folder).ok
+    (clip,) = export(folder, tmp_path / "clip.mp4", 0, 2**48)
+    seen = clocks(clip)
+    assert len(seen) >= 0.9 * sum(segment.samples for segment in segments)
+    assert max(b - a for a, b in pairwise(seen)) < 1500
 
 
 async def test_kill_9_of_the_recorder_costs_at_most_the_open_segment_and_that_is_stated(tmp_path: Path, camera: RtspServer) -> None:

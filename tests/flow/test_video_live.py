@@ -19,7 +19,7 @@ from hub.ingest.link import Broker
 from hub.ingest.media import MediaSession
 from hub.operate.bench_camera import RtspServer
 from hub.wire import MediaKind
-from streams.fragment import Sample, Track, parse_fragment, parse_init
+from streams.fragment import TICKS, Sample, Track, parse_fragment, parse_init
 from streams.publisher import MediaLink
 from streams.relay import CameraKey, Chunk, FeedState, Relay, RelayLimits
 from streams.strip import read_strip
@@ -193,6 +193,48 @@ async def test_h265_becomes_h264_only_where_it_is_asked_for_and_says_so(tmp_path
         info = parse_init(next(c for c in reversed(chunks) if c.kind is MediaKind.INIT).body)[0]
         assert info.codec.startswith("avc1") and info.quality == "h264"
         assert len([clock for _, clock in pictures(as_file(chunks)) if clock]) > 20
+
+
+async def test_who_opens_the_full_picture_leaves_the_walls_their_sub_stream_and_both_count_no_loss(tmp_path: Path, camera: RtspServer) -> None:
+    async with rig(tmp_path, entry(camera.url("/hd"), sub_url=camera.url("/small"), keep_open="sub")) as r:
+        await r.warm()
+        wall: list[Chunk] = []
+
+        async def watch_wall() -> None:
+            async with r.relay.watch(KEY, quality="sub", fragment_s=0.25) as viewer:
+                async for chunk in viewer:
+                    wall.append(chunk)
+
+        watching = asyncio.create_task(watch_wall())
+        await until(lambda: len(media(wall)) > 4, 15)
+        full = await collect(r.relay, lambda chunks: parse_init(next(c for c in reversed(chunks) if c.kind is MediaKind.INIT).body)[0].quality == "main"
+                             and len(samples(chunks)) > 60)
+        before = len(media(wall))
+        await until(lambda: len(media(wall)) > before + 12, 15)
+        watching.cancel()
+        lost = r.relay.figures(KEY).lost
+    infos = [parse_init(chunk.body)[0] for chunk in wall if chunk.kind is MediaKind.INIT]
+    assert [info.quality for info in infos] == ["sub"], "the wall got nothing that it had not asked for"
+    dts = [sample.dts for sample in samples(wall)]
+    assert max(b - a for a, b in pairwise(dts)) < TICKS, "and went on without a break"
+    last = parse_init(next(c for c in reversed(full) if c.kind is MediaKind.INIT).body)[0]
+    assert last.w > infos[0].w
+    assert lost == 0
+
+
+async def test_a_camera_without_a_sub_stream_sends_once_what_walls_and_full_pictures_show(tmp_path: Path, camera: RtspServer) -> None:
+    async with rig(tmp_path, entry(camera.url("/h264"))) as r, r.relay.watch(KEY, quality="sub") as wall, r.relay.watch(KEY) as full:
+        chunks: list[list[Chunk]] = [[], []]
+        async with asyncio.timeout(20):
+            for n, viewer in enumerate((wall, full)):
+                async for chunk in viewer:
+                    chunks[n].append(chunk)
+                    if len(chunks[n]) > 40:
+                        break
+        outlet = r.cameras._group.units["cam"].outlet  # type: ignore[union-attr]
+        assert sum(stream.asked > 0 for stream in outlet._streams.values()) == 1
+    sent = [{chunk.seq for chunk in media(got) if not chunk.cached} for got in chunks]
+    assert len(sent[0] & sent[1]) > 10, "the same messages"
 
 
 async def test_fragments_of_a_quarter_second_carry_the_same_pictures_in_fewer_messages(tmp_path: Path, camera: RtspServer) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import av
 import numpy as np
 
-from hub.wire import MediaKind, media_header
+from hub.wire import ASKED, MediaKind, media_header
 from streams.encode import Encoder
 from streams.fragment import TICKS, Track, Unit, fragment, init_info, init_payload, init_segment
 from streams.relay import Chunk
@@ -33,15 +33,19 @@ def units(frames: int, size: tuple[int, int] = (160, 96), gop: int = 25, start: 
     return encoder.reader.config, tuple(out)
 
 
-def init_message(config: Any, seq: int = 0) -> bytes:
-    """An init message."""
-    return media_header(MediaKind.INIT, key=True, seq=seq, wall_ms=BEGAN_MS) + init_payload(init_info(config, None), init_segment(config))
+def init_message(config: Any, seq: int = 0, *, asked: str = "") -> bytes:
+    """An init message; `asked`: the qualities it is for, with spaces between them, none for everybody."""
+    return media_header(MediaKind.INIT, key=True, seq=seq, wall_ms=BEGAN_MS, asked=_bits(asked)) + init_payload(init_info(config, None), init_segment(config))
 
 
-def media_message(unit: Unit, seq: int, *, cached: bool = False, pre_event: bool = False) -> bytes:
+def media_message(unit: Unit, seq: int, *, cached: bool = False, pre_event: bool = False, asked: str = "") -> bytes:
     """A media message with one picture."""
-    header = media_header(MediaKind.MEDIA, key=unit.key, seq=seq, wall_ms=unit.wall_ms, cached=cached, pre_event=pre_event)
+    header = media_header(MediaKind.MEDIA, key=unit.key, seq=seq, wall_ms=unit.wall_ms, cached=cached, pre_event=pre_event, asked=_bits(asked))
     return header + fragment(seq, [unit])
+
+
+def _bits(asked: str) -> int:
+    return sum(ASKED[quality] for quality in asked.split())
 
 
 def chunk(kind: MediaKind, message: bytes) -> Chunk:

@@ -11,7 +11,7 @@ import pytest
 
 from hub.errors import Unavailable
 from hub.wire import Command, CommandKind, MediaKind, media_header
-from streams.fragment import parse_fragment
+from streams.fragment import parse_fragment, parse_init
 from streams.relay import CameraKey, Chunk, FeedState, Relay, RelayLimits, Viewer
 from tests.support.chunks import init_message, media_message, units
 
@@ -266,30 +266,59 @@ async def test_leaving_the_watch_detaches_even_after_an_error() -> None:
     assert rig.relay.figures(KEY).viewers == 0
 
 
-def test_viewers_wanting_different_streams_get_one_that_serves_all() -> None:
-    rig = Rig(ttl_s=3)
+def test_each_quality_is_a_stream_of_its_own_and_nobody_gets_what_another_asked_for() -> None:
+    rig = Rig(linger_s=1)
     wall = rig.relay.attach(KEY, quality="sub", fragment_s=0.25)
-    assert (rig.line.commands[-1].quality, rig.line.commands[-1].fragment_s) == ("sub", 0.25)
     tile = rig.relay.attach(KEY, quality="main")
-    assert (rig.line.commands[-1].quality, rig.line.commands[-1].fragment_s) == ("main", 0)
+    assert [(one.kind, one.quality, one.fragment_s) for one in rig.line.commands] == [
+        (CommandKind.START, "sub", 0.25), (CommandKind.START, "main", 0)], "the wall's stream is left as it was"
+    small = msgspec.structs.replace(rig.config, width=80)
+    rig.relay.feed(*KEY, MediaKind.INIT, init_message(small, 900, asked="sub"))
+    rig.relay.feed(*KEY, MediaKind.INIT, init_message(rig.config, 0, asked="main"))
+    for n in range(4):  # each counts by itself
+        rig.relay.feed(*KEY, MediaKind.MEDIA, media_message(rig.units[n], 1 + n, asked="main"))
+        rig.relay.feed(*KEY, MediaKind.MEDIA, media_message(rig.units[n + 50], 901 + n, asked="sub"))
+    assert [(parse_init(chunk.body)[0].w, chunk.kind) for chunk in wall.drain()[:1]] == [(80, MediaKind.INIT)]
+    assert times(waiting(tile)) == [0, 1, 2, 3]
+    assert times(waiting(rig.relay.attach(KEY, quality="sub"))) == [50, 51, 52, 53]
+    assert rig.relay.figures(KEY).lost == 0
     rig.relay.detach(KEY, tile)
     rig.now += 2
     rig.relay.tick()
-    assert (rig.line.commands[-1].quality, rig.line.commands[-1].fragment_s) == ("sub", 0.25)
-    rig.relay.detach(KEY, wall)
+    assert rig.line.commands[-1].kind is CommandKind.STOP and rig.line.subscribed == {KEY}, "the wall goes on"
+
+
+def test_one_stream_that_serves_several_qualities_reaches_all_of_them() -> None:
+    rig = Rig()
+    viewers = [rig.relay.attach(KEY, quality=quality) for quality in ("main", "sub")]
+    rig.relay.feed(*KEY, MediaKind.INIT, init_message(rig.config, 0, asked="main sub"))
+    rig.relay.feed(*KEY, MediaKind.MEDIA, media_message(rig.units[0], 1, asked="main sub"))
+    assert [times(waiting(viewer)) for viewer in viewers] == [[0], [0]]
+    assert rig.relay.figures(KEY).received == 2
+
+
+def test_a_stream_that_takes_another_s_place_counts_by_itself_and_no_picture_is_called_lost() -> None:
+    rig = Rig()
+    viewer = rig.relay.attach(KEY)
+    rig.init()
+    rig.frames(0, 3)
+    rig.relay.feed(*KEY, MediaKind.INIT, init_message(msgspec.structs.replace(rig.config, width=80), 70))
+    rig.relay.feed(*KEY, MediaKind.MEDIA, media_message(rig.units[25], 71, cached=True))
+    assert times(waiting(viewer)) == [0, 1, 2, 25] and rig.relay.figures(KEY).lost == 0
 
 
 def test_who_asked_for_h264_is_not_given_the_h265_that_is_cached_but_what_comes_transcoded() -> None:
     rig = Rig()
-    first = rig.relay.attach(KEY)
-    rig.feed(MediaKind.INIT, init_message(msgspec.structs.replace(rig.config, text="hvc1.1.6.L60.90"), rig.next_seq()))
-    rig.frames(0, 30)
-    rig.relay.detach(KEY, first)
+    rig.relay.attach(KEY)
+    rig.relay.feed(*KEY, MediaKind.INIT, init_message(msgspec.structs.replace(rig.config, text="hvc1.1.6.L60.90"), 0, asked="main"))
+    for n in range(30):
+        rig.relay.feed(*KEY, MediaKind.MEDIA, media_message(rig.units[n], 1 + n, asked="main"))
     other = rig.relay.attach(KEY, quality="h264")
     assert rig.line.commands[-1].quality == "h264"
     assert waiting(other) == []
-    rig.init()
-    rig.frames(50, 60)
+    rig.relay.feed(*KEY, MediaKind.INIT, init_message(rig.config, 0, asked="h264"))
+    for n in range(50, 60):
+        rig.relay.feed(*KEY, MediaKind.MEDIA, media_message(rig.units[n], n - 49, asked="h264"))
     assert [chunk.kind for chunk in waiting(other)][:2] == [MediaKind.INIT, MediaKind.MEDIA]
     again = rig.relay.attach(KEY, quality="h264")
     assert times(waiting(again)) == list(range(50, 60))
