@@ -308,10 +308,20 @@ def switch_plans(
     return _change(current, plans, facts, level or current.level, bindings, now)
 
 
-def _change(
-    current: Activation, plans: Sequence[Plan], facts: IncidentFacts, level: Level, bindings: Bindings, now: datetime
+def follow(
+    current: Activation, plans: Sequence[Plan], facts: IncidentFacts, bindings: Bindings, now: datetime
 ) -> tuple[Activation, Difference]:
-    changed = _compose(plans, facts, level, bindings, current.started_at, now, dict(current.since))
+    """The same plans at the same level for what is known by now: what it calls for is added, and a task changes hands where its post is no more.
+
+    Nothing that stands is taken back: that a leak is over is for people to decide on, a change of level or plans does it.
+    """
+    return _change(current, plans, facts, current.level, bindings, now, keeps=True)
+
+
+def _change(
+    current: Activation, plans: Sequence[Plan], facts: IncidentFacts, level: Level, bindings: Bindings, now: datetime, *, keeps: bool = False
+) -> tuple[Activation, Difference]:
+    changed = _compose(plans, facts, level, bindings, current.started_at, now, dict(current.since), keeps=keeps)
     return changed, difference(current, changed)
 
 
@@ -337,23 +347,25 @@ class _Composer:
     """One computation of an activation: what is wanted, since when, and whom roles are bound to."""
 
     def __init__(
-        self, plans: Sequence[Plan], facts: IncidentFacts, level: Level, bindings: Bindings, now: datetime, since: Mapping[str, datetime]
+        self, plans: Sequence[Plan], facts: IncidentFacts, level: Level, bindings: Bindings, now: datetime, since: Mapping[str, datetime],
+        *, keeps: bool = False,
     ) -> None:
         # the most particular plan speaks first: its wording is used where plans want the same thing
         self.plans = sorted(plans, key=lambda p: (_PLAN_ORDER[p.kind], p.id))
         self.facts, self.level, self.bindings, self.now = facts, level, bindings, now
-        self.known = since
+        self.known, self.keeps = since, keeps
         self.since: dict[str, datetime] = {}
         self.cautions: dict[str, Caution] = {}
 
-    def wanted(self, when: Condition | None, from_level: Level = Level.IV) -> bool:
+    def wanted(self, when: Condition | None, from_level: Level = Level.IV, wish: str | None = None) -> bool:
+        """Is a part wanted? `wish` is its key, by which it is known whether it stood before."""
         if LEVEL_RANK[self.level] < LEVEL_RANK[from_level]:
             return False
-        return when is None or holds(when, self.facts) is not State.UNSATISFIED
+        return when is None or (self.keeps and wish in self.known) or holds(when, self.facts) is not State.UNSATISFIED
 
     def begin(self, plan: Plan, kind: str, part_id: str) -> datetime:
         """When this wish began: kept from the activation before, or now."""
-        key = f"{plan.id}/{kind}/{part_id}"
+        key = _wish(plan, kind, part_id)
         self.since[key] = self.known.get(key, self.now)
         return self.since[key]
 
@@ -387,6 +399,10 @@ class _Composer:
         return Owner(COMMAND_CENTRE, centre.post, centre.officer, centre.phone, department)
 
 
+def _wish(plan: Plan, kind: str, part_id: str) -> str:
+    return f"{plan.id}/{kind}/{part_id}"
+
+
 def _compose(
     plans: Sequence[Plan],
     facts: IncidentFacts,
@@ -395,13 +411,15 @@ def _compose(
     started_at: datetime,
     now: datetime,
     since: Mapping[str, datetime],
+    *,
+    keeps: bool = False,
 ) -> Activation:
     ids = [plan.id for plan in plans]
     if not ids:
         raise Rejected("no_plan", "没有选定预案", "no plan was chosen", field="plans")
     if len(set(ids)) != len(ids):
         raise Rejected("plan_twice", "同一预案只能启用一个版本", "one plan cannot be in force in two versions", field="plans")
-    work = _Composer(plans, facts, level, bindings, now, since)
+    work = _Composer(plans, facts, level, bindings, now, since, keeps=keeps)
     tasks = _tasks(work, TaskStart.ACTIVATION)
     keys = {task.key for task in tasks}
     return Activation(
@@ -432,7 +450,7 @@ def _tasks(work: _Composer, starts: TaskStart) -> tuple[ActiveTask, ...]:
     drafts: dict[str, list[ActiveTask]] = {}
     for plan in work.plans:
         keys = {t.id: _task_key(plan, t.action, t.role, t.object) for t in plan.tasks}
-        chosen = {t.id for t in plan.tasks if t.starts is starts and work.wanted(t.when, t.from_level)}
+        chosen = {t.id for t in plan.tasks if t.starts is starts and work.wanted(t.when, t.from_level, _wish(plan, "task", t.id))}
         before = {t.id: t.after for t in plan.tasks}
         for task in plan.tasks:
             if task.id not in chosen:
@@ -539,7 +557,7 @@ def _departments(work: _Composer, plan: Plan, roles: Iterable[str]) -> list[str]
 
 def _notices(work: _Composer) -> tuple[ActiveNotice, ...]:
     wishes = _grouped(
-        (n.id, (p, n, work.begin(p, "notice", n.id))) for p in work.plans for n in p.notices if work.wanted(n.when, n.from_level)
+        (n.id, (p, n, work.begin(p, "notice", n.id))) for p in work.plans for n in p.notices if work.wanted(n.when, n.from_level, _wish(p, "notice", n.id))
     )
     notices = [
         ActiveNotice(
@@ -560,7 +578,7 @@ def _requests(work: _Composer) -> tuple[ActiveRequest, ...]:
         (f"{r.capability}/{r.unit}", (p, r, work.begin(p, "resource", r.id)))
         for p in work.plans
         for r in p.resources
-        if work.wanted(r.when, r.from_level)
+        if work.wanted(r.when, r.from_level, _wish(p, "resource", r.id))
     )
     requests = [
         ActiveRequest(

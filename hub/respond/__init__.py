@@ -13,6 +13,7 @@ from hub.respond.matching import Matching
 from hub.respond.merging import Merging
 from hub.respond.reactor import Reactor
 from hub.respond.reading import Reading
+from hub.respond.responses import Responses
 from hub.respond.sharing import Sharing
 from hub.respond.waiting import Waiting
 from hub.respond.zones import Zones
@@ -25,4 +26,4 @@ if TYPE_CHECKING:
 def reactors(intake: Intake, registry: Registry, **parts: Any) -> list[Reactor]:
     """Every reactor of this process."""
     return [Waiting(intake, registry), Merging(), Sharing(), Duties(), Reading(packaged_rules()), Leaving(),
-            Matching(packaged_rules()), Zones(), CameraBook(), Linkage()]
+            Matching(packaged_rules()), Responses(), Zones(), CameraBook(), Linkage()]

@@ -129,6 +129,11 @@ async def responses_of(conn: AsyncConnection, incident_id: str) -> list[Response
     return [msgspec.json.decode(text, type=ResponseHead) for text in rows.scalars()]
 
 
+async def responding(conn: AsyncConnection) -> list[str]:
+    """The incidents for which a response is in force, the oldest first."""
+    return list((await conn.execute(select(table.c.incident_id).where(table.c.active_key.is_not(None)).order_by(table.c.id))).scalars())
+
+
 async def list_responses(conn: AsyncConnection, *, active_only: bool = True, limit: int = 200) -> list[ResponseHead]:
     """Responses, the newest first."""
     query = select(table.c.head).order_by(table.c.id.desc()).limit(limit)
@@ -234,6 +239,8 @@ async def put_in_force(
 ) -> ResponseHead:
     """Put plans in force for an incident. Where a response stands they join it, and only the difference is applied; twice is once.
 
+    What joins may raise the level of the response and never lowers it: lowering is a decision of its own.
+
     Raises Rejected `unknown_plan`, `no_plan`, `incident_over`.
     """
     if incident.state not in ("unverified", "verified"):
@@ -241,7 +248,8 @@ async def put_in_force(
     held = await active_response(tx.conn, incident.id)
     if held is not None:
         wanted = tuple(dict.fromkeys([*(p.id for p in held.document.plans), *plan_ids]))
-        return await change_response(tx, rules, incident, facts, held, wanted, level or held.head.level, by=by, reason=reason)
+        asked = level or fitting_level(await _plans(tx.conn, plan_ids, {p.id: p.version for p in held.document.plans}), facts)
+        return await change_response(tx, rules, incident, facts, held, wanted, max(held.head.level, asked, key=LEVEL_RANK.__getitem__), by=by, reason=reason)
     plans = await _plans(tx.conn, plan_ids)
     bound = await bindings(tx.conn, tx.now)
     document = compute.activate(plans, facts, level or fitting_level(plans, facts), bound, tx.now)
@@ -401,7 +409,30 @@ async def change_response(
     head = msgspec.structs.replace(
         held.head, level=level, plans=document.plans, tasks=len(document.tasks), zh=difference.zh, en=difference.en, reason=reason,
         automatic=confirmed, cautions=(*document.cautions, *_unmanned(document, bound)))
-    head = await _store(tx, held.head, head, document)
+    return await _changed(tx, rules, incident, held.head, head, document, difference, by)
+
+
+async def follow_facts(tx: Transaction, rules: DutyRules, incident: IncidentView, held: Whole) -> ResponseHead:
+    """Bring a response up to what is known by now, without a person: what the facts call for is owed, and what rested with a department that is
+    no more goes to the command centre. Nothing that stands is taken back, level and plans stay; who is on duty alone is no change.
+    """
+    if held.head.state is not ResponseState.ACTIVE:
+        return held.head
+    plans = await _plans(tx.conn, [p.id for p in held.document.plans], {p.id: p.version for p in held.document.plans})
+    document, difference = compute.follow(held.document, plans, await _facts(tx, rules, incident), bound := await bindings(tx.conn, tx.now), tx.now)
+    moved = [c for c in difference.changed if c.before.owner.department != c.after.owner.department or c.before.due_at != c.after.due_at]
+    if not (difference.added or moved or difference.notices_added or difference.requests_added or difference.grants_added):
+        return held.head
+    head = msgspec.structs.replace(held.head, tasks=len(document.tasks), zh=difference.zh, en=difference.en,
+                                   cautions=(*document.cautions, *_unmanned(document, bound)))
+    return await _changed(tx, rules, incident, held.head, head, document, difference, ACTOR)
+
+
+async def _changed(
+    tx: Transaction, rules: DutyRules, incident: IncidentView, before: ResponseHead, after: ResponseHead, document: Activation, difference: Difference,
+    by: str,
+) -> ResponseHead:
+    head = await _store(tx, before, after, document)
     tx.record(ResponseChanged(response=head, added=tuple(t.key for t in difference.added), withdrawn=tuple(t.key for t in difference.withdrawn),
                               changed=tuple(c.after.key for c in difference.changed)), **_about(head, incident, by))
     await _apply(tx, rules, incident, head, document, difference, by)

@@ -22,6 +22,7 @@ from hub.domain.sharing import Origin
 from hub.errors import Rejected
 from hub.respond.matching import Matching
 from hub.respond.reactor import Reactor, Runner
+from hub.respond.responses import Responses
 from hub.store import Store
 from hub.store.activations import (
     active_response,
@@ -124,6 +125,76 @@ async def test_the_tasks_of_a_department_that_is_no_more_rest_with_the_command_c
         owners = {(t.owner.department, t.owner.acting_for) for t in await tasks_of(conn, held)}
     assert ("district-office", "traffic-police") in owners and "traffic-police" not in {department for department, _ in owners}
     assert any(c.code == "post_unmanned" and police.zh in c.zh for c in head.cautions)
+
+
+async def restated(store: Store, view: IncidentView, *loads: Hazmat) -> IncidentView:
+    """A follow-up that says something else of the load."""
+    after = msgspec.structs.replace(view, version=view.version + 1, hazmat=loads)
+    async with store.transaction() as tx:
+        assert await update_incident(tx, view, after)
+        tx.record(IncidentUpdated(incident=after, report_id="r", changed=("hazmat",)), actor="agent:a", subject=f"incident:{view.id}", incident_id=view.id)
+    return after
+
+
+async def test_what_a_follow_up_makes_necessary_is_owed_and_nothing_that_stands_is_taken_back(store: Store, clock: ManualClock) -> None:
+    """Nobody is evacuated from a load that is tight; once it leaks somebody has to be told to."""
+    await district(store)
+    quiet = Hazmat(un="1005", leak=False, fire=False, explosion=False)
+    view = await opened(store, hazmat=(quiet,))
+    responses = Responses()
+    await follow(store, responses)
+    first = await start(store, view, ["hazmat-road-transport"])
+    before = await tasks(store, view)
+    assert not any(key.startswith("evacuate/") for key in before)
+
+    clock.advance(timedelta(minutes=20))
+    leaking = await restated(store, view, msgspec.structs.replace(quiet, leak=True))
+    await follow(store, responses)
+    after = await tasks(store, view)
+    assert set(before) < set(after)
+    (evacuation,) = [key for key in after if key.startswith("evacuate/")]
+    async with store.read() as conn:
+        held = await active_response(conn, view.id)
+        assert held is not None and held.head.version == first.version + 1 and "新增" in held.head.zh
+        due = next(t.due_at for t in await tasks_of(conn, held) if t.key == evacuation)
+    assert due > clock.now(), "counted from when it became known"
+
+    await restated(store, leaking, quiet)
+    await follow(store, responses)
+    assert await tasks(store, view) == after, "that the leak is over is for people to decide on"
+    async with store.read() as conn:
+        unchanged = await active_response(conn, view.id)
+    assert unchanged is not None and unchanged.head == held.head
+
+
+async def test_the_tasks_of_a_department_that_goes_meanwhile_pass_to_the_command_centre(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    responses = Responses()
+    await follow(store, responses)
+    await start(store, view, ROAD_ONLY)
+    before = await tasks(store, view)
+    async with store.transaction() as tx:
+        (police,) = [d for d in await list_departments(tx.conn) if d.id == "traffic-police"]
+        await save_department(tx, msgspec.structs.replace(police, active=False), by=BY)
+    await follow(store, responses)
+    assert await tasks(store, view) == before, "the same tasks, all of them open"
+    async with store.read() as conn:
+        held = await active_response(conn, view.id)
+        assert held is not None
+        owners = {(t.owner.department, t.owner.acting_for) for t in await tasks_of(conn, held)}
+        owed = await list_obligations(conn, incident_id=view.id, kinds=["plan_task"], owed_only=True, limit=200)
+    assert ("district-office", "traffic-police") in owners
+    assert "traffic-police" not in {d.department_id for d in owed} and len(owed) == len(before)
+
+
+async def test_a_plan_that_joins_may_raise_the_level_and_never_lowers_it(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await start(store, view, ROAD_ONLY, Level.III)
+    assert (await start(store, view, ["hazmat-road-transport"], Level.IV)).level is Level.III
+    assert (await start(store, view, ["general"], Level.II)).level is Level.II
+    assert (await start(store, view, ["general"], None)).level is Level.II
 
 
 async def test_the_shipped_plans_are_stored_once(store: Store) -> None:
