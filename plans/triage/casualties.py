@@ -203,7 +203,7 @@ _FREED = re.compile(
     r"(?:被|受)困[^。；\d]{0,24}(?:成功|安全|顺利)(?:获救|脱险|脱困|升井)(?!的?\d)|(?:被|受)困[^。；，]{0,8}(?:后)?(?:(?<!安)全|均)(?:数|部)?(?:获救|救出)|被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)"
 )
 _ALL_FOUND = re.compile(
-    r"(?:失联|失踪|落水|被困|被埋|下落不明|失去联系|失去联络)(?:(?!其余|其他|另有)[^。；]){0,40}?(?:(?:全部|均|都|悉数|已全部|全数)(?:已经|已|被|得到)*(?:找到|发现|寻获|确认|搜救出|打捞|升井|获救|脱险)|无一人?生还|全部遇难)"
+    r"(?:失联|失踪|落水|被困|被埋|下落不明|失去联系|失去联络)(?:(?!其余|其他|另有|身份)[^。；]){0,40}?(?:(?:全部|均|都|悉数|已全部|全数)(?:已经|已|被|得到)*(?:找到|发现|寻获|确认|搜救出|打捞|升井|获救|脱险)|无一人?生还|全部遇难)"
     r"|(?:全部|所有)(?:失联|失踪|落水)(?:者|人员|船员)?[^。；，]{0,8}(?:找到|寻获|打捞)"
 )
 _CORRECT = re.compile(rf"(?:更正为|修正为|核减为|核定为|下调为|调整为|订正为|核实为){_N}")
@@ -345,6 +345,7 @@ def count(prepared: Prepared) -> People:
     if aboard is not None:
         found["dead"] = aboard
     _explicit_zeros(prepared, [s for s in prepared.sentences if s.standing is not Standing.BACKGROUND], found)
+    _of_the_rest(prepared, counted, found)
     loss = _loss(prepared, counted)
     if loss is not None:
         found["loss_yuan"] = loss
@@ -374,6 +375,24 @@ def _beside_the_dead(prepared: Prepared, counted: list[Sentence], found: dict[st
     last = next((pair for pair in pairs if pair[0] == told.get("dead")), None)
     if last is not None and any(dead < last[0] and hurt > last[1] and hurt == told.get("injured") for dead, hurt, _ in pairs):
         found["injured"] = Figure(last[1], last[2].start("hurt"), last[2].end())
+
+
+# 其余5名矿工还在搜救, 还有2人未脱险, 另外7名失踪矿工还在搜寻: how many are left of those trapped or missing
+_REST = {
+    "trapped": re.compile(
+        rf"(?:其余|剩余|另外?|还有|仍有|尚有){_N}(?:名|人|位){_GAP}{{0,8}}?(?:未脱险|未获救|未救出|没有脱险|被困|被埋|困在|埋在|(?:还|仍)?在?(?:抓紧|全力|紧急)?(?:营救|搜救|施救)(?:之?中)?(?=[，。；]|$))"
+    ),
+    "missing": re.compile(rf"(?:其余|剩余|另外?|还有|仍有|尚有){_N}(?:名|人|位){_GAP}{{0,4}}?(?:失踪|失联|下落不明|未找到)"),
+}
+
+
+def _of_the_rest(prepared: Prepared, counted: list[Sentence], found: dict[str, Figure]) -> None:
+    """Of the trapped and the missing those count who are left, where the text tells how many."""
+    for field, pattern in _REST.items():
+        left = [figure for s in counted for figure in _figures(prepared, s.start, s.end, pattern)]
+        known = found.get(field)
+        if left and known is not None and known.start < left[-1].start and left[-1].value < known.value:
+            found[field] = left[-1]
 
 
 _NOBODY_LEFT = re.compile(

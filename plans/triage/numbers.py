@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,13}(?:\.\d{1,6})?|[零〇一二两俩仨三四五六七八九十百千壹贰叁肆伍陆柒捌玖拾佰廿]{1,12})"
+NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,4}|\d{1,13}(?:\.\d{1,6})?|[零〇一二两俩仨三四五六七八九十百千壹贰叁肆伍陆柒捌玖拾佰廿]{1,12}(?:点[零〇一二三四五六七八九]{1,4}(?=[万亿]))?)"
 SCALE = r"(?:余|多|来|几)?(?:[万亿千百](?!元))?(?:余|多|来)?"
 
 _DIGITS = (
@@ -42,6 +42,10 @@ def _arabic(text: str) -> float | None:
 
 
 def _chinese(text: str) -> float | None:
+    whole, point, rest = text.partition("点")  # 五十二点七五万
+    if point:
+        value = _chinese(whole)
+        return None if value is None else value + float("0." + "".join(str(_DIGITS[char]) for char in rest))
     if len(text) == 2 and text in _ABOUT:
         return None
     if all(char in _DIGITS for char in text):

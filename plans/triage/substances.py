@@ -51,6 +51,7 @@ class _Table(msgspec.Struct, frozen=True):
     words: dict[str, Entry]
     lengths: dict[str, list[int]]
     by_un: dict[str, Entry]
+    joined: dict[str, list[Entry]]
 
 
 class _Context(msgspec.Struct, frozen=True):
@@ -105,7 +106,11 @@ def _table() -> _Table:
     for word in data("substance_context.yaml")["not_substances"]:
         words.setdefault(word.upper(), _NONE)
         lengths.setdefault(word[0].upper(), set()).add(len(word))
-    return _Table(words, {first: sorted(found, reverse=True) for first, found in lengths.items()}, by_un)
+    joined = {word: [words[part] for part in parts] for word, parts in data("substance_context.yaml")["joined"].items()}
+    for word, parts in joined.items():
+        words[word] = msgspec.structs.replace(parts[0], name=word)
+        lengths.setdefault(word[0], set()).add(len(word))
+    return _Table(words, {first: sorted(found, reverse=True) for first, found in lengths.items()}, by_un, joined)
 
 
 _NONE = Entry("", "", "", "", "", "")
@@ -178,7 +183,8 @@ def _names(text: str) -> list[Mention]:
                     index += 1  # 液态氢 in 液态氢氧化钠 hides no 氢氧化钠
                     break
                 if entry.un:
-                    done.append(Mention(entry, index, index + length))
+                    parts = table.joined.get(entry.name, (entry,))
+                    done += [Mention(part, index, index + length) for part in parts]
                 index += length
                 break
         else:

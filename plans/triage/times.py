@@ -26,7 +26,7 @@ _DAY = re.compile(
 _RELATIVE = re.compile(
     rf"(?P<word>今天|今日|昨天|昨日|前天|前日|昨(?=晚|夜|晨|午|早|凌|清|（\d)|今(?=晚|早|晨|午|凌|清|（\d)|前(?=晚))(?:[晚夜间晨](?=（))?(?:（(?:(?P<month_inside>\d{{1,2}})月)?(?P<inside>\d{{1,2}})日?）日?)?(?:{_CLOCK})?"
 )
-_DAY_ONLY = re.compile(rf"(?:(?<=本月)|(?<=当月)|(?<![\d月.]))(?P<day>\d{{1,2}})日(?:（[^）]{{0,10}}）)?(?:{_CLOCK})?")
+_DAY_ONLY = re.compile(rf"(?:(?<=本月)|(?<=当月)|(?<![\d月.一二三四五六七八九十第]))(?P<day>\d{{1,2}}|[一二三四五六七八九十]{{2,3}}(?!日(?:内|游|后|前|来|行|间))|(?:(?<=本月)|(?<=当月))[一二三四五六七八九十]|[一二三四五六七八九十](?=日(?:凌晨|清晨|早|上午|中午|下午|傍晚|晚|深夜|[一二三四五六七八九十]{{1,3}}时)))日(?:（[^）]{{0,10}}）)?(?:{_CLOCK})?")
 _WEEKDAY = re.compile(
     rf"(?P<last>上)?(?:周|星期)(?P<weekday>[一二三四五六日天])(?=凌晨|清晨|早|上午|中午|下午|傍晚|晚|，|的|在|发生|通报|一[艘名辆架]|\d|约)(?:{_CLOCK})?"
 )
@@ -76,14 +76,18 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
             continue
         seen = sentence.start
         written_only = _WRITTEN.fullmatch(text, sentence.start, sentence.end) is not None
-        for day, match in _days(text, sentence.start, sentence.end, today, prepared.year):
+        waiting = _days(text, sentence.start, sentence.end, today, prepared.year)
+        while waiting:
+            day, match = waiting.pop(0)
             seen = match.end()
             published = written_only or ("year" in match.re.groupindex and match["year"] and line_of_date(prepared.text, match.start(), match.end()))
             if not published and not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
                 return _with_hour(prepared, text, sentence, _when(day, match), day, today)
             if told is None:
                 reported, told = _when(day, match), day
-                today = day if "month" in match.re.groupindex or match.re is _DAY_ONLY else today
+                if "month" in match.re.groupindex or match.re is _DAY_ONLY:
+                    today = day  # 12月7日通报说，6日12时: of that month
+                    waiting = _days(text, seen, sentence.end, today, prepared.year)
         clock = None if today is None else _clock(text, sentence, seen, today, told, line is not None)
         if clock is not None:
             return clock
@@ -104,6 +108,12 @@ def _with_hour(prepared: Prepared, text: str, own: Sentence, when: When, day: da
 
     27日发生一起透水事故。……27日12时30分左右，2号井突发透水; 11日从甲地运粗苯到乙地。次日凌晨2时许行驶至某村侧翻: the first day is of another thing.
     """
+    if _HEARD.match(text, when.end) is not None and (own_time := _said_to_be(prepared, text, own, day, today)) is not None:
+        return own_time
+    when = _with_month(prepared, text, when, day)
+    day = date.fromisoformat(when.text[:10])
+    if "T" not in when.text and (clock := _SAME_DAY.search(text, when.end, own.end)) is not None and _OVER.match(text, clock.end()) is None:
+        return _when(day, clock)
     if "T" not in when.text:
         clock = _BARE.search(text, when.end, min(own.end, when.end + _NEAR))
         ranged = clock is not None and (text[clock.start() - 1] in _RANGE or text[clock.end() : clock.end() + 1] in _RANGE)
@@ -111,7 +121,7 @@ def _with_hour(prepared: Prepared, text: str, own: Sentence, when: When, day: da
             return _when(day, clock)
     told_of = _EVENT.search(text, own.start, own.end) is not None
     if "T" in when.text and told_of:
-        return _with_month(prepared, text, when, day)
+        return when
     for sentence in (s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and s.start >= own.end):
         for dated_day, match in [*_days(text, sentence.start, sentence.end, today or day, day.year), *_next_day(text, sentence, day)]:
             other = _beside(day, match, today) or dated_day
@@ -133,9 +143,23 @@ def _with_month(prepared: Prepared, text: str, when: When, day: date) -> When:
         return when
     for match in _DAY.finditer(text, when.end, when.end + 400):
         told = _absolute(match, None, day.year)
-        if told is not None and told.day == day.day and match["hour"] and _when(told, match).text[10:] == when.text[10:]:
-            return When(told.isoformat() + when.text[10:], match.start(), match.end())
+        exact = None if told is None else _when(told, match)
+        if exact is not None and told is not None and told.day == day.day and match["hour"] and ("T" not in when.text or exact.text[10:] == when.text[10:]):
+            return exact
     return when
+
+
+_HEARD = re.compile(r"(?:许|左右|前后)?，?[^，。；\n]{0,16}?(?:接到|接报|接警|报警|求救)")
+
+
+def _said_to_be(prepared: Prepared, text: str, own: Sentence, day: date, today: date | None) -> When | None:
+    """The day and hour at which the text says it happened, where the first it names are of the call (事情发生在29日23时50分许)."""
+    for sentence in (s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and s.start >= own.start):
+        for dated_day, match in _days(text, sentence.start, sentence.end, today or day, day.year):
+            told = _when(_beside(day, match, today) or dated_day, match)
+            if "T" in told.text and text.endswith(_AT_THE_TIME, sentence.start, match.start()):
+                return told
+    return None
 
 
 _RANGE = frozenset("-~至到")  # 4时至9时 is a length of time
@@ -153,7 +177,7 @@ def _beside(day: date, match: re.Match[str], today: date | None) -> date | None:
     """The day of a mention without a month: 昨日 of the day of writing, 27日 of the month of `day`; None for any other."""
     if match.re is _RELATIVE:
         return _relative(match, today, day.year)
-    return _date(day.year, day.month, int(match["day"])) if match.re is _DAY_ONLY else None
+    return _date(day.year, day.month, _whole(match["day"])) if match.re is _DAY_ONLY else None
 
 
 _SUDDEN = re.compile(r"(?:许|左右|前后)?，?[^。；]{0,40}?(?:(?<!未)发生|突发|突然|起火|爆炸|泄漏|侧翻|相撞|追尾|途[经径]|行驶至|遭)")
@@ -168,7 +192,7 @@ def _next_day(text: str, sentence: Sentence, day: date) -> list[tuple[date, re.M
 
 _HAPPENED = re.compile(
     r"(?:许|左右|前后)?，?[^。；]{0,40}?"
-    r"(?:(?<!未)发生|突发|突然|起火|着火|失火|爆炸|坠|沉没|坍塌|垮塌|泄漏|侧翻|相撞|追尾|脱轨|脱线|遇险|透水|失联|跳闸|停电|行驶至|行至|途径|途经|晕倒|昏迷|出现)"
+    r"(?:(?<!未)发生|突发|突然|起火|着火|失火|爆炸|坠|沉没|坍塌|垮塌|泄漏|侧翻|相撞|追尾|脱轨|脱线|遇险|透水|失联|跳闸|停电|行驶至|行至|途径|途经|晕倒|昏迷|出现|中毒|触电|溺水|落水|滑坡|燃烧|爆燃|闪爆|自燃)"
 )
 
 
@@ -296,7 +320,8 @@ def _lunar_day(match: re.Match[str]) -> tuple[int, int]:
 
 def _day_only(match: re.Match[str], today: date | None, main_year: int | None) -> date | None:
     """「8日8时」 without a month: the latest such day up to `today`."""
-    return None if today is None else _latest(today, int(match["day"]))
+    number = _whole(match["day"])
+    return None if today is None or number is None else _latest(today, number)
 
 
 def _latest(today: date, number: int) -> date | None:

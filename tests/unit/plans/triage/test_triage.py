@@ -161,6 +161,7 @@ def test_casualties_are_counted_as_a_careful_reader_counts(text: str, expected: 
         ("小学生饭后呕吐，食物中毒，100余人就医", "较大"),
         ("工厂爆炸，1死1伤，初估损失2000万元", "较大"),
         ("工厂爆炸，1死1伤，初估损失2000万元新台币", "一般"),
+        ("化工废水偷排入河，县城停水两天，初步认定重大突发环境事件", "重大"),
     ],
 )
 def test_the_grade_follows_the_stated_figures(text: str, grade: str | None) -> None:
@@ -177,6 +178,9 @@ def test_the_grade_follows_the_stated_figures(text: str, grade: str | None) -> N
         ("一中学多名学生呕吐腹泻，疾控检出诺如病毒，系传染病疫情", "infectious_disease"),
         ("一中学多名学生呕吐腹泻，疾控怀疑食物中毒", "food_poisoning"),
         ("巴格達一處集市爆炸，17死40傷", "terror_attack"),
+        ("后山滑坡：9人死亡20人失踪，滑坡使当地通讯中断，消防官兵正在搜救", "geological"),
+        ("化工园一家企业爆炸，初步判断属锅炉压力容器的物理性爆炸，无人伤亡", "special_equipment"),
+        ("村民误把农药当味精放进菜里，一起吃饭的7人中毒", "food_poisoning"),
         ("2014-03-22 19:40:00\n钢厂高炉检修时煤气泄漏，两人送医", "hazmat_facility"),
     ],
 )
