@@ -1,4 +1,4 @@
-"""Tables of video: enterprises, cameras, which incident links which camera, recordings and their segments, links for other players."""
+"""Tables of video: enterprises, cameras, which incident links which camera, recordings and their segments, open views, links for other players."""
 
 from __future__ import annotations
 
@@ -63,6 +63,15 @@ recording_segment = Table(
     Column("sha256", Text, nullable=False),
     Column("size_bytes", BigInt, nullable=False),
     Column("view", Text, nullable=False),
+)
+camera_view = Table(
+    "camera_view", metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("seen_at", Text, nullable=False),
+    Column("department_id", Text),
+    Column("view", Text, nullable=False),
+    Index("ix_camera_view_owner", "owner"),
 )
 feed_link = Table(
     "feed_link", metadata,

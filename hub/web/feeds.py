@@ -32,6 +32,7 @@ from hub.store import Store
 from hub.store.access import incident_thing
 from hub.store.accounts import actor_of_session
 from hub.store.cameras import camera_things, get_camera
+from hub.store.views import LEASE, any_noted, end_left_behind, keep_open, note_open
 from hub.web.route import PUBLIC, Ask, Denied, Done, NotFound, Route
 from hub.wire import MediaKind
 from streams.fragment import parse_init
@@ -53,6 +54,9 @@ RECHECK_S: Final = 0.5
 """How often every open view is asked about anew, besides at each change that can end a grant."""
 SIGNED_S: Final = 5.0
 """How often the session behind an open view is looked up."""
+KEPT_S: Final = LEASE.total_seconds() / 3
+"""How often this process says that it still serves its open views: their end is known to this much where it is killed."""
+ACTOR: Final = "system:views"
 PREVIEW_EVERY: Final = timedelta(minutes=10)
 """The previews that a person sees of one camera are one view for so long."""
 LINK_MOST_S: Final = 3600
@@ -60,16 +64,19 @@ SNAPSHOT_S: Final = 5.0
 STILL_S: Final = 3.0
 """How long a link's still waits for a key frame of the main stream (a cold camera with a key frame a second took 1.1 s); then the preview goes out."""
 _ENDS: Final = ("incident.", "camera.linked", "camera.unlinked", "share.", "session.", "account.", "appointment.", "policy.", "agreement.",
-                "person.", "post.", "agent.revoked")
+                "person.", "post.", "agent.revoked", "camera.saved", "department.saved")
 """Changes after which a grant may be gone, or there: every open view is looked at."""
 _TAKES: Final = ("incident.state_changed", "camera.linked", "camera.unlinked", "share.ended", "session.ended", "account.saved", "appointment.saved",
-                 "person.left", "post.saved", "policy.changed", "agreement.saved", "agent.revoked")
+                 "person.left", "post.saved", "policy.changed", "agreement.saved", "agent.revoked", "camera.saved", "department.saved")
 """Those of them that take a grant away: whose preview was permitted before one of them does not go on without the store."""
 
 
 @dataclass(eq=False, slots=True)
 class Watching:
-    """One open view: who, what, by which decision; `viewer` is its end in the relay, `cut` its other ends."""
+    """One open view: who, what, by which decision; `viewer` is its end in the relay, `cut` its other ends.
+
+    `looked_s`: when it was last looked at (monotonic), 0 before the first time: what it was granted by may have ended before it stood among the open.
+    """
 
     view: ViewOfCamera
     actor: Actor
@@ -111,6 +118,8 @@ class Views:
         self.store, self.hub = store, hub
         self.open: set[Watching] = set()
         self.cut = 0
+        self.owner = new_id()
+        self._ending: set[str] = set()
         self.previewed: dict[tuple[str, str], Previewed] = {}
         self._ended_at = datetime.min.replace(tzinfo=UTC)
 
@@ -120,24 +129,26 @@ class Views:
         view = ViewOfCamera(
             id=new_id(), camera_id=camera.id, person_id=ask.actor.id, how=how, reason_code=decision.reason_code, reason=thing.reason,
             incident_id=_incident_of(thing), from_at=utc_text(ask.now), address=ask.actor.address)
-        one = Watching(view, ask.actor, Action.CAMERA_WATCH, thing, looked_s=time.monotonic())
+        one = Watching(view, ask.actor, Action.CAMERA_WATCH, thing)
         self.open.add(one)
         try:
             await self._chain(one, ViewStarted(view=view))
             yield one
         finally:
+            self._ending.add(view.id)
             self.open.discard(one)
             ended = msgspec.structs.replace(view, to_at=utc_text(self.hub.clock.now()), ended=one.why or "left")
             await asyncio.shield(self._end(one, ended))
 
     async def _end(self, one: Watching, view: ViewOfCamera) -> None:
-        for _ in range(30):
-            try:
-                await self._chain(one, ViewEnded(view=view))
-            except Unavailable:
-                await asyncio.sleep(2)
-            else:
-                return
+        try:
+            for _ in range(30):
+                try:
+                    return await self._chain(one, ViewEnded(view=view))
+                except Unavailable:
+                    await asyncio.sleep(2)
+        finally:
+            self._ending.discard(view.id)
 
     async def _chain(self, one: Watching, body: ViewStarted | ViewEnded) -> None:
         spool = self.hub.extra.get("spool")
@@ -148,6 +159,8 @@ class Views:
         async with self.store.transaction(urgent=isinstance(body, ViewStarted), brief=True) as tx:  # somebody looks at a black tile until it is chained
             tx.record(body, actor=one.actor.addressed, subject=f"camera:{one.view.camera_id}", incident_id=one.view.incident_id,
                       department_id=one.actor.department_id)
+            if isinstance(body, ViewStarted):
+                await note_open(tx, body.view, self.owner, one.actor.department_id)
 
     async def note_preview(self, ask: Ask, granted: Granted, decision: Decision) -> None:
         """Chain that a person sees a camera's previews: once for ten minutes. One who has seen them goes on without the store, by the spool."""
@@ -161,7 +174,8 @@ class Views:
         if len(self.previewed) > 20_000:
             self.previewed.pop(next(iter(self.previewed)))
         view = ViewOfCamera(id=new_id(), camera_id=camera.id, person_id=ask.actor.id, how="preview", reason_code=decision.reason_code,
-                            from_at=utc_text(ask.now), to_at=utc_text(ask.now + PREVIEW_EVERY), address=ask.actor.address)
+                            incident_id=_incident_of(granted.thing), from_at=utc_text(ask.now), to_at=utc_text(ask.now + PREVIEW_EVERY),
+                            address=ask.actor.address)
         told: dict[str, Any] = {"actor": ask.who, "subject": f"camera:{camera.id}", "department_id": ask.actor.department_id}
         spool = self.hub.extra.get("spool")
         try:
@@ -181,8 +195,13 @@ class Views:
         return last.granted if last is not None and holds else None
 
     async def run(self) -> None:
-        """Watch over the open views for ever."""
-        seq = self.store.seen
+        """Watch over the open views for ever; those that a killed process left behind are ended."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_over(), name="views.check")
+            group.create_task(self._keep_for_ever(), name="views.keep")
+
+    async def _watch_over(self) -> None:
+        seq, fresh = self.store.seen, False
         while True:
             await self.store.grown(seq, within_s=RECHECK_S)
             try:
@@ -191,36 +210,63 @@ class Views:
                     seq = changes[-1].seq
                 if any(c.kind in _TAKES for c in changes):
                     self._ended_at = self.hub.clock.now()
+                fresh = fresh or any(c.kind.startswith(_ENDS) for c in changes)
                 if self.open:
-                    await self._check(fresh=any(c.kind.startswith(_ENDS) for c in changes))
+                    await self._check(fresh=fresh)
+                fresh = False  # only once it is looked at: a store that was away at that moment hides no end
             except Unavailable:
-                await asyncio.sleep(0.5)  # the pictures go on: a store that is away ends no grant
+                self._decide()  # the pictures go on, and what ends by the clock ends
+                await asyncio.sleep(0.5)
             await asyncio.sleep(0.05)
 
+    async def _keep_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self._keep()
+            await asyncio.sleep(KEPT_S)
+
+    async def _keep(self) -> None:
+        """Say which views this process serves, and end those of processes that are no more."""
+        async with self.store.read() as conn:
+            if not await any_noted(conn):
+                return
+        async with self.store.transaction() as tx:
+            await keep_open(tx, self.owner, {one.view.id for one in self.open} | self._ending)
+            await end_left_behind(tx, self.owner, alone=self.store.is_sqlite, by=ACTOR)
+
     async def _check(self, *, fresh: bool) -> None:
-        now = self.hub.clock.now()
         steady = time.monotonic()
-        if fresh:
-            await self._read_things()
+        views = list(self.open)
+        await self._read_things([one for one in views if fresh or not one.looked_s])
         async with self.store.read() as conn:
             policy = (await self.hub.policies.read(conn)).access if fresh else None
-            for one in list(self.open):
-                if one.actor.session_id is not None and (fresh or steady - one.looked_s > SIGNED_S):
-                    one.looked_s = steady
+            for one in views:
+                if not fresh and one.looked_s and steady - one.looked_s <= SIGNED_S:
+                    continue
+                if one.actor.session_id is not None:
                     policy = policy or (await self.hub.policies.read(conn)).access
                     idle = timedelta(seconds=self.hub.settings.session_idle_s)
-                    actor = await actor_of_session(conn, policy, now, idle=idle, session_id=one.actor.session_id, address=one.actor.address)
+                    actor = await actor_of_session(conn, policy, self.hub.clock.now(), idle=idle, session_id=one.actor.session_id,
+                                                   address=one.actor.address)
                     if actor is None:
                         self._cut(one, "signed_out")
                         continue
                     one.actor = actor
-                decision = may(one.actor, one.action, one.thing, now)
-                if not decision.allowed:
-                    self._cut(one, str(decision.reason_code))
+                one.looked_s = steady
+        self._decide()
 
-    async def _read_things(self) -> None:
+    def _decide(self) -> None:
+        now = self.hub.clock.now()
+        for one in list(self.open):
+            decision = may(one.actor, one.action, one.thing, now)
+            if not decision.allowed:
+                self._cut(one, str(decision.reason_code))
+
+    async def _read_things(self, views: list[Watching]) -> None:
+        if not views:
+            return
         async with self.store.read() as conn:
-            for one in list(self.open):
+            for one in views:
                 camera = await get_camera(conn, one.view.camera_id)
                 if camera is None:
                     self._cut(one, "unknown_camera")

@@ -11,16 +11,18 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import av
+import msgspec
 import pytest
 from sqlalchemy import select
 
 from hub.app import Running
 from hub.clock import SystemClock
-from hub.domain.access import Role, Tier
+from hub.domain.access import Action, Role, Share, Tier, may
 from hub.domain.camera import CameraAdvised, CameraPlace
 from hub.domain.incident import Act
 from hub.domain.sharing import Origin
@@ -28,7 +30,7 @@ from hub.operate.secrets import own_secret
 from hub.store import changes_after
 from hub.store.accounts import end_sessions, token_hash
 from hub.store.agents import note_presence
-from hub.store.cameras import get_camera, links_of, save_camera
+from hub.store.cameras import camera_things, get_camera, links_of, save_camera, save_enterprise
 from hub.store.desk import act_on
 from hub.store.organisation import appoint, appointments_of, release
 from hub.store.recordings import recordings_of
@@ -40,6 +42,7 @@ from hub.wire import MEDIA_HEADER_BYTES, Advisory, Camera, MediaKind, Place, Pre
 from streams.strip import read_strip
 from tests.support import plant
 from tests.support.district import POLICY
+from tests.support.district import one as somebody
 from tests.support.mqtt import Raw
 from tests.support.narrow_road import NarrowRoad
 from tests.support.web_hub import cookie_for, web_hub
@@ -202,6 +205,51 @@ async def test_a_view_is_cut_within_a_second_when_its_share_or_session_ends_or_i
         at, why = await closed(socket)
     assert at - began < 1.0
     assert why == {"session": "signed_out", "expiry": "share_ended"}.get(how, "not_shared")
+
+
+async def test_a_camera_that_is_given_to_another_enterprise_is_cut_from_the_one_it_belonged_to(hub: Running) -> None:
+    store = hub.services.store
+    async with store.transaction() as tx:
+        await save_enterprise(tx, msgspec.structs.replace(plant.PLANT, id="plant-b", zh="另一企业"), by="system:test")
+    _, token = await cookie_for(store, Role.ENTERPRISE_CONTACT, enterprise="plant-a")
+    async with aiohttp.ClientSession(headers={"Cookie": f"{COOKIE}={token}", "X-Tocsin": "console"}) as client, \
+            client.ws_connect(hub.web_url + FEED) as socket:
+        await first_pictures(socket)
+        began = time.monotonic()
+        async with store.transaction() as tx:
+            await save_camera(tx, "plant-1/cam", CameraPlace(enterprise_id="plant-b"), by="system:test")
+        at, why = await closed(socket)
+    assert at - began < 1.0
+    assert why == "not_linked"
+
+
+async def test_a_grant_that_ends_while_its_view_is_being_opened_is_found_all_the_same(hub: Running) -> None:
+    incident_id = await plant.report(hub, trusted=True)
+    await linked(hub, incident_id)
+    store, views = hub.services.store, hub.services.extra["views"]
+    async with store.read() as conn:
+        camera = await get_camera(conn, "plant-1/cam")
+        assert camera is not None
+        stale = (await camera_things(conn, [camera]))[camera.id]
+    stranger = somebody(Role.RESPONDER, "agriculture-bureau")
+    stale = msgspec.structs.replace(stale, incidents=tuple(
+        msgspec.structs.replace(one, shares=(Share("agriculture-bureau", Tier.ASSIST),), verified=True) for one in stale.incidents))
+    decision = may(stranger, Action.CAMERA_WATCH, stale, store.clock.now())
+    assert decision.allowed
+    await asyncio.sleep(0.2)  # every change so far has been looked at
+    asked = SimpleNamespace(actor=stranger, now=store.clock.now())
+    async with asyncio.timeout(10), views.watching(asked, camera, stale, decision, "stream") as one:
+        await one.cut.wait()
+    assert one.why == "not_shared"
+
+
+async def test_the_previews_that_somebody_sees_are_chained_with_the_incident_they_are_seen_for(hub: Running) -> None:
+    incident_id = await plant.report(hub)
+    await linked(hub, incident_id)
+    async with aiohttp.ClientSession(headers=await headers(hub)) as client, client.get(hub.web_url + FEED + "/preview.jpg") as answer:
+        assert answer.status == 200
+    view = json.loads(bytes((await kinds(hub, "view.started"))[-1].body))["view"]
+    assert (view["how"], view.get("incident_id")) == ("preview", incident_id)
 
 
 async def test_previews_and_snapshots_are_jpegs_and_a_signed_link_plays_without_an_account(hub: Running) -> None:
