@@ -332,11 +332,13 @@ async def _owe(tx: Transaction, rules: DutyRules, incident: IncidentView, head: 
 
 
 def _owed(incident: IncidentView, head: ResponseHead, task: ActiveTask) -> Owed:
+    """The duty of a task. Like every duty of an incident it ends with the incident's title: who has several must not take one for another."""
     owner, titles = task.owner, {plan.id: plan.title for plan in head.plans}
     plans = [titles.get(plan) or Text(zh=plan, en=plan) for plan in task.plans]
     return Owed(
         key=_key(head.id, task), kind=KIND, department_id=owner.department, post_id=owner.post or f"{owner.department}.duty",
-        subject=f"activation:{head.id}", title_zh=task.text.zh, title_en=task.text.en, due_at=task.due_at, incident_id=incident.id,
+        subject=f"activation:{head.id}", title_zh=f"{task.text.zh}：{incident.title}", title_en=f"{task.text.en or task.text.zh}: {incident.title}",
+        due_at=task.due_at, incident_id=incident.id,
         drill=incident.drill, rule=f"{''.join(f'《{plan.zh}》' for plan in plans)} / {'; '.join(plan.en for plan in plans)}" if plans else None)
 
 
@@ -355,7 +357,7 @@ async def _tell(tx: Transaction, rules: DutyRules, incident: IncidentView, head:
                 continue
             drafts += message_drafts(
                 rules, reach.target(post, urgent=True), _words(incident, notice), id=f"{head.id}:{notice.key}", now=tx.now, max_age=_NOTICE_AGE,
-                urgent=True, drill=incident.drill, channels=("console", "push", "mqtt"))
+                urgent=True, drill=incident.drill, channels=("console", "push", "mqtt"), incident_id=incident.id)
     await queue(tx, drafts, actor=ACTOR)
 
 

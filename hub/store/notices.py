@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, insert, or_, select, text, true, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.duty_rules import DutyRules
+from hub.domain.incident import OPEN_STATES
 from hub.domain.notice import (
     OPEN_EN,
     OPEN_ID,
@@ -39,6 +40,7 @@ from hub.ids import new_id
 from hub.store.bulk import Rows, fetch, insert_rows
 from hub.store.roster import Address, Target
 from hub.store.rows import Alike, parse_utc, text_of, update_many, utc_text
+from hub.store.schema import incident
 from hub.store.schema_duty import contact as contact_table
 from hub.store.schema_duty import notice as table
 from hub.store.schema_duty import obligation as duty
@@ -78,8 +80,8 @@ class Draft(NamedTuple):
 def draft(
     rules: DutyRules, *, dedupe: str, channel: str, address: str, template: str, fields: Fields, now: datetime, max_age: timedelta,
     language: str = "zh", urgent: bool = False, drill: bool = False, quiet: tuple[str, str] | None = None, obligation: Obligation | None = None,
-    escalation_id: str | None = None, department_id: str | None = None, post_id: str | None = None, contact_id: str | None = None,
-    id: str | None = None,
+    escalation_id: str | None = None, department_id: str | None = None, incident_id: str | None = None, post_id: str | None = None,
+    contact_id: str | None = None, id: str | None = None,
 ) -> Draft:
     """Write one notice: worded, with its place in the outbox. What is for the screen is sent with the commit; quiet hours defer the rest."""
     id, now = id or new_id(), whole_ms(now)
@@ -93,7 +95,7 @@ def draft(
         id=id, channel=channel, to=masked(address), title=title, body=body, template=template, urgent=urgent, drill=drill,
         state=NoticeState.SENT if console else NoticeState.QUEUED, attempts=0, created_at=now, expires_at=whole_ms(now + max_age),
         obligation_id=obligation.id if obligation else None, escalation_id=escalation_id,
-        department_id=obligation.department_id if obligation else department_id, incident_id=obligation.incident_id if obligation else None,
+        department_id=obligation.department_id if obligation else department_id, incident_id=obligation.incident_id if obligation else incident_id,
         post_id=post_id, contact_id=contact_id, next_try_at=None if console else waits or now, sent_at=now if console else None,
         title_en=title_en, body_en=body_en,
     )
@@ -144,13 +146,15 @@ def drafts_for(
 
 def message_drafts(
     rules: DutyRules, target: Target, fields: Fields, *, id: str, now: datetime, max_age: timedelta, urgent: bool, drill: bool = False,
-    channels: Collection[str] = ("console", "push"), template: str = "message",
+    channels: Collection[str] = ("console", "push"), template: str = "message", incident_id: str | None = None,
 ) -> list[Draft]:
-    """A message that is about no duty, to one post by these channels; `id` names the message, so that sending it twice is once."""
+    """A message that is about no duty, to one post by these channels; `id` names the message, so that sending it twice is once.
+
+    One about an incident waits on screens only as long as the incident goes on (`list_pending`)."""
     return [
         draft(rules, dedupe=f"message:{id}:{target.post.id}:{channel}:{contact_id or address}", channel=channel, address=address,
               template=template, fields=fields, now=now, max_age=max_age, language=language, urgent=urgent, drill=drill,
-              quiet=quiet, department_id=target.post.department_id, post_id=target.post.id, contact_id=contact_id)
+              quiet=quiet, department_id=target.post.department_id, incident_id=incident_id, post_id=target.post.id, contact_id=contact_id)
         for channel, address, language, quiet, contact_id in _ways(target, channels)
     ]
 
@@ -393,7 +397,8 @@ async def list_notices(
 async def list_pending(
     conn: AsyncConnection, rules: DutyRules, *, posts: Collection[str], now: datetime, where: ColumnElement[bool] | None = None,
 ) -> list[Notice]:
-    """What still waits on the screens of these posts, newest first: unread, not too old, and its duty still owed and not acknowledged.
+    """What still waits on the screens of these posts, newest first: unread, not too old, and its duty still owed and not acknowledged;
+    what tells of an incident and of no duty, while that incident goes on.
 
     Duties that the alarm of every screen tells of are not among them.
     """
@@ -401,8 +406,9 @@ async def list_pending(
     owed = select(duty.c.id).where(
         duty.c.id == table.c.obligation_id, duty.c.state.in_([*LIVE, State.MISSED]), duty.c.kind.not_in(sorted(rules.alarmed)),
         or_(duty.c.ack_until.is_(None), duty.c.ack_until <= utc_text(now)))
+    over = select(incident.c.id).where(incident.c.id == table.c.incident_id, incident.c.state.not_in(sorted(OPEN_STATES)))
     query = (select(table).where(table.c.post_id.in_(sorted(posts)), table.c.id >= since, table.c.channel == "console", table.c.read_at.is_(None),
-                                 table.c.expires_at > utc_text(now), or_(table.c.obligation_id.is_(None), owed.exists()))
+                                 table.c.expires_at > utc_text(now), or_(owed.exists(), and_(table.c.obligation_id.is_(None), ~over.exists())))
              .order_by(table.c.id.desc()).limit(PENDING_LIMIT))
     return [to_notice(row) for row in await conn.execute(query if where is None else query.where(where))]
 

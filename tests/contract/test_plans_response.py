@@ -37,7 +37,7 @@ from hub.store.activations import (
     terminate,
 )
 from hub.store.desk import act_on
-from hub.store.notices import list_notices
+from hub.store.notices import list_notices, list_pending
 from hub.store.obligations import get_obligation, list_obligations
 from hub.store.organisation import list_departments, save_department, seed_departments
 from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
@@ -361,7 +361,7 @@ async def test_what_a_response_asks_and_tells_is_english_for_those_who_read_engl
         notices = await list_notices(conn, limit=200)
     english = [text for o in duties for text in (o.title_en, halves(o.rule or "")[1])] + [n.body_en or "" for n in notices if n.channel == "console"]
     assert {o.kind for o in duties} == {"plan_task", "resource_request"} and any(n.template == "message" for n in notices)
-    assert [text for text in english if re.search("[\u4e00-\u9fff]", text)] == []
+    assert [text for text in english if re.search("[\u4e00-\u9fff]", text.replace(view.title, ""))] == [], "but for the incident's own title"
     assert all(not re.search("[a-z]{4}", n.body.replace(n.id[-12:], "")) for n in notices if n.template == "message"), "nor is the Chinese text English"
 
 
@@ -495,6 +495,33 @@ async def test_a_toxic_leak_on_a_road_puts_its_plan_in_force_by_rule_and_a_perso
 
     async with store.read() as conn:
         assert head.state is ResponseState.REVOKED and await active_response(conn, view.id) is None, "once revoked, no rule begins it again"
+
+
+async def test_what_tells_of_an_incident_waits_on_screens_until_that_incident_ends_and_again_when_it_goes_on(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store, hazmat=LEAK)
+    await follow(store, Matching(RULES))
+
+    async def told() -> list[str | None]:
+        async with store.read() as conn:
+            held = await list_pending(conn, RULES, posts=["district-office.duty", "fire-rescue.duty"], now=clock.now())
+            return [n.incident_id for n in held if n.template == "message"]
+
+    assert await told() and set(await told()) == {view.id}
+    for act, waits in ((Act.CLOSE, False), (Act.REOPEN, True), (Act.CLOSE, False)):
+        async with store.transaction() as tx:
+            await act_on(tx, view.id, act, reason="险情已排除", by=BY)
+        assert bool(await told()) is waits, act
+
+
+async def test_a_task_names_its_incident_wherever_its_duty_is_read(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await start(store, view, BOTH)
+
+    async with store.read() as conn:
+        duties = await list_obligations(conn, incident_id=view.id, kinds=["plan_task"], limit=200)
+    assert duties and all(o.title_zh.endswith(f"：{view.title}") and o.title_en.endswith(f": {view.title}") for o in duties)
 
 
 async def test_the_time_to_revoke_ends(store: Store, clock: ManualClock) -> None:

@@ -26,7 +26,7 @@ it('says one thing once: the newest step of a duty, and reading it reads those b
 
 it('is asked for again after what may alter it, not after every new duty', () => {
   const change = (kind: string) => ({ kind }) as never
-  expect(['notice.read', 'obligation.met', 'obligation.escalated'].every((kind) => concerns(change(kind)))).toBe(true)
+  expect(['notice.read', 'obligation.met', 'obligation.escalated', 'incident.state_changed'].every((kind) => concerns(change(kind)))).toBe(true)
   expect(['obligation.made', 'incident.opened'].some((kind) => concerns(change(kind)))).toBe(false)
 })
 

@@ -32,9 +32,9 @@ export function byDuty(items: Notice[]): Waiting[] {
   return [...found.values()]
 }
 
-/** May this change alter what waits? Notices that were written or read, and duties that were met or acknowledged. */
+/** May this change alter what waits? Notices that were written or read, duties that were met or acknowledged, incidents that ended. */
 export function concerns(change: Change): boolean {
-  return change.kind.startsWith('notice.') || (change.kind.startsWith('obligation.') && change.kind !== 'obligation.made')
+  return change.kind.startsWith('notice.') || change.kind === 'incident.state_changed' || (change.kind.startsWith('obligation.') && change.kind !== 'obligation.made')
 }
 
 export const useNotices = defineStore('notices', () => {
