@@ -11,7 +11,6 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -19,13 +18,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import typer
-from msgspec import Struct
 
 from hub.clock import parse_utc
 from hub.domain.calendar import Calendar, needs_table
 from hub.errors import Rejected, Unavailable
 from hub.operate import whereabouts
 from hub.operate.chain import reading
+from hub.operate.finding import Finding, State
 from hub.operate.health import LOW_DISK_BYTES
 from hub.operate.keys import known_keys
 from hub.operate.secrets import refuse_known
@@ -34,24 +33,6 @@ from hub.settings import Settings, load_settings
 YEAR_2025 = datetime(2025, 1, 1, tzinfo=UTC)
 STALE_HEAD = timedelta(hours=26)
 """A day's head is signed at the first tick of the day; two hours of grace."""
-
-
-class State(StrEnum):
-    """How a part is."""
-
-    OK = "ok"
-    WARN = "warn"
-    BAD = "bad"
-
-
-class Finding(Struct, frozen=True):
-    """One part: its state, a sentence, and what to do where it is not well."""
-
-    part: str
-    state: State
-    zh: str
-    en: str
-    do: str = ""
 
 
 def ok(part: str, zh: str, en: str) -> Finding:

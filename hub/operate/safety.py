@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from hub.clock import Clock
 from hub.domain.proof import CertificateExpiring
 from hub.errors import Unavailable
-from hub.operate import doctor
+from hub.operate import doctor, finding
 from hub.operate.ca import Authority
 from hub.operate.heads import HeadKeeper
 from hub.operate.health import Probe, State
@@ -42,6 +42,7 @@ def safety_tasks(services: Services, *, respond: bool) -> dict[str, Any]:
     services.extra["spool"] = spool
     services.ca_pem = lambda: authority.pem() if (authority := Authority.open(settings.data_path)) is not None else None
     services.gauges["audit_spooled"] = lambda: float(spool.waiting)
+    services.extra["self_check"] = lambda now: self_check(settings, now)
     services.health.probes["certificates"] = certificates_probe(settings, services.clock)
     tasks: dict[str, Any] = {"spool": spool.run}
     if respond:
@@ -51,9 +52,18 @@ def safety_tasks(services: Services, *, respond: bool) -> dict[str, Any]:
     return tasks
 
 
+async def self_check(settings: Settings, now: datetime) -> list[finding.Finding]:
+    """What the doctor finds, by a thread and a connection of its own: the hub waits for none of it."""
+
+    async def look() -> list[finding.Finding]:
+        return [found async for found in doctor.examine(settings, now)]
+
+    return await asyncio.to_thread(asyncio.run, look())
+
+
 def certificates_probe(settings: Settings, clock: Clock) -> Probe:
     """Every certificate in use goes on for 30 days; looked at once a minute. What the doctor would say stands on every screen."""
-    found: list[doctor.Finding] = []
+    found: list[finding.Finding] = []
     looked_at: datetime | None = None
 
     async def probe() -> tuple[State, str, str]:
@@ -61,7 +71,7 @@ def certificates_probe(settings: Settings, clock: Clock) -> Probe:
         now = clock.now()
         if looked_at is None or now - looked_at >= CERTIFICATES_LOOK:
             found, looked_at = await asyncio.to_thread(doctor.check_certificates, settings, now), now
-        ending = [one for one in found if one.state is not doctor.State.OK]
+        ending = [one for one in found if one.state is not finding.State.OK]
         if not ending:
             return State.OK, found[0].zh, found[0].en
         more = len(ending) - MOST_NAMED

@@ -1,4 +1,4 @@
-"""Health, readiness, metrics, and what the console needs to know before anybody signs in."""
+"""Health, readiness, metrics, the self-check, and what the console needs to know before anybody signs in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from aiohttp import web
 from msgspec import Struct
 
 from hub import __version__
+from hub.clock import utc_text
 from hub.domain.access import HUB, Action
 from hub.domain.data import packaged
+from hub.operate.finding import Finding
 from hub.operate.health import Readiness
 from hub.operate.metrics import render
 from hub.web.route import PUBLIC, Answer, Ask, Route
@@ -45,6 +47,13 @@ class EventTypes(Struct, frozen=True):
     items: list[EventTypeView]
 
 
+class SelfCheck(Struct, frozen=True):
+    """What the doctor found: every part with its state and what to do, and when it looked."""
+
+    at: str
+    items: list[Finding]
+
+
 async def healthz(ask: Ask) -> Alive:
     """Alive: the process answers, whatever its parts do."""
     return Alive(True, __version__)
@@ -54,6 +63,12 @@ async def readyz(ask: Ask) -> Answer:
     """Ready: reports are stored and receipted; every part with its state, since when, and what to do."""
     readiness = ask.hub.health.readiness()
     return Answer(readiness, status=200 if readiness.ready else 503)
+
+
+async def self_check(ask: Ask) -> SelfCheck:
+    """What `tocsin doctor` says, looked at now, for who may mend it."""
+    ask.require(Action.ADMIN_SETTINGS, HUB)
+    return SelfCheck(utc_text(ask.now), await ask.hub.extra["self_check"](ask.now))
 
 
 async def metrics(ask: Ask) -> web.Response:
@@ -84,5 +99,6 @@ HEALTH = [
 ROUTES = [
     *HEALTH,
     Route("GET", "/api/v1/hub", hub_view, PUBLIC, returns=HubView, zh="中心信息", en="about this hub"),
+    Route("GET", "/api/v1/self-check", self_check, Action.ADMIN_SETTINGS, returns=SelfCheck, zh="自检", en="what the doctor finds"),
     Route("GET", "/api/v1/event-types", event_types, Action.LIVE_FOLLOW, returns=EventTypes, zh="事件类型", en="event types"),
 ]

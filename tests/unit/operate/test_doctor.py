@@ -12,7 +12,7 @@ import pytest
 from hub.domain.calendar import Calendar
 from hub.operate import doctor
 from hub.operate.ca import Authority, web_certificate
-from hub.operate.doctor import Finding, State
+from hub.operate.finding import Finding, State
 from hub.operate.heads import HeadKeeper
 from hub.operate.keys import signer
 from hub.settings import Settings
@@ -43,6 +43,13 @@ async def test_a_hub_in_order_is_in_order(hub: Settings) -> None:
     found = [one async for one in doctor.examine(hub, datetime.now(UTC))]
     assert {one.part for one in found} == {"settings", "secrets", "clock", "disk", "certificates", "broker", "holidays", "store", "chain"}
     assert [one for one in found if one.state is State.BAD] == []
+
+
+async def test_a_change_that_was_passed_over_is_found_with_who_failed_and_what_to_do(hub: Settings) -> None:
+    async with Store(hub.database_url) as store, store.transaction() as tx:
+        await tx.conn.exec_driver_sql("INSERT INTO reactor (name, cursor, failures) VALUES ('matching', 7, 2), ('linkage', 7, 0)")
+    (found,) = [one async for one in doctor.examine(hub, datetime.now(UTC)) if one.part == "reactors"]
+    assert found.state is State.WARN and found.do and "matching" in found.zh and "2" in found.en
 
 
 async def test_a_readable_key_and_a_known_password_are_found(hub: Settings, tmp_path: Path) -> None:

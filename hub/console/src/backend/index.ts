@@ -1,7 +1,7 @@
 // Every question the console can put to the hub, by noun. The only folder with fetch and WebSocket.
 import { ask, get, post, type Query } from './http'
 import type {
-  Account, AgentView, Appointment, Change, ClassifiedHit, Department, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, ObligationPage, OpenSession, Page, PersonRow, Post, Quarantined, Readiness, Receipt, Report,
+  Account, AgentView, Appointment, Change, ClassifiedHit, Department, Draft, HubInfo, EnrolmentCode, EventType, IncidentPage, IncidentView, Obligation, ObligationPage, OpenSession, Page, PersonRow, Post, Quarantined, Readiness, SelfCheck, Receipt, Report,
   ReportView, Session, ShareRow, Shares, Tier, Verdict,
 } from './types'
 
@@ -96,6 +96,7 @@ export const audit = {
 export const hub = {
   about: () => get<HubInfo>('/api/v1/hub'),
   readiness: () => get<Readiness>('/readyz'),
+  selfCheck: () => get<SelfCheck>('/api/v1/self-check'),
 }
 
 /** Read one of the files that come with the console (the district's outline, its towns). */

@@ -450,6 +450,10 @@ export interface PartState {
   en: string
 }
 
+/** What the hub's self-check says of one part; `do` is a command, or `中文 / English`, empty where all is well. */
+export interface Finding { part: string; state: 'ok' | 'warn' | 'bad'; zh: string; en: string; do: string }
+export interface SelfCheck { at: string; items: Finding[] }
+
 export interface Readiness {
   ready: boolean
   parts: Record<string, PartState>

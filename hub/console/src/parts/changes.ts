@@ -20,6 +20,15 @@ export function runsOf(changes: readonly Change[], said: (change: Change) => str
   return runs.flatMap((run) => (run.length < FOLDED_FROM ? run.map((change) => [change]) : [run]))
 }
 
+interface Titled { title?: string; title_en?: string | null; title_zh?: string }
+
+/** What a notice or a duty in a change is called, or nothing: an id says nothing to whoever watches. Pure. */
+export function titleIn(body: Change['body'], locale: Locale): string {
+  const { notice, notices, obligation, obligations } = (body ?? {}) as { notice?: Titled; notices?: Titled[]; obligation?: Titled; obligations?: Titled[] }
+  const one = notice ?? notices?.[0] ?? obligation ?? obligations?.[0]
+  return (locale === 'en' ? one?.title_en : null) ?? one?.title ?? one?.title_zh ?? ''
+}
+
 export function useChangeWords() {
   const { t, te } = useI18n()
 
