@@ -52,7 +52,7 @@ def attach(folder: Path, path: Path, report_id: str, media_type: str | None = No
     Give the first to the report and the second to `Outbox.accept(report, files=[…])`.
     """
     target_folder = folder / "attachments"
-    target_folder.mkdir(parents=True, exist_ok=True)
+    target_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = target_folder / f".{os.getpid()}-{random.getrandbits(32):08x}.part"
     try:
         with path.open("rb") as source, part.open("wb") as target:

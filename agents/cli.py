@@ -35,7 +35,7 @@ console = Console()
 errors = Console(stderr=True)
 T = TypeVar("T")
 
-WRONG_INPUT, REJECTED, NO_RECEIPT = 2, 3, 4
+WRONG_INPUT, REJECTED, NO_RECEIPT, NOT_ACCEPTED = 2, 3, 4, 5
 Folder = Annotated[Path | None, typer.Option("--folder", help="终端目录 / the agent's folder (TOCSIN_AGENT_FOLDER, ~/.tocsin/agent)")]
 CredentialsFile = Annotated[Path, typer.Option("--credentials", help="多个终端的凭据文件 / a JSON file with the agents' credentials")]
 
@@ -274,7 +274,10 @@ def report_file(
                     values[name] = filing.read_time(typed, now).isoformat()
             message = filing.build_report(values, now)
         message = _accept(where, settings, message, attach or [], sign)
-    except (Rejected, Unavailable) as error:
+    except Unavailable as error:  # the outbox is full, or its disk: nobody keeps this report
+        errors.print(f"[red]{say('未收下，本机没有保存此件：' + error.zh, 'not accepted, this machine keeps nothing of it: ' + error.en)}[/red] ({error.code})")
+        raise typer.Exit(NOT_ACCEPTED) from None
+    except Rejected as error:
         _fail(error)
     console.print(say(f"已存入本机发件箱 {message.id}", f"on this machine's disk: {message.id}"))
     if wait:

@@ -69,7 +69,7 @@ async def enroll(folder: Path, hub_url: str, code: str, name: str = "", *, ca_fi
 def _prepare(folder: Path, code: str, name: str, replace: bool) -> dict[str, str]:
     if not replace and any((folder / one).exists() for one in CONFIG_NAMES):
         raise Rejected("already_enrolled", f"{folder} 已注册，如需重新注册请加 --replace", f"{folder} is enrolled already: --replace to do it anew")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return {
         "code": code.strip().upper(), "name": name, "public_key": public_key_text(signing_key(folder)),
         "csr": certificate_request(folder, name or "agent"),

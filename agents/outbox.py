@@ -22,6 +22,7 @@ from msgspec import Struct
 from hub import wire
 from hub.clock import Clock, SystemClock, parse_utc, utc_text
 from hub.errors import Rejected, Unavailable
+from hub.private import keep_private
 
 log = logging.getLogger("tocsin.agent")
 
@@ -157,7 +158,8 @@ class Outbox:
         self._clock = clock or SystemClock()
         self._sign = sign
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keep_private(path)
         try:
             self._begin()
         except sqlite3.OperationalError:

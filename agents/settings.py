@@ -159,7 +159,7 @@ def _toml(value: str | float | bool | None) -> str:
 
 def write_private(path: Path, text: str) -> Path:
     """Write a file that only its owner may read, all of it or nothing, and on disk before this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(path.name + ".part")
     with contextlib.suppress(FileNotFoundError):
         part.unlink()

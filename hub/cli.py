@@ -6,7 +6,10 @@ import asyncio
 import importlib
 import json
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +45,27 @@ PARTS: dict[str, tuple[str, str]] = {
 """Command → (module:attribute of a Typer app or a function, what it is for)."""
 
 
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""What a command line that cannot be understood raises; the library does not name it in public."""
+_REFUSALS = {
+    "NoSuchOption": "没有这个选项", "MissingParameter": "缺少必填的参数或选项", "BadOptionUsage": "选项的用法不对", "BadArgumentUsage": "参数的用法不对",
+    "BadParameter": "参数或选项的值不对",
+}
+"""Kind of usage error → what it says in Chinese, before the library's own sentence, which names the option."""
+
+
+@contextmanager
+def _in_both_languages() -> Iterator[None]:
+    """Say a usage error in Chinese, too, once: groups stand within groups."""
+    try:
+        yield
+    except _USAGE_ERROR as error:
+        kind = type(error).__name__
+        if kind == "NoArgsIsHelpError" or isinstance(error.__cause__, _USAGE_ERROR):
+            raise
+        raise _USAGE_ERROR(f"{_REFUSALS.get(kind, '命令用法不对')} / {error.format_message()}", ctx=error.ctx) from error
+
+
 class Doors(TyperGroup):
     """A group whose commands are imported when they are called, so that `tocsin` starts at once."""
 
@@ -52,6 +76,16 @@ class Doors(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command's name and what it is for, as the list of commands shows it."""
         return _listed(cmd_name, PARTS[cmd_name][1]) if cmd_name in PARTS else super().get_command(ctx, cmd_name)
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """As everywhere, its refusals in both languages."""
+        with _in_both_languages():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was called; what it refuses of its options is said in both languages."""
+        with _in_both_languages():
+            return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called, imported now."""
@@ -121,6 +155,7 @@ def up(
         from hub.operate.tls import with_tls
 
         loaded = with_tls(loaded)
+    os.umask(0o077)  # recordings, attachments, locks: what the hub writes is its owner's alone, whatever the rights of the folder
     set_up(json_lines=loaded.log_json, level=logging.DEBUG if verbose else logging.INFO)
     stages = frozenset(part.strip() for part in only.split(",") if part.strip()) or STAGES
     companions: tuple[Companion, ...] = (noted,) if "web" in stages else ()

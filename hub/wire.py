@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import MAXYEAR, MINYEAR, date, datetime
 from enum import StrEnum
@@ -386,6 +387,10 @@ _encoder = msgspec.json.Encoder()
 # C0 controls other than tab, line feed and carriage return; DEL; C1; bidirectional overrides; U+FFFE and U+FFFF, which no XML (so no Word or Excel file) takes;
 # lone surrogates cannot arrive in UTF-8.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"})
+"""General categories of what takes no ink by itself: controls, formats (zero-width space and joiners), marks, separators (Unicode, UAX 44, table 12)."""
+_FILLERS: Final = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and symbols that are blank all the same: the Hangul fillers and the empty Braille pattern."""
 _CONTROL_BYTES = re.compile(rb"\\u00[01][0-9a-fA-F]|\\u007[fF]|\\u00[89][0-9a-fA-F]|\\[bf]|\\u20(?:2[a-eA-E]|6[6-9])|\\u[fF](?:[eE][fF][fF]|[fF]{2}[eEfF])|"
                             rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 BOM: Final = b"\xef\xbb\xbf"
@@ -497,6 +502,11 @@ def refuse_odd_time(at: datetime, name: str) -> None:
         raise Rejected("wrong_time", f"{name} 的年份无效", f"{name}: no such year", field=name)
 
 
+def is_blank(text: str | None) -> bool:
+    """Does the text show nothing: none, or nothing but space, zero-width characters, marks without a letter and fillers?"""
+    return not text or all(unicodedata.category(c) in _UNSEEN or c in _FILLERS for c in text)
+
+
 def is_clean(text: str) -> bool:
     """Is the text free of control and bidirectional-override characters?"""
     return _CONTROL.search(text) is None
@@ -537,13 +547,13 @@ def check_report(report: Report) -> None:
     refuse_odd_time(report.occurred_at, "occurred_at")
     if report.heard_at is not None:
         refuse_odd_time(report.heard_at, "heard_at")
-    if not (report.title and report.title.strip()) and not (report.text and report.text.strip()):
+    if is_blank(report.title) and is_blank(report.text):
         raise Rejected("missing_field", "标题和正文至少填一项", "a title or a text is required", field="title")
     place = report.place
     if (place.lon is None) != (place.lat is None):
         missing = "place.lat" if place.lat is None else "place.lon"
         raise Rejected("missing_field", "经度和纬度必须同时给出", "longitude and latitude come together", field=missing)
-    if place.lon is None and not (place.text and place.text.strip()) and place.adcode is None and place.enterprise_id is None:
+    if place.lon is None and is_blank(place.text) and place.adcode is None and place.enterprise_id is None:
         raise Rejected("missing_field", "地点至少要有文字或坐标", "a place needs words or a point", field="place")
 
 

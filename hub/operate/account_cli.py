@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,14 +26,14 @@ BY = "system:cli"
 def listing(config: Config = None, data: Data = None) -> None:
     """列出账号 / list the accounts."""
 
-    async def run() -> None:
+    async def read() -> list[Any]:  # printed once the store is closed: a reader that goes away is no outage of the store
         async with stored(load_settings(config, data_dir=data)) as store, store.read() as conn:
-            for row in await list_accounts(conn):
-                state = "停用 closed" if row.disabled else "正常 open"
-                factor = "动态口令 second factor" if row.has_second_factor else ""
-                typer.echo(f"{row.login}\t{state}\t{'' if row.has_password or row.external else '未设密码 no password'}\t{factor}".rstrip())
+            return list(await list_accounts(conn))
 
-    asyncio.run(run())
+    for row in asyncio.run(read()):
+        state = "停用 closed" if row.disabled else "正常 open"
+        factor = "动态口令 second factor" if row.has_second_factor else ""
+        typer.echo(f"{row.login}\t{state}\t{'' if row.has_password or row.external else '未设密码 no password'}\t{factor}".rstrip())
 
 
 @app.command("link")

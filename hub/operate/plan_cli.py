@@ -176,18 +176,18 @@ def backtest_command(
 def list_command(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """生效的响应及未完成的任务 / responses in force and their open tasks."""
 
-    async def run() -> None:
+    async def lines() -> list[str]:  # they are printed once the store is closed: a reader that goes away is no outage of the store
         async with stored(load_settings(config, data_dir=data)) as store, store.read() as conn:
             heads = await list_responses(conn)
             if as_json:
-                typer.echo(msgspec.json.encode(heads).decode())
-                return
-            if not heads:
-                typer.echo("没有生效的响应 / no response is in force")
+                return [msgspec.json.encode(heads).decode()]
+            found = []
             for head in heads:
-                typer.echo(f"{head.incident_id}\t{head.level}\t{'、'.join(p.title.zh for p in head.plans)}")
+                found.append(f"{head.incident_id}\t{head.level}\t{'、'.join(p.title.zh for p in head.plans)}")
                 held = await active_response(conn, head.incident_id)
-                for task in await tasks_of(conn, held) if held else ():
-                    typer.echo(f"  {task.due_at:%H:%M} {task.state}\t{task.owner.department}\t{task.text.zh}")
+                found += [f"  {task.due_at:%H:%M} {task.state}\t{task.owner.department}\t{task.text.zh}"
+                          for task in (await tasks_of(conn, held) if held else ())]
+            return found or ["没有生效的响应 / no response is in force"]
 
-    asyncio.run(run())
+    for line in asyncio.run(lines()):
+        typer.echo(line)

@@ -10,11 +10,11 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.incident import (
+    OPEN_STATES,
     Act,
     IncidentAcknowledged,
     IncidentGraded,
     IncidentNoted,
-    IncidentState,
     IncidentStateChanged,
     IncidentView,
     MergeDecided,
@@ -83,8 +83,8 @@ async def _check_merge(tx: Transaction, incident: IncidentView, into: str | None
     if not into or into == incident.id:
         raise Rejected("wrong_target", "请选择要并入的另一事件", "choose another incident to merge into", field="into")
     target = await _now(tx, into)
-    if target.state in (IncidentState.MERGED, IncidentState.FALSE_ALARM):
-        raise Rejected("wrong_target", "不能并入已合并或误报的事件", "a merged or dismissed incident cannot take another", field="into")
+    if target.state not in OPEN_STATES:
+        raise Rejected("wrong_target", "只能并入未结束的事件，请先重新打开", "only an open incident can take another: reopen it first", field="into")
     if target.drill != incident.drill:
         raise Rejected("wrong_target", "演练与真实事件不能合并", "a drill and a real incident cannot be merged", field="into")
 

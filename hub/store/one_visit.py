@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
+
+from hub.private import keep_private
 
 # The driver asks every value that is neither text nor a number how it wants to be stored, and takes four times as long to hear no answer as to
 # store it. Of nothing and of truth values the answer is known.
@@ -85,7 +88,8 @@ class Connection(aiosqlite.Connection):
 
 
 async def connect(path: str) -> Connection:
-    """Open a database file; its thread ends with the process."""
+    """Open a database file, readable by its owner alone; its thread ends with the process."""
+    keep_private(Path(path))
     connection = Connection(lambda: sqlite3.connect(path, check_same_thread=False), 64)
     connection._thread.daemon = True
     try:

@@ -9,6 +9,7 @@ from hub.clock import ManualClock
 from hub.domain.access import Role, Scope, Tier
 from hub.domain.incident import Act, IncidentNoted
 from hub.domain.report import Channel
+from hub.errors import Rejected
 from hub.ids import new_id
 from hub.ingest.intake import Intake, Source
 from hub.ingest.registry import Registry
@@ -179,3 +180,20 @@ async def test_an_incident_that_takes_another_says_so_in_its_own_timeline(store:
     async with store.read() as conn:
         notes = [change.read(IncidentNoted).text for change in await changes_of_incident(conn, into) if change.kind == "incident.noted"]
     assert len(notes) == 1 and "侧翻甲" in notes[0]
+
+
+@pytest.mark.parametrize("ended", [Act.CLOSE, Act.FALSE_ALARM, Act.MERGE])
+async def test_an_incident_that_has_ended_takes_no_other(store: Store, intake: Intake, ended: Act) -> None:
+    """A live one merged into a closed one had ended with it: off every list, its duties gone."""
+    live, over, third = [(await file(intake, raw())).incident_id or "" for _ in range(3)]
+    async with store.transaction() as tx:
+        if ended is Act.CLOSE:
+            await act_on(tx, over, Act.VERIFY, by="person:desk")
+        await act_on(tx, over, ended, by="person:desk", reason="已处置", into=third if ended is Act.MERGE else None)
+    with pytest.raises(Rejected) as refused:
+        async with store.transaction() as tx:
+            await act_on(tx, live, Act.MERGE, by="person:desk", into=over)
+    assert (refused.value.code, refused.value.field) == ("wrong_target", "into")
+    async with store.read() as conn:
+        found = await get_incident(conn, live)
+    assert found is not None and found.merged_into is None

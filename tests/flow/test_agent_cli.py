@@ -267,3 +267,11 @@ async def test_a_running_agent_tells_the_health_of_its_cameras(tmp_path: Path) -
         set_up(tmp_path, broker.port, cameras_file="cameras.yaml")
         async with running(tmp_path):
             await until(lambda: "plant-1" in hub.presence and [one.id for one in hub.presence["plant-1"].cameras] == ["gate"])
+
+
+async def test_a_report_that_the_full_outbox_did_not_take_is_not_said_to_wait_in_it(tmp_path: Path) -> None:
+    """Exit status 4 means that it stays and will be sent; a script had gone on, and nobody had the report."""
+    set_up(tmp_path, free_port(), max_reports=1, urgent_reserve_reports=0)
+    assert (await tocsin(tmp_path, *FLAGS, "--timeout", "0.1")).code == 4
+    said = await tocsin(tmp_path, *FLAGS, "--timeout", "0.1")
+    assert said.code == 5 and "outbox_full" in said.err and "not accepted" in said.err

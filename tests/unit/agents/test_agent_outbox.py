@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -305,3 +306,17 @@ def test_a_damaged_file_is_put_aside_with_a_word_and_one_can_report_all_the_same
         assert box.latest() == []
     [aside] = tmp_path.glob("outbox.sqlite3.damaged-*")
     assert aside.read_bytes().startswith(b"no database") and aside.name in caplog.text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files as POSIX has them")
+def test_what_waits_is_readable_by_its_owner_alone_and_so_becomes_what_was_there(tmp_path: Path) -> None:
+    """It holds names, telephones and what happened; it had been readable by every user of the machine."""
+    path = tmp_path / "outbox.sqlite3"
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("PRAGMA journal_mode=WAL")
+        older.execute("CREATE TABLE other (one)")
+        path.chmod(0o644)
+        (tmp_path / "outbox.sqlite3-wal").chmod(0o644)
+        with closing(Outbox(path)) as box:
+            box.accept(a_report())
+            assert {one.name: oct(one.stat().st_mode & 0o777) for one in tmp_path.iterdir() if one.stat().st_mode & 0o077} == {}

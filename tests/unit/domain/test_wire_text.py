@@ -57,3 +57,12 @@ def test_a_number_that_no_reader_keeps_is_refused(number: int, refused: bool) ->
 
 def test_digits_in_a_text_are_no_number() -> None:
     assert wire.decode_report(json.dumps(report("运单 12345678901234567890")).encode()).title == "运单 12345678901234567890"
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u200b\u200d\u2060", " \u3000\u00ad", "\ufe0f", "\u3164", "\u2800", "\u034f"], ids=ascii)
+def test_a_title_or_a_place_of_which_nothing_shows_is_none(unseen: str) -> None:
+    for said, field in ((report(unseen), "title"), (report("侧翻", place={"text": unseen}), "place")):
+        with pytest.raises(Rejected) as refused:
+            wire.decode_report(json.dumps(said).encode())
+        assert (refused.value.code, refused.value.field) == ("missing_field", field)
+    assert wire.decode_report(json.dumps(report(f"侧{unseen}翻")).encode()).title == f"侧{unseen}翻"

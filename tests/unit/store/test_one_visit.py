@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,13 @@ async def test_statements_of_a_brief_transaction_make_no_visit_and_its_rows_are_
             assert await tx.count("kept", 0) == 2
         assert len(visits) == 3  # the promise ended with its transaction
         monkeypatch.undo()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files as POSIX has them")
+async def test_the_store_is_readable_by_its_owner_alone_in_a_folder_that_is_open_to_all(tmp_path: Path) -> None:
+    """A database that an earlier release made becomes so when it is opened next."""
+    tmp_path.chmod(0o755)
+    file = tmp_path / "tocsin.db"
+    file.touch(mode=0o644)
+    async with Store(f"sqlite:///{file}"):
+        assert {one.name: oct(one.stat().st_mode & 0o777) for one in tmp_path.iterdir() if one.stat().st_mode & 0o077} == {}
