@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -31,6 +31,8 @@ MANIFEST: Final = "segments.jsonl"
 OPEN_SUFFIX: Final = ".open"
 GAP_MS: Final = 500
 """A hole of more than this between groups of pictures is stated as a gap (own choice: arrival jitters by up to about 0.3 s)."""
+MOST_SEGMENTS: Final = 400
+"""Most segments of one clip, more than an hour of them: each is mapped with a handle of its own, and a process may have no more than 1,024 as a rule."""
 _SEGMENT = re.compile(r"\d{6,}\.mp4")
 _APPENDING: Final[WeakValueDictionary[Path, threading.Lock]] = WeakValueDictionary()
 """One lock for each recording whose manifest is open, so that none waits for another's disk."""
@@ -291,6 +293,8 @@ def _verify_folder(folder: Path, expected: Mapping[int, str]) -> Verification:
             problems.append(Problem("unknown_file", file.name, "清单中没有该片段", "the manifest does not know this segment"))
         elif file.name.endswith(OPEN_SUFFIX):
             stated.append(f"{file.name}: 尚未关闭的片段 / a segment that is still open")
+    if not isinstance(next((entry for entry in reversed(entries) if not isinstance(entry, Deleted)), None), Ended):
+        stated.append(f"{MANIFEST}: 没有写明录像结束（仍在录，或末尾被截去） / no end is stated: it still runs, or its last lines were cut off")
     by_number = {segment.n: segment.sha256 for segment in segments}
     for n, digest in expected.items():
         if by_number.get(n) != digest:
@@ -372,26 +376,29 @@ class ClipManifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def export(folder: Path, out: Path, from_ms: int, to_ms: int, *, now: datetime | None = None) -> list[Path]:
     """Write the groups of pictures that overlap [from_ms, to_ms) (agent's clock) as one playable MP4 with its manifest; returns the clips.
 
-    More than one clip only where the camera changed its picture size or codec within. Raises Rejected `nothing_recorded` or `hash_mismatch`.
+    More than one clip only where the camera changed its picture size or codec within. Raises Rejected `nothing_recorded`, `hash_mismatch` or, for
+    more than can be put into one, `clip_too_long`.
     """
     header, head = read_header(folder), Manifest(folder).head
     chosen = [s for s in segments_of(folder) if s.first_wall_ms < to_ms and s.last_wall_ms + 1000 >= from_ms]
+    if len(chosen) > MOST_SEGMENTS:
+        raise Rejected("clip_too_long", f"该时段有 {len(chosen)} 个录像片段，一次最多导出 {MOST_SEGMENTS} 个，请分段导出",
+                       f"there are {len(chosen)} segments in this time, and one clip holds {MOST_SEGMENTS}: export it in pieces", field="to")
     out.parent.mkdir(parents=True, exist_ok=True)
     clips: list[Path] = []
-    with ExitStack() as stack:
-        groups = [group for segment in chosen for group in _groups(stack, folder, segment)]
-        groups = _within(groups, from_ms, to_ms)
-        if not groups:
-            raise Rejected("nothing_recorded", "该时段没有录像", "nothing was recorded in this time", field="from")
-        runs: list[list[_Group]] = []
-        for group in groups:
-            if runs and runs[-1][-1].config == group.config:
-                runs[-1].append(group)
-            else:
-                runs.append([group])
-        for number, run in enumerate(runs, 1):
-            path = out if len(runs) == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
-            clips.append(_write_clip(path, run, header, head, (from_ms, to_ms), now or datetime.now(UTC)))
+    groups = [group for segment in chosen for group in _groups(folder, segment)]
+    groups = _within(groups, from_ms, to_ms)
+    if not groups:
+        raise Rejected("nothing_recorded", "该时段没有录像", "nothing was recorded in this time", field="from")
+    runs: list[list[_Group]] = []
+    for group in groups:
+        if runs and runs[-1][-1].config == group.config:
+            runs[-1].append(group)
+        else:
+            runs.append([group])
+    for number, run in enumerate(runs, 1):
+        path = out if len(runs) == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
+        clips.append(_write_clip(path, run, header, head, (from_ms, to_ms), now or datetime.now(UTC)))
     return clips
 
 
@@ -406,11 +413,11 @@ class _Group(Struct, frozen=True):
     dts: int
 
 
-def _groups(stack: ExitStack, folder: Path, segment: Segment) -> list[_Group]:
+def _groups(folder: Path, segment: Segment) -> list[_Group]:
     if (problem := _segment_problem(folder, segment)) is not None:
         raise Rejected(problem.code, f"{problem.file}：{problem.zh}，不能导出", f"{problem.file}: {problem.en}, so it cannot be exported")
-    file = stack.enter_context((folder / segment.file).open("rb"))
-    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with (folder / segment.file).open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     view = memoryview(mapped)
     moov = find_box(view, b"moov")
     assert moov is not None
@@ -569,7 +576,8 @@ def enforce_retention(root: Path, policy: RetentionPolicy, now: datetime, *, is_
                       deleted: Callable[[RecordingHeader, Deleted], None]) -> RetentionReport:
     """Delete what is no evidence: all past `keep_days`, then the oldest until the rest is within the quota; each deletion is reported.
 
-    The entry in the recording's own manifest is durable before the file goes. Evidence is never deleted here.
+    The entry in the recording's own manifest is durable before the file goes. Evidence is never deleted here: `is_evidence` is asked again before each
+    deletion, since somebody may keep a recording meanwhile.
     """
     kept, candidates = 0, []
     for folder in recordings_in(root):
@@ -584,6 +592,8 @@ def enforce_retention(root: Path, policy: RetentionPolicy, now: datetime, *, is_
         old = now - closed_at > timedelta(days=policy.keep_days)
         if not old and kept <= policy.quota_bytes:
             break
+        if is_evidence(header):
+            continue
         entry = _delete(folder, segment, now, "keep_days" if old else "quota")
         kept, freed, count = kept - segment.size_bytes, freed + segment.size_bytes, count + 1
         deleted(header, entry)

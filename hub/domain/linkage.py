@@ -89,6 +89,26 @@ def pick(
         msgspec.structs.replace(camera, recorded=camera.plays and n < rules.most_recorded) for n, camera in enumerate(found[:rules.most_linked]))
 
 
+NO_ROOM: Final = Why(code="no_room", zh="录像路数已满，暂未录像", en="not recorded: the hub records as many cameras as it may")
+
+
+def within_room(chosen: Iterable[LinkedCamera], going: frozenset[str], free: int) -> tuple[LinkedCamera, ...]:
+    """The chosen with those that cannot be recorded named so: `going` (ids) are recorded already, and `free` more may be."""
+    out = []
+    for one in chosen:
+        if one.recorded and one.id not in going:
+            if free <= 0:
+                one = msgspec.structs.replace(one, recorded=False, reasons=(*one.reasons, NO_ROOM))
+            free -= 1
+        out.append(one)
+    return tuple(out)
+
+
+def lacks_room(linked: Iterable[LinkedCamera]) -> bool:
+    """Is there one that is not recorded for want of room?"""
+    return any(why.code == NO_ROOM.code for one in linked for why in one.reasons)
+
+
 class _Scene:
     """An incident with what surrounds it."""
 

@@ -23,7 +23,10 @@ class SegmentView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecordingView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A recording: of which camera, why, from when to when. `troubles` are interruptions and losses that it states itself."""
+    """A recording: of which camera, why, from when to when. `troubles` are interruptions and losses that it states itself.
+
+    `held`: somebody keeps it by hand, so that it stays evidence whatever becomes of its incident.
+    """
 
     id: str
     agent_id: str
@@ -34,6 +37,7 @@ class RecordingView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_at: str | None = None
     drill: bool = False
     evidence: bool = True
+    held: bool = False
     troubles: tuple[str, ...] = ()
 
 

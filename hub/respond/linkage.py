@@ -10,10 +10,10 @@ from typing import Final
 from hub.domain.camera import DOWN, CameraHealthChanged, CameraView, EnterpriseView
 from hub.domain.change import Change
 from hub.domain.incident import OPEN_STATES, Act, IncidentOpened, IncidentState, IncidentStateChanged, IncidentUpdated, IncidentView
-from hub.domain.linkage import LinkageRules, packaged_linkage, pick
+from hub.domain.linkage import LinkageRules, lacks_room, packaged_linkage, pick, within_room
 from hub.store import Transaction
-from hub.store.cameras import link, linking, links_of, list_cameras, names_of, say_linked, unlink, winds
-from hub.store.recordings import end_wanted, recordings_of, set_evidence, want, wanted_now
+from hub.store.cameras import link, linked_now, linking, links_of, list_cameras, names_of, say_linked, unlink, winds
+from hub.store.recordings import end_wanted, evidence_of, want, wanted_now
 from hub.store.reports import get_incident
 
 ACTOR: Final = "system:linkage"
@@ -56,11 +56,13 @@ class Linkage:
         incident = body.incident
         if incident.state not in OPEN_STATES:
             await unlink(tx, incident, incident.state, by=ACTOR)
-            await end_wanted(tx, incident_id=incident.id)
+            freed = await end_wanted(tx, incident_id=incident.id)
             if incident.state is IncidentState.FALSE_ALARM:
-                for recording in await recordings_of(tx.conn, incident.id):
-                    await set_evidence(tx, recording.id, False, by=ACTOR)
+                await evidence_of(tx, incident.id, False, by=ACTOR)
+            if freed:
+                await self._use_room(tx)
         elif body.act is Act.REOPEN:
+            await evidence_of(tx, incident.id, True, by=ACTOR)
             await self._link(tx, incident)
         elif body.act is Act.VERIFY and (held := await links_of(tx.conn, incident.id)):
             say_linked(tx, incident, held, self.rules.most_streams, by=ACTOR)
@@ -74,15 +76,25 @@ class Linkage:
             if incident is not None and incident.state in OPEN_STATES:
                 await self._link(tx, incident)
 
+    async def _use_room(self, tx: Transaction) -> None:
+        """Recordings have ended: incidents with cameras that were left out for want of room have them recorded, the oldest first."""
+        for incident_id, held in sorted((await linked_now(tx.conn)).items()):
+            incident = await get_incident(tx.conn, incident_id) if lacks_room(held) else None
+            if incident is not None and incident.state in OPEN_STATES:
+                await self._link(tx, incident)
+
     async def _link(self, tx: Transaction, incident: IncidentView) -> None:
         if self._cameras is None:
             self._cameras, self._enterprises = await list_cameras(tx.conn), dict(await names_of(tx.conn))
         if not self._cameras:
             return
         chosen = pick(incident, self._cameras, self._enterprises, await winds(tx.conn), tx.now, self.rules)
+        await end_wanted(tx, incident_id=incident.id, but=frozenset(one.id for one in chosen))
+        going = await wanted_now(tx.conn)
+        chosen = within_room(chosen, frozenset(camera_id for incident_id, camera_id in going if incident_id == incident.id),
+                             self.rules.most_recordings - len(going))
         if not await link(tx, incident, chosen, self.rules.most_streams, by=ACTOR):
             return
-        await end_wanted(tx, incident_id=incident.id, but=frozenset(one.id for one in chosen))
-        free = self.rules.most_recordings - await wanted_now(tx.conn)
-        for one in [one for one in chosen if one.recorded][:max(0, free)]:
-            await want(tx, one.agent_id, one.camera_id, incident_id=incident.id, reason="linkage", by=ACTOR, drill=incident.drill)
+        for one in chosen:
+            if one.recorded:
+                await want(tx, one.agent_id, one.camera_id, incident_id=incident.id, reason="linkage", by=ACTOR, drill=incident.drill)

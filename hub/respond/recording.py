@@ -53,6 +53,8 @@ LOOK_S: Final = 0.5
 """How often the recordings wanted are compared with those that run, besides at every change of the feed."""
 GATHER_S: Final = 0.1
 RETENTION_S: Final = 600.0
+EVIDENCE_S: Final = 0.2
+"""How often a running retention is told what has become evidence."""
 
 
 class Recordings:
@@ -185,18 +187,25 @@ class Recordings:
             except OSError as error:
                 log.error("the retention of recordings cannot go on and is tried again", extra={"reason": error.strerror or str(error)})
 
+    async def _evidence(self) -> set[str]:
+        async with self.store.read() as conn:
+            return await evidence_ids(conn)
+
     async def retain_once(self) -> int:
         """One run of the retention; gives how many segments went."""
-        async with self.store.read() as conn:
-            evidence = await evidence_ids(conn)
+        evidence = await self._evidence()
         held = retention_policy()
         policy = msgspec.structs.replace(held, keep_days=max(held.keep_days, self.settings.recording_days),
                                          quota_bytes=self.settings.recording_quota_bytes)
         gone: list[tuple[RecordingHeader, Entry]] = []
+        running = asyncio.ensure_future(asyncio.to_thread(
+            lambda: enforce_retention(self.root, policy, self.store.clock.now(), is_evidence=lambda h: h.recording_id in evidence,
+                                      deleted=lambda header, entry: gone.append((header, entry)))))
         try:
-            report = await asyncio.to_thread(
-                lambda: enforce_retention(self.root, policy, self.store.clock.now(), is_evidence=lambda h: h.recording_id in evidence,
-                                          deleted=lambda header, entry: gone.append((header, entry))))
+            while not (await asyncio.wait({running}, timeout=EVIDENCE_S))[0]:  # a long run hears of what is kept meanwhile
+                with contextlib.suppress(Unavailable):
+                    evidence |= await self._evidence()
+            report = await running
         finally:  # what went before a disk failed is chained as well
             self._said += gone
             await self._write_all()

@@ -231,6 +231,15 @@ async def links_of(conn: AsyncConnection, incident_id: str) -> list[LinkedCamera
     return [_linked(view) for view in rows.scalars()]
 
 
+async def linked_now(conn: AsyncConnection) -> dict[str, list[LinkedCamera]]:
+    """All cameras that are linked now, by incident: at most as many for each as the rules link."""
+    rows = await conn.execute(select(camera_link.c.incident_id, camera_link.c.view).where(camera_link.c.ended_at.is_(None)))
+    found: dict[str, list[LinkedCamera]] = {}
+    for row in rows:
+        found.setdefault(row.incident_id, []).append(_linked(row.view))
+    return found
+
+
 async def linking(conn: AsyncConnection, camera_id: str) -> list[str]:
     """The incidents that link a camera now, oldest first."""
     rows = await conn.execute(select(camera_link.c.incident_id).where(

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Final
 
 import msgspec
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import utc_text
 from hub.domain.change import ChangeBody
+from hub.domain.incident import OPEN_STATES
 from hub.domain.recording import (
     RecordingEnded,
     RecordingInterrupted,
@@ -21,7 +22,9 @@ from hub.domain.recording import (
     SegmentDeleted,
     SegmentView,
 )
+from hub.errors import Rejected
 from hub.ids import new_id
+from hub.store.schema import incident
 from hub.store.schema_video import recording, recording_segment
 from hub.store.writer import Transaction
 
@@ -65,9 +68,10 @@ async def end_wanted(tx: Transaction, *, incident_id: str, but: frozenset[str] =
     return (await tx.conn.execute(update(recording).where(*where).values(wanted=False))).rowcount
 
 
-async def wanted_now(conn: AsyncConnection) -> int:
-    """How many recordings are wanted."""
-    return int((await conn.execute(select(func.count()).select_from(recording).where(recording.c.wanted.is_(True)))).scalar_one())
+async def wanted_now(conn: AsyncConnection) -> list[tuple[str | None, str]]:
+    """Which recordings are wanted: (incident, `AGENT/CAMERA`) of each; few, since a rule bounds them."""
+    rows = await conn.execute(select(recording.c.incident_id, recording.c.camera_id).where(recording.c.wanted.is_(True)))
+    return [(row.incident_id, row.camera_id) for row in rows]
 
 
 async def wanted_ids(conn: AsyncConnection) -> set[str]:
@@ -172,12 +176,30 @@ async def evidence_ids(conn: AsyncConnection) -> set[str]:
     return set((await conn.execute(select(recording.c.id).where(recording.c.evidence.is_(True)))).scalars())
 
 
-async def set_evidence(tx: Transaction, id: str, evidence: bool, *, by: str) -> RecordingView | None:
-    """Keep a recording as evidence, or let retention have it; the same again is no change."""
+async def keep(tx: Transaction, id: str, evidence: bool, *, by: str) -> RecordingView | None:
+    """Keep a recording by hand, or let retention have it; the same again is no change. Raises Rejected while its incident is open."""
     view = await get_recording(tx.conn, id)
-    if view is None or view.evidence == evidence:
-        return view
-    after = msgspec.structs.replace(view, evidence=evidence)
-    await _put(tx, after)
-    _say(tx, RecordingKept(recording=after), after, by)
+    if view is None:
+        return None
+    if not evidence and view.incident_id is not None and await _is_open(tx.conn, view.incident_id):
+        raise Rejected("incident_open", "事件尚未结束，录像为证据，不能放行删除", "the incident is open: its recordings are evidence", field="evidence")
+    return await _become(tx, msgspec.structs.replace(view, evidence=evidence, held=evidence), view, by)
+
+
+async def evidence_of(tx: Transaction, incident_id: str, evidence: bool, *, by: str) -> None:
+    """The recordings of an incident are evidence, or retention may have them, but for those that somebody keeps by hand."""
+    for view in await recordings_of(tx.conn, incident_id):
+        if evidence or not view.held:
+            await _become(tx, msgspec.structs.replace(view, evidence=evidence), view, by)
+
+
+async def _become(tx: Transaction, after: RecordingView, before: RecordingView, by: str) -> RecordingView:
+    if after != before:
+        await _put(tx, after)
+        _say(tx, RecordingKept(recording=after), after, by)
     return after
+
+
+async def _is_open(conn: AsyncConnection, incident_id: str) -> bool:
+    state = (await conn.execute(select(incident.c.state).where(incident.c.id == incident_id))).scalar()
+    return state in OPEN_STATES

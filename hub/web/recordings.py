@@ -14,10 +14,11 @@ from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
 from hub.domain.recording import RecordingExported, RecordingView, SegmentView
-from hub.errors import Rejected
+from hub.errors import Rejected, Unavailable
 from hub.respond.recording import folder_of
 from hub.store.access import incident_thing
-from hub.store.recordings import get_recording, recordings_of, segments_of, set_evidence
+from hub.store.recordings import get_recording, recordings_of, segments_of
+from hub.store.recordings import keep as keep_by_hand
 from hub.web.route import Ask, NotFound, Route
 
 
@@ -103,6 +104,10 @@ async def export_clip(ask: Ask) -> web.StreamResponse:
             while piece := await asyncio.to_thread(file.read, 1 << 18):
                 await response.write(piece)
         await response.write_eof()
+    except OSError as error:
+        if isinstance(error, ConnectionError):
+            raise
+        raise Unavailable("export_failed", f"录像片段无法写出：{error.strerror}", f"the clip cannot be written: {error.strerror}") from error
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
     return response
@@ -116,10 +121,10 @@ def _pack(packed: Path, work: Path) -> None:
 
 
 async def keep(ask: Ask) -> RecordingView:
-    """Keep a recording as evidence, or leave it to the retention's policy."""
+    """Keep a recording as evidence whatever becomes of its incident, or leave it to the retention's policy once that has ended."""
     view, _ = await _of(ask, Action.RECORDING_KEEP)
     async with ask.transaction() as tx:
-        after = await set_evidence(tx, view.id, ask.body.evidence, by=ask.who)
+        after = await keep_by_hand(tx, view.id, ask.body.evidence, by=ask.who)
     if after is None:
         raise NotFound
     return after

@@ -19,6 +19,7 @@ from hub.errors import Rejected
 from hub.wire import MediaKind
 from streams.evidence import (
     MANIFEST,
+    MOST_SEGMENTS,
     Deleted,
     Ended,
     Entry,
@@ -360,6 +361,39 @@ def test_retention_beside_a_running_recording_keeps_the_chain(tmp_path: Path) ->
     result = verify(folder)
     assert result.ok, result.problems
     assert [segment.n for segment in segments_of(folder)] == [3, 4, 5]
+
+
+def test_what_becomes_evidence_while_the_retention_runs_is_not_deleted(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    asked: list[str] = []
+
+    def kept_meanwhile(header: RecordingHeader) -> bool:
+        asked.append(header.recording_id)
+        return len(asked) > 2  # after it was looked for, and one of its segments went
+
+    report = enforce_retention(tmp_path, policy(1), datetime.now(UTC), is_evidence=kept_meanwhile, deleted=lambda h, e: None)
+    assert report.deleted_segments == 1
+    assert [segment.n for segment in segments_of(folder)] == [2, 3, 4, 5]
+
+
+def test_a_recording_whose_last_lines_were_cut_off_says_that_no_end_is_stated(tmp_path: Path) -> None:
+    folder, _ = record(tmp_path)
+    assert verify(folder).stated == ()
+    manifest = folder / MANIFEST
+    *rest, last, _ = manifest.read_bytes().splitlines(keepends=True)
+    manifest.write_bytes(b"".join(rest))
+    (folder / msgspec.json.decode(last)["file"]).unlink()
+    assert any("no end is stated" in line for line in verify(folder).stated)
+
+
+def test_a_clip_of_more_segments_than_a_process_has_handles_for_is_refused_by_name(tmp_path: Path) -> None:
+    folder, told = record(tmp_path)
+    segment = next(entry for entry in told if isinstance(entry, Segment))
+    manifest = Manifest(folder)
+    for n in range(100, 100 + MOST_SEGMENTS):
+        manifest.append(msgspec.structs.replace(segment, n=n, file=f"{n:06}.mp4"))
+    with pytest.raises(Rejected, match="clip_too_long"):
+        export(folder, tmp_path / "clip.mp4", 0, 2**53)
 
 
 def test_a_manifest_that_hangs_holds_no_other_recording_up(tmp_path: Path) -> None:

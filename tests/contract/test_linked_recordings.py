@@ -1,0 +1,120 @@
+"""Which recordings an incident has: as evidence while it is open, within the room of the hub, and as somebody keeps them. On both databases."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from hub.domain.camera import CameraPlace, LinkedCamera
+from hub.domain.change import Change
+from hub.domain.incident import Act, IncidentView
+from hub.domain.linkage import packaged_linkage
+from hub.errors import Rejected
+from hub.respond.linkage import Linkage
+from hub.store import Store, changes_after
+from hub.store.agents import note_presence
+from hub.store.cameras import links_of, note_cameras, save_camera
+from hub.store.desk import act_on
+from hub.store.recordings import evidence_ids, keep, recordings_of
+from hub.store.reports import insert_incidents
+from hub.wire import Camera, Presence
+from tests.support import plant
+from tests.support.district import incident_view
+
+BY = "system:test"
+
+
+class Room:
+    """A district with a plant of `cameras` cameras, and the linkage run by hand over what is on the feed."""
+
+    def __init__(self, store: Store, *, most_recordings: int = 40) -> None:
+        self.store = store
+        self.linkage = Linkage(msgspec.structs.replace(packaged_linkage(), most_recordings=most_recordings))
+        self.seq = 0
+
+    async def furnish(self, cameras: int) -> None:
+        """Enrol the plant and show its cameras."""
+        await plant.enrol(self.store)
+        shown = tuple(Camera(id=f"c{n}", health="online", measure="sharpness=1.00") for n in range(cameras))
+        async with self.store.transaction() as tx:
+            await note_presence(tx, "plant-1", Presence(online=True, cameras=shown))
+        async with self.store.transaction() as tx:
+            await note_cameras(tx, await plant.agent(self.store, "plant-1"))
+            for camera in shown:
+                await save_camera(tx, f"plant-1/{camera.id}", CameraPlace(enterprise_id="plant-a", lon=plant.LON, lat=plant.LAT), by=BY)
+
+    async def opens(self, number: int) -> IncidentView:
+        """An incident at the plant, with its cameras linked."""
+        view = incident_view(number, enterprise="plant-a")
+        async with self.store.transaction() as tx:
+            await insert_incidents(tx, [(view, msgspec.json.encode(view))])
+            await self.linkage._link(tx, view)
+        return view
+
+    async def acts(self, view: IncidentView, *acts: Act) -> None:
+        """What the desk does with it, and what follows."""
+        for act in acts:
+            async with self.store.transaction() as tx:
+                await act_on(tx, view.id, act, by=BY, reason="测试")
+            async with self.store.read() as conn:
+                changes: list[Change] = await changes_after(conn, self.seq, limit=1000)
+            self.seq = changes[-1].seq
+            async with self.store.transaction() as tx:
+                for change in changes:
+                    if change.kind in self.linkage.kinds:
+                        await self.linkage.react(tx, change)
+
+    async def recorded(self, view: IncidentView) -> list[str]:
+        """The ids of its recordings."""
+        async with self.store.read() as conn:
+            return [one.id for one in await recordings_of(conn, view.id)]
+
+    async def linked(self, view: IncidentView) -> list[LinkedCamera]:
+        """The cameras that it links."""
+        async with self.store.read() as conn:
+            return await links_of(conn, view.id)
+
+    async def evidence(self) -> set[str]:
+        """The recordings that retention must not touch."""
+        async with self.store.read() as conn:
+            return await evidence_ids(conn)
+
+
+async def test_what_has_no_room_is_said_and_is_recorded_once_there_is_some(store: Store) -> None:
+    room = Room(store, most_recordings=3)
+    await room.furnish(2)
+    first, second = await room.opens(1), await room.opens(2)
+    assert [len(await room.recorded(one)) for one in (first, second)] == [2, 1]
+    left_out = [one for one in await room.linked(second) if not one.recorded]
+    assert [(one.reasons[-1].code, one.recorded) for one in left_out] == [("no_room", False)]
+    await room.acts(first, Act.CLOSE)
+    assert len(await room.recorded(second)) == 2
+    assert all(one.recorded and one.reasons[-1].code != "no_room" for one in await room.linked(second))
+
+
+async def test_the_recordings_of_an_open_incident_cannot_be_let_go(store: Store) -> None:
+    room = Room(store)
+    await room.furnish(1)
+    view = await room.opens(1)
+    (id,) = await room.recorded(view)
+    with pytest.raises(Rejected, match="incident_open"):
+        async with store.transaction() as tx:
+            await keep(tx, id, False, by=BY)
+    assert await room.evidence() == {id}
+    await room.acts(view, Act.CLOSE)
+    async with store.transaction() as tx:
+        await keep(tx, id, False, by=BY)
+    assert await room.evidence() == set()
+
+
+async def test_a_false_alarm_lets_go_of_all_but_what_somebody_keeps_and_reopening_makes_evidence_of_all_again(store: Store) -> None:
+    room = Room(store)
+    await room.furnish(2)
+    view = await room.opens(1)
+    kept, other = await room.recorded(view)
+    async with store.transaction() as tx:
+        await keep(tx, kept, True, by=BY)
+    await room.acts(view, Act.FALSE_ALARM)
+    assert await room.evidence() == {kept}
+    await room.acts(view, Act.REOPEN)
+    assert await room.evidence() >= {kept, other}
