@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -429,15 +429,27 @@ def derive(facts: IncidentFacts) -> IncidentFacts:
     return msgspec.structs.replace(facts, hazmat_present=present, place=msgspec.structs.replace(facts.place, setting=setting))
 
 
-def described(
-    facts: IncidentFacts, substance: Callable[[str], SubstanceFacts | None], named: Callable[[str], Sequence[str]] = lambda _: ()
-) -> IncidentFacts:
-    """The facts with what the tables say of each load where nobody said it; `substance` gives None for a number that they do not know.
+class Tables(Protocol):
+    """What the hazmat tables say of goods; the rules here read no file."""
 
-    Such a number was misread somewhere: what was reported is kept as `un_unlisted`, and the number counts as unknown. `named` gives the
-    numbers that a name stands for: where it is one alone and no number was read, that is the load's.
+    def substance(self, un: str) -> SubstanceFacts | None:
+        """What is known of a number; None for one in no table."""
+
+    def named(self, name: str) -> Sequence[str]:
+        """The numbers that a name stands for."""
+
+    def container(self, text: str) -> str | None:
+        """The code by which plans name a container that a report names in words; None for a word that nobody knows."""
+
+
+def described(facts: IncidentFacts, tables: Tables) -> IncidentFacts:
+    """The facts with what the tables say of each load where nobody said it.
+
+    A number that no table knows was misread somewhere: what was reported is kept as `un_unlisted`, and the number counts as unknown. A name
+    that stands for one number alone gives the number where none was read. The container is the one that plans know by the reported word;
+    one that nobody knows is unknown, not another one.
     """
-    return msgspec.structs.replace(facts, hazmat=tuple(_described(load, substance, named) for load in facts.hazmat)) if facts.hazmat else facts
+    return msgspec.structs.replace(facts, hazmat=tuple(_described(load, tables) for load in facts.hazmat)) if facts.hazmat else facts
 
 
 def answered(loads: Iterable[_L], lacks: Callable[[_L], bool], told: Callable[[_L], _L]) -> tuple[_L, ...]:
@@ -447,18 +459,20 @@ def answered(loads: Iterable[_L], lacks: Callable[[_L], bool], told: Callable[[_
     return tuple(told(load) if lacking or not anybody else load for load, lacking in whole)
 
 
-def misread_apart(load: Load, substance: Callable[[str], SubstanceFacts | None]) -> Load:
+def misread_apart(load: Load, tables: Tables) -> Load:
     """The load with a number that no table knows kept as `un_unlisted`, its own unknown."""
-    if load.un is None or substance(load.un) is not None:
+    if load.un is None or tables.substance(load.un) is not None:
         return load
     return msgspec.structs.replace(load, un=None, un_unlisted=load.un)
 
 
-def _described(load: Load, substance: Callable[[str], SubstanceFacts | None], named: Callable[[str], Sequence[str]]) -> Load:
-    load = misread_apart(load, substance)
-    if load.un is None and load.un_unlisted is None and load.name is not None and len(meant := named(load.name)) == 1:
+def _described(load: Load, tables: Tables) -> Load:
+    load = misread_apart(load, tables)
+    if load.un is None and load.un_unlisted is None and load.name is not None and len(meant := tables.named(load.name)) == 1:
         load = msgspec.structs.replace(load, un=meant[0])
-    known = substance(load.un) if load.un is not None else None
+    if load.container is not None:
+        load = msgspec.structs.replace(load, container=tables.container(load.container))
+    known = tables.substance(load.un) if load.un is not None else None
     if known is None:
         return load
     return msgspec.structs.replace(

@@ -27,6 +27,7 @@ from plans.model import (
     Plan,
     RoadSection,
     TaskStart,
+    Under,
     conditions,
     leaves,
 )
@@ -340,15 +341,14 @@ def _leaf(where: str, leaf: Leaf) -> Iterable[_Found]:
             yield _Found(f"{where}.field", "unknown_field", f"没有事实字段“{path}”", f"there is no fact {path!r}")
         elif spec.kind not in kinds or path in _STRUCTURED:
             yield _Found(f"{where}.field", "wrong_condition", f"“{path}”不能用这种条件", f"{path!r} cannot be asked this way")
-        elif isinstance(leaf, OneOf) and spec.values:
+        elif isinstance(leaf, OneOf) and (allowed := spec.values or _closed().get(path, ())):
             for j, value in enumerate(leaf.values):
-                if value not in spec.values:
-                    yield _Found(
-                        f"{where}.values[{j}]",
-                        "unknown_value",
-                        f"“{value}”不在取值范围内",
-                        f"{value!r} is none of {', '.join(spec.values)}",
-                    )
+                if value not in allowed:
+                    yield _unknown_value(f"{where}.values[{j}]", value, allowed)
+    if isinstance(leaf, Under):
+        for j, family in enumerate(leaf.families):
+            if family not in _closed()["family"]:
+                yield _unknown_value(f"{where}.families[{j}]", family, _closed()["family"])
     if isinstance(leaf, OneOf) and leaf.field == "hazmat.un":
         for j, value in enumerate(leaf.values):
             if value not in _known_un():
@@ -357,6 +357,26 @@ def _leaf(where: str, leaf: Leaf) -> Iterable[_Found]:
         yield _Found(f"{where}.from_km", "range", "起点桩号大于终点桩号", "from_km is beyond to_km")
     if isinstance(leaf, Inside):
         yield from _polygon(f"{where}.polygon", leaf.polygon)
+
+
+def _unknown_value(where: str, value: str, allowed: Iterable[str]) -> _Found:
+    """A value that no incident can have: the plan would silently never match by it."""
+    return _Found(where, "unknown_value", f"“{value}”不在取值范围内", f"{value!r} is none of {', '.join(allowed)}")
+
+
+@cache
+def _closed() -> Mapping[str, tuple[str, ...]]:
+    """The facts whose values are those of a table, with these: hazard classes and divisions, guides, containers, families of events."""
+    from plans.hazmat import lookup
+    from plans.triage.text import data
+
+    divisions = {placard.class_ for placard in lookup.placards()}
+    return {
+        "hazmat.class": tuple(sorted(divisions | {division.split(".")[0] for division in divisions})),
+        "hazmat.guide": tuple(sorted(lookup.guides())),
+        "hazmat.container": tuple(sorted(lookup.container_codes())),
+        "family": tuple(sorted(data("families.yaml")["families"])),
+    }
 
 
 @cache

@@ -5,7 +5,7 @@ The rules of matching and of putting plans in force stand in `plans`; here are t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, tzinfo
 from enum import StrEnum
 from math import asin, cos, radians, sin, sqrt
@@ -29,7 +29,7 @@ from plans.facts import (
     IncidentFacts,
     Load,
     Place,
-    SubstanceFacts,
+    Tables,
     Weather,
     answered,
     described,
@@ -128,13 +128,11 @@ _NEAREST_TOWN_M: Final = 6_000.0
 
 
 def facts_of(
-    view: IncidentView, *, zone: tzinfo, around: Surroundings, substance: Callable[[str], SubstanceFacts | None], stated: Mapping[str, Any],
-    named: Callable[[str], Sequence[str]] = lambda _: (),
+    view: IncidentView, *, zone: tzinfo, around: Surroundings, tables: Tables, stated: Mapping[str, Any],
 ) -> IncidentFacts:
     """The facts of an incident: what it says and what people stated over that, with what the tables say of its place and substances.
 
-    `stated` holds answers by field of `plans.facts.FIELDS`, already checked by `check_fact`; `substance` gives None for a number that is in no table,
-    `named` the numbers that a name stands for.
+    `stated` holds answers by field of `plans.facts.FIELDS`, already checked by `check_fact`; `tables` are those of the goods.
     """
     at = parse_utc(view.occurred_at).astimezone(zone)
     place = view.place
@@ -148,10 +146,10 @@ def facts_of(
         casualties=Casualties(**{n: getattr(view.casualties, n) for n in Casualties.__struct_fields__}),
         enterprise=Enterprise(id=place.enterprise_id), weather=Weather(),
     )
-    facts = msgspec.structs.replace(facts, hazmat=tuple(misread_apart(load, substance) for load in facts.hazmat))
+    facts = msgspec.structs.replace(facts, hazmat=tuple(misread_apart(load, tables) for load in facts.hazmat))
     for field, value in stated.items():
         facts = _with(facts, field, value)
-    return described(facts, substance, named)
+    return described(facts, tables)
 
 
 def _grade(view: IncidentView) -> Grade | None:

@@ -208,9 +208,9 @@ def _surroundings(drill: bool) -> Surroundings:
 
 def facts_from(view: IncidentView, zone: ZoneInfo, stated: Mapping[str, Any]) -> IncidentFacts:
     """The facts of an incident with what the packaged tables add. Invented receptors count in drills alone."""
-    from plans.hazmat.lookup import named, said_of
+    from plans.hazmat.lookup import Goods
 
-    return facts_of(view, zone=zone, around=_surroundings(view.drill), substance=said_of, named=named, stated=stated)
+    return facts_of(view, zone=zone, around=_surroundings(view.drill), tables=Goods(), stated=stated)
 
 
 async def stated_facts(conn: AsyncConnection, incident_id: str) -> dict[str, Any]:

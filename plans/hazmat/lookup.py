@@ -134,12 +134,28 @@ def said_of(un: str) -> SubstanceFacts | None:
     return SubstanceFacts(found.class_, found.guide, found.inhalation) if found is not None else None
 
 
+class Goods:
+    """The tables as `plans.facts.described` asks them."""
+
+    def substance(self, un: str) -> SubstanceFacts | None:
+        """What is known of a number."""
+        return said_of(un)
+
+    def named(self, name: str) -> Sequence[str]:
+        """The numbers that a name stands for."""
+        return named(name)
+
+    def container(self, text: str) -> str | None:
+        """The code of a container in words."""
+        return container_code(text)
+
+
 def checked(facts: IncidentFacts) -> IncidentFacts:
     """Typed facts with numbers as the tables write them and what these say of them. Raises Rejected(unknown_un) naming `hazmat[N].un`."""
     loads = tuple(
         replace(load, un=by_un(load.un, field=f"hazmat[{n}].un").un) if load.un is not None else load for n, load in enumerate(facts.hazmat)
     )
-    return described(replace(facts, hazmat=loads), said_of, named)
+    return described(replace(facts, hazmat=loads), Goods())
 
 
 def search(text: str, limit: int = 10) -> tuple[Match, ...]:
@@ -374,6 +390,21 @@ def _containers() -> Mapping[str, Container]:
 def container(text: str | None) -> Container:
     """The container a report or plan names by code or word (`storage_tank`, 槽罐车); a word nobody knows is UNKNOWN, never an error."""
     return _containers().get(normal(text or ""), Container.UNKNOWN)
+
+
+@cache
+def _container_codes() -> Mapping[str, str]:
+    return MappingProxyType({normal(row["word"]): row["code"] for row in tables.rows("containers") if row["code"]})
+
+
+def container_codes() -> frozenset[str]:
+    """Every code by which a plan names a container; finer than the containers that distances are printed for."""
+    return frozenset(_container_codes().values())
+
+
+def container_code(text: str) -> str | None:
+    """The code by which plans name the container of a report (槽罐车: road_tanker); None for a word that nobody knows."""
+    return _container_codes().get(normal(text))
 
 
 @cache

@@ -7,24 +7,36 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from hub.domain.activation import Nearby, SubstanceFacts, Surroundings, check_fact, check_step, facts_of
+from hub.domain.activation import Nearby, Surroundings, check_fact, check_step, facts_of
 from hub.domain.incident import IncidentView
 from hub.domain.report import PlaceView
 from hub.errors import Rejected
 from hub.wire import Hazmat
-from plans.facts import IncidentFacts
+from plans.facts import IncidentFacts, SubstanceFacts
 from plans.model import PlanStatus
 from tests.support.district import incident_view
 
 ZONE = ZoneInfo("Asia/Shanghai")
 AROUND = Surroundings((("320707108", "赣马镇", 119.11, 34.90), ("320707100", "青口镇", 119.13, 34.84)),
                       (Nearby("school", 119.112, 34.866), Nearby("village", 119.2, 34.9)))
-AMMONIA = {"1005": SubstanceFacts("2", "125", True)}
+
+
+class Ammonia:
+    """Tables that know one substance and one container."""
+
+    def substance(self, un: str) -> SubstanceFacts | None:
+        return {"1005": SubstanceFacts("2", "125", True)}.get(un)
+
+    def named(self, name: str) -> tuple[str, ...]:
+        return {"液氨": ("1005",), "氨": ("1005", "2672")}.get(name, ())
+
+    def container(self, text: str) -> str | None:
+        return {"槽罐车": "road_tanker"}.get(text)
 
 
 def facts(view: IncidentView, **stated: object) -> IncidentFacts:
     given = {name.replace("__", "."): value for name, value in stated.items()}
-    return facts_of(view, zone=ZONE, around=AROUND, substance=AMMONIA.get, stated=given)
+    return facts_of(view, zone=ZONE, around=AROUND, tables=Ammonia(), stated=given)
 
 
 def at(**place: object) -> IncidentView:
@@ -89,3 +101,22 @@ def test_a_draft_does_not_come_in_force_without_review() -> None:
     with pytest.raises(Rejected):
         check_step(PlanStatus.DRAFT, PlanStatus.IN_FORCE)
     check_step(PlanStatus.REVIEWED, PlanStatus.IN_FORCE)
+
+
+@pytest.mark.parametrize(("load", "un", "container"), [
+    (Hazmat(name="液氨", container="槽罐车"), "1005", "road_tanker"),
+    (Hazmat(name="氨"), None, None),
+    (Hazmat(un="9999", name="液氨"), None, None),
+    (Hazmat(name="不明液体", container="怪车"), None, None),
+])
+def test_a_load_is_what_its_words_say_where_they_say_one_thing(load: Hazmat, un: str | None, container: str | None) -> None:
+    """A container in words that nobody knows is unknown: known to be another one, it would leave tasks out."""
+    (found,) = facts(msgspec.structs.replace(incident_view(1), hazmat=(load,))).hazmat
+    assert (found.un, found.container) == (un, container)
+    assert (found.class_ is not None) == (un is not None)
+
+
+def test_an_answer_about_the_load_is_about_the_one_of_which_it_was_not_known() -> None:
+    view = msgspec.structs.replace(incident_view(1), hazmat=(Hazmat(un="1203", leak=True), Hazmat(un="1005")))
+    assert [load.leak for load in facts(view, hazmat__leak=False).hazmat] == [True, False]
+    assert [load.un for load in facts(view, hazmat__un="1005").hazmat] == ["1005", "1005"], "the number that no table knew"

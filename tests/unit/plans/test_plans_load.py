@@ -288,3 +288,16 @@ def test_a_fault_of_shape_is_told_in_chinese_too(before: str, after: str, zh: st
     assert before in text
     (fault,) = read_text(text.replace(before, after, 1)).faults
     assert zh in fault.zh and fault.line > 1, fault
+
+
+@pytest.mark.parametrize(("condition", "below"), [
+    ({"is": "one_of", "field": "hazmat.class", "values": ["2,3"]}, "values[0]"),
+    ({"is": "one_of", "field": "hazmat.class", "values": ["3", "2.7"]}, "values[1]"),
+    ({"is": "one_of", "field": "hazmat.guide", "values": ["999"]}, "values[0]"),
+    ({"is": "one_of", "field": "hazmat.container", "values": ["tanker"]}, "values[0]"),
+    ({"is": "one_of", "field": "family", "values": ["roads"]}, "values[0]"),
+    ({"is": "under", "codes": ["12H"], "families": ["roadtraffic"]}, "families[0]"),
+])  # fmt: skip
+def test_a_value_that_no_incident_can_have_is_refused_since_the_plan_would_silently_never_match_by_it(condition: dict[str, object], below: str) -> None:
+    (fault,) = faults_of(written(supports=[condition]))
+    assert (fault.code, fault.field) == ("unknown_value", f"supports[0].{below}")

@@ -189,3 +189,9 @@ def test_the_words_of_reports_and_triage_become_containers_and_a_strange_word_is
 ])  # fmt: skip
 def test_a_reported_name_stands_for_a_number_where_it_is_one_of_the_tables_and_never_by_likeness(name: str | None, cas: str | None, numbers: tuple[str, ...]) -> None:
     assert lookup.named(name, cas) == numbers
+
+
+@pytest.mark.parametrize(("word", "code"), [("槽罐车", "road_tanker"), ("长管拖车", "tube_trailer"), ("tube_trailer", "tube_trailer"), ("球罐", "storage_tank"), ("unknown", None), ("怪车", None)])
+def test_plans_know_a_container_by_the_word_of_a_report(word: str, code: str | None) -> None:
+    assert lookup.container_code(word) == code
+    assert code is None or code in lookup.container_codes()
