@@ -24,11 +24,13 @@ def _rtsp(base: str, port: int, name: str) -> str:
 
 def _pair_up(names: list[str], base: str, port: int, online: dict[str, bool | None], titles: dict[str, str]) -> tuple[BridgedCamera, ...]:
     """One camera per name; a name with a sub-stream's ending belongs to the name without it."""
-    taken: set[str] = set()
-    subs = {name: name + ending for name in names for ending in SUB_ENDINGS if name + ending in names}
+    taken: dict[str, int] = {}
+    known = frozenset(names)
+    subs = {name: name + ending for name in names for ending in SUB_ENDINGS if name + ending in known}
+    below = frozenset(subs.values())
     cameras = []
     for name in names:
-        if name in subs.values():
+        if name in below:
             continue
         sub = _rtsp(base, port, subs[name]) if name in subs else None
         cameras.append(BridgedCamera(id=slug(name, taken), url=_rtsp(base, port, name), name=titles.get(name) or name, sub_url=sub,
@@ -107,10 +109,10 @@ class Frigate(Struct, frozen=True):
         """Every enabled camera with a restream; the others are named (Frigate hides their passwords, so they cannot be opened directly)."""
         answer = await get_json(f"{self.base.rstrip('/')}/api/config", login=self.login)
         config: _FrigateConfig = read(answer, _FrigateConfig, "Frigate")
-        streams = list(config.go2rtc.streams)
+        streams = config.go2rtc.streams
         odd: list[str] = []
         cameras: dict[str, _FrigateCamera] = {
-            name: camera for name, value in config.cameras.items() if (camera := entry(value, _FrigateCamera, odd)) is not None}
+            name: camera for name, value in config.cameras.items() if (camera := entry(value, _FrigateCamera, odd, name=name)) is not None}
         wanted = [name for name, camera in cameras.items() if camera.enabled and name in streams]
         subs = [name + ending for name in wanted for ending in SUB_ENDINGS if name + ending in streams]
         titles = {name: camera.friendly_name for name, camera in cameras.items() if camera.friendly_name}

@@ -61,7 +61,7 @@ class Wvp(Struct, frozen=True):
         headers = await self._headers()
         cameras: list[BridgedCamera] = []
         remarks: list[str] = []
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         for row in await self._pages("/api/device/query/devices", headers):
             device: _Device | None = entry(row, _Device, remarks)
             for channel_row in await self._channels(device, headers, remarks) if device is not None else ():
@@ -134,7 +134,7 @@ class Wvp(Struct, frozen=True):
                 return code
         return None
 
-    def _camera(self, device: _Device, channel: _Channel, code: str, taken: set[str]) -> BridgedCamera:
+    def _camera(self, device: _Device, channel: _Channel, code: str, taken: dict[str, int]) -> BridgedCamera:
         status = channel.status if channel.status is not None else channel.gb_status
         online = None if status is None else str(status).lower() in ("on", "true", "1", "ok")
         if (device.on_line if device.on_line is not None else device.online) is False:

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from agents.cameras import read_cameras
-from agents.sources.bridge import Bridge, cameras_yaml
+from agents.sources.bridge import Bridge, cameras_yaml, slug
 from agents.sources.go2rtc import Frigate, Go2rtc, MediaMtx
 from agents.sources.wvp import Wvp
 from hub.errors import Rejected, Unavailable
@@ -170,6 +170,48 @@ async def test_an_answer_of_another_form_is_refused_by_name(body: Any) -> None:
             with pytest.raises(Rejected) as caught:
                 await bridge.catalogue()
             assert caught.value.code == "platform_answer"
+
+
+async def test_a_platform_that_sends_elsewhere_is_not_followed_with_what_lets_us_in() -> None:
+    seen: list[str | None] = []
+
+    def elsewhere(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("api-key"))
+        return web.json_response({"code": 0, "data": {"total": 0, "list": []}})
+
+    path = "/api/device/query/devices"
+    async with platform({path: elsewhere}) as other:
+        moved = other.replace("127.0.0.1", "user:pw@localhost") + path + "?token=T"
+        async with platform({path: lambda request: web.Response(status=302, headers={"Location": moved})}) as base:
+            with pytest.raises(Rejected) as caught:
+                await Wvp(base, "rtsp://x:554", api_key="K").catalogue()
+    assert (caught.value.code, seen) == ("platform_moved", [])
+    assert "localhost" in caught.value.en and "pw" not in caught.value.en and "token" not in caught.value.en
+
+
+@pytest.mark.parametrize(("base", "code"), [
+    ("http://h:99999999", "malformed_url"), ("http://[bad", "malformed_url"), ("10.0.0.5:1984", "malformed_url"), ("", "malformed_url"),
+    ("http://user:hidden@127.0.0.1:1", "two_logins")])
+async def test_an_address_that_is_none_is_refused_by_name(base: str, code: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        await Go2rtc(base, login=("user", "hidden")).catalogue()
+    assert caught.value.code == code
+    assert "hidden" not in str(caught.value)
+
+
+async def test_a_remark_on_an_odd_entry_shows_its_name_and_none_of_its_passwords() -> None:
+    devices = [{"password": "geheim", "deviceId": DEVICE, "name": ["x"]}, {"pass": "geheim"}, "rtsp://admin:geheim@10.0.0.5/1"]
+    async with platform({"/api/device/query/devices": {"code": 0, "data": {"total": 3, "list": devices}},
+                         "/api/config": {"cameras": {"yard": [{"path": "rtsp://admin:geheim@10.0.0.5/1"}]}}}) as base:
+        said = [*(await Wvp(base, "rtsp://x:554", api_key="K").catalogue()).remarks, *(await Frigate(base).catalogue()).remarks]
+    assert [remark.partition(":")[0] for remark in said] == ["['x']", "dict", "str", "yard"]
+    assert "geheim" not in "".join(said)
+
+
+def test_many_names_of_which_nothing_can_be_kept_get_ids_in_a_row() -> None:
+    taken: dict[str, int] = {}
+    assert [slug(name, taken) for name in ("东门", "camera", "camera-2", "西门", "camera-2")] == [
+        "camera", "camera-2", "camera-2-2", "camera-3", "camera-2-3"]
 
 
 async def test_a_platform_that_is_down_is_unavailable() -> None:
