@@ -226,9 +226,9 @@ class Intake:
         self.arrive(what, payload, sender, channel, settle, confirmed)
         return await future
 
-    def decoded(self, what: str, payload: bytes, sender: Source, channel: Channel, at: datetime) -> Item:
+    def decoded(self, what: str, payload: bytes, sender: Source, channel: Channel, at: datetime, confirmed: Confirmation | None = None) -> Item:
         """An item that does not queue: for a replay within a transaction of the caller's own."""
-        item = Item(what, payload, sender, channel, at, None)
+        item = Item(what, payload, sender, channel, at, None, confirmed)
         self._decode(item)
         return item
 

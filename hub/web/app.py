@@ -37,8 +37,12 @@ def all_routes() -> list[Route]:
 def make_app(services: Services, routes: Iterable[Route] | None = None, *, console: bool = True) -> web.Application:
     """The web application of one hub: every route, or those given; with the console's files or without."""
     app = web.Application(client_max_size=16 * 2**20, middlewares=[_told])
-    for route in routes if routes is not None else all_routes():
+    given = list(routes) if routes is not None else all_routes()
+    own_heads = {route.path for route in given if route.method == "HEAD"}
+    for route in given:
         app.router.add_route(route.method, route.path, _endpoint(services, route))
+        if route.method == "GET" and route.path not in own_heads:  # whatever GET would say, without the body (RFC 9110, 9.3.2)
+            app.router.add_route("HEAD", route.path, _endpoint(services, route))
     if console:
         app.router.add_get("/{tail:.*}", partial(_console, services))
     app.on_response_prepare.append(security_headers(services.settings))

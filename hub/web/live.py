@@ -131,7 +131,10 @@ class ChangesQuery(Struct, frozen=True, kw_only=True):
 
 
 class Changes(Struct, frozen=True, kw_only=True):
-    """What the actor may read of a stretch; `next` is where to go on (the stretch may hold nothing for this actor), `head` the feed's end."""
+    """What the actor may read of a stretch; `next` is where to go on (the stretch may hold nothing for this actor), `head` the feed's end.
+
+    Where `next` is less than `after` the feed is another, such as that of a restored backup: what was taken from it before has to be taken anew.
+    """
 
     items: list[Change]
     next: int
@@ -147,7 +150,7 @@ async def changes(ask: Ask) -> Changes:
         batch = await read_batch(conn, ask.hub.policies, items)
     shown = changes_seen(batch.policies, ask.actor, items, batch.things, ask.now)
     await chain_changes(ask, shown, batch.things)
-    return Changes(items=shown, next=items[-1].seq if items else ask.query.after, head=head)
+    return Changes(items=shown, next=items[-1].seq if items else min(ask.query.after, head), head=head)
 
 
 async def live(ask: Ask) -> web.StreamResponse:

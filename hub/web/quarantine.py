@@ -16,7 +16,7 @@ from hub.ingest.intake import Source
 from hub.store.quarantine import Quarantined, get_quarantined, list_quarantine, release, waiting_count
 from hub.web.route import Answer, Ask, Done, NotFound, Route
 from hub.web.seen import chain_reading
-from hub.wire import Receipt, ReceiptStatus
+from hub.wire import Receipt
 
 _THING = Thing(kind=ThingKind.QUARANTINE)
 
@@ -68,7 +68,11 @@ async def _find(ask: Ask, action: Action) -> Quarantined:
 
 
 async def replay(ask: Ask) -> Answer:
-    """Send a message through the intake again, as it came or corrected; the answer is its receipt."""
+    """Send a message through the intake again, as it came or corrected; the answer is its receipt.
+
+    What it comes to and the mark that it was replayed are one transaction: of two at the desk who correct it at once, each under an id of his own,
+    one has replayed it, and the other hears so.
+    """
     row = await _find(ask, Action.QUARANTINE_REPLAY)
     if row.state == "replayed":
         raise _decided()
@@ -79,12 +83,15 @@ async def replay(ask: Ask) -> Answer:
         raise Rejected("content_not_kept", "原文疑似涉密，未保存；请重新填写或请报送单位重报", "its content looked classified and was not kept; write it "
                        "anew, or ask for it again", field="payload")
     ask.confirm(packaged_guard().message_warnings(payload))
-    receipt = await ask.submit(row.what, payload, sender, Channel(row.channel))
-    if receipt.status in (ReceiptStatus.STORED, ReceiptStatus.DUPLICATE):
-        async with ask.transaction() as tx:
-            await release(tx, row.id, "replayed", by=ask.who, report_id=receipt.id)
-        return Answer(receipt)
-    return Answer(receipt, status=422 if receipt.status is ReceiptStatus.REJECTED else 503)
+    confirmation = ask.confirmation()
+    async with ask.transaction() as tx:
+        item = ask.hub.intake.decoded(row.what, payload, sender, Channel(row.channel), tx.now, confirmation)
+        if item.error is None:
+            await ask.hub.intake.store_within(tx, item)
+        if item.error is None and not await release(tx, row.id, "replayed", by=ask.who, report_id=item.message_id):
+            raise _decided()
+    assert item.receipt is not None
+    return Answer(item.receipt, status=200 if item.error is None else 422)
 
 
 async def discard(ask: Ask) -> Done:

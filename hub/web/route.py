@@ -190,8 +190,12 @@ class Ask:
 
     async def submit(self, what: str, payload: bytes, sender: Source, channel: Channel) -> Receipt:
         """Give a message to the intake, with what its author confirmed, and wait for its receipt."""
+        return await self.hub.intake.submit(what, payload, sender, channel, self.confirmation())
+
+    def confirmation(self) -> Confirmation | None:
+        """What the author of this request confirmed, for the message that it is about; it is chained with that message alone."""
         confirmed, self._seen = self.confirmed, ()
-        return await self.hub.intake.submit(what, payload, sender, channel, Confirmation(self.who, confirmed) if confirmed is not None else None)
+        return Confirmation(self.who, confirmed) if confirmed is not None else None
 
     def look_over(self, value: Any) -> None:
         """Refuse what must not be entered here (`classified`), and what may not until its author has seen the warnings (`Unconfirmed`).

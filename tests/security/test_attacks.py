@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -121,6 +122,49 @@ async def test_a_refused_message_is_corrected_once_and_can_be_taken_up_again_whe
         assert await visitor.ask("POST", f"{one}/replay", corrected()) == 200
         assert await visitor.ask("POST", f"{one}/replay", corrected()) == 422 and visitor.body["code"] == "decided_before"
         assert await visitor.ask("POST", f"{other}/replay", {}) == 422 and visitor.body["reason"] == "malformed_json", "nothing was in it, and nothing classified"
+
+
+async def test_of_several_who_correct_a_message_at_once_one_has_corrected_it(world: World) -> None:
+    """Each gives his correction an id of his own; every one had opened an incident."""
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        await visitor.ask("GET", "/api/v1/quarantine?limit=200")
+        there = {item["id"] for item in visitor.body["items"]}
+        assert await visitor.ask("POST", "/api/v1/reports", raw=b"{ more nonsense") == 422
+        await visitor.ask("GET", "/api/v1/quarantine?limit=200")
+        (row,) = [item["id"] for item in visitor.body["items"] if item["id"] not in there]
+
+    async def correct() -> tuple[int, Any]:
+        async with Visitor(world.hub.web_url) as one:
+            await world.visitor(one, Role.OPERATOR, "district-office")
+            await gate.wait()
+            return await one.ask("POST", f"/api/v1/quarantine/{row}/replay", {"payload": report().decode()}), one.body
+
+    gate = asyncio.Barrier(4)
+    answers = await asyncio.gather(*(correct() for _ in range(4)))
+    assert sorted(status for status, _ in answers) == [200, 422, 422, 422], answers
+    assert {body["code"] for status, body in answers if status == 422} == {"decided_before"}
+    (stored,) = [body for status, body in answers if status == 200]
+    async with world.hub.services.store.read() as conn:
+        released = [change for change in await changes_after(conn, 0, limit=10_000) if change.subject == f"quarantine:{row}" and change.kind == "message.released"]
+    assert len(released) == 1 and json.loads(bytes(released[0].body))["report_id"] == stored["id"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/incidents", "/api/v1/session", "/api/v1/quarantine", "/api/v1/agreements", "/healthz", "/ca", "/z/none", "/api/v1/none"])
+async def test_head_is_answered_as_get_is(world: World, path: str) -> None:
+    async with Visitor(world.hub.web_url) as visitor:
+        for role in (None, Role.OPERATOR):
+            if role is not None:
+                await world.visitor(visitor, role, "district-office")
+            assert await visitor.ask("HEAD", path) == await visitor.ask("GET", path)
+
+
+async def test_whoever_stands_beyond_the_end_of_the_feed_hears_where_it_ends(world: World) -> None:
+    """After a restore the numbers begin anew where the backup was made: who went on from his own had missed whatever came until they were reached."""
+    async with Visitor(world.hub.web_url) as visitor:
+        await world.visitor(visitor, Role.OPERATOR, "district-office")
+        assert await visitor.ask("GET", "/api/v1/changes?after=999999999") == 200
+        assert visitor.body["items"] == [] and visitor.body["next"] == visitor.body["head"] < 999_999_999
 
 
 async def test_a_method_that_a_path_does_not_know_is_refused_with_those_it_knows(world: World) -> None:
