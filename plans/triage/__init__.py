@@ -38,9 +38,10 @@ def triage(text: str, now: datetime | None = None, *, id: str | None = None, pla
 
 def _of_incident(prepared: Prepared, about: Nature, now: datetime | None, id: str | None, plans: bool) -> Draft:
     named_places = substances.mentions(prepared)
-    decision = family.decide(prepared, substances.telling(named_places))
+    decision = family.decide(prepared, substances.telling(prepared.text, named_places))
     row = data("families.yaml")["families"][decision.family]
-    people = casualties.settle(casualties.count(prepared), decision.family)
+    inhaled = decision.family.startswith("hazmat") and {family.HARMFUL, "symptoms"} <= set(decision.seen) and not {"boom", "fire", "burn"} & set(decision.seen)
+    people = casualties.settle(casualties.count(prepared), decision.family, inhaled)
     suggestion = grade.suggest(prepared, decision.family, bool(row.get("social")), people)
     named = substances.named(prepared, named_places, decision.family)
     held = substances.container_of(prepared, named) if named or decision.family.startswith("hazmat") else None

@@ -46,7 +46,7 @@ _FORWARD = {
 }
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害|致死(?!率|量))"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:(?:都|均|全)?没(?:能)?(?:被)?(?:救过来|救回来|救活|抢救过来)|无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害|致死(?!率|量))"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
     "missing": re.compile(
@@ -294,9 +294,12 @@ _HURT_FAMILIES = frozenset(
 )
 
 
-def settle(people: People, family: str) -> People:
-    """People taken ill or to hospital count as poisoned in a poisoning, as injured in an accident that states no injured."""
-    field = "poisoned" if family in _POISON_FAMILIES else "injured" if family in _HURT_FAMILIES else None
+def settle(people: People, family: str, inhaled: bool = False) -> People:
+    """People taken ill or to hospital count as poisoned in a poisoning, as injured in an accident that states no injured.
+
+    `inhaled`: a toxic substance got out and nothing burst or burnt, so those who were taken ill are poisoned.
+    """
+    field = "poisoned" if family in _POISON_FAMILIES or inhaled else "injured" if family in _HURT_FAMILIES else None
     if people.ill is None or field is None:
         return people
     stated = getattr(people.casualties, field)
@@ -346,6 +349,7 @@ def count(prepared: Prepared) -> People:
         found["dead"] = aboard
     _explicit_zeros(prepared, [s for s in prepared.sentences if s.standing is not Standing.BACKGROUND], found)
     _of_the_rest(prepared, counted, found)
+    _lost_alone(prepared, counted, found)
     loss = _loss(prepared, counted)
     if loss is not None:
         found["loss_yuan"] = loss
@@ -377,12 +381,32 @@ def _beside_the_dead(prepared: Prepared, counted: list[Sentence], found: dict[st
         found["injured"] = Figure(last[1], last[2].start("hurt"), last[2].end())
 
 
+_LOST_ALONE = re.compile(
+    r"(?:(?:经)?(?:全力)?(?:抢救|救治|医治)无效|伤重不治|不治)(?:，|而|后|并|不幸|当场|已)*(?:死亡|身亡|去世|离世|离开人世)"
+)
+_MANY = re.compile(rf"(?:{NUMBER}(?:余|多)?(?:名|位|人|个人)|两人|多人|[^，。；]{{0,6}}(?:均|都|先后|相继|分别))")
+
+
+def _lost_alone(prepared: Prepared, counted: list[Sentence], found: dict[str, Figure]) -> None:
+    """一名工人被埋。……才把人救出，送医抢救无效身亡: the only one who was buried or hurt is the dead, though the clause that tells it gives no number."""
+    hurt = [field for field in ("trapped", "injured", "seriously_injured", "missing") if field in found and found[field].value]
+    if "dead" in found or not hurt or any(found[field].value != 1 for field in hurt):
+        return
+    for sentence in counted:
+        match = _LOST_ALONE.search(prepared.text, sentence.start, sentence.end)
+        if match is not None and _MANY.search(prepared.text, max(sentence.start, match.start() - 14), match.start()) is None:
+            found["dead"] = Figure(1, match.start(), match.end())
+            for field in hurt:
+                del found[field]
+            return
+
+
 # 其余5名矿工还在搜救, 还有2人未脱险, 另外7名失踪矿工还在搜寻: how many are left of those trapped or missing
 _REST = {
     "trapped": re.compile(
-        rf"(?:其余|剩余|另外?|还有|仍有|尚有){_N}(?:名|人|位){_GAP}{{0,8}}?(?:未脱险|未获救|未救出|没有脱险|被困|被埋|困在|埋在|(?:还|仍)?在?(?:抓紧|全力|紧急)?(?:营救|搜救|施救)(?:之?中)?(?=[，。；]|$))"
+        rf"(?:其余|剩余|另外?|还有|仍有|尚有){_N}(?:名|人|位){_GAP}{{0,8}}?(?:未脱险|未获救|未救出|没有脱险|被困|被埋|困在|埋在|(?:还|仍)?在搜|(?:还|仍)?在?(?:抓紧|全力|紧急)?(?:营救|搜救|施救)(?:之?中)?(?=[，。；]|$))"
     ),
-    "missing": re.compile(rf"(?:其余|剩余|另外?|还有|仍有|尚有){_N}(?:名|人|位){_GAP}{{0,4}}?(?:失踪|失联|下落不明|未找到)"),
+    "missing": re.compile(rf"(?:其余|剩余|另外?|还有|仍有|尚有){_N}(?:名|人|位){_GAP}{{0,4}}?(?:失踪|失联|下落不明|未找到|(?:还|仍)?在搜)"),
 }
 
 

@@ -15,6 +15,7 @@ import msgspec
 from plans.triage import ngrams
 from plans.triage.text import Prepared, Sentence, Standing, data
 
+LOAD = "tanktruck"  # a lorry that carries a dangerous load
 SUBSTANCE, HARMFUL = "substance", "harmful"  # a dangerous substance; one that is toxic or corrosive and no fuel gas
 LOADING = "loadverb"
 _PEOPLE = re.compile(

@@ -89,7 +89,8 @@ def _figures(scale: _Scale, family: str, people: People) -> dict[str, int]:
     elif dead is None and casualties.missing:
         dead = casualties.missing
     serious, poisoned = _at_least(people, "seriously_injured"), _at_least(people, "poisoned")
-    if family in scale.poisoned_is_serious and poisoned is not None:
+    taken_ill = people.ill is not None and people.found.get("poisoned") is people.ill  # to hospital with a cough: no acute poisoning yet
+    if family in scale.poisoned_is_serious and poisoned is not None and not taken_ill:
         serious = (serious or 0) + max(0, poisoned - (casualties.dead or 0))
     stated = {
         "dead": dead, "seriously_injured": serious, "loss_yuan": people.loss_yuan,

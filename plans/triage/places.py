@@ -33,7 +33,7 @@ class Where(msgspec.Struct, frozen=True):
         return [part for part in (self.wider, (self.start, self.end), self.closer) if part is not None]
 
 
-_UNIT = r"(?!一)(?:(?!村民|中新社|新华社|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[局厅]接|行至|驶至|途经|途径|附近|全国|[的在从被因与第使致有])[一-龥]){1,7}?"
+_UNIT = r"(?!一)(?:(?!村民|中新社|新华社|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[局厅]接|行至|驶至|途经|途径|附近|全国|副[省市县区]|[的在从被因与第使致有])[一-龥]){1,7}?"
 _TAIL = (
     rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面镇口])|州(?![县市区])|(?<!设)区|县(?!城)|(?<!红)旗)){{0,3}}"
     rf"(?:{_UNIT}(?:镇(?!公路)|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
@@ -47,7 +47,7 @@ _ROAD_ALONE = re.compile(
     r"(?P<place>(?:[GSXY]\d{1,4}(?:线?[一-龥]{2}高速(?:公路)?|国道|省道|县道|高速)?|\d{3}(?:国道|省道|县道)|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼连沈长大二包兰杭福泉南荣乌成济广汕盐徐日阜滁淮绕][一-龥]高速(?:公路)?)(?:[一-龥]{1,8}段)?)"
 )
 _AT = re.compile(
-    r"(?:位于|发生在|在)(?P<place>[一-龥A-Za-z0-9+.]{3,30}?)(?=发生|突发|起火|爆炸|，|。|遭|与|附近|因|内|发现|泄漏|侧翻|的|一(?:辆|艘|名|家|栋|处)|相撞|出现|$)"
+    r"(?:位于|发生在|在)(?P<place>[一-龥A-Za-z0-9+.]{3,30}?)(?=发生|突发|起火|爆炸|，|。|遭|今年|首次|共|与|附近|因|内|发现|泄漏|侧翻|的|一(?:辆|艘|名|家|栋|处)|相撞|出现|$)"
 )
 _PLACE_LIKE = re.compile(
     r"(?:[省市县区镇乡村州旗路街道港桥站湖河江海岛山]|公司|厂|小区|学校|中学|小学|大学|医院|酒店|码头|园|广场|海域|公里|水库|商场|大厦|机场|段)(?:东|南|西|北|附近|内|侧|口|门前|段|处|方向)?$"
@@ -64,8 +64,8 @@ _CITY = re.compile(
 
 
 # 桐君街道梅蓉村, 老城路人民街路口: a town, a village or a crossing without the county, behind a word that leads to a place
-_LEAD = r"(?:^|，|。|\n|、|日|时|分|许|左右|在|于|自|晨|午|晚|间|称|讯|）|行至|驶至|位于|地点)"
-_SMALL = r"(?:(?!附近|部分|村民|乡镇|城镇|通过|经过|地点|造成|低洼|沿海|周边|震中|[上下]游|[该本因被车人个了去各全某旁灌进每受在于的从自使致与和到向至是有])[一-龥])"
+_LEAD = r"(?:^|，|。|：|\n|、|日|时|分|许|左右|在|于|自|晨|午|晚|间|称|讯|）|行至|驶至|位于|地点)"
+_SMALL = r"(?:(?!附近|部分|中新社|新华社|村民|乡镇|城镇|通过|经过|地点|造成|低洼|沿海|周边|震中|[上下]游|[该本因被车人个了去各全某旁灌进每受以在于的从自使致与和到向至是有])[一-龥])"
 _VILLAGE = r"村(?!民|委|支书|干部|镇)"
 _TOWN = re.compile(
     rf"{_LEAD}(?P<place>{_SMALL}{{2,6}}?(?:(?<![家新返老下])乡(?![镇村亲邻下])|(?<![乡城小村两三])镇(?!银行|江[段市]|海[区市]|[子上里压静])|街道)(?:{_SMALL}{{2,4}}?(?:{_VILLAGE}|社区))?"
@@ -78,7 +78,7 @@ _CROSS = re.compile(
 
 # names that are no place of the incident: where a ship or a route comes from, pests, banks, units of administration
 _NOT_HERE = re.compile(
-    r"美国白蛾|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|民工|农民工|工人|司机|驾驶员|学生|人员|男|女|游客))"
+    r"美国白蛾|(?:送|转|赴)(?:往|至|到)?[一-龥]{2,6}?(?=救治|治疗|抢救|就医)|[一-龥]{2}原甲藻|继[^，。]{2,14}之?后|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|民工|农民工|工人|司机|驾驶员|学生|人员|男|女|游客))"
     r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|[一-龥]{2,9}(?:省|市|县|区)人(?=[）、，])|(?<=[节今当昨近次])日本(?=是|报|来|刊)|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
     r"|(?:从|由)[一-龥]{2,8}?(?=运载|运输|装载|拉运|出发|驶来|运送|装运|途经|途径)"
     r"|[一-龥]{2,6}(?:在线|日报|晚报|晨报|早报|商报|时报|都市报|青年报|新闻网|电视台)|(?:(?<=\n)|^)[一-龥]{2,8}(?:消息|讯)（"
@@ -114,15 +114,46 @@ def _local() -> re.Pattern[str]:
 
 def find(prepared: Prepared) -> Where | None:
     """The most exact place of the opening sentences, or None."""
+    around = tuple({code for one in divisions.chains(prepared.text, 0, min(len(prepared.text), _AROUND)) for code in one.codes})
+    whole = prepared.text[:_AROUND]
     prepared = msgspec.structs.replace(prepared, text=_NOT_HERE.sub(lambda m: "，" * len(m[0]), dateline.blank(prepared.text)))
     main = [s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and not _dated_line(prepared.text, s)]
     ordered = [s for s in main if not s.title][:7] + [s for s in main if s.title]
-    options = [where for s in ordered if (where := _in(prepared, s)) is not None]
+    options = [where for s in ordered if (where := _short(prepared, s, around) or _in(prepared, s)) is not None]
     driven = next((where for s in main if (where := _driven_to(prepared, s)) is not None), None)
     best = driven or _most_exact(options)
     if best is None:
         return None
-    return _completed(prepared, _grown(prepared.text, best), main)
+    return _completed(prepared, _grown(prepared.text, _deeper(prepared.text, best, main)), main, whole, around)
+
+
+_AROUND = 600  # characters of a text whose divisions tell which county a name without 县 is
+_HEAD = re.compile(_LEAD)
+
+
+def _short(prepared: Prepared, sentence: Sentence, around: tuple[str, ...]) -> Where | None:
+    """The place that opens with a county without its 县 or a city without its 市, behind a word that leads to a place."""
+    text = prepared.text
+    for lead in _HEAD.finditer(text, sentence.start, sentence.end):
+        if _first_names().match(text, lead.end()) is not None:
+            return None
+        found = divisions.short(text, lead.end(), sentence.end, around)
+        if found is not None and _OFFICE.match(text, found.end) is None:
+            end = _rest_pattern().match(text, found.end, sentence.end).end()  # type: ignore[union-attr]  # it matches nothing, too
+            return Where(text[found.start : end], found.start, end)
+    return None
+
+
+def _deeper(text: str, where: Where, sentences: list[Sentence]) -> Where:
+    """The district that another sentence names within the city of `where`, where that names no more than the city."""
+    within = divisions.chain(text, where.start, where.end)
+    if within is None or within.end < where.end:
+        return where
+    for one in (one for s in sentences for one in divisions.chains(text, s.start, s.end)):
+        if one.lies_in(within) and _OFFICE.match(text, one.end) is None:
+            end = _rest_pattern().match(text, one.end, min(one.end + _GROWS, len(text))).end()  # type: ignore[union-attr]  # it matches nothing, too
+            return Where(text[one.start : end], one.start, end)
+    return where
 
 
 def _grown(text: str, where: Where) -> Where:
@@ -144,7 +175,9 @@ def _grown(text: str, where: Where) -> Where:
 
 _GROWS = 44  # characters behind a place within which its further names end
 _LISTED = ("、", "和", "及", "与")
-_ROAD_BEFORE = re.compile(r"(?:[GSXY]\d{1,4}(?:国道|省道|县道|线|高速)?|\d{3}(?:国道|省道|县道)线?|[国省县]道\d{1,3}线?)$")
+_ROAD_BEFORE = re.compile(
+    r"(?:[GSXY]\d{1,4}(?:国道|省道|县道|线|高速)?|\d{3}(?:国道|省道|县道)线?|[国省县]道\d{1,3}线?|(?:(?![在从由至，的])[一-龥]){2,3}高速(?:公路)?)$"
+)
 _BEFORE = 16  # characters before a place in which the names of what it lies in or on begin
 
 
@@ -157,11 +190,14 @@ def _led(text: str, start: int) -> int:
     return next((start - len(sea) for sea in data("regions.yaml")["seas"] if text.endswith(sea, low, start)), start)
 
 
-def _completed(prepared: Prepared, where: Where, sentences: list[Sentence]) -> Where:
-    """The place with what other sentences add: the province and the town or the site that it does not name itself."""
+def _completed(prepared: Prepared, where: Where, sentences: list[Sentence], whole: str, around: tuple[str, ...]) -> Where:
+    """The place with what other sentences add: the province (also that of the dateline, in `whole`) and the town or the site that it does not name itself."""
     text = prepared.text
-    within = divisions.at(text, where.start, where.end)
-    wider = None if within is not None and len(within.codes[0]) == _PROVINCE else _wider(text, where, within, sentences)
+    within = divisions.at(text, where.start, where.end) or (divisions.at(text, where.start, where.end, around) if around else None)
+    known = (within is not None and len(within.codes[0]) == _PROVINCE) or where.text.startswith(tuple(data("regions.yaml")["seas"]))
+    wider = None if known else _wider(text, where, within, sentences)
+    if wider is None and within is not None and not known:
+        wider = _wider(whole, where, within, [Sentence(0, len(whole), False, 1.0, Standing.MAIN)])
     closer = None if _HAS_SITE.search(where.text) else _closer(prepared, where, sentences)
     opens = None if closer is None else divisions.chain(text, *closer)
     if closer is not None and opens is not None and within is not None:
@@ -177,8 +213,10 @@ _PROVINCE = 2  # digits of a province's code
 def _wider(text: str, where: Where, within: divisions.Chain | None, sentences: list[Sentence]) -> tuple[int, int] | None:
     """The longest name elsewhere of a division that holds the place; where its own is not known, the first division named."""
     named = [one for s in sentences for one in divisions.chains(text, s.start, s.end) if not (where.start <= one.start < where.end)]
-    named = [one for one in named if _OFFICE.match(text, one.end) is None or within is not None]
+    if within is None:
+        named.sort(key=lambda one: _OFFICE.match(text, one.end) is not None)  # the county whose office speaks, where none is named besides
     if within is not None:
+        named += [head for one in named if (head := divisions.at(text, one.start, one.end)) is not None]
         named = [one for one in named if within.lies_in(one)]
     elif divisions.chains(text, where.start, where.end):
         return None
@@ -188,16 +226,13 @@ def _wider(text: str, where: Where, within: divisions.Chain | None, sentences: l
 
 def _closer(prepared: Prepared, where: Where, sentences: list[Sentence]) -> tuple[int, int] | None:
     """The site or the road that a clause on the event names and the place does not."""
-    for sentence in sorted(sentences, key=lambda s: s.title)[:5]:
-        for pattern in (_POSTED, _EVENT_SITE):
-            for found in pattern.finditer(prepared.text, sentence.start, sentence.end):
-                low, high = found.span("place")
-                if (
-                    not (where.start < high and low < where.end)
-                    and found["place"] not in where.text
-                    and (pattern is _POSTED or not _NO_NAME.search(found["place"]))
-                ):
-                    return low, high
+    ordered = sorted(sentences, key=lambda s: s.title)[:5]
+    for pattern, sentence in ((pattern, sentence) for pattern in (_POSTED, _EVENT_SITE, _TOWN) for sentence in ordered):
+        for found in pattern.finditer(prepared.text, sentence.start, sentence.end):
+            low, high = found.span("place")
+            apart = not (where.start < high and low < where.end) and found["place"] not in where.text
+            if apart and (pattern is _POSTED or not _NO_NAME.search(found["place"])):
+                return low, high
     return None
 
 
@@ -211,13 +246,13 @@ def _most_exact(options: list[Where]) -> Where | None:
 
 # what follows the name of a place whose authority speaks: 铜仁市有关部门, 山东省海上搜救中心
 _OFFICE = re.compile(
-    r"(?:(?!发生|位于|境内|附近|突发|一[家座辆名艘]|[的在，。；：\n（）])[一-龥]){0,10}?(?:局|厅|委(?!员|会)|委员会|部门|支队|大队|总队|指挥部|中心(?!小学|幼儿|中学|商|广场|大道|路)|警方|政府(?!门)|宣传部|台网|台(?=通报|消息|发布)|公安|消防(?!站)|海事|官方|网信办|应急办|发布(?=消息|通报|，|：|微)"
-    r"|(?:客运|运输|货运|物流|航空|旅游|旅行|水运|航运|船务|汽运|危货|出租|公交)[^，。；：\n]{0,8}?公司|(?:矿业|煤业|能源)?集团(?:公司)?[^，。；：\n]{0,6}?(?:证实|通报|表示|介绍|宣布))"
+    r"(?:(?!发生|位于|境内|附近|突发|一[家座辆名艘]|[的在，。；：\n（）])[一-龥]){0,10}?(?:局|厅|委(?!员|会)|委员会|部门|支队|大队|总队|指挥部|中心(?!小学|幼儿|中学|商|广场|大道|路)|警方|政府(?!门)|宣传部|台网|台(?=通报|消息|发布)|公安|消防(?!站)|海事|官方|网信办|应急办|指挥办|副?[省市州县区乡镇]?长(?=[一-龥]{2,3}[说称])|副[省市州县区乡镇]长|发布(?=消息|通报|，|：|微)"
+    r"|(?:客运|运输|货运|物流|航空|旅游|旅行|水运|航运|船务|汽运|危货|出租|公交)[^，。；：\n]{0,8}?公司|[^，。；：\n的在]{2,12}公司(?=在(?!建))|(?:矿业|煤业|能源)?集团(?:公司)?[^，。；：\n]{0,6}?(?:证实|通报|表示|介绍|宣布))"
 )
 # the mine, the harbour or the school at the place: 巫山县笃坪乡梅家湾煤矿, 荣成市石岛港外海域
 _SITE = re.compile(
     r"(?!一)(?:(?!发生|突发|起火|爆炸|附近|境内|某|一[家座辆名艘处条]|公司|集团|矿业|[的在，。；：\n（）和与及])[一-龥A-Za-z0-9]){0,10}?"
-    r"(?:煤矿|铁矿|金矿|铜矿|磷矿|水库|(?:中部|北部|南部|西部|东部|附近|外|近岸)?海域|水域|码头|港区|小区|隧道|大桥|服务区|收费站|广场|公园|火车站|汽车站|地铁站|机场|路口|中学|小学|大学|学院|幼儿园|医院|酒店|宾馆|商场|市场(?!监)|工业园区?|产业园|景区|林场)"
+    r"(?:煤矿|铁矿|金矿|铜矿|磷矿|水库|(?:中部|北部|南部|西部|东部|附近|外|近岸)?海域|水域|码头|港区|小区|隧道|大桥|服务区|收费站|广场|公园|火车站|汽车站|地铁站|机场|路口|中学|小学|大学|学院|幼儿园|医院|酒店|宾馆|商场|市场(?!监)|工业园区?|产业园|景区|林场|[一-龥]湾(?=大片|海|附近|部分|，|。))"
     r"(?:\d{1,2}号井)?(?!集团|公司|路|街|派出所|通报|附属|教授)"
 )
 
@@ -227,7 +262,7 @@ _KIND_OF_SITE = (
     r"(?:有限(?:责任)?公司|公司|[工电船]厂|[一-龥]厂(?!家|商|长)|[煤铁金铜磷锰]矿|[一-龥]矿(?!业|工|山|井|难|区|用)|[一二三四五六七八九十]井|水库|电站|码头|小区|大厦|商都|广场(?!舞)|酒店|宾馆|饭店|医院|中学|小学|大学|学院|幼儿园|商场|超市|市场(?!监)"
     r"|工业园区?|产业园区?|隧道|大桥|服务区|收费站|机场|火车站|养殖场|加油站|工地|海域|水域|海面|景区)"
 )
-_OWNER = r"(?!的?[^，。；：\n]{0,10}?(?:车(?!间|位|库|辆段)|船(?!厂|坞|台)|轮|司机|驾驶员|员工|职工|工人|民警|飞机|航班|客机|机长|直升机|负责人|董事|经理|党委)|[^，。；：\n]{0,3}?(?:宣布|通报|消息|表示|介绍|获悉|证实|说))"
+_OWNER = r"(?!的?[^，。；：\n]{0,10}?(?:车(?!间|位|库|辆段)|船(?!厂|坞|台)|轮|司机|驾驶员|员工|职工|工人|民警|飞机|航班|客机|机长|直升机|负责人|董事|经理|党委)|(?:在(?!建)|于|派|组织|将)|[^，。；：\n]{0,3}?(?:宣布|通报|消息|表示|介绍|获悉|证实|说))"
 _FIRM_SITE = re.compile(
     rf"的?(?!一|某|供水|供电)(?:(?!发生|突发|起火|爆炸|附近|境内|一[家座辆名艘处条]|[的在，。；：\n、])[一-龥A-Za-z0-9（）]){{1,18}}?{_KIND_OF_SITE}"
     rf"(?:(?!发生|突发|起火|爆炸|附近|一[家座辆名艘处条])[^，。；：\n的在、（）]{{1,8}}?{_KIND_OF_SITE})?(?:\d{{1,2}}号井|[一二三四]井)?{_OWNER}"
@@ -240,7 +275,7 @@ _EVENT_SITE = re.compile(
 _POSTED = re.compile(
     r"(?P<place>(?:[GSXY]\d{1,4}|\d{3}(?:国道|省道|县道)|[国省县]道\d{1,3}线?(?:（[^）]{2,8}）)?|[一-龥]{2}(?:高速(?:公路)?|[线]|铁路|高铁)(?=[一-龥]{0,12}[K\d]))[^，。；\n]{0,20}?"
     r"(?:[Kk]?\d{1,4}(?:\+\d{1,3})?(?:公里|千米|米|处)(?:\+?\d{1,3}米)?(?:处)?)"
-    r"|(?:(?![在从由于的至发])[一-龥]){2,4}高速(?:公路)?(?:[^，。；\n一]){0,16}?(?:服务区|收费站|出口路段|出口|入口|隧道|大桥|路段|段)"
+    r"|(?:(?![在从由于的至发道镇村])[一-龥]){2,4}高速(?:公路)?(?:[^，。；\n一]){0,16}?(?:服务区|收费站|出口路段|出口|入口|隧道|大桥|路段|段)"
     r"|(?:(?![在从由于的至到行开])[一-龥]){2,4}(?:站)?[至到-](?:(?![在从由于的至到行开])[一-龥]){2,4}(?:站)?(?:区间|之间|间(?!隔)))"
 )
 _QUARTER = re.compile(r"(?:市)?(?:[东西南北]{1,2}郊(?:区)?|郊区|主?城区|[一-龥]{2,6}(?:江|河)?段(?=[，。水翻附发沉]))")
@@ -354,6 +389,9 @@ def _without_province(text: str, start: int, end: int, known: int | None) -> Whe
     """A county, a town, a crossing or what 在 leads to; one that only names an authority where there is no other. `known`: where a known name begins."""
     office: Where | None = None
     for one in divisions.chains(text, start, end):
+        small = _TOWN.search(text, start, end)
+        if small is not None and small.start("place") < one.start < small.end("place"):
+            continue  # a village that bears a city's name
         if _OFFICE.match(text, one.end) is None and (known is None or one.start < known):
             stop = _rest_pattern().match(text, one.end, end).end()  # type: ignore[union-attr]  # it matches nothing, too
             return Where(text[one.start : stop], one.start, stop)
@@ -384,5 +422,5 @@ def _rest_pattern() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _tail_pattern() -> re.Pattern[str]:
     return re.compile(
-        rf"(?:{_first_names().pattern})(?!路|街|大道)(?:省|市|自治区|特别行政区)?(?:(?:{_first_names().pattern})(?!路|街|大道)(?:市(?![场民委级长面])|县|区|州(?![县市区])|盟)?)?{_TAIL}(?:{_ROAD})?"
+        rf"(?:{_first_names().pattern})(?!路|街|大道|镇|里村)(?:省|市|自治区|特别行政区)?(?:(?:{_first_names().pattern})(?!路|街|大道)(?:市(?![场民委级长面])|县|区|州(?![县市区])|盟)?)?{_TAIL}(?:{_ROAD})?"
     )

@@ -16,7 +16,7 @@ from importlib import resources
 import msgspec
 
 from plans.triage.draft import Container, Role, Substance
-from plans.triage.family import HARMFUL, SUBSTANCE, Token, tokens
+from plans.triage.family import HARMFUL, LOAD, SUBSTANCE, Token, tokens
 from plans.triage.text import Prepared, Sentence, Standing, data
 
 
@@ -196,14 +196,26 @@ def _names(text: str) -> list[Mention]:
 _HARMFUL = ("6", "8", "X", "265", "268")  # how the hazard number of a toxic or corrosive substance begins that is no fuel gas (ADR 5.3.2.3)
 
 
-def telling(found: list[Mention]) -> list[Token]:
-    """The words that speak for an accident with chemicals: all but mine gas, metals in water and radioactive sources."""
+def telling(text: str, found: list[Mention]) -> list[Token]:
+    """The words that speak for an accident with chemicals: all but mine gas, metals in water and radioactive sources. A load is one, too (盐酸车)."""
     context = _context()
     return [
-        Token(m.start, m.end, frozenset({SUBSTANCE, HARMFUL} if m.entry.hin.startswith(_HARMFUL) else {SUBSTANCE}))
+        Token(
+            m.start,
+            m.end,
+            frozenset({SUBSTANCE, *((HARMFUL,) if m.entry.hin.startswith(_HARMFUL) else ()), *((LOAD,) if _of_a_lorry(text, m) else ())}),
+        )
         for m in found
         if m.entry.name not in context.only_where and m.entry.name not in context.sources
     ]
+
+
+_LORRY = re.compile(r"(?:专用|危货|运输)?车(?!间|位|库|厂|站|用|祸|队|载|主)")
+
+
+def _of_a_lorry(text: str, mention: Mention) -> bool:
+    """Whether a lorry is named by this load (浓硫酸车); a car that runs on gas or petrol is none."""
+    return mention.entry.hin.startswith(_HARMFUL) and _LORRY.match(text, mention.end) is not None
 
 
 _UN = re.compile(r"(?:UN|联合国(?:编号)?|危险货物编号|编号)(?:号|No\.?|编号)?[:：为是]?(\d{4})(?!\d)", re.IGNORECASE)
