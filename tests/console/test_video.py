@@ -246,3 +246,33 @@ def test_a_picture_that_stopped_is_visibly_old_and_says_how_old(plant: Plant, ne
     finally:
         plant.camera.start()
     eventually(lambda: "stale" not in (tile(page).get_attribute("class") or ""), 40)
+
+
+def test_the_roll_call_names_who_does_not_answer_and_why_and_calls_on_those_without_a_camera(plant: Plant, new_screen: Screens) -> None:
+    screen = new_screen()
+    screen.open("/wall")
+    eventually(lambda: showing(screen) == COUNT, 40)
+    put = screen.call("POST", "/api/v1/cameras/import", {
+        "enterprises": [{"id": "roll-called", "zh": "点名化工"}, {"id": "roll-bare", "zh": "无摄像头仓储"}],
+        "cameras": [{"agent_id": AGENT, "camera_id": id, "place": {"enterprise_id": "roll-called"}} for id in ("a-rtsp", "s01")]})
+    assert put["status"] < 300, put
+
+    def is_refused() -> bool:
+        rows = screen.call("GET", "/api/v1/cameras")["body"]["items"]
+        return any(row["camera"]["id"] == f"{AGENT}/a-rtsp" and row["camera"].get("health") == "offline" and row["camera"].get("troubles") == ["refused"] for row in rows)
+
+    plant.camera.kill()
+    try:
+        eventually(is_refused, 40)
+        page = screen.open("/rollcall")
+        page.click("[data-test=rollcall] .button.main")
+        lines = page.locator("[data-test=rollcall] .line")
+        refused = lines.filter(has=tile(page, "a-rtsp"))
+        expect(refused.locator("[data-code=refused]")).to_have_text("摄像机拒绝连接")
+        expect(refused).to_contain_text("未应答")
+        expect(lines.filter(has=tile(page, "s01")).locator("p.yes")).to_have_text("到")
+        expect(lines.filter(has_text="无摄像头仓储")).to_contain_text("未接入摄像头")
+    finally:
+        plant.camera.start()
+        for id in ("a-rtsp", "s01"):
+            screen.call("PUT", f"/api/v1/cameras/{AGENT}/{id}", {})
