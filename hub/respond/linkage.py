@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hub.domain.camera import DOWN, CameraHealthChanged, CameraView, EnterpriseView
+from hub.domain.camera import DOWN, CameraHealthChanged, CameraSaved, CameraView, EnterpriseView
 from hub.domain.change import Change
 from hub.domain.incident import OPEN_STATES, Act, IncidentOpened, IncidentState, IncidentStateChanged, IncidentUpdated, IncidentView
 from hub.domain.linkage import LinkageRules, lacks_room, packaged_linkage, pick, within_room
@@ -49,6 +49,9 @@ class Linkage:
             case "camera.health_changed":
                 self._cameras = None
                 await self._back(tx, change.read(CameraHealthChanged))
+            case "camera.saved":
+                self._cameras = None
+                await self._again(tx, change.read(CameraSaved).camera)
             case _:
                 self._cameras = None
 
@@ -71,7 +74,11 @@ class Linkage:
         """A camera that has its picture again plays and is recorded in the open incidents that link it."""
         if body.before not in DOWN or body.camera.health in DOWN:
             return
-        for incident_id in await linking(tx.conn, body.camera.id):
+        await self._again(tx, body.camera)
+
+    async def _again(self, tx: Transaction, camera: CameraView) -> None:
+        """Choose anew for the open incidents that link a camera: it stands, looks or works otherwise now."""
+        for incident_id in await linking(tx.conn, camera.id):
             incident = await get_incident(tx.conn, incident_id)
             if incident is not None and incident.state in OPEN_STATES:
                 await self._link(tx, incident)

@@ -13,9 +13,9 @@ from hub.errors import Rejected
 from hub.respond.linkage import Linkage
 from hub.store import Store, changes_after
 from hub.store.agents import note_presence
-from hub.store.cameras import links_of, note_cameras, save_camera
+from hub.store.cameras import links_of, note_cameras, save_camera, save_enterprise
 from hub.store.desk import act_on
-from hub.store.recordings import evidence_ids, keep, recordings_of
+from hub.store.recordings import evidence_ids, keep, recordings_of, wanted_ids
 from hub.store.reports import insert_incidents
 from hub.wire import Camera, Presence
 from tests.support import plant
@@ -56,13 +56,17 @@ class Room:
         for act in acts:
             async with self.store.transaction() as tx:
                 await act_on(tx, view.id, act, by=BY, reason="测试")
-            async with self.store.read() as conn:
-                changes: list[Change] = await changes_after(conn, self.seq, limit=1000)
-            self.seq = changes[-1].seq
-            async with self.store.transaction() as tx:
-                for change in changes:
-                    if change.kind in self.linkage.kinds:
-                        await self.linkage.react(tx, change)
+            await self.follows()
+
+    async def follows(self) -> None:
+        """What the linkage does about everything that is new on the feed."""
+        async with self.store.read() as conn:
+            changes: list[Change] = await changes_after(conn, self.seq, limit=1000)
+        self.seq = changes[-1].seq
+        async with self.store.transaction() as tx:
+            for change in changes:
+                if change.kind in self.linkage.kinds:
+                    await self.linkage.react(tx, change)
 
     async def recorded(self, view: IncidentView) -> list[str]:
         """The ids of its recordings."""
@@ -118,3 +122,17 @@ async def test_a_false_alarm_lets_go_of_all_but_what_somebody_keeps_and_reopenin
     assert await room.evidence() == {kept}
     await room.acts(view, Act.REOPEN)
     assert await room.evidence() >= {kept, other}
+
+
+async def test_a_linked_camera_that_is_registered_elsewhere_is_let_go_and_its_recording_ends(store: Store) -> None:
+    room = Room(store)
+    await room.furnish(2)
+    view = await room.opens(1)
+    await room.follows()
+    async with store.transaction() as tx:
+        await save_enterprise(tx, msgspec.structs.replace(plant.PLANT, id="plant-b", zh="另一企业"), by=BY)
+        await save_camera(tx, "plant-1/c0", CameraPlace(enterprise_id="plant-b", lon=plant.LON + 1, lat=plant.LAT), by=BY)
+    await room.follows()
+    assert [one.id for one in await room.linked(view)] == ["plant-1/c1"]
+    async with store.read() as conn:
+        assert len(await wanted_ids(conn)) == 1
