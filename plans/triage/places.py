@@ -78,7 +78,7 @@ _CROSS = re.compile(
 
 # names that are no place of the incident: where a ship or a route comes from, pests, banks, units of administration
 _NOT_HERE = re.compile(
-    r"美国白蛾|(?:送|转|赴)(?:往|至|到)?[一-龥]{2,6}?(?=救治|治疗|抢救|就医)|[一-龥]{2}原甲藻|继[^，。]{2,14}之?后|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|民工|农民工|工人|司机|驾驶员|学生|人员|男|女|游客))"
+    r"美国白蛾|[一-龥]{1,5}网[一-龥]{2,4}(?=\d{1,2}月\d{1,2}日(?:消息|讯))|[一-龥]{0,4}快报[一-龥]{2,4}电|(?:送|转|赴)(?:往|至|到)?[一-龥]{2,6}?(?=救治|治疗|抢救|就医)|[一-龥]{2}原甲藻|继[^，。]{2,14}之?后|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|民工|农民工|工人|司机|驾驶员|学生|人员|男|女|游客))"
     r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|[一-龥]{2,9}(?:省|市|县|区)人(?=[）、，])|(?<=[节今当昨近次])日本(?=是|报|来|刊)|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
     r"|(?:从|由)[一-龥]{2,8}?(?=运载|运输|装载|拉运|出发|驶来|运送|装运|途经|途径)"
     r"|[一-龥]{2,6}(?:在线|日报|晚报|晨报|早报|商报|时报|都市报|青年报|新闻网|电视台)|(?:(?<=\n)|^)[一-龥]{2,8}(?:消息|讯)（"
@@ -144,13 +144,18 @@ def _short(prepared: Prepared, sentence: Sentence, around: tuple[str, ...]) -> W
     return None
 
 
+_LEADS_TO = re.compile(r"(?:^|[，。：\n日时分许在于自晨午晚间到]|左右|位于|地点)\Z")
+_ELSEWHERE = re.compile(r"、|\d{1,2}月|\d{1,2}日|消息|方向|电(?=[，（])")  # a list of those who came, where it was written, the way it went
+
+
 def _deeper(text: str, where: Where, sentences: list[Sentence]) -> Where:
     """The district that another sentence names within the city of `where`, where that names no more than the city."""
     within = divisions.chain(text, where.start, where.end)
     if within is None or within.end < where.end:
         return where
     for one in (one for s in sentences for one in divisions.chains(text, s.start, s.end)):
-        if one.lies_in(within) and _OFFICE.match(text, one.end) is None:
+        led = _LEADS_TO.search(text, max(0, one.start - 4), one.start) is not None
+        if led and one.lies_in(within) and _OFFICE.match(text, one.end) is None and _ELSEWHERE.match(text, one.end) is None:
             end = _rest_pattern().match(text, one.end, min(one.end + _GROWS, len(text))).end()  # type: ignore[union-attr]  # it matches nothing, too
             return Where(text[one.start : end], one.start, end)
     return where
@@ -217,7 +222,7 @@ def _wider(text: str, where: Where, within: divisions.Chain | None, sentences: l
         named.sort(key=lambda one: _OFFICE.match(text, one.end) is not None)  # the county whose office speaks, where none is named besides
     if within is not None:
         named += [head for one in named if (head := divisions.at(text, one.start, one.end)) is not None]
-        named = [one for one in named if within.lies_in(one)]
+        named = [one for one in named if within.lies_in(one) and not where.text.startswith(text[one.start : one.end])]
     elif divisions.chains(text, where.start, where.end):
         return None
     best = max(named, key=lambda one: (len(one.codes[0]), -one.start), default=None) if within is not None else next(iter(named), None)
@@ -251,7 +256,7 @@ _OFFICE = re.compile(
 )
 # the mine, the harbour or the school at the place: 巫山县笃坪乡梅家湾煤矿, 荣成市石岛港外海域
 _SITE = re.compile(
-    r"(?!一)(?:(?!发生|突发|起火|爆炸|附近|境内|某|一[家座辆名艘处条]|公司|集团|矿业|[的在，。；：\n（）和与及])[一-龥A-Za-z0-9]){0,10}?"
+    r"(?!一|\d{1,3}名)(?:(?!发生|突发|起火|爆炸|附近|境内|某|一[家座辆名艘处条]|公司|集团|矿业|[的在，。；：\n（）和与及])[一-龥A-Za-z0-9]){0,10}?"
     r"(?:煤矿|铁矿|金矿|铜矿|磷矿|水库|(?:中部|北部|南部|西部|东部|附近|外|近岸)?海域|水域|码头|港区|小区|隧道|大桥|服务区|收费站|广场|公园|火车站|汽车站|地铁站|机场|路口|中学|小学|大学|学院|幼儿园|医院|酒店|宾馆|商场|市场(?!监)|工业园区?|产业园|景区|林场|[一-龥]湾(?=大片|海|附近|部分|，|。))"
     r"(?:\d{1,2}号井)?(?!集团|公司|路|街|派出所|通报|附属|教授)"
 )
@@ -264,7 +269,7 @@ _KIND_OF_SITE = (
 )
 _OWNER = r"(?!的?[^，。；：\n]{0,10}?(?:车(?!间|位|库|辆段)|船(?!厂|坞|台)|轮|司机|驾驶员|员工|职工|工人|民警|飞机|航班|客机|机长|直升机|负责人|董事|经理|党委)|(?:在(?!建)|于|派|组织|将)|[^，。；：\n]{0,3}?(?:宣布|通报|消息|表示|介绍|获悉|证实|说))"
 _FIRM_SITE = re.compile(
-    rf"的?(?!一|某|供水|供电)(?:(?!发生|突发|起火|爆炸|附近|境内|一[家座辆名艘处条]|[的在，。；：\n、])[一-龥A-Za-z0-9（）]){{1,18}}?{_KIND_OF_SITE}"
+    rf"的?(?!一|某|\d{{1,3}}名|供水|供电)(?:(?!发生|突发|起火|爆炸|附近|境内|一[家座辆名艘处条]|[的在，。；：\n、])[一-龥A-Za-z0-9（）]){{1,18}}?{_KIND_OF_SITE}"
     rf"(?:(?!发生|突发|起火|爆炸|附近|一[家座辆名艘处条])[^，。；：\n的在、（）]{{1,8}}?{_KIND_OF_SITE})?(?:\d{{1,2}}号井|[一二三四]井)?{_OWNER}"
 )
 _HAPPENS = r"(?:(?<!未)发生|突发|突然|起火|着火|失火|自燃|燃烧|爆炸|爆燃|闪爆|坍塌|垮塌|倒塌|透水|泄漏|泄露|外泄|冒顶|中毒|滑坡|坠|相撞|碰撞|侧翻|翻|沉没|遇险)"
