@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.clock import parse_utc, utc_text
 from hub.domain.incident import IncidentView
 from hub.domain.zone import EvacuationTicked, Tick, Typed, ZonesDrawn, ZonesView, as_stated, moved, nearest_wind
 from hub.errors import Rejected, Unavailable
@@ -226,16 +227,24 @@ async def _put(tx: Transaction, incident: IncidentView, view: ZonesView, typed: 
     return view
 
 
-async def tick(tx: Transaction, incident: IncidentView, receptor_id: str, *, done: bool, note: str, by: str) -> Tick:
-    """Tick a line of the evacuation list off (or on again). Raises Rejected for a receptor that is not on the list."""
+async def tick(tx: Transaction, incident: IncidentView, receptor_id: str, *, done: bool, note: str, by: str, seen_at: datetime | None = None) -> Tick:
+    """Tick a line of the evacuation list off (or on again), as it was seen at `seen_at` (None: now); gives the line as it stands.
+
+    What a phone kept while it had no signal does not undo what somebody saw later, and sent twice it is ticked once. Raises Rejected for a
+    receptor that is not on the list.
+    """
     kept = await get_zones(tx.conn, incident.id)
     if kept is None or kept.view is None or receptor_id not in {e.receptor_id for e in kept.view.evacuation}:
         raise Rejected("unknown_receptor", "疏散清单中没有此项", "the evacuation list has no such line", field="receptor_id")
-    row = Tick(receptor_id=receptor_id, done=done, note=note, by=by, at=tx.at)
+    held = next((one for one in await ticks_of(tx.conn, incident.id) if one.receptor_id == receptor_id), None)
+    at = utc_text(min(seen_at, tx.now)) if seen_at is not None else tx.at
+    row = Tick(receptor_id=receptor_id, done=done, note=note, by=by, at=at)
+    if held is not None and (parse_utc(held.at) > parse_utc(at) or held == row):
+        return held
     where = (evacuation_tick.c.incident_id == incident.id, evacuation_tick.c.receptor_id == receptor_id)
     await tx.conn.execute(delete(evacuation_tick).where(*where))
     await tx.conn.execute(insert(evacuation_tick).values(incident_id=incident.id, receptor_id=receptor_id, done=done, note=note, ticked_by=by,
-                                                         ticked_at=tx.at))
+                                                         ticked_at=at))
     tx.record(EvacuationTicked(tick=row), actor=by, subject=f"incident:{incident.id}", incident_id=incident.id, drill=incident.drill)
     return row
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import datetime
 from functools import cache
 from typing import Annotated
 
@@ -116,10 +117,11 @@ class DrawBody(Struct, frozen=True, kw_only=True):
 
 
 class TickBody(Struct, frozen=True, kw_only=True):
-    """Is the place empty of people, with a remark."""
+    """Is the place empty of people, with a remark; `at` is when it was seen, where that was before it could be sent (null: now)."""
 
     done: bool = True
     note: Annotated[str, Meta(max_length=500)] = ""
+    at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 async def search(ask: Ask) -> SearchResult:
@@ -226,7 +228,7 @@ async def tick(ask: Ask) -> Tick:
     """Tick a line of the evacuation list."""
     found = await find(ask, Action.EVACUATION_TICK)
     async with ask.transaction() as tx:
-        return await tick_off(tx, found.incident, ask.path["receptor"], done=ask.body.done, note=ask.body.note, by=ask.who)
+        return await tick_off(tx, found.incident, ask.path["receptor"], done=ask.body.done, note=ask.body.note, by=ask.who, seen_at=ask.body.at)
 
 
 _H = "/api/v1/hazmat"

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from hub.app import Running
-from hub.clock import ManualClock
+from hub.clock import ManualClock, utc_text
 from hub.domain.access import Role, Scope
 from hub.ids import new_id
 from hub.store.agents import note_telemetry, put_agent
+from hub.store.changes import changes_after
 from hub.store.zones import mark_all
 from hub.wire import Telemetry, Wind
 from plans.load import export_text, load_folder
@@ -114,6 +115,31 @@ async def test_the_wedge_follows_a_measured_wind_and_says_who_came_in_and_went_o
         assert await desk.ask("POST", f"/api/v1/incidents/{id}/evacuation/{people[0]['receptor_id']}", {"done": True}) == 200
         assert await desk.ask("GET", path) == 200 and desk.body["ticks"][0]["done"] is True
     assert await desk.ask("POST", f"/api/v1/incidents/{id}/evacuation/nobody", {"done": True}) == 422
+
+
+async def test_a_tick_that_a_phone_kept_does_not_undo_what_somebody_saw_later_and_counts_once(hub: Running, desk: Visitor) -> None:
+    """Ticked off without signal at ten to, found not to be empty at five to, and only then the first one gets through."""
+    clock = hub.services.clock
+    id = await file(desk)
+    path = f"/api/v1/incidents/{id}/zones"
+    zones = (await until(desk, path, lambda b: b["zones"] is not None))["zones"]
+    line = f"/api/v1/incidents/{id}/evacuation/{zones['evacuation'][0]['receptor_id']}"
+
+    def ago(minutes: int) -> str:
+        return (clock.now() - timedelta(minutes=minutes)).isoformat()
+
+    assert await desk.ask("POST", line, {"done": False, "note": "还有人", "at": ago(5)}) == 200
+    assert await desk.ask("POST", line, {"done": True, "at": ago(10)}) == 200
+    assert desk.body["done"] is False and desk.body["note"] == "还有人", "the answer is the line as it stands"
+    assert await desk.ask("POST", line, {"done": True, "at": ago(2)}) == 200 and desk.body["done"] is True
+    head = await hub.services.store.head()
+    assert await desk.ask("POST", line, {"done": True, "at": ago(2)}) == 200
+    async with hub.services.store.read() as conn:
+        again = [c for c in await changes_after(conn, head, limit=50) if c.kind == "zone.ticked"]
+    assert again == [], "sent twice it is ticked once"
+    assert await desk.ask("POST", line, {"done": False, "at": "2999-01-01T00:00:00Z"}) == 200
+    assert desk.body["at"] == utc_text(clock.now()), "a phone whose clock is ahead does not bar the line for ever"
+    assert await desk.ask("POST", line, {"done": True, "at": "2026-11-23T05:50:00"}) == 422, "a time without an offset"
 
 
 async def test_what_was_typed_in_gives_way_to_a_measured_wind_once_it_is_stale(hub: Running, desk: Visitor) -> None:
