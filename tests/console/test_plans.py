@@ -60,6 +60,9 @@ def test_a_plan_is_put_in_force_raised_and_ended_from_the_screen(new_screen: Scr
     expect(page.locator("[data-test=preview]")).to_contain_text("项任务")
     page.click("[data-test=start]")
     expect(page.locator("[data-test=tasks] > li").first).to_be_visible()
+    expect(page.locator("[data-test=plans] [data-test=in-force]").first).to_be_visible()
+    expect(page.locator("[data-test=activate]")).to_have_text("加入当前响应…")  # what runs is not offered once more
+    expect(page.locator("[data-test=activate]")).to_be_disabled()
     page.click("[data-test=set-level]")
     page.select_option("[data-test=level-choice]", "I")
     page.click("[data-test=confirm]")

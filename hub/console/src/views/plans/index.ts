@@ -12,8 +12,8 @@ export default {
   ],
   nav: [{ to: 'plans', label: 'plans.title', icon: 'M6 3h9l4 4v14H6zM15 3v4h4M9 12h7M9 16h7', order: 80, needs: 'plan.read' }],
   incidentPanels: [
-    { order: 5, side: 'main', panel: MatchPanel },
+    { order: 5, side: 'main', panel: ResponsePanel },
     { order: 6, side: 'main', panel: ZonesPanel },
-    { order: 7, side: 'main', panel: ResponsePanel },
+    { order: 7, side: 'main', panel: MatchPanel },
   ],
 } satisfies Noun
