@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from plans.facts import Casualties, Colour, Enterprise, Grade, IncidentFacts, Load, Place, Setting, Weather, WeatherWarning
+from plans.facts import Casualties, Colour, Enterprise, Grade, IncidentFacts, Load, Place, Setting, WarningKind, Weather, WeatherWarning
 from plans.load import load_folder, towns_by_adcode
 from plans.match import Library, match
 from plans.model import AllOf, Condition, Hours, Near, OneOf, Plan, PlanKind, RoadSection
@@ -97,7 +97,7 @@ def _incident(rng: random.Random) -> IncidentFacts:
         casualties=Casualties(dead=rng.choice((None, 0, 3)), trapped=rng.choice((None, 0, 4))),
         hour=rng.randrange(24) if known > 0.3 else None,
         month=rng.randrange(1, 13) if known > 0.3 else None,
-        weather=Weather(warnings=(WeatherWarning("typhoon", rng.choice((Colour.ORANGE, Colour.RED))),))
+        weather=Weather(warnings=(WeatherWarning(WarningKind.TYPHOON, rng.choice((Colour.ORANGE, Colour.RED))),))
         if rng.random() > 0.7
         else Weather(),
         enterprise=Enterprise(id="plant-1") if rng.random() > 0.8 else Enterprise(),

@@ -54,10 +54,35 @@ class Colour(StrEnum):
 COLOUR_RANK: Mapping[str, int] = {Colour.BLUE: 1, Colour.YELLOW: 2, Colour.ORANGE: 3, Colour.RED: 4}
 
 
-class WeatherWarning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A warning in force at the place: its kind (typhoon, rainstorm, gale, …) and colour."""
+class WarningKind(StrEnum):
+    """What a warning is of: the fourteen signals of 气象灾害预警信号发布与传播办法 (中国气象局令第16号, 2007), and those that the departments of
+    natural resources, water, forestry and the sea issue, alone or with the weather service."""
 
-    kind: str
+    TYPHOON = "typhoon"
+    RAINSTORM = "rainstorm"
+    SNOW = "snow"
+    COLD = "cold"
+    GALE = "gale"
+    SANDSTORM = "sandstorm"
+    HEAT = "heat"
+    DROUGHT = "drought"
+    LIGHTNING = "lightning"
+    HAIL = "hail"
+    FROST = "frost"
+    FOG = "fog"
+    HAZE = "haze"
+    ICE = "ice"
+    FLOOD = "flood"
+    GEOLOGICAL = "geological"
+    FOREST_FIRE = "forest_fire"
+    STORM_SURGE = "storm_surge"
+    WAVE = "wave"
+
+
+class WeatherWarning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A warning in force at the place: its kind and colour."""
+
+    kind: WarningKind
     colour: Colour
 
 
@@ -157,6 +182,7 @@ class FieldKind(StrEnum):
     HAZARD_CLASS = "hazard_class"  # "2.3" stands under "2"
     NUMBER = "number"
     FLAG = "flag"
+    WARNINGS = "warnings"  # a list of `WeatherWarning`, asked by a condition of its own
 
 
 class FieldSpec(msgspec.Struct, frozen=True):
@@ -281,7 +307,7 @@ FIELDS: Mapping[str, FieldSpec] = {
         _spec("place.road", _T, "道路", "road", "在哪条道路上？", "On which road?"),
         _spec("place.road_km", _N, "桩号（公里）", "kilometre post", "公里桩号是多少？", "Which kilometre post?"),
         _spec("place.position", _N, "坐标", "position", "能否发送定位？", "Can the position be sent?"),
-        _spec("weather.warnings", _T, "气象预警", "weather warnings", "当前有哪些气象预警？", "Which weather warnings are in force?"),
+        _spec("weather.warnings", FieldKind.WARNINGS, "气象预警", "weather warnings", "当前有哪些气象预警？", "Which weather warnings are in force?"),
         _spec("weather.wind_speed_mps", _N, "风速（米/秒）", "wind speed (m/s)", "现场风速多大？", "What is the wind speed?"),
         _spec("enterprise.id", _T, "涉事企业", "enterprise", "涉事企业是哪一家？", "Which enterprise is it?"),
         _spec("enterprise.kind", _T, "企业类别", "kind of enterprise", "涉事企业属于哪一类？", "What kind of enterprise is it?"),
@@ -341,6 +367,13 @@ VALUE_ZH: Mapping[str, str] = {
     "wave": "海浪",
     "storm_surge": "风暴潮",
     "forest_fire": "森林火险",
+    "sandstorm": "沙尘暴",
+    "drought": "干旱",
+    "lightning": "雷电",
+    "hail": "冰雹",
+    "frost": "霜冻",
+    "haze": "霾",
+    "geological": "地质灾害",
 }
 
 FIELD_ORDER: Mapping[str, int] = {path: i for i, path in enumerate(FIELDS)}

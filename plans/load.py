@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from hub.errors import Rejected
-from plans.facts import FIELDS, FieldKind
+from plans.facts import FIELDS, FieldKind, WarningKind
 from plans.model import (
     AtLeast,
     AtMost,
@@ -28,6 +28,7 @@ from plans.model import (
     RoadSection,
     TaskStart,
     Under,
+    Warned,
     conditions,
     leaves,
 )
@@ -311,7 +312,7 @@ def find_cycle(after: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 _TEXTUAL = (FieldKind.TEXT, FieldKind.CODE, FieldKind.HAZARD_CLASS)
-_STRUCTURED = ("event_types", "place.position", "weather.warnings")
+_STRUCTURED = ("event_types", "place.position")
 
 
 def _named_field(leaf: Leaf) -> tuple[str, tuple[FieldKind, ...]] | None:
@@ -349,6 +350,10 @@ def _leaf(where: str, leaf: Leaf) -> Iterable[_Found]:
         for j, family in enumerate(leaf.families):
             if family not in _closed()["family"]:
                 yield _unknown_value(f"{where}.families[{j}]", family, _closed()["family"])
+    if isinstance(leaf, Warned):
+        for j, warning in enumerate(leaf.kinds):
+            if warning not in _closed()["weather.warnings"]:
+                yield _unknown_value(f"{where}.kinds[{j}]", warning, _closed()["weather.warnings"])
     if isinstance(leaf, OneOf) and leaf.field == "hazmat.un":
         for j, value in enumerate(leaf.values):
             if value not in _known_un():
@@ -366,7 +371,8 @@ def _unknown_value(where: str, value: str, allowed: Iterable[str]) -> _Found:
 
 @cache
 def _closed() -> Mapping[str, tuple[str, ...]]:
-    """The facts whose values are those of a table, with these: hazard classes and divisions, guides, containers, families of events."""
+    """The facts whose values are those of a table, with these: hazard classes and divisions, guides, containers, families of events,
+    kinds of weather warnings."""
     from plans.hazmat import lookup
     from plans.triage.text import data
 
@@ -376,6 +382,7 @@ def _closed() -> Mapping[str, tuple[str, ...]]:
         "hazmat.guide": tuple(sorted(lookup.guides())),
         "hazmat.container": tuple(sorted(lookup.container_codes())),
         "family": tuple(sorted(data("families.yaml")["families"])),
+        "weather.warnings": tuple(kind.value for kind in WarningKind),
     }
 
 

@@ -12,7 +12,7 @@ from math import asin, cos, radians, sin, sqrt
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from hub.clock import parse_utc
 from hub.domain.change import ChangeBody, change
@@ -30,7 +30,9 @@ from plans.facts import (
     Load,
     Place,
     Tables,
+    WarningKind,
     Weather,
+    WeatherWarning,
     answered,
     described,
     misread_apart,
@@ -187,7 +189,7 @@ def _metres(lon: float, lat: float, to_lon: float, to_lat: float) -> float:
     return 2 * 6_371_008.8 * asin(sqrt(h))
 
 
-_NOT_ANSWERED: Final = frozenset({"place.position", "weather.warnings", "event_types", "hour", "month"})
+_NOT_ANSWERED: Final = frozenset({"place.position", "event_types", "hour", "month"})
 
 
 def check_fact(field: str, value: Any) -> Any:
@@ -198,10 +200,12 @@ def check_fact(field: str, value: Any) -> Any:
     spec = FIELDS.get(field)
     if spec is None or field in _NOT_ANSWERED:
         raise Rejected("unknown_fact", f"不能单独回答“{field}”，请用续报更正", f"{field} is not answered by itself; file a follow-up", field="field")
+    value = to_builtins(value)
     if value is None:
         return None
     kind = spec.kind
     fits = (isinstance(value, bool) if kind is FieldKind.FLAG else
+            isinstance(value, list) and len(value) <= len(WarningKind) if kind is FieldKind.WARNINGS else
             isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15 if kind is FieldKind.NUMBER else
             isinstance(value, str) and 0 < len(value) <= 200)
     if not fits or (spec.values and value not in spec.values):
@@ -231,7 +235,7 @@ class FactStated(ChangeBody, frozen=True, kw_only=True):
     """The fact and its value (null: taken back)."""
 
     field: str
-    value: str | float | bool | None
+    value: str | float | bool | list[WeatherWarning] | None
 
 
 # ── what matched ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

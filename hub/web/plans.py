@@ -39,7 +39,7 @@ from hub.web.route import Answer, Ask, Message, NotFound, Route
 from plans.check import Finding, Severity, check, check_one
 from plans.compare import Change, compare
 from plans.district import district_of_data
-from plans.facts import IncidentFacts
+from plans.facts import IncidentFacts, WeatherWarning
 from plans.load import MAX_FILE_BYTES, SKELETON, PlanRejected, Reading, export_text, load_text, read_text
 from plans.match import Library, MatchResult, match, suggest_level
 from plans.match.result import LevelSuggestion, State
@@ -206,10 +206,10 @@ class SuggestedList(Struct, frozen=True, kw_only=True):
 
 
 class FactBody(Struct, frozen=True, kw_only=True):
-    """An answer to the question asked: the fact's field and its value (null takes an answer back)."""
+    """An answer to the question asked: the fact's field and its value (null takes an answer back; no warnings at all: an empty list)."""
 
     field: Annotated[str, Meta(min_length=1, max_length=64)]
-    value: str | float | bool | None
+    value: str | float | bool | list[WeatherWarning] | None
 
 
 class Stated(Struct, frozen=True, kw_only=True):

@@ -318,6 +318,25 @@ async def test_a_report_with_a_number_that_no_table_knows_is_kept_and_the_load_c
     assert not any("9999" in w["zh"] for w in zones["warnings"]), "an answer is what the zones go by, too"
 
 
+async def test_a_weather_warning_that_somebody_states_decides_what_hangs_on_it(hub: Running, desk: Visitor) -> None:
+    """No source tells the hub of warnings yet: a person does, and an empty list says that there is none."""
+    id = await file(desk, title="山林边缘起火", event_types=["12G01"], hazmat=[])
+    facts, plans = f"/api/v1/incidents/{id}/facts", f"/api/v1/incidents/{id}/plans"
+
+    def warned(body: Any) -> set[str]:
+        return {one["state"] for match in body["result"]["matches"] for one in match["conditions"] if "预警达到" in one["zh"]}
+
+    assert warned(await until(desk, plans, lambda b: b["matching"] is not None)) == {"unknown"}
+    for wrong in ([{"kind": "taifun", "colour": "red"}], [{"kind": "gale", "colour": "purple"}], [{"kind": "gale"}], "gale", True):
+        assert await desk.ask("POST", facts, {"field": "weather.warnings", "value": wrong}) == 422, wrong
+    red = [{"kind": "gale", "colour": "red"}]
+    assert await desk.ask("POST", facts, {"field": "weather.warnings", "value": red}) == 200 and desk.body["changed"]
+    assert await desk.ask("POST", facts, {"field": "weather.warnings", "value": red}) == 200 and not desk.body["changed"]
+    assert "satisfied" in warned(await until(desk, plans, lambda b: b["stated"].get("weather.warnings") == red))
+    assert await desk.ask("POST", facts, {"field": "weather.warnings", "value": []}) == 200
+    assert warned(await until(desk, plans, lambda b: b["stated"].get("weather.warnings") == [])) == {"unsatisfied"}
+
+
 async def test_the_first_plan_of_each_open_incident_is_listed(hub: Running, desk: Visitor) -> None:
     id = await file(desk)
     found = await until(desk, "/api/v1/suggested-plans", lambda b: any(s["incident_id"] == id for s in b["items"]))

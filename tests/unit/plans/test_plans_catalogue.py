@@ -15,7 +15,7 @@ import yaml
 
 from plans.backtest import backtest
 from plans.cases import read_cases
-from plans.facts import FIELDS, Colour, IncidentFacts, Load, Place, Setting, Weather, WeatherWarning
+from plans.facts import FIELDS, Colour, IncidentFacts, Load, Place, Setting, WarningKind, Weather, WeatherWarning
 from plans.load import CATALOGUE, load_folder
 from plans.match import Library, State, explain, match, ranked_ids
 from plans.model import Condition, Level, Plan, PlanKind, Stage, Task, in_force, json_schema
@@ -169,7 +169,7 @@ def test_the_shipped_cases_find_their_plans_first() -> None:
     assert report.never_matched == ()
 
 
-DRY_AND_WINDY = Weather(warnings=(WeatherWarning("forest_fire", Colour.RED), WeatherWarning("gale", Colour.RED)))
+DRY_AND_WINDY = Weather(warnings=(WeatherWarning(WarningKind.FOREST_FIRE, Colour.RED), WeatherWarning(WarningKind.GALE, Colour.RED)))
 
 
 @pytest.mark.parametrize(

@@ -297,6 +297,7 @@ def test_a_fault_of_shape_is_told_in_chinese_too(before: str, after: str, zh: st
     ({"is": "one_of", "field": "hazmat.container", "values": ["tanker"]}, "values[0]"),
     ({"is": "one_of", "field": "family", "values": ["roads"]}, "values[0]"),
     ({"is": "under", "codes": ["12H"], "families": ["roadtraffic"]}, "families[0]"),
+    ({"is": "warned", "kinds": ["typhoon", "taifun"]}, "kinds[1]"),
 ])  # fmt: skip
 def test_a_value_that_no_incident_can_have_is_refused_since_the_plan_would_silently_never_match_by_it(condition: dict[str, object], below: str) -> None:
     (fault,) = faults_of(written(supports=[condition]))

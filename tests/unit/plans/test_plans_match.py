@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from plans.facts import Casualties, Colour, Grade, IncidentFacts, Load, Place, Setting, Weather, WeatherWarning
+from plans.facts import Casualties, Colour, Grade, IncidentFacts, Load, Place, Setting, WarningKind, Weather, WeatherWarning
 from plans.load import load_folder
 from plans.match import Library, State, explain, holds, match, ranked_ids, rematch_diff, suggest_level
 from plans.model import Condition, Level
@@ -156,9 +156,9 @@ def test_hours_may_run_over_midnight(hour: int | None, state: State) -> None:
     [
         (None, OPEN),
         ((), NO),
-        ((WeatherWarning("typhoon", Colour.RED),), YES),
-        ((WeatherWarning("typhoon", Colour.YELLOW),), NO),
-        ((WeatherWarning("fog", Colour.RED),), NO),
+        ((WeatherWarning(WarningKind.TYPHOON, Colour.RED),), YES),
+        ((WeatherWarning(WarningKind.TYPHOON, Colour.YELLOW),), NO),
+        ((WeatherWarning(WarningKind.FOG, Colour.RED),), NO),
     ],
 )
 def test_weather_warnings_by_kind_and_colour(warnings: tuple[WeatherWarning, ...] | None, state: State) -> None:
