@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.errors import Rejected
-from streams.evidence import HEADER, Verification, export, verify
+from streams.evidence import HEADER, Chained, Verification, export, read_chain, recording_of, verify
 
 app = typer.Typer(no_args_is_help=True, help="录像证据核验与导出 / evidence: check and export recordings")
 console = Console()
@@ -44,17 +44,15 @@ def _targets(path: Path) -> list[Path]:
 @app.command("verify")
 def verify_command(
     path: Annotated[Path, typer.Argument(exists=True, help="录像目录、片段文件或其上级目录 / a recording, a clip, or a folder of them")],
-    chain: Annotated[Path | None, typer.Option("--chain", exists=True, help="变更链导出的哈希：{n: sha256} / hashes from the change chain")] = None,
+    chain: Annotated[Path | None, typer.Option("--chain", exists=True, help="审计导出（audit export），或 {n: sha256} / an audit export, or hashes")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")] = False,
 ) -> None:
     """核验录像或片段是否被改动 / check that nothing was altered; exit code 0 when all is well, 3 when not."""
     try:
-        expected = msgspec.json.decode(chain.read_bytes(), type=dict[int, str]) if chain else None
-        results = [verify(target, expected=expected) for target in _targets(path)]
+        chained = read_chain(chain) if chain else None
+        results = [_verified(target, chained(recording_of(target)) if chained else None) for target in _targets(path)]
     except Rejected as error:
         _fail(error)
-    except msgspec.DecodeError:
-        _fail(Rejected("malformed_chain", "哈希文件格式不对", "the file of hashes is malformed"))
     if not results:
         _fail(Rejected("nothing_to_verify", "该目录下没有录像", "there is no recording here"))
     if as_json:
@@ -63,6 +61,10 @@ def verify_command(
         _show(results)
     if not all(result.ok for result in results):
         raise typer.Exit(BROKEN)
+
+
+def _verified(target: Path, chained: Chained | None) -> Verification:
+    return verify(target) if chained is None else verify(target, expected=chained.segments, deleted=chained.deleted)
 
 
 def _show(results: list[Verification]) -> None:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -268,16 +268,85 @@ def segments_of(folder: Path) -> list[Segment]:
 # ---- the check ---------------------------------------------------------------------------------------------------------------
 
 
-def verify(path: Path, *, expected: Mapping[int, str] | None = None) -> Verification:
+class Chained(NamedTuple):
+    """What the hub's change chain says of a recording: SHA-256 by segment number, and of those segments that were deleted by policy (None: not said)."""
+
+    segments: Mapping[int, str]
+    deleted: Mapping[int, str] | None = None
+
+
+class _AuditHeader(Struct, frozen=True):
+    format: str
+    after: int
+    bodies: bool
+
+
+class _AuditLine(Struct, frozen=True):
+    kind: str
+    body: str | None = None
+
+
+class _Segment(Struct, frozen=True):
+    n: int
+    sha256: str
+
+
+class _SegmentChange(Struct, frozen=True):
+    """The body of `recording.segment_closed` or `recording.segment_deleted`, as far as it is read here."""
+
+    recording_id: str
+    segment: _Segment | None = None
+    n: int | None = None
+    sha256: str | None = None
+
+
+def read_chain(path: Path) -> Callable[[str], Chained]:
+    """What an audit export (`tocsin audit export`, from the first change on, with its bodies) says of the recording with an id; or a JSON object of SHA-256 by
+    segment number, for whatever recording is asked for. That the export itself is whole `tocsin audit verify --file` says.
+
+    Raises Rejected `malformed_chain`, and `partial_chain` for an export without bodies or without its beginning.
+    """
+    text = path.read_bytes()
+    with suppress(msgspec.DecodeError):
+        hashes = Chained(msgspec.json.decode(text, type=dict[int, str]))
+        return lambda _: hashes
+    found: dict[str, tuple[dict[int, str], dict[int, str]]] = {}
+    try:
+        head, *lines = text.splitlines()
+        header = msgspec.json.decode(head, type=_AuditHeader)
+        if header.after or not header.bodies:
+            raise Rejected("partial_chain", "审计导出须从头开始并含正文", "the export has to begin with the first change and to have its bodies")
+        for line in lines:
+            row = msgspec.json.decode(line, type=_AuditLine)
+            if row.body is None or row.kind not in ("recording.segment_closed", "recording.segment_deleted"):
+                continue
+            said = msgspec.json.decode(row.body, type=_SegmentChange)
+            segments, deleted = found.setdefault(said.recording_id, ({}, {}))
+            if said.segment is not None:
+                segments[said.segment.n] = said.segment.sha256
+            elif said.n is not None and said.sha256 is not None:
+                deleted[said.n] = said.sha256
+    except (ValueError, msgspec.DecodeError):
+        raise Rejected("malformed_chain", "哈希文件或审计导出格式不对", "neither a file of hashes nor an audit export") from None
+    return lambda recording_id: Chained(*found.get(recording_id, ({}, {})))
+
+
+def recording_of(path: Path) -> str:
+    """The id of the recording that a folder holds or a clip was made of; raises Rejected `not_a_recording`, `no_manifest`, `manifest_malformed`."""
+    return _clip_manifest(path).recording.recording_id if path.is_file() else read_header(path).recording_id
+
+
+def verify(path: Path, *, expected: Mapping[int, str] | None = None, deleted: Mapping[int, str] | None = None) -> Verification:
     """Check a recording's folder or an exported clip (`….mp4` with its `….json`), offline.
 
     `expected`: SHA-256 by segment number from somewhere else (the hub's change chain); every one of them must be in the folder's manifest,
-    and every segment that a clip names must be one of them.
+    and every segment that a clip names must be one of them. `deleted`: those of them that were deleted by policy, as `Chained`; where it is given
+    no other may be missing.
     """
-    return _verify_clip(path, expected) if path.is_file() else _verify_folder(path, expected or {})
+    return _verify_clip(path, expected) if path.is_file() else _verify_folder(path, Chained(expected or {}, deleted))
 
 
-def _verify_folder(folder: Path, expected: Mapping[int, str]) -> Verification:
+def _verify_folder(folder: Path, chained: Chained) -> Verification:
     read_header(folder)
     problems: list[Problem] = []
     stated: list[str] = []
@@ -296,9 +365,12 @@ def _verify_folder(folder: Path, expected: Mapping[int, str]) -> Verification:
     if not isinstance(next((entry for entry in reversed(entries) if not isinstance(entry, Deleted)), None), Ended):
         stated.append(f"{MANIFEST}: 没有写明录像结束（仍在录，或末尾被截去） / no end is stated: it still runs, or its last lines were cut off")
     by_number = {segment.n: segment.sha256 for segment in segments}
-    for n, digest in expected.items():
+    for n, digest in chained.segments.items():
         if by_number.get(n) != digest:
             problems.append(Problem("chain_mismatch", f"{n:06}.mp4", "与变更链中的哈希不符", "differs from the hash in the change chain"))
+    if chained.deleted is not None:
+        for n in sorted(n for n in deleted if chained.deleted.get(n) != by_number.get(n)):
+            problems.append(Problem("deletion_unknown", f"{n:06}.mp4", "变更链中没有这次删除", "the change chain knows nothing of its deletion"))
     live = [segment for segment in segments if segment.n not in deleted]
     head = Manifest(folder).head
     return Verification(path=str(folder), kind="recording", ok=not problems, segments=len(live), size_bytes=sum(s.size_bytes for s in live),
@@ -508,14 +580,18 @@ def _growing(samples: Iterable[Sample]) -> list[Sample]:
     return out
 
 
-def _verify_clip(path: Path, expected: Mapping[int, str] | None) -> Verification:
-    problems: list[Problem] = []
+def _clip_manifest(clip: Path) -> ClipManifest:
     try:
-        manifest = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=ClipManifest)
+        return msgspec.json.decode(clip.with_suffix(".json").read_bytes(), type=ClipManifest)
     except OSError:
-        raise Rejected("no_manifest", f"{path.name} 旁边没有清单文件", f"there is no manifest beside {path.name}") from None
+        raise Rejected("no_manifest", f"{clip.name} 旁边没有清单文件", f"there is no manifest beside {clip.name}") from None
     except msgspec.DecodeError:
         raise Rejected("manifest_malformed", "清单文件不是有效的 JSON", "the manifest is not valid") from None
+
+
+def _verify_clip(path: Path, expected: Mapping[int, str] | None) -> Verification:
+    problems: list[Problem] = []
+    manifest = _clip_manifest(path)
     if sha256_file(path) != manifest.sha256:
         problems.append(Problem("hash_mismatch", path.name, "视频内容已被改动", "the clip's content was altered"))
     elif _content_sha256(path) != manifest.samples_sha256:

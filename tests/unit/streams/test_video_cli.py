@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from agents.cameras_cli import app as camera
 from streams.cli import app as evidence
+from streams.evidence import Deleted, Manifest, Segment, read_header
 from tests.support.chunks import BEGAN_MS
 from tests.unit.streams.test_recorder import flip, record
 
@@ -44,6 +45,32 @@ def test_hashes_of_the_change_chain_are_compared(tmp_path: Path) -> None:
     chain = tmp_path / "chain.json"
     chain.write_text('{"1": "' + "0" * 64 + '"}', encoding="utf-8")
     assert run(evidence, ["verify", str(folder), "--chain", str(chain)]).exit_code == 3
+
+
+def test_an_audit_export_is_taken_as_it_is_and_knows_what_was_deleted(tmp_path: Path) -> None:
+    folder, told = record(tmp_path, 150)
+    segments = [entry for entry in told if isinstance(entry, Segment)]
+    id = read_header(folder).recording_id
+    closed = [{"kind": "recording.segment_closed", "body": msgspec.json.encode({"recording_id": id, "segment": {"n": s.n, "sha256": s.sha256}}).decode()} for s in segments]
+    gone = {"kind": "recording.segment_deleted",
+            "body": msgspec.json.encode({"recording_id": id, "n": 1, "sha256": segments[0].sha256, "reason": "quota"}).decode()}
+    header = {"format": "tocsin-audit-1", "after": 0, "bodies": True}
+
+    def verified(*lines: object) -> tuple[int, str]:
+        chain = tmp_path / "audit.jsonl"
+        chain.write_bytes(b"\n".join(msgspec.json.encode(line) for line in lines))
+        result = run(evidence, ["verify", str(folder), "--chain", str(chain)], env={"COLUMNS": "200"})
+        return result.exit_code, result.output
+
+    assert verified(header, {"kind": "hub.started"}, *closed)[0] == 0
+    assert verified(header)[0] == 0, "what is not chained yet is no fault: the recorder tells the hub once it is back"
+    Manifest(folder).append(Deleted(n=1, sha256=segments[0].sha256, size_bytes=segments[0].size_bytes, reason="quota", at=datetime.now(UTC)))
+    (folder / segments[0].file).unlink()
+    assert run(evidence, ["verify", str(folder)]).exit_code == 0, "the folder alone cannot tell"
+    code, said = verified(header, *closed)
+    assert code == 3 and "deletion_unknown" in said
+    assert verified(header, *closed, gone)[0] == 0
+    assert verified(header | {"after": 5}, *closed)[0] == verified(header | {"bodies": False}, *closed)[0] == verified({"no": "export"})[0] == 2
 
 
 def test_wrong_input_ends_with_2_and_a_sentence_and_a_platform_that_is_away_with_3(tmp_path: Path) -> None:
