@@ -86,6 +86,10 @@ class Schedule:
         except Unavailable as error:
             self.failures[job.name] = self.failures.get(job.name, 0) + 1
             log.warning("a tick found the store away", extra={"job": job.name, "error": str(error)})
+        except asyncio.CancelledError:
+            if self._broken is None or not self._broken.done():
+                raise
+            # the schedule has ended: what the job had begun is undone with its transaction, and is done at the next start
         except Exception as error:
             if self._broken is None or self._broken.done():
                 raise

@@ -41,7 +41,7 @@ class Turns:
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
                 self._pass_on()  # the turn came in the very moment of the cancellation
-            else:
+            elif mine in line:  # else somebody who passed the turn on has dropped it already
                 line.remove(mine)
             raise
 
