@@ -67,6 +67,12 @@ async def history_of(conn: AsyncConnection, id: str, *, limit: int = 200) -> lis
     return [msgspec.json.decode(text, type=PlanStep) for text in (await conn.execute(query)).scalars()]
 
 
+async def _writers(conn: AsyncConnection, id: str, version: int) -> set[str]:
+    """Everybody who saved a version, whoever was the last."""
+    steps = [msgspec.json.decode(text, type=PlanStep) for text in (await conn.execute(select(plan_step.c.view).where(plan_step.c.id == id))).scalars()]
+    return {step.by for step in steps if step.version == version and step.what == "saved"}
+
+
 async def save_plan(tx: Transaction, plan: Plan, *, by: str, reason: str = "", expects: str | None = None) -> PlanHead:
     """Store a version of a plan. A draft may be saved over; any other version is fixed: raises Rejected `version_exists`.
 
@@ -109,9 +115,7 @@ async def step_plan(tx: Transaction, id: str, version: int, to: PlanStatus, *, b
         return found
     check_step(held.status, to)
     if to is PlanStatus.IN_FORCE:
-        standing = await get_head(tx.conn, id, version)
-        assert standing is not None
-        check_approver(standing, by)
+        check_approver(await _writers(tx.conn, id, version), by)
         for other in await list_heads(tx.conn, id=id):
             if other.status is PlanStatus.IN_FORCE:
                 await _set_status(tx, id, other.version, PlanStatus.SUPERSEDED, by, f"由第 {version} 版替代 / superseded by version {version}")

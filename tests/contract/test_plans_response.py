@@ -256,6 +256,20 @@ async def test_a_new_version_in_force_supersedes_the_one_that_was(store: Store) 
     assert [(h.version, h.status) for h in heads] == [(plan.version, PlanStatus.SUPERSEDED), (draft.version, PlanStatus.IN_FORCE)]
 
 
+async def test_whoever_wrote_a_version_does_not_approve_it_though_somebody_else_saved_it_last(store: Store) -> None:
+    plan = next(p for p in CATALOGUE if p.id == "fire")
+    draft = msgspec.structs.replace(plan, version=plan.version + 1, status=PlanStatus.DRAFT)
+    async with store.transaction() as tx:
+        await save_plan(tx, draft, by=BY)
+        await save_plan(tx, msgspec.structs.replace(draft, title=msgspec.structs.replace(draft.title, zh=draft.title.zh + "。")), by="person:other")
+        await step_plan(tx, "fire", draft.version, PlanStatus.REVIEWED, by="person:other")
+        for writer in (BY, "person:other"):
+            with pytest.raises(Rejected) as refused:
+                await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=writer)
+            assert refused.value.code == "own_plan"
+        assert (await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by="person:leader")).approved_by == "person:leader"
+
+
 async def test_a_draft_that_somebody_else_saved_meanwhile_is_not_overwritten(store: Store) -> None:
     plan = msgspec.structs.replace(next(p for p in CATALOGUE if p.id == "fire"), status=PlanStatus.DRAFT)
     async with store.transaction() as tx:
