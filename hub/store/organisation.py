@@ -153,7 +153,8 @@ async def holders(conn: AsyncConnection, now: datetime, post_ids: Iterable[str] 
 
 
 async def seed_departments(tx: Transaction, departments: Iterable[Department] | None = None, *, by: str = "system:setup") -> int:
-    """Put the shipped departments in where there is none at all; gives how many."""
+    """Put the shipped departments in where there is none at all; gives how many. Of processes that start together one does."""
+    await tx.alone("departments")
     if (await tx.conn.execute(select(func.count()).select_from(department))).scalar_one():
         return 0
     rows = packaged_departments() if departments is None else tuple(departments)

@@ -186,6 +186,7 @@ async def import_catalogue(store: Store, folder: Path | None = None) -> int:
             return 0
     shipped = await asyncio.to_thread(load_folder, folder or CATALOGUE)
     async with store.transaction() as tx:
+        await tx.alone(_EDITION)
         rows = (await tx.conn.execute(select(plan_version.c.document))).scalars()
         held = [msgspec.json.decode(text, type=Plan) for text in rows]
         coming = arriving(shipped, held)

@@ -89,6 +89,12 @@ class Transaction:
         for call in self._committed:
             call()
 
+    async def alone(self, what: str) -> None:
+        """Let no other process do `what` at the same time: it waits here until this transaction has ended, and then reads what was written. On SQLite
+        the writer's turn and the lock of its transaction see to that."""
+        if not self.sqlite:
+            await self.conn.execute(text("SELECT pg_advisory_xact_lock(:ours, hashtext(:what))"), {"ours": _CHANGE_LOCK, "what": what})
+
     def record(
         self, body: ChangeBody, *, actor: str, subject: str, incident_id: str | None = None, department_id: str | None = None,
         drill: bool = False, text: bytes | None = None,
