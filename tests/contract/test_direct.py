@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
+import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator
@@ -25,10 +26,16 @@ from tests.support.until import until
 SENDERS, EACH = 4, 60
 
 
+def holds_little(sock: socket.socket) -> None:
+    """Let the system keep little of what the socket sends: by itself it keeps up to megabytes, more on one machine than on another."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 262_144)
+
+
 @asynccontextmanager
 async def connected(port: int, cafile: Path | None = None) -> AsyncIterator[DirectClient]:
     client, up = DirectClient(threading.RLock(), CallbackAPIVersion.VERSION2, "field"), threading.Event()
     client.on_connect = lambda *_: up.set()
+    client.on_socket_open = lambda _client, _data, sock: holds_little(sock)
     if cafile is not None:
         client.tls_set_context(ssl.create_default_context(cafile=str(cafile)))
     client.connect_async("localhost" if cafile else "127.0.0.1", port, keepalive=1)
@@ -71,7 +78,7 @@ async def everything_comes(client: DirectClient, port: int, tls: aiomqtt.TLSPara
 
 
 async def test_what_threads_publish_at_once_comes_whole_on_a_line_that_takes_it_in_pieces_and_beside_pings() -> None:
-    async with Mosquitto(["max_queued_messages 10000"]) as broker, FaultyLink(broker.port, bandwidth_bps=6_000_000) as slow, \
+    async with Mosquitto(["max_queued_messages 10000"]) as broker, FaultyLink(broker.port, bandwidth_bps=6_000_000, holds_bytes=131_072) as slow, \
             connected(slow.port) as client:
         assert await everything_comes(client, broker.port), "nothing had to wait: the line was too good"
 

@@ -14,18 +14,21 @@ class FaultyLink:
     """Forwards to `target_port`; every property may be changed while connections are open.
 
     `latency_s` and `jitter_s` a direction, `bandwidth_bps` in bytes a second a direction (None: no limit), `slice_bytes` the largest
-    piece handed on at once (None: as it comes).
+    piece handed on at once (None: as it comes), `holds_bytes` about how much of a direction is under way at once (None: 256 pieces and
+    what the system gives).
     """
 
     def __init__(
         self, target_port: int, *, target_host: str = "127.0.0.1", latency_s: float = 0.0, jitter_s: float = 0.0,
-        bandwidth_bps: float | None = None, slice_bytes: int | None = None, seed: int = 1,
+        bandwidth_bps: float | None = None, slice_bytes: int | None = None, holds_bytes: int | None = None,
+        seed: int = 1,
     ) -> None:
         self.target = (target_host, target_port)
         self.latency_s = latency_s
         self.jitter_s = jitter_s
         self.bandwidth_bps = bandwidth_bps
         self.slice_bytes = slice_bytes
+        self.holds_bytes = holds_bytes
         self.connections = 0
         self.port = 0
         self._dice = random.Random(seed)
@@ -37,7 +40,10 @@ class FaultyLink:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        ear = socket.create_server(("127.0.0.1", 0))
+        if self.holds_bytes:  # before anybody connects: a connection takes it over from the socket that listens
+            ear.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.holds_bytes)
+        self._server = await asyncio.start_server(self._accept, sock=ear)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -99,13 +105,13 @@ class FaultyLink:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One direction: read into a bounded queue, hand on when each piece's time has come."""
-        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=256)
+        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1 if self.holds_bytes else 256)
         deliver = asyncio.get_running_loop().create_task(self._deliver(queue, writer))
         self._tasks.add(deliver)
         deliver.add_done_callback(self._tasks.discard)
         loop = asyncio.get_running_loop()
         try:
-            while data := await reader.read(65536):
+            while data := await reader.read(self.holds_bytes or 65_536):
                 size = self.slice_bytes or len(data)
                 for start in range(0, len(data), size):
                     delay = self.latency_s + self._dice.uniform(0, self.jitter_s)
