@@ -7,6 +7,7 @@ that starts a hub's process, and by `tests/unit/store`.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import shutil
 import tempfile
@@ -46,7 +47,9 @@ def fresh_sqlite(path: Path) -> str:
 
 @functools.cache
 def _migrated_file() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="tocsin-migrated-")) / "hub.db"
+    folder = tempfile.mkdtemp(prefix="tocsin-migrated-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "hub.db"
     migrate(f"sqlite:///{path}")
     return path
 
