@@ -99,7 +99,7 @@ class Why(Struct, frozen=True, kw_only=True):
 
 
 class LinkedCamera(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera picked for an incident: the more telling, the higher its score."""
+    """A camera picked for an incident: the more telling, the higher its score. `wind_from_deg`: the wind that the choice went by, if any."""
 
     agent_id: str
     camera_id: str
@@ -110,6 +110,7 @@ class LinkedCamera(Struct, frozen=True, kw_only=True, omit_defaults=True):
     enterprise_id: str | None = None
     recorded: bool = False
     plays: bool = True
+    wind_from_deg: float | None = None
 
     @property
     def id(self) -> str:

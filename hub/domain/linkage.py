@@ -5,7 +5,7 @@ Every number is data (hub/data/linkage.yaml). Nothing here opens, records or per
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from math import asin, atan2, cos, degrees, radians, sin, sqrt
@@ -35,6 +35,9 @@ class LinkageRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     downwind_half_deg: float
     calm_mps: float
     wind_max_age_min: float
+    turn_deg: float
+    wind_review_min: float
+    most_followed: int
     zone_m: float
     airborne_events: tuple[str, ...]
     neighbour_level: int
@@ -86,7 +89,66 @@ def pick(
     found = [linked for camera in cameras if (linked := scene.judge(camera)) is not None]
     found.sort(key=lambda c: (not c.plays, -c.score, c.distance_m if c.distance_m is not None else float("inf"), c.id))
     return tuple(
-        msgspec.structs.replace(camera, recorded=camera.plays and n < rules.most_recorded) for n, camera in enumerate(found[:rules.most_linked]))
+        msgspec.structs.replace(camera, recorded=camera.plays and n < rules.most_recorded, wind_from_deg=scene.wind.from_deg if scene.wind else None)
+        for n, camera in enumerate(found[:rules.most_linked]))
+
+
+def wind_at(
+    incident: IncidentView, enterprises: Mapping[str, EnterpriseView], winds: Iterable[Wind], now: datetime, rules: LinkageRules,
+) -> Wind | None:
+    """The wind that the cameras of an incident are chosen by; None where nothing is in the air, or nobody measures one with a direction."""
+    return _Scene(incident, enterprises, winds, now, rules).wind
+
+
+def has_turned(chosen_by_deg: float | None, wind: Wind | None, rules: LinkageRules) -> bool:
+    """Did the wind turn so far from the one that cameras were chosen by (None: from none) that they are to be chosen anew?
+
+    A wind that dies down, or that nobody measures any more, turns nothing: the last choice stands.
+    """
+    return wind is not None and (chosen_by_deg is None or between(chosen_by_deg, wind.from_deg) >= rules.turn_deg)
+
+
+def may_have_turned(last: Wind | None, wind: Wind, rules: LinkageRules) -> bool:
+    """Is a measurement worth comparing with what incidents go by? `last`: the one of the same instrument that was last found so.
+
+    One that turned by half the angle is: a turn by one and a half of it is noticed at once, a smaller one at the next review.
+    """
+    if last is None or (last.speed_mps < rules.calm_mps) is not (wind.speed_mps < rules.calm_mps):
+        return True
+    return between(last.from_deg, wind.from_deg) >= rules.turn_deg / 2
+
+
+WATCHED: Final = Why(code="watched", zh="风向已变，有人正在观看，继续保留", en="the wind turned, but somebody watches it: it stays")
+_BY_WIND: Final = frozenset({"downwind", "no_room", WATCHED.code})
+"""Reasons that a turn of the wind makes void."""
+
+
+def stays_watched(linked: LinkedCamera) -> bool:
+    """Is it linked only because somebody watched it as the wind turned?"""
+    return any(why.code == WATCHED.code for why in linked.reasons)
+
+
+def with_watched(
+    chosen: Sequence[LinkedCamera], before: Iterable[LinkedCamera], watched: frozenset[str], wind: Wind | None, rules: LinkageRules,
+) -> tuple[LinkedCamera, ...]:
+    """The cameras chosen, then those linked before that somebody watches now (ids): a turn of the wind takes no picture from anybody.
+
+    All of them within `most_linked`: the least telling of the new ones give way.
+    """
+    ids = {one.id for one in chosen}
+    stay = [msgspec.structs.replace(one, recorded=False, wind_from_deg=wind.from_deg if wind else None,
+                                    reasons=(*(why for why in one.reasons if why.code not in _BY_WIND), WATCHED))
+            for one in before if one.id in watched and one.id not in ids][:rules.most_linked]
+    return (*chosen[:rules.most_linked - len(stay)], *stay)
+
+
+def going_on(chosen: Iterable[LinkedCamera], going: frozenset[str], rules: LinkageRules) -> frozenset[str]:
+    """Which of an incident's recordings (`going`: ids of their cameras) go on: those of cameras to be recorded, then the most telling of the others
+    linked, while there are no more than `most_recorded` in all."""
+    linked = list(chosen)
+    wanted = [one.id for one in linked if one.recorded]
+    others = [one.id for one in linked if not one.recorded and one.id in going]
+    return frozenset([*wanted, *others][:max(rules.most_recorded, len(wanted))])
 
 
 NO_ROOM: Final = Why(code="no_room", zh="录像路数已满，暂未录像", en="not recorded: the hub records as many cameras as it may")

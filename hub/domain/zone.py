@@ -185,6 +185,16 @@ def _far(wind: MeasuredWind, lon: float, lat: float) -> float:
     return 2 * 6_371_008.8 * asin(sqrt(h))
 
 
+def wind_of_zones(view: ZonesView, *, least_mps: float) -> MeasuredWind | None:
+    """The wind that zones rest on, measured or told, as an instrument would say it (speed in m/s, `least_mps` where nobody told one); None without a
+    direction and a time."""
+    wind = view.wind
+    if wind is None or wind.from_deg is None or wind.observed_at is None:
+        return None
+    speed = next((known for known in (wind.speed_min_ms, wind.speed_max_ms) if known is not None), least_mps)
+    return MeasuredWind(from_deg=wind.from_deg, speed_mps=max(speed, least_mps), at=wind.observed_at)
+
+
 def moved(before: Iterable[Affected], after: Iterable[Affected]) -> tuple[tuple[Named, ...], tuple[Named, ...]]:
     """Who came into any zone and who left all of them, in the order of the lists."""
     old, new = {a.receptor.id: a for a in before}, {a.receptor.id: a for a in after}

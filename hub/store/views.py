@@ -37,6 +37,11 @@ async def keep_open(tx: Transaction, owner: str, open_ids: Collection[str]) -> N
     await tx.conn.execute(update(camera_view).where(served).values(seen_at=tx.at))
 
 
+async def watched_now(conn: AsyncConnection) -> frozenset[str]:
+    """The cameras (`AGENT/CAMERA`) that somebody watches now, by whatever process; as many rows as there are open views."""
+    return frozenset(_view(text).camera_id for text in (await conn.execute(select(camera_view.c.view))).scalars())
+
+
 async def any_noted(conn: AsyncConnection) -> bool:
     """Is any view remembered?"""
     return (await conn.execute(select(camera_view.c.id).limit(1))).first() is not None

@@ -19,6 +19,7 @@ from hub.domain.zone import EvacuationTicked, Tick, Typed, ZonesDrawn, ZonesView
 from hub.errors import Rejected, Unavailable
 from hub.store.agents import list_agents
 from hub.store.plans import stated_facts
+from hub.store.reports import list_incidents
 from hub.store.schema import incident as incident_table
 from hub.store.schema_plan import evacuation_tick
 from hub.store.schema_plan import zone_set as table
@@ -52,6 +53,12 @@ async def get_zones(conn: AsyncConnection, incident_id: str) -> Kept | None:
 def _kept(row: Any) -> Kept:
     return Kept(msgspec.json.decode(row.typed, type=Typed) if row.typed else Typed(),
                 msgspec.json.decode(row.view, type=ZonesView) if row.view else None, row.version, bool(row.follows_wind))
+
+
+async def open_without_zones(conn: AsyncConnection, *, limit: int) -> list[IncidentView]:
+    """Open incidents for which no zones are kept, the newest first."""
+    kept = select(table.c.incident_id).where(table.c.incident_id == incident_table.c.id)
+    return await list_incidents(conn, open_only=True, where=~kept.exists(), limit=limit)
 
 
 async def drawn_zones(conn: AsyncConnection, where: ColumnElement[bool], *, limit: int) -> list[ZonesView]:

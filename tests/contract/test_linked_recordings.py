@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from hub.domain.camera import CameraPlace, LinkedCamera
+from hub.domain.camera import CameraPlace, LinkedCamera, ViewOfCamera
 from hub.domain.change import Change
-from hub.domain.incident import Act, IncidentView
+from hub.domain.incident import Act, IncidentUpdated, IncidentView
 from hub.domain.linkage import packaged_linkage
+from hub.domain.report import PlaceView
+from hub.domain.zone import Typed
 from hub.errors import Rejected
+from hub.ids import new_id
 from hub.respond.linkage import Linkage
 from hub.store import Store, changes_after
-from hub.store.agents import note_presence
+from hub.store.agents import note_presence, note_telemetry
 from hub.store.cameras import links_of, note_cameras, save_camera, save_enterprise
 from hub.store.desk import act_on
-from hub.store.recordings import evidence_ids, keep, recordings_of, wanted_ids
+from hub.store.recordings import evidence_ids, keep, recordings_of, wanted_ids, wanted_now
 from hub.store.reports import insert_incidents
-from hub.wire import Camera, Presence
+from hub.store.views import keep_open, note_open
+from hub.store.zones import draw
+from hub.wire import Camera, Presence, Telemetry, Wind
 from tests.support import plant
 from tests.support.district import incident_view
 
@@ -43,9 +50,10 @@ class Room:
             for camera in shown:
                 await save_camera(tx, f"plant-1/{camera.id}", CameraPlace(enterprise_id="plant-a", lon=plant.LON, lat=plant.LAT), by=BY)
 
-    async def opens(self, number: int) -> IncidentView:
-        """An incident at the plant, with its cameras linked."""
-        view = incident_view(number, enterprise="plant-a")
+    async def opens(self, number: int, **place: Any) -> IncidentView:
+        """An incident at the plant, or at a place of its own, with its cameras linked."""
+        view = incident_view(number, enterprise=None if place else "plant-a")
+        view = msgspec.structs.replace(view, place=PlaceView(**place)) if place else view
         async with self.store.transaction() as tx:
             await insert_incidents(tx, [(view, msgspec.json.encode(view))])
             await self.linkage._link(tx, view)
@@ -68,6 +76,17 @@ class Room:
                 if change.kind in self.linkage.kinds:
                     await self.linkage.react(tx, change)
 
+    async def blows(self, from_deg: float, *, agent_id: str = "plant-1") -> None:
+        """An instrument at the plant measures a wind, and what follows."""
+        async with self.store.transaction() as tx:
+            await note_telemetry(tx, agent_id, Telemetry(at=tx.now, wind=Wind(from_deg=from_deg, speed_mps=3.0, at=tx.now)))
+        await self.follows()
+
+    async def watches(self, camera_id: str) -> None:
+        """Somebody opens a camera."""
+        async with self.store.transaction() as tx:
+            await note_open(tx, ViewOfCamera(id=new_id(), camera_id=camera_id, person_id="p", how="stream", reason_code="linked", from_at=tx.at), "hub", None)
+
     async def recorded(self, view: IncidentView) -> list[str]:
         """The ids of its recordings."""
         async with self.store.read() as conn:
@@ -82,6 +101,90 @@ class Room:
         """The recordings that retention must not touch."""
         async with self.store.read() as conn:
             return await evidence_ids(conn)
+
+
+def _kilometres(north: float = 0.0) -> CameraPlace:
+    """A place so far north of the plant; no plant's own camera."""
+    return CameraPlace(lon=plant.LON, lat=plant.LAT + north / 111.195)
+
+
+@pytest.fixture
+async def windy(store: Store) -> Room:
+    """Two cameras four kilometres from the scene, north and south of it: they count only under the cloud."""
+    room = Room(store)
+    await room.furnish(0)
+    shown = tuple(Camera(id=name, health="online", measure="sharpness=1.00") for name in ("north", "south"))
+    async with store.transaction() as tx:
+        await note_presence(tx, "plant-1", Presence(online=True, cameras=shown))
+    async with store.transaction() as tx:
+        await note_cameras(tx, await plant.agent(store, "plant-1"))
+        await save_camera(tx, "plant-1/north", _kilometres(4), by=BY)
+        await save_camera(tx, "plant-1/south", _kilometres(-4), by=BY)
+    return room
+
+
+async def test_cameras_are_chosen_anew_where_the_wind_has_turned_enough_and_only_there(windy: Room) -> None:
+    await windy.blows(0)
+    view = await windy.opens(1, lon=plant.LON, lat=plant.LAT)
+    await windy.follows()
+    assert [one.id for one in await windy.linked(view)] == ["plant-1/south"]
+    await windy.blows(packaged_linkage().turn_deg - 1)
+    assert [one.wind_from_deg for one in await windy.linked(view)] == [0]
+    await windy.blows(175)
+    assert [(one.id, one.recorded) for one in await windy.linked(view)] == [("plant-1/north", True)]
+    async with windy.store.read() as conn:
+        assert await wanted_now(conn) == [(view.id, "plant-1/north")]
+
+
+async def test_a_wind_that_creeps_round_in_small_steps_is_followed_as_well(windy: Room) -> None:
+    await windy.blows(0)
+    view = await windy.opens(1, lon=plant.LON, lat=plant.LAT)
+    for from_deg in range(0, 181, 5):
+        await windy.blows(from_deg)
+        (basis,) = {one.wind_from_deg for one in await windy.linked(view)} or {None}
+        assert basis is None or abs(from_deg - basis) < 1.5 * packaged_linkage().turn_deg
+    assert [one.id for one in await windy.linked(view)] == ["plant-1/north"]
+
+
+async def test_a_picture_that_somebody_watches_stays_as_the_wind_turns_and_within_the_cap(windy: Room) -> None:
+    windy.linkage.rules = msgspec.structs.replace(windy.linkage.rules, most_linked=1)
+    await windy.blows(0)
+    view = await windy.opens(1, lon=plant.LON, lat=plant.LAT)
+    await windy.watches("plant-1/south")
+    await windy.blows(180)
+    assert [(one.id, one.reasons[-1].code) for one in await windy.linked(view)] == [("plant-1/south", "watched")]
+    windy.linkage.rules = msgspec.structs.replace(windy.linkage.rules, most_linked=2)
+    await windy.blows(220)
+    assert [one.id for one in await windy.linked(view)] == ["plant-1/north", "plant-1/south"]
+    async with windy.store.transaction() as tx:
+        await keep_open(tx, "hub", set())
+    await windy.blows(180)
+    assert [one.id for one in await windy.linked(view)] == ["plant-1/north"]
+
+
+async def test_where_zones_are_drawn_their_wind_counts_also_one_that_was_told_from_the_scene(windy: Room) -> None:
+    await windy.blows(0)
+    view = await windy.opens(1, lon=plant.LON, lat=plant.LAT)
+    assert [one.id for one in await windy.linked(view)] == ["plant-1/south"]
+    await draw(windy.store, view, typed=Typed(wind="南风", at=windy.store.clock.now()))
+    await windy.follows()
+    assert [one.id for one in await windy.linked(view)] == ["plant-1/north"]
+    await windy.blows(0)
+    assert [one.id for one in await windy.linked(view)] == ["plant-1/north"]
+
+
+async def test_room_that_an_incident_frees_by_moving_is_used_at_once(store: Store) -> None:
+    room = Room(store, most_recordings=3)
+    await room.furnish(2)
+    first, second = await room.opens(1), await room.opens(2)
+    assert [len(await room.recorded(one)) for one in (first, second)] == [2, 1]
+    moved = msgspec.structs.replace(first, place=PlaceView(lon=plant.LON + 1, lat=plant.LAT))
+    async with store.transaction() as tx:
+        tx.record(IncidentUpdated(incident=moved, report_id=new_id(), changed=("place",)), actor=BY, subject=f"incident:{first.id}", incident_id=first.id)
+    await room.follows()
+    assert await room.linked(first) == []
+    assert len(await room.recorded(second)) == 2
+    assert all(one.recorded for one in await room.linked(second))
 
 
 async def test_what_has_no_room_is_said_and_is_recorded_once_there_is_some(store: Store) -> None:
