@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from hub.domain.change import ChangeBody, change
+from hub.domain.incident import OPEN_STATES, IncidentState
+from hub.errors import Rejected
 
 
 class SegmentView(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -98,3 +101,18 @@ class RecordingKept(ChangeBody, frozen=True, kw_only=True):
     """The recording with `evidence` as it now is."""
 
     recording: RecordingView
+
+
+def kept_by_hand(view: RecordingView, evidence: bool, state: IncidentState | None) -> RecordingView:
+    """The recording as somebody keeps it or lets it go; `state` is that of its incident (None: it has none).
+
+    Raises Rejected where the incident is open: what it records is evidence until it ends.
+    """
+    if not evidence and state in OPEN_STATES:
+        raise Rejected("incident_open", "事件尚未结束，录像为证据，不能放行删除", "the incident is open: its recordings are evidence", field="evidence")
+    return msgspec.structs.replace(view, evidence=evidence, held=evidence)
+
+
+def as_evidence(view: RecordingView, evidence: bool) -> RecordingView:
+    """The recording as its incident makes it evidence or lets it go: what somebody keeps by hand stays evidence."""
+    return view if view.held and not evidence else msgspec.structs.replace(view, evidence=evidence)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from typing import Final, Protocol, runtime_checkable
 
@@ -23,11 +23,10 @@ from hub.errors import Unavailable
 from hub.ids import new_id
 from hub.store import Store, Transaction
 from hub.store.bulk import fetch
+from hub.store.lease import LEASE
 from hub.store.schema import reactor as table
 
 log = logging.getLogger("hub.respond")
-LEASE = timedelta(seconds=15)
-"""How long a lease holds without renewal (our own choice: a dead process is replaced within it)."""
 BATCH = 200
 STRETCH_S = 0.01
 """How long one transaction of reactors may hold the writer's turn, from when it has it (our own choice: reports must not wait for reactions; 30 ms made receipts

@@ -19,8 +19,8 @@ from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
 from hub.settings import Settings
 from hub.store import Store, Transaction
+from hub.store.lease import LEASE
 from hub.store.recordings import (
-    LEASE,
     claim,
     claimable,
     evidence_ids,

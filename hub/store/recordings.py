@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
-
 import msgspec
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import utc_text
 from hub.domain.change import ChangeBody
-from hub.domain.incident import OPEN_STATES
+from hub.domain.incident import IncidentState
 from hub.domain.recording import (
     RecordingEnded,
     RecordingInterrupted,
@@ -21,15 +18,15 @@ from hub.domain.recording import (
     SegmentClosed,
     SegmentDeleted,
     SegmentView,
+    as_evidence,
+    kept_by_hand,
 )
-from hub.errors import Rejected
 from hub.ids import new_id
+from hub.store.lease import LEASE
 from hub.store.schema import incident
 from hub.store.schema_video import recording, recording_segment
 from hub.store.writer import Transaction
 
-LEASE: Final = timedelta(seconds=15)
-"""How long a process holds a recording without renewing (as reactors do): a dead one is replaced within it."""
 _view = msgspec.json.Decoder(RecordingView).decode
 _segment = msgspec.json.Decoder(SegmentView).decode
 
@@ -181,16 +178,13 @@ async def keep(tx: Transaction, id: str, evidence: bool, *, by: str) -> Recordin
     view = await get_recording(tx.conn, id)
     if view is None:
         return None
-    if not evidence and view.incident_id is not None and await _is_open(tx.conn, view.incident_id):
-        raise Rejected("incident_open", "事件尚未结束，录像为证据，不能放行删除", "the incident is open: its recordings are evidence", field="evidence")
-    return await _become(tx, msgspec.structs.replace(view, evidence=evidence, held=evidence), view, by)
+    return await _become(tx, kept_by_hand(view, evidence, await _state_of(tx.conn, view.incident_id)), view, by)
 
 
 async def evidence_of(tx: Transaction, incident_id: str, evidence: bool, *, by: str) -> None:
     """The recordings of an incident are evidence, or retention may have them, but for those that somebody keeps by hand."""
     for view in await recordings_of(tx.conn, incident_id):
-        if evidence or not view.held:
-            await _become(tx, msgspec.structs.replace(view, evidence=evidence), view, by)
+        await _become(tx, as_evidence(view, evidence), view, by)
 
 
 async def _become(tx: Transaction, after: RecordingView, before: RecordingView, by: str) -> RecordingView:
@@ -200,6 +194,6 @@ async def _become(tx: Transaction, after: RecordingView, before: RecordingView, 
     return after
 
 
-async def _is_open(conn: AsyncConnection, incident_id: str) -> bool:
-    state = (await conn.execute(select(incident.c.state).where(incident.c.id == incident_id))).scalar()
-    return state in OPEN_STATES
+async def _state_of(conn: AsyncConnection, incident_id: str | None) -> IncidentState | None:
+    state = (await conn.execute(select(incident.c.state).where(incident.c.id == incident_id))).scalar() if incident_id is not None else None
+    return IncidentState(state) if state is not None else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -12,11 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import utc_text
 from hub.domain.camera import ViewEnded, ViewOfCamera
+from hub.store.lease import LEASE
 from hub.store.schema_video import camera_view
 from hub.store.writer import Transaction
 
-LEASE: Final = timedelta(seconds=15)
-"""How long a process need not say that it still serves its views (as for recordings): those of a dead one are ended within it."""
 HUB_GONE: Final = "hub_gone"
 """Why a view ended whose process is no more."""
 _view = msgspec.json.Decoder(ViewOfCamera).decode

@@ -32,7 +32,8 @@ from hub.store import Store
 from hub.store.access import incident_thing
 from hub.store.accounts import actor_of_session
 from hub.store.cameras import camera_things, get_camera
-from hub.store.views import LEASE, any_noted, end_left_behind, keep_open, note_open
+from hub.store.lease import LEASE
+from hub.store.views import any_noted, end_left_behind, keep_open, note_open
 from hub.web.route import PUBLIC, Ask, Denied, Done, NotFound, Route
 from hub.wire import MediaKind
 from streams.fragment import parse_init
