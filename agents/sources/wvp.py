@@ -13,10 +13,10 @@ from urllib.parse import quote
 from msgspec import Struct, field
 
 from agents.sources.bridge import BridgedCamera, Catalogue, degrees, entry, get_json, read, slug
+from hub.device_code import Pictures, is_device_code, type_of
 from hub.errors import Rejected
 
 PAGE = 100
-GB_CODE_DIGITS = 20
 
 
 class _Device(Struct, rename="camel"):
@@ -56,8 +56,8 @@ class Wvp(Struct, frozen=True):
     rtsp_app: str = "rtp"
 
     async def catalogue(self) -> Catalogue:
-        """Every channel of every device. Channels without a 20-digit code, folders of others, odd entries and devices whose channels wvp does not
-        give are left out and named."""
+        """Every channel of every device. Channels without a 20-digit code or of a type that has no picture (an alarm input), folders of others, odd
+        entries and devices whose channels wvp does not give are left out and named."""
         headers = await self._headers()
         cameras: list[BridgedCamera] = []
         remarks: list[str] = []
@@ -71,6 +71,10 @@ class Wvp(Struct, frozen=True):
                 code = self._code(channel, device)
                 if code is None:
                     remarks.append(f"{device.device_id}/{channel.name}: 没有 20 位国标编码 / no 20-digit GB/T 28181 code")
+                    continue
+                known = type_of(code)
+                if known is not None and known.pictures is Pictures.NONE:
+                    remarks.append(f"{code} {channel.name}: {known.zh}，没有画面，未采用 / {known.en}: no pictures, left out")
                     continue
                 cameras.append(self._camera(device, channel, code, taken))
         return Catalogue(tuple(cameras), tuple(remarks))
@@ -130,7 +134,7 @@ class Wvp(Struct, frozen=True):
     def _code(channel: _Channel, device: _Device) -> str | None:
         """The channel's own code: older versions say `channelId`, newer ones `deviceId` of the channel and `gbDeviceId` where it was renamed."""
         for code in (channel.channel_id, channel.device_id, channel.gb_device_id):
-            if code and len(code) == GB_CODE_DIGITS and code.isdigit() and (code != device.device_id or channel.channel_id == code):
+            if code and is_device_code(code) and (code != device.device_id or channel.channel_id == code):
                 return code
         return None
 

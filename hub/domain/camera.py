@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from hub.device_code import check_camera_code
 from hub.domain.change import ChangeBody, change
 from hub.errors import Rejected
 from hub.ids import SLUG, exactly
@@ -118,13 +119,6 @@ class LinkedCamera(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.agent_id}/{self.camera_id}"
 
 
-def check_code(code: str) -> None:
-    """Raise Rejected for a GB/T 28181 code that is none: 20 digits, type 131 or 132 (camera) at digits 11 to 13 (GB/T 28181-2022, annex E)."""
-    if len(code) != 20 or not code.isdigit() or code[10:13] not in ("131", "132", "118"):
-        raise Rejected("wrong_code", "国标编码应为 20 位数字，第 11–13 位为 131 或 132（摄像机）",
-                       "a GB/T 28181 code has 20 digits, 131 or 132 (camera) at digits 11 to 13", field="place.gb28181")
-
-
 @change("enterprise.saved", zh="企业信息保存", en="an enterprise was saved")
 class EnterpriseSaved(ChangeBody, frozen=True, kw_only=True):
     """The enterprise as it now stands."""
@@ -216,7 +210,7 @@ def placed(camera: CameraView, place: CameraPlace) -> CameraView:
     if (place.lon is None) != (place.lat is None):
         raise Rejected("missing_field", "经度和纬度必须同时给出", "longitude and latitude come together", field="place.lon")
     if place.gb28181 is not None:
-        check_code(place.gb28181)
+        check_camera_code(place.gb28181, field="place.gb28181")
     return msgspec.structs.replace(
         camera, place=place, placed=True, name=place.name or camera.name, enterprise_id=place.enterprise_id or camera.enterprise_id)
 

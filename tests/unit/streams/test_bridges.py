@@ -103,11 +103,11 @@ def wvp_routes() -> dict[str, Any]:
 
     channels = [{"id": 1, "deviceId": CHANNEL, "name": "罐区东", "status": "ON", "longitude": 119.12, "latitude": 34.85, "parental": 0},
                 {"id": 2, "deviceId": "34020000001320000002", "name": "装卸台", "status": "OFF"},
-                {"id": 3, "deviceId": "3402", "name": "坏编码"}, {"id": 4, "deviceId": "34020000002160000001", "name": "目录", "parental": 1}]
+                {"id": 3, "deviceId": "3402", "name": "坏编码"}, {"id": 5, "deviceId": "34020000001340000001", "name": "烟感"}, {"id": 4, "deviceId": "34020000002160000001", "name": "目录", "parental": 1}]
     return {
         "/api/user/login": login,
         "/api/device/query/devices": guarded({"code": 0, "msg": "成功", "data": {"total": 1, "list": [{"deviceId": DEVICE, "name": "NVR", "onLine": True}]}}),
-        f"/api/device/query/devices/{DEVICE}/channels": guarded({"code": 0, "data": {"total": 4, "list": channels}}),
+        f"/api/device/query/devices/{DEVICE}/channels": guarded({"code": 0, "data": {"total": 5, "list": channels}}),
         f"/api/play/start/{DEVICE}/{CHANNEL}": guarded({"code": 0, "data": {"app": "rtp", "rtsp": f"rtsp://10.1.1.2:554/rtp/{DEVICE}_{CHANNEL}"}}),
     }
 
@@ -122,7 +122,7 @@ async def test_wvp_gives_channels_with_their_national_codes(options: dict[str, A
     assert (east.gb_code, east.name, east.online, east.lon) == (CHANNEL, "罐区东", True, 119.12)
     assert east.url == f"rtsp://10.1.1.2:554/rtp/{DEVICE}_{CHANNEL}"
     assert dock.online is False
-    assert len(catalogue.remarks) == 1 and "坏编码" in catalogue.remarks[0]
+    assert ["坏编码" in catalogue.remarks[0], "烟感" in catalogue.remarks[1], len(catalogue.remarks)] == [True, True, 2]
 
 
 async def test_odd_entries_are_named_and_cost_no_other(tmp_path: Path) -> None:
