@@ -8,7 +8,7 @@ import errno
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -82,11 +82,23 @@ async def serve(settings: Settings, *, only: frozenset[str] = STAGES, on_ready: 
             stack.enter_context(alone(settings.data_path, only & STAGES))
         hub = await stack.enter_async_context(running(settings, only=only))
         if on_ready is not None:
-            await on_ready(hub)
+            await _unless(stop, through_outages("welcome", partial(on_ready, hub)))
         for companion in companions:
             await stack.enter_async_context(companion(hub))
         await stop.wait()
         log.info("stopping")
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, or as much of it as the time before `stop` allows."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        working.cancel()
+        stopping.cancel()
 
 
 @contextlib.asynccontextmanager

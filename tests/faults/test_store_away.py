@@ -32,7 +32,6 @@ async def until_ready(hub: HubChild, ready: bool, within_s: float) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("away_s", [4.0, pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 async def test_postgresql_away_under_load_loses_nothing_and_the_hub_says_so_within_ten_seconds(tmp_path: Path, away_s: float) -> None:
     with Postgres() as postgres, Ledger(tmp_path / "ledger") as ledger:
