@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -61,9 +62,11 @@ def _whole(stream: IO[bytes]) -> str:
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Lines of bounded length: of a longer one only its head is kept, enough to refuse it."""
+    """Lines of bounded length: of a longer one only its head is kept, enough to refuse it. A byte order mark before the first is none of it."""
+    opening = True
     while raw := stream.readline(LINE_BYTES + 1):
-        head = raw
+        head = raw.removeprefix(codecs.BOM_UTF8) if opening else raw
+        opening = False
         while not raw.endswith(b"\n") and (raw := stream.readline(LINE_BYTES)):
             pass
         yield head

@@ -35,6 +35,13 @@ def test_lines_give_one_draft_each_and_bad_ones_are_named() -> None:
     assert done.exit_code == 1
 
 
+def test_a_byte_order_mark_before_the_first_line_costs_no_line() -> None:
+    done = _RUN.invoke(_APP, ["--lines"], input=b'\xef\xbb\xbf{"id": "a", "text": "\xe7\x81\xab\xe7\x81\xbe"}\r\n')
+
+    assert json.loads(done.stdout)["id"] == "a"
+    assert done.exit_code == 0
+
+
 def test_five_megabytes_are_refused_with_a_name() -> None:
     done = _RUN.invoke(_APP, ["--json"], input="火灾" * 900_000)
 
