@@ -494,6 +494,8 @@ class Relay:
     def attach(self, key: CameraKey, *, name: str = "", quality: str = "main", pre_event_s: float = 0.0,
                fragment_s: float = 0.0, queue_bytes: int | None = None, queue_s: float | None = None) -> Viewer:
         """Add a viewer (see `watch`)."""
+        if self.line is None:
+            raise Unavailable("no_media_line", "视频通道尚未就绪", "the way to the cameras is not ready")
         if sum(len(stream.viewers) for _, _, stream in self._streams()) >= self.limits.most_viewers:
             raise Unavailable("too_many_viewers", "同时观看的人数已达上限", "too many viewers at once")
         stream = self._camera(key).streams.setdefault(quality, _Stream())
@@ -543,8 +545,7 @@ class Relay:
         fragment_s = min((viewer.fragment_s for viewer in stream.viewers), default=0.0)
         if running and not anew and fragment_s == stream.fragment_s:
             return
-        if self.line is None:
-            raise Unavailable("no_media_line", "视频通道尚未就绪", "the way to the cameras is not ready")
+        assert self.line is not None
         if not running:
             self.line.subscribe(key)
             stream.started_at = self._steady()

@@ -465,3 +465,12 @@ def test_a_message_goes_straight_out_while_nothing_waits_and_keeps_its_order_oth
     viewer.cut("closed")
     viewer.put(Chunk(MediaKind.MEDIA, True, False, False, 9, 9, b"9"))
     assert out == messages[:2]
+
+
+def test_who_cannot_be_served_yet_is_refused_and_leaves_no_viewer_behind() -> None:
+    relay = Relay(None, limits=RelayLimits(most_viewers=1))
+    with pytest.raises(Unavailable, match="no_media_line"):
+        relay.attach(KEY)
+    assert relay.figures(KEY).viewers == 0
+    relay.line = RememberingLine()
+    relay.attach(KEY)
