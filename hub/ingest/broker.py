@@ -213,9 +213,10 @@ class Front:
             return
         if is_media(name):
             await self._media_turn()
-        older = self.live.get(name)
-        if older is not None:
+        while (older := self.live.get(name)) is not None:  # several may come at once, and the last is the one that stays
             await older.end()
+            if self.live.get(name) is older:
+                del self.live[name]
         # the keep-alive is kept here (3.1.2.10): amqtt ends nobody who is silent, and where its time is up it drops what has come of a packet
         idle_s = None if is_hub(name) else 1.5 * connect.keep_alive_s or None
         body = body[:_KEEP_ALIVE_AT] + b"\0\0" + body[_KEEP_ALIVE_AT + 2:]
@@ -225,6 +226,9 @@ class Front:
         try:
             await self.broker.external_connected(connection, connection, "default")
         finally:
+            if connect.clean and self.live.get(name) is connection:
+                # 3.1.2-6; amqtt does so within a second, and hands the session to whoever comes sooner: to one that is to keep it, or under its feet
+                await self.broker._delete_session(name)
             connection.done.set()
             if self.live.get(name) is connection:
                 del self.live[name]

@@ -302,6 +302,45 @@ async def test_a_second_connection_of_the_same_agent_ends_the_first_in_order(por
         assert (await second.message())[1] == b"to the second"
 
 
+async def leave(raw: Raw) -> None:
+    """Disconnect in order, and wait until the broker has hung up."""
+    raw.writer.write(b"\xe0\x00")
+    while await raw.read() is not None:
+        pass
+
+
+async def test_a_session_that_was_to_be_clean_ends_with_its_connection_and_the_next_one_keeps_what_came_meanwhile(port: int) -> None:
+    """MQTT 3.1.1, 3.1.2-6: what is kept of a clean session must not be used in the next."""
+    async with Raw(port) as hub, Raw(port) as once, Raw(port) as first, Raw(port) as second:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        assert await agent(once, "a1", clean=True) == 0
+        assert await once.subscribe(f"{ROOT}/a1/down/#") == 1
+        await leave(once)
+        assert await agent(first, "a1", clean=False) == 0
+        assert await first.subscribe(f"{ROOT}/a1/down/receipt") == 1
+        await leave(first)
+        hub.publish(f"{ROOT}/a1/down/receipt", b"stored")
+        assert await hub.is_open()
+        assert await agent(second, "a1", clean=False) == 0
+        assert (await second.message(5))[1] == b"stored"
+
+
+async def test_of_several_connections_of_one_identity_that_come_at_once_one_stays(port: int) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(Raw(port))
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/+/up/report")
+        many = [await stack.enter_async_context(Raw(port)) for _ in range(8)]
+        await asyncio.gather(*(agent(raw, "a1", clean=bool(n % 2)) for n, raw in enumerate(many)), return_exceptions=True)
+        open_ones = [raw for raw in many if await raw.is_open()]
+        assert len(open_ones) == 1
+        assert await open_ones[0].subscribe(f"{ROOT}/a1/down/#") == 1
+        open_ones[0].publish(f"{ROOT}/a1/up/report", b"{}", qos=1)
+        assert (await hub.message())[1] == b"{}"
+        hub.publish(f"{ROOT}/a1/down/receipt", b"heard")
+        assert (await open_ones[0].message(5))[1] == b"heard"
+
+
 async def test_a_revoked_agent_is_cut_within_five_seconds_and_stays_out(media_port: int, registry: Registry) -> None:
     async with Raw(media_port) as raw, Raw(media_port) as media:
         assert await agent(raw, "a1") == 0
