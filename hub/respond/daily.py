@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAKE_EVERY_S = 60.0
 RECHECK_EVERY_S = 30.0
 DIGEST_EVERY_S = 30.0
+_IN_MESSAGE: dict[str | None, str | None] = {"late_reason": "note", "based_on": None}
+"""Fields of a form that a `daily` message has not: which of its own says so."""
 
 
 class DailyDuty:
@@ -73,7 +75,10 @@ class DailyDuty:
         o = await duty_for(tx, self.rules(), message.department, message.template, message.day)
         content = Content(zero=message.zero, values=message.values, note=message.note, explanation=message.note)
         by = By(sender.actor, str(item.channel), sender.department_id, at_agent=sender.agent_id is not None)
-        _, receipt = await file(tx, self.rules(), policies.access, o.id, content, by, id=message.id)
+        try:
+            _, receipt = await file(tx, self.rules(), policies.access, o.id, content, by, id=message.id)
+        except Rejected as refused:
+            raise Rejected(refused.code, refused.zh, refused.en, field=_IN_MESSAGE.get(refused.field, refused.field)) from None
         return receipt
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -26,7 +27,7 @@ from hub.store.digest import draft_when_due
 from hub.store.digest import sign as sign_digest
 from hub.store.groups import get_group
 from hub.store.organisation import list_departments, save_department, seed_departments
-from hub.wire import Daily, ReceiptStatus, encode
+from hub.wire import Daily, Receipt, ReceiptStatus, encode
 
 RULES, POLICY = packaged_rules(), shipped_policies().access
 DAY = date(2026, 11, 23)
@@ -201,6 +202,15 @@ async def test_the_mark_of_a_doubtful_daily_report_is_seen_where_the_report_is(s
     assert (mark.subject, mark.department_id) == (f"daily:{message.id}", "water-bureau")
 
 
+async def test_a_late_message_without_a_reason_is_told_the_field_of_the_message_that_takes_it(store: Store, clock: ManualClock, intake: Intake) -> None:
+    await prepared(store)
+    clock.set(datetime(2026, 11, 23, 12, tzinfo=UTC))
+    late = Daily(id=str(uuid4()), department="water-bureau", template="daily", day=DAY, zero=True)
+    refused = await receipted(intake, late)
+    assert (refused.status, refused.reason, refused.field) == (ReceiptStatus.REJECTED, "late_reason_needed", "note")
+    assert (await send(intake, msgspec.structs.replace(late, id=str(uuid4()), note="断网")))[0] is ReceiptStatus.STORED
+
+
 async def test_a_zero_report_sent_twice_does_not_file_the_evening_s_report_in_the_morning(store: Store, clock: ManualClock) -> None:
     clock.set(datetime(2026, 11, 23, 2, tzinfo=UTC))
     rules = with_periods(SensitivePeriod(id="p", first=DAY, last=DAY, zh="重大活动", en="event", times=("11:00", "21:00")))
@@ -216,6 +226,11 @@ async def test_a_zero_report_sent_twice_does_not_file_the_evening_s_report_in_th
 
 
 async def send(intake: Intake, message: Daily, department: str = "water-bureau") -> tuple[ReceiptStatus, str | None, str | None]:
+    receipt = await receipted(intake, message, department)
+    return receipt.status, receipt.reason, receipt.receipt_no
+
+
+async def receipted(intake: Intake, message: Daily, department: str = "water-bureau") -> Receipt:
     running = asyncio.create_task(intake.run())
     try:
         source = Source("agent:a1", agent_id="a1", department_id=department)
@@ -223,7 +238,7 @@ async def send(intake: Intake, message: Daily, department: str = "water-bureau")
     finally:
         running.cancel()
     assert receipt.id == message.id, "the sender waits for a receipt of what it sent"
-    return receipt.status, receipt.reason, receipt.receipt_no
+    return receipt
 
 
 async def test_an_agents_message_gets_the_same_receipt_again_and_only_its_own_department_counts(store: Store, intake: Intake) -> None:
