@@ -91,7 +91,10 @@ async def _ask(hub_url: str, asked: dict[str, str], ca_file: Path | None) -> Enr
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise Unavailable("hub_unreachable", f"连不上中心 {hub_url}（{error}）：中心在运行吗？网址和端口应与 tocsin up 打印的一致",
                           f"cannot reach the hub at {hub_url} ({error}): does it run? Address and port are those that `tocsin up` prints") from None
-    if status >= 500 or status == 429:
+    if status == 429:
+        told = _refused(status, body)
+        raise Unavailable("wait", told.zh, told.en)
+    if status >= 500:
         raise Unavailable("hub_unavailable", f"中心暂时不可用（{status}）", f"the hub cannot do it now ({status})")
     if status >= 400:
         raise _refused(status, body)

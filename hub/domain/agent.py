@@ -50,6 +50,13 @@ class AgentCodeMade(ChangeBody, frozen=True, kw_only=True):
     expires_at: str
 
 
+@change("agent.code_refused", zh="入网码被拒", en="a wrong enrolment code was tried")
+class AgentCodeRefused(ChangeBody, frozen=True, kw_only=True):
+    """From where. The code itself is not kept: it may be a right one with a letter wrong."""
+
+    address: str
+
+
 @change("agent.presence", zh="终端上下线", en="an agent came, went, or one of its cameras changed state")
 class AgentPresence(ChangeBody, frozen=True, kw_only=True):
     """The agent as it now is."""

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import cache
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import parse_utc, utc_text
 from hub.domain.access import Actor, ActorKind, Policy, Role, Scope
+from hub.domain.agent import AgentCodeRefused
 from hub.domain.organisation import Account, AccountSaved, Post, Session, SessionEnded, SessionOpened, SignInRefused
 from hub.errors import Rejected, Unavailable
 from hub.ids import new_id
@@ -362,10 +364,14 @@ def delay_s(rule: DelayRule, failures: int) -> float:
 
 async def wait_for(conn: AsyncConnection, login: str, account_id: str | None, address: str, now: datetime) -> float:
     """Seconds that this address must still wait before it may try this login. The desk, at its usual address, is never kept out by others."""
-    rules = await _rules(conn, login, account_id, address, now)
+    return await _wait(conn, await _rules(conn, login, account_id, address, now), now)
+
+
+async def _wait(conn: AsyncConnection, rules: dict[str, DelayRule], now: datetime) -> float:
+    """The longest of what is left of these delays, in seconds. A failure that lies ahead (the clock was set back) is one of now: a delay is no lock."""
     rows = (await conn.execute(select(sign_in_delay).where(sign_in_delay.c.key.in_(list(rules))))).all()
     waits = [
-        (parse_utc(row.last_at) - now).total_seconds() + delay_s(rules[row.key], row.failures)
+        delay_s(rules[row.key], row.failures) - max(0.0, (now - parse_utc(row.last_at)).total_seconds())
         for row in rows if now - parse_utc(row.last_at) < FORGIVEN_AFTER
     ]
     return max([0.0, *waits])
@@ -384,7 +390,13 @@ async def _rules(conn: AsyncConnection, login: str, account_id: str | None, addr
 
 async def note_failure(tx: Transaction, login: str, account_id: str | None, address: str, *, reason: str) -> None:
     """Count a failed sign-in and chain it."""
-    for key in await _rules(tx.conn, login, account_id, address, tx.now):
+    await _count_failure(tx, await _rules(tx.conn, login, account_id, address, tx.now))
+    tx.record(SignInRefused(login=login[:64], address=address, reason=reason), actor="public:",
+              subject=f"account:{account_id}" if account_id else "account:")
+
+
+async def _count_failure(tx: Transaction, keys: Iterable[str]) -> None:
+    for key in keys:
         row = (await tx.conn.execute(select(sign_in_delay).where(sign_in_delay.c.key == key))).first()
         if row is None:
             await tx.conn.execute(
@@ -394,8 +406,27 @@ async def note_failure(tx: Transaction, login: str, account_id: str | None, addr
             stale = tx.now - parse_utc(row.last_at) >= FORGIVEN_AFTER
             await tx.conn.execute(update(sign_in_delay).where(sign_in_delay.c.key == key).values(
                 failures=1 if stale else sign_in_delay.c.failures + 1, last_at=tx.at))
-    tx.record(SignInRefused(login=login[:64], address=address, reason=reason), actor="public:",
-              subject=f"account:{account_id}" if account_id else "account:")
+
+
+CODES: Final = DelayRule(free=5, most_s=300)
+"""One address at enrolment codes (our own choice; a code has 60 bits): whoever reads one off a sheet may mistype it, and who guesses waits."""
+
+
+async def wait_for_code(tx: Transaction, address: str) -> float:
+    """Seconds that this address must still wait before it may try an enrolment code. Several of its tries at once are one after the other."""
+    await tx.alone(f"enrol:{address}")
+    return await _wait(tx.conn, {f"enrol:{address}": CODES}, tx.now)
+
+
+async def note_wrong_code(tx: Transaction, address: str) -> None:
+    """Count a wrong enrolment code and chain it."""
+    await _count_failure(tx, [f"enrol:{address}"])
+    tx.record(AgentCodeRefused(address=address), actor="public:", subject="agent:")
+
+
+async def forgive_codes(tx: Transaction, address: str) -> None:
+    """A right code was shown: what was mistyped before is forgotten."""
+    await tx.conn.execute(delete(sign_in_delay).where(sign_in_delay.c.key == f"enrol:{address}"))
 
 
 async def _forgive(tx: Transaction, login: str, account_id: str, address: str) -> None:

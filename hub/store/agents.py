@@ -23,6 +23,7 @@ from hub.wire import Presence, Telemetry, troubles_of
 
 CODE_LIFE = timedelta(hours=24)
 """How long an enrolment code is good (our own choice: one working day)."""
+WRONG_CODE = "wrong_code"
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
@@ -125,12 +126,12 @@ async def enrol(tx: Transaction, code: str, *, public_key: str | None = None) ->
     """Use a code: the agent and its new secret (told once). Raises Rejected `wrong_code` for an unknown, used or expired code."""
     row = (await tx.conn.execute(select(enrol_code).where(enrol_code.c.code_hash == _code_hash(code)))).first()
     if row is None or row.used_at is not None or row.expires_at < tx.at:
-        raise Rejected("wrong_code", "入网码无效、已使用或已过期，请向管理员索取新码", "the code is wrong, used or expired; ask for a new one",
+        raise Rejected(WRONG_CODE, "入网码无效、已使用或已过期，请向管理员索取新码", "the code is wrong, used or expired; ask for a new one",
                        field="code")
     used = await tx.conn.execute(
         update(enrol_code).where(enrol_code.c.code_hash == row.code_hash, enrol_code.c.used_at.is_(None)).values(used_at=tx.at))
     if used.rowcount != 1:
-        raise Rejected("wrong_code", "入网码已使用", "the code has been used", field="code")
+        raise Rejected(WRONG_CODE, "入网码已使用", "the code has been used", field="code")
     if row.must_sign and public_key is None:
         raise Rejected("key_needed", "此终端的报告必须签名，入网时须提供公钥", "this agent must sign its reports: it enrols with a public key", field="public_key")
     secret = new_secret()

@@ -12,10 +12,11 @@ from hub.errors import Rejected
 from hub.ids import SLUG, exactly
 from hub.operate.certify import certify, withdraw
 from hub.store.access import within_reach
-from hub.store.agents import change_agent, enrol, get_agent, list_agents, make_code, revoke
+from hub.store.accounts import forgive_codes, note_wrong_code, wait_for_code
+from hub.store.agents import WRONG_CODE, change_agent, enrol, get_agent, list_agents, make_code, revoke
 from hub.store.schema import agent
 from hub.web.reports import own
-from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route
+from hub.web.route import PUBLIC, Answer, Ask, NotFound, Route, refusing, wait
 from hub.wire import MEDIA_SUFFIX
 
 Slug = Annotated[str, Meta(pattern=exactly(SLUG.pattern))]
@@ -132,8 +133,18 @@ async def code(ask: Ask) -> Code:
 async def enroll(ask: Ask) -> Answer:
     """Use a one-time code: an identity and its password, told this once."""
     ask.require(Action.ENROLL_WITH_CODE, HUB)
+    address = ask.request.remote or ""
     async with ask.transaction() as tx:
-        device, secret = await enrol(tx, ask.body.code, public_key=ask.body.public_key)
+        if (wait_s := await wait_for_code(tx, address)) > 0:
+            return wait(wait_s)
+        try:
+            device, secret = await enrol(tx, ask.body.code, public_key=ask.body.public_key)
+        except Rejected as error:
+            if error.code != WRONG_CODE:
+                raise
+            await note_wrong_code(tx, address)
+            return refusing(422, error.code, error.zh, error.en, field=error.field)
+        await forgive_codes(tx, address)
         certificate = await certify(tx, ask.hub.settings, device, ask.body.csr)
     await ask.hub.registry.load()
     settings = ask.hub.settings

@@ -99,6 +99,17 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     warnings: tuple[ClassifiedHit, ...] = ()
 
 
+def refusing(status: int, code: str, zh: str, en: str, *, field: str | None = None, retry_after_s: float | None = None) -> Answer:
+    """A refusal as an answer: for what is written down in the same breath, which an exception would undo."""
+    headers = {"Retry-After": str(max(1, round(retry_after_s)))} if retry_after_s else {}
+    return Answer(Problem(code, Message(zh, en), field, None, retry_after_s), status=status, headers=headers)
+
+
+def wait(wait_s: float) -> Answer:
+    """Too many attempts: 429 with the time to come back."""
+    return refusing(429, "wait", f"尝试过多，请 {round(wait_s) + 1} 秒后再试", f"too many attempts; try again in {round(wait_s) + 1} s", retry_after_s=wait_s)
+
+
 class Done(Struct, frozen=True):
     """An act that has no better answer than that it was done."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from hub.errors import Rejected
 from hub.store import Store, changes_after
 from hub.store.accounts import (
     ADDRESS,
+    CODES,
     PAIR,
     STRANGERS,
     account_by_login,
@@ -31,6 +33,7 @@ from hub.store.accounts import (
     open_session,
     wait_for,
 )
+from hub.store.agents import make_code
 from hub.store.organisation import leave
 from hub.store.schema_people import account, session, sign_in_link
 from tests.support.district import NOW, POLICY
@@ -185,6 +188,43 @@ async def test_one_address_that_goes_from_login_to_login_waits(hub: Running) -> 
     async with store.read() as conn:
         assert await wait_for(conn, "another", None, "203.0.113.9", NOW) > 0
         assert await wait_for(conn, "another", None, "203.0.113.10", NOW) == 0
+
+
+async def test_the_present_password_is_guessed_in_an_open_session_no_faster_than_at_the_door(hub: Running, visitor: Visitor, clock: ManualClock) -> None:
+    await welcomed(hub, visitor)
+    change = {"old": "Wrong-Pass-2026", "new": "Ebb-Bell-2027"}
+    for _ in range(PAIR.free):
+        assert await visitor.ask("POST", f"{SIGN_IN}/password", change) == 401
+    assert await visitor.ask("POST", f"{SIGN_IN}/password", {**change, "old": PASSWORD}) == 429
+    clock.advance(timedelta(seconds=2))
+    assert await visitor.ask("POST", f"{SIGN_IN}/password", {**change, "old": PASSWORD}) == 200
+
+
+async def test_a_clock_that_is_set_back_makes_no_lock_of_a_delay(hub: Running, visitor: Visitor, clock: ManualClock) -> None:
+    await welcomed(hub, visitor)
+    for _ in range(PAIR.free):
+        assert await visitor.ask("POST", SIGN_IN, {"account": "desk", "password": "Wrong-Pass-2026"}) == 401
+    clock.set(clock.now() - timedelta(days=730))
+    assert await visitor.ask("POST", SIGN_IN, {"account": "desk", "password": PASSWORD}) == 429
+    assert int(visitor.answer_headers["Retry-After"]) <= PAIR.most_s
+
+
+async def test_enrolment_codes_are_guessed_ever_more_slowly_and_a_right_one_ends_it(hub: Running, visitor: Visitor, clock: ManualClock) -> None:
+    store = hub.services.store
+    async with store.transaction() as tx:
+        code = await make_code(tx, agent_id="plant-1", name="p", kind="field", department_id="fire-rescue", by="person:a")
+    guess = {"code": "ABCD-EFGH-JKMN"}
+    many = await asyncio.gather(*(visitor.ask("POST", "/api/v1/enroll", guess) for _ in range(CODES.free + 10)))
+    assert sorted(many) == [422] * CODES.free + [429] * 10, "also those that come at once"
+    assert await visitor.ask("POST", "/api/v1/enroll", {"code": code}) == 429 and int(visitor.answer_headers["Retry-After"]) >= 1
+    assert visitor.body["code"] == "wait" and visitor.body["message"]["zh"]
+    clock.advance(timedelta(seconds=2))
+    assert await visitor.ask("POST", "/api/v1/enroll", guess) == 422
+    assert await visitor.ask("POST", "/api/v1/enroll", {"code": code}) == 429
+    clock.advance(timedelta(seconds=3))
+    assert await visitor.ask("POST", "/api/v1/enroll", {"code": code}) == 201
+    assert await visitor.ask("POST", "/api/v1/enroll", {"code": code}) == 422, "the count began anew"
+    assert (await kinds(store)).count("agent.code_refused") == CODES.free + 2
 
 
 # ── the second factor ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
