@@ -9,7 +9,7 @@ from msgspec import Raw
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.domain.change import Change, routine_kinds
+from hub.domain.change import GENESIS, Change, routine_kinds
 from hub.store.schema import change, change_body
 from hub.store.writer import Store
 
@@ -35,6 +35,13 @@ async def changes_after(
     if where is not None:
         query = query.where(where)
     return [_change(row) for row in (await conn.execute(query)).all()]
+
+
+async def hash_at(conn: AsyncConnection, seq: int) -> str:
+    """The chain's hash of the change with this number (the genesis hash for 0). Whoever followed the feed up to there and was told another one
+    followed another feed: that of the hub before a backup was restored, say."""
+    found = (await conn.execute(select(change.c.hash).where(change.c.seq == seq))).scalar()
+    return GENESIS if found is None else str(found)
 
 
 async def changes_of_incident(conn: AsyncConnection, incident_id: str, *, before: int | None = None, limit: int = 200,

@@ -21,7 +21,7 @@ from hub.clock import utc_text
 from hub.domain.access import HUB, Action, Actor, Thing, ThingKind
 from hub.domain.change import Change
 from hub.errors import Unavailable
-from hub.store import Store, changes_after
+from hub.store import Store, changes_after, hash_at
 from hub.store.access import Policies, PolicyBook, record_view, things_of
 from hub.web.route import Ask, NotSignedIn, Route
 from hub.web.seen import Read, chain_changes, changes_seen, reports_read
@@ -49,9 +49,10 @@ _REACH_KINDS = ("session.", "account.", "appointment.", "policy.", "share.", "ag
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A stretch of the feed, with what access asks about its incidents and groups, read once for all sockets."""
+    """A stretch of the feed, with what access asks about its incidents and groups, read once for all sockets; `hash` is the chain's at its end."""
 
     changes: list[Change]
+    hash: str
     things: Mapping[str, Thing]
     policies: Policies
 
@@ -109,12 +110,13 @@ class LiveFeed:
         async with self.store.read() as conn:
             if self._policies is None:
                 self._policies = await self.policies.read(conn)
-            return Batch(changes, await things_of(conn, changes), self._policies)
+            return Batch(changes, await hash_at(conn, changes[-1].seq), await things_of(conn, changes), self._policies)
 
 
 async def read_batch(conn: Any, policies: PolicyBook, changes: list[Change]) -> Batch:
     """What a stretch of the feed needs to be decided on."""
-    return Batch(changes, await things_of(conn, changes), await policies.read(conn))
+    end = changes[-1].seq if changes else 0
+    return Batch(changes, await hash_at(conn, end), await things_of(conn, changes), await policies.read(conn))
 
 
 class LiveQuery(Struct, frozen=True, kw_only=True):
@@ -133,12 +135,16 @@ class ChangesQuery(Struct, frozen=True, kw_only=True):
 class Changes(Struct, frozen=True, kw_only=True):
     """What the actor may read of a stretch; `next` is where to go on (the stretch may hold nothing for this actor), `head` the feed's end.
 
-    Where `next` is less than `after` the feed is another, such as that of a restored backup: what was taken from it before has to be taken anew.
+    `hash` is the chain's hash at `next`, `after_hash` that at `after` (null where the feed does not reach it). Where `next` is less than `after`, or
+    `after_hash` is not the hash that was told with that number, the feed is another, such as that of a restored backup: what was taken from it before
+    has to be taken anew.
     """
 
     items: list[Change]
     next: int
     head: int
+    hash: str
+    after_hash: str | None
 
 
 async def changes(ask: Ask) -> Changes:
@@ -148,9 +154,12 @@ async def changes(ask: Ask) -> Changes:
     async with ask.store.read() as conn:
         items = await changes_after(conn, ask.query.after, limit=ask.query.limit)
         batch = await read_batch(conn, ask.hub.policies, items)
+        next = items[-1].seq if items else min(ask.query.after, head)
+        after_hash = await hash_at(conn, ask.query.after) if ask.query.after <= head else None
+        hash = batch.hash if items else await hash_at(conn, next)
     shown = changes_seen(batch.policies, ask.actor, items, batch.things, ask.now)
     await chain_changes(ask, shown, batch.things)
-    return Changes(items=shown, next=items[-1].seq if items else min(ask.query.after, head), head=head)
+    return Changes(items=shown, next=next, head=head, hash=hash, after_hash=after_hash)
 
 
 async def live(ask: Ask) -> web.StreamResponse:
@@ -206,6 +215,7 @@ class _Follower:
         self.reader = reader
         self.actor: Actor = ask.actor
         self.seq = 0
+        self.hash = ""
         self.reason = ""
         self._read: Read | None = None
         self._chained_s = asyncio.get_running_loop().time()
@@ -216,7 +226,7 @@ class _Follower:
         while (head := await self._opened()) is None:  # what is wrong is said; nothing else is shown
             await self._status()
             await asyncio.sleep(STATUS_S)
-        await self._frame({"type": "hello", "seq": head, "after": self.seq, "now": utc_text(self.hub.clock.now())})
+        await self._frame({"type": "hello", "seq": head, "after": self.seq, "hash": self.hash, "now": utc_text(self.hub.clock.now())})
         await self._catch_up(head)
         loop = asyncio.get_running_loop()
         next_status = loop.time()
@@ -252,10 +262,10 @@ class _Follower:
         if any(c.kind.startswith(_REACH_KINDS) for c in fresh):
             await self._recheck(now=True)
         shown = changes_seen(batch.policies, self.actor, fresh, batch.things, self.hub.clock.now())
-        self.seq = fresh[-1].seq
+        self.seq, self.hash = fresh[-1].seq, batch.hash
         if shown:
             self._note_read(reports_read(self.ask, shown, batch.things))
-            await self._frame({"type": "changes", "seq": self.seq, "items": shown})
+            await self._frame({"type": "changes", "seq": self.seq, "hash": self.hash, "items": shown})
 
     async def _opened(self) -> int | None:
         """How far the feed has come. That somebody who may read reports follows it, and from where, is chained before anything is shown; None
@@ -263,6 +273,8 @@ class _Follower:
         try:
             head, after = await self.hub.store.head(), self.ask.query.after
             self.seq = head if after is None else min(after, head)
+            async with self.hub.store.read() as conn:
+                self.hash = await hash_at(conn, self.seq)
             decision = self.ask.may(Action.LIVE_FOLLOW, HUB)
             if self.actor.permits.get(Action.REPORT_READ):
                 async with self.hub.store.transaction() as tx:
@@ -307,7 +319,7 @@ class _Follower:
 
     async def _status(self) -> None:
         readiness = self.hub.health.readiness()
-        await self._frame({"type": "status", "now": utc_text(self.hub.clock.now()), "seq": max(self.seq, 0), "ready": readiness.ready,
+        await self._frame({"type": "status", "now": utc_text(self.hub.clock.now()), "seq": max(self.seq, 0), "hash": self.hash, "ready": readiness.ready,
                            "parts": readiness.parts})
 
     async def _drop(self, reason: str) -> None:

@@ -75,6 +75,31 @@ async def test_a_console_resumes_from_any_number_and_misses_nothing(hub: Running
     assert [n for n in seen if n in wanted] == wanted
 
 
+async def greeting(hub: Running, after: int) -> dict[str, Any]:
+    """The hello of a socket that resumes after a number, and the first status."""
+    async with aiohttp.ClientSession(headers=await desk(hub)) as client, client.ws_connect(f"{hub.web_url}/api/v1/live?after={after}") as ws, asyncio.timeout(20):
+        hello: dict[str, Any] = json.loads((await ws.receive()).data)
+        while (frame := json.loads((await ws.receive()).data))["type"] != "status":
+            pass
+        return hello | {"end": (frame["seq"], frame["hash"])}
+
+
+async def test_whoever_resumes_hears_the_chain_s_hash_at_its_place_and_knows_another_feed_by_it(hub: Running, tmp_path: Path) -> None:
+    """A restored backup that has gone beyond the number in the meantime looks the same otherwise."""
+    await report(hub)
+    seq, told = (await greeting(hub, 0))["end"]
+    await report(hub)
+    again = await greeting(hub, seq)
+    assert (again["after"], again["hash"]) == (seq, told)
+    async with aiohttp.ClientSession(headers=await desk(hub)) as client, client.get(f"{hub.web_url}/api/v1/changes?after={seq}") as answer:
+        found = await answer.json()
+    assert found["after_hash"] == told and found["hash"] not in (told, "")
+    async with web_hub(tmp_path / "other", SystemClock(), only=frozenset({"web"})) as other:
+        while await other.services.store.head() <= seq:
+            await report(other)
+        assert (await greeting(other, seq))["hash"] != told
+
+
 async def test_status_comes_at_least_every_three_seconds(hub: Running) -> None:
     async with aiohttp.ClientSession(headers=await desk(hub)) as client, client.ws_connect(f"{hub.web_url}/api/v1/live") as ws:
         kinds = []

@@ -29,6 +29,7 @@ export class PretendHub {
   readonly incidents = new Map<string, Whole>()
   readonly agents = new Map<string, AgentView>()
   private lines: Line[] = []
+  private restored_at = Infinity
   private count = 0
 
   at(): string {
@@ -43,7 +44,7 @@ export class PretendHub {
       department_id: null, drill: incident?.drill ?? false, body: JSON.parse(JSON.stringify(body)) as ChangeBody,
     }
     this.log.push(change)
-    this.lines.forEach((line) => line.socket.sent({ type: 'changes', seq: this.seq, items: [change] }))
+    this.lines.forEach((line) => line.socket.sent({ type: 'changes', seq: this.seq, hash: this.hash(this.seq), items: [change] }))
   }
 
   private put(whole: Whole, kind: string, change: Partial<IncidentView>, rest: ChangeBody = {}): void {
@@ -196,6 +197,18 @@ export class PretendHub {
     })
   }
 
+  /** The chain's hash at a number: another one for what came after a restored backup. */
+  private hash = (seq: number): string => (seq > this.restored_at ? 'restored' : 'first') + seq
+
+  /** A backup of now, and putting it back later. */
+  backup(): () => void {
+    const [seq, incidents, log] = [this.seq, structuredClone(this.incidents), [...this.log]]
+    return () => {
+      this.cut()
+      Object.assign(this, { seq, incidents, log, restored_at: seq })
+    }
+  }
+
   /** A socket to this hub; frames arrive in the microtask after the one that caused them. */
   dial = (address: string): Socket => {
     const after = new URL(address, 'ws://hub.test').searchParams.get('after')
@@ -208,9 +221,10 @@ export class PretendHub {
       if (!this.reachable) return socket.onclose?.(undefined as never)
       socket.onopen?.(undefined as never)
       const from = after === null ? this.seq : Number(after)
-      socket.sent({ type: 'hello', seq: this.seq, after: from, now: this.at() })
-      const missed = this.log.filter((change) => change.seq > from)
-      if (missed.length) socket.sent({ type: 'changes', seq: this.seq, items: missed })
+      const begins = Math.min(from, this.seq)
+      socket.sent({ type: 'hello', seq: this.seq, after: begins, hash: this.hash(begins), now: this.at() })
+      const missed = this.log.filter((change) => change.seq > begins)
+      if (missed.length) socket.sent({ type: 'changes', seq: this.seq, hash: this.hash(this.seq), items: missed })
       this.lines.push({ socket, after: from })
     })
     return socket
@@ -218,7 +232,7 @@ export class PretendHub {
 
   /** The heartbeat that a hub sends every two seconds at least. */
   beat(): void {
-    this.lines.forEach((line) => line.socket.sent({ type: 'status', seq: this.seq, ready: true, now: this.at(), parts: {} }))
+    this.lines.forEach((line) => line.socket.sent({ type: 'status', seq: this.seq, hash: this.hash(this.seq), ready: true, now: this.at(), parts: {} }))
   }
 
   /** The network breaks: every socket closes. */

@@ -468,9 +468,9 @@ export interface Draft {
 }
 
 export type Frame =
-  | { type: 'hello'; seq: number; after?: number; now: string }
-  | { type: 'changes'; seq?: number; items: Change[] }
-  | { type: 'status'; seq?: number; ready?: boolean; parts: Record<string, PartState>; now: string }
+  | { type: 'hello'; seq: number; after?: number; hash?: string; now: string }
+  | { type: 'changes'; seq?: number; hash?: string; items: Change[] }
+  | { type: 'status'; seq?: number; hash?: string; ready?: boolean; parts: Record<string, PartState>; now: string }
   | { type: 'dropped'; reason: string }
 
 /** One step of a ladder that was taken: when, whom, with what outcome. */

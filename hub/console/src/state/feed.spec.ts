@@ -109,17 +109,24 @@ describe('snapshot + changes = a fresh snapshot', () => {
     expect(settled(opened.page.value!)).toEqual(settled(hub.page(a)))
   })
 
-  it('when the hub stands before what was seen (a restored copy): everything is read anew', async () => {
-    await begin()
+  it.each([0, 1, 9])('when a backup was restored, which has gone on by %i changes: everything is read anew, and said', async (further) => {
+    const { a, b, live } = await begin()
+    const restore = hub.backup()
+    for (const lost of [1, 2, 3, 4]) hub.open(`备份之后的 ${lost}`)
+    await flush()
+    expect(live.restored).toBeNull()
+    restore()
+    for (let n = 0; n < further; n++) hub.open(`恢复之后的 ${n}`)
+    await pass(20)
+    expect(listed()).toEqual(hub.list())
+    expect(live.restored).not.toBeNull()
+    hub.take(a)
+    hub.take(b)
     hub.cut()
-    const restored = new PretendHub()
-    restored.open('恢复后的')
-    restored.seq = 50
-    restored.serve()
-    useLive().stop()
-    useLive().start(restored.dial)
-    await pass(20, restored)
-    expect(listed()).toEqual(restored.list())
+    live.restored = null
+    await pass(20)
+    expect(live.restored).toBeNull()
+    expect(listed()).toEqual(hub.list())
   })
 
   it('leaves a page alone when another incident changes', () => {

@@ -30,6 +30,9 @@ export const useLive = defineStore('live', () => {
   const heard_at = ref<number | null>(null)
   const parts = ref<Record<string, PartState>>({})
   const dropped = ref<string | null>(null)
+  /** When it showed that the hub goes on from a restored backup, until somebody has read so. */
+  const restored = ref<string | null>(null)
+  let hash: string | null = null
   const recent = shallowRef<Change[]>([])
   let latest: Change[] = []
   const showRecent = paced(() => (recent.value = latest), RECENT_BREATH_MS)
@@ -45,6 +48,7 @@ export const useLive = defineStore('live', () => {
 
   function changed(change: Change): void {
     seq.value = Math.max(seq.value ?? 0, change.seq)
+    hash = null
     mirrors.forEach((mirror) => mirror.offer(change))
     listeners.forEach((listener) => listener(change))
   }
@@ -56,9 +60,11 @@ export const useLive = defineStore('live', () => {
     showRecent.soon()
   }
 
-  /** The feed has gone on, though nothing of it was for us: resume from there. */
-  function reached(at: number | undefined): void {
-    if (at !== undefined && !fresh) seq.value = Math.max(seq.value ?? 0, at)
+  /** The feed has gone on, though nothing of it was for us: resume from there. `at_hash` is the chain's there. */
+  function reached(at: number | undefined, at_hash: string | undefined): void {
+    if (at === undefined || fresh || at < (seq.value ?? 0)) return
+    seq.value = at
+    hash = at_hash ?? null
   }
 
   function frame(message: Frame): void {
@@ -67,16 +73,16 @@ export const useLive = defineStore('live', () => {
       case 'hello':
         clock.set(message.now)
         dropped.value = null
-        greet(message.seq)
+        greet(message.seq, message.after ?? message.seq, message.hash ?? null)
         break
       case 'changes':
         arrived(message.items)
-        reached(message.seq)
+        reached(message.seq, message.hash)
         break
       case 'status':
         clock.set(message.now)
         parts.value = message.parts
-        reached(message.seq)
+        reached(message.seq, message.hash)
         break
       case 'dropped':
         dropped.value = message.reason
@@ -85,10 +91,19 @@ export const useLive = defineStore('live', () => {
     }
   }
 
-  /** At the first hello, after a drop, and when the hub stands before what we have seen (another hub, a restored copy): all snapshots anew. */
-  function greet(hub_seq: number): void {
-    if (seq.value !== null && hub_seq < seq.value) fresh = true
-    if (fresh) seq.value = hub_seq
+  /** At the first hello, after a drop, and when the hub stands before what we have seen or has another change at its place (a restored backup,
+   *  which may have gone beyond it since): all snapshots anew. */
+  function greet(hub_seq: number, after: number, after_hash: string | null): void {
+    const elsewhere = seq.value !== null && (hub_seq < seq.value || (after === seq.value && hash !== null && after_hash !== null && after_hash !== hash))
+    if (elsewhere && !fresh) {
+      restored.value = new Date(Date.now() + clock.offset_ms).toISOString()
+      fresh = true
+    }
+    if (fresh) {
+      seq.value = hub_seq
+      hash = null
+    }
+    if (after === seq.value) hash = after_hash
     const again = fresh
     fresh = false
     mirrors.forEach((mirror) => {
@@ -113,6 +128,8 @@ export const useLive = defineStore('live', () => {
     close = null
     fresh = true
     seq.value = null
+    hash = null
+    restored.value = null
     heard_at.value = null
     latest = []
     showRecent.now()
@@ -131,5 +148,5 @@ export const useLive = defineStore('live', () => {
     return () => listeners.delete(listener)
   }
 
-  return { line, seq, heard_at, parts, dropped, recent, age_ms, stale, stale_since, degraded, start, stop, follow, listen }
+  return { line, seq, heard_at, parts, dropped, restored, recent, age_ms, stale, stale_since, degraded, start, stop, follow, listen }
 })
