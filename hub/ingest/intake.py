@@ -180,6 +180,7 @@ class Intake:
         self.signer: Signer | None = None
         self.counts: dict[str, int] = {"stored": 0, "duplicate": 0, "rejected": 0, "unavailable": 0}
         self.reasons: dict[str, int] = {}
+        self.put_off: dict[str, int] = {}
         self._arrived = asyncio.Event()
         self._busy = asyncio.Lock()
         self._numbers: Numbers | None = None
@@ -377,9 +378,12 @@ class Intake:
 
     def _settle(self, item: Item) -> None:
         assert item.receipt is not None
-        status = str(item.receipt.status)
-        self.counts[status] += 1
-        if item.error is not None:
+        status = item.receipt.status
+        self.counts[str(status)] += 1
+        if status is ReceiptStatus.UNAVAILABLE:
+            code = item.receipt.reason or ""
+            self.put_off[code] = self.put_off.get(code, 0) + 1
+        elif item.error is not None:
             self.reasons[item.error.code] = self.reasons.get(item.error.code, 0) + 1
         if item.settle is not None:
             item.settle(item)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from hub.errors import Rejected
 from hub.store.engine import Engines
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/versions`; a test holds it equal to what Alembic finds there."""
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hub.domain.report import MessageQuarantined, MessageReleased
+from hub.domain.report import MessageQuarantined, MessageReleased, limits
 from hub.errors import Rejected
 from hub.ids import new_id
 from hub.store.schema import quarantine
@@ -55,25 +55,85 @@ class Quarantined(Struct, frozen=True, kw_only=True):
 
 
 async def put(tx: Transaction, refused: Sequence[Refused]) -> None:
-    """Keep refused messages. The same message refused again counts up instead of filling the store; one whose content is not kept, by its id."""
+    """Keep refused messages.
+
+    The same message refused again counts up instead of filling the store; one whose content is not kept, by its id. Where more of one sender waits
+    than `hub/data/intake_limits.yaml` lets wait, further ones are counted in one row for each reason: the first are kept, of which most can be learned.
+    """
+    rooms: dict[str | None, _Room] = {}
     for item in refused:
         told = item.payload or (item.message_id or "").encode()
-        fingerprint = hashlib.sha256(f"{item.agent_id}|{item.what}|{item.error.code}|".encode() + told).hexdigest()
-        seen = await tx.conn.execute(
-            update(quarantine).where(quarantine.c.fingerprint == fingerprint).values(times=quarantine.c.times + 1, last_at=tx.at))
-        if seen.rowcount:
+        if await _count_up(tx, _fingerprint(item, told)):
             continue
-        id = new_id()
-        await tx.conn.execute(insert(quarantine).values(
-            id=id, received_at=tx.at, last_at=tx.at, times=1, channel=item.channel, what=item.what, agent_id=item.agent_id,
-            message_id=item.message_id, reason=item.error.code, field=item.error.field, message=item.error.message,
-            payload=item.payload[:KEPT_BYTES], size_bytes=len(item.payload), fingerprint=fingerprint, awaits=item.awaits, state="waiting",
-        ))
-        tx.record(
-            MessageQuarantined(quarantine_id=id, reason=item.error.code, field=item.error.field, agent_id=item.agent_id,
-                               message_id=item.message_id, message=item.error.message, times=1),
-            actor=item.actor, subject=f"quarantine:{id}",
-        )
+        room = rooms.get(item.agent_id)
+        if room is None:
+            room = rooms[item.agent_id] = await _Room.of(tx, item.agent_id)
+        if room.takes(len(item.payload)):
+            await _keep(tx, item, _fingerprint(item, told))
+            continue
+        counted = item._replace(message_id=None, payload=b"", awaits=None, error=_beyond(item.error))
+        if not await _count_up(tx, _fingerprint(item, _BEYOND), state="waiting"):
+            await _keep(tx, counted, _fingerprint(item, _BEYOND))
+
+
+_BEYOND = b"\0beyond what is kept of one sender"
+"""Stands in the fingerprint of a row that only counts for what came; no message that can be read begins so."""
+
+
+def _fingerprint(item: Refused, told: bytes) -> str:
+    return hashlib.sha256(f"{item.agent_id}|{item.what}|{item.error.code}|".encode() + told).hexdigest()
+
+
+def _beyond(error: Rejected) -> Rejected:
+    most = limits()["quarantine"]["waiting"]
+    return Rejected(error.code, f"待处理消息过多（超过 {most} 条或总量上限），此后同类消息只计数、不保留原文；首条原因：{error.zh}",
+                    f"too much of this sender waits (more than {most} messages, or too large): further ones are counted and not kept; the first of them: {error.en}",
+                    field=error.field)
+
+
+class _Room:
+    """How much of one sender waits in quarantine."""
+
+    def __init__(self, waiting: int, size_bytes: int) -> None:
+        self.waiting = waiting
+        self.size_bytes = size_bytes
+
+    @staticmethod
+    async def of(tx: Transaction, agent_id: str | None) -> _Room:
+        query = select(func.count(), func.coalesce(func.sum(quarantine.c.size_bytes), 0)).where(
+            quarantine.c.agent_id == agent_id, quarantine.c.state == "waiting")
+        waiting, size_bytes = (await tx.conn.execute(query)).one()
+        return _Room(int(waiting), int(size_bytes))
+
+    def takes(self, size_bytes: int) -> bool:
+        """Is there room for one more? Then it is taken."""
+        most = limits()["quarantine"]
+        if self.waiting >= most["waiting"] or self.size_bytes + size_bytes > most["bytes"]:
+            return False
+        self.waiting += 1
+        self.size_bytes += size_bytes
+        return True
+
+
+async def _count_up(tx: Transaction, fingerprint: str, **given: str) -> bool:
+    """Count a message to the row that has its like; False where there is none."""
+    seen = await tx.conn.execute(
+        update(quarantine).where(quarantine.c.fingerprint == fingerprint).values(times=quarantine.c.times + 1, last_at=tx.at, **given))
+    return bool(seen.rowcount)
+
+
+async def _keep(tx: Transaction, item: Refused, fingerprint: str) -> None:
+    id = new_id()
+    await tx.conn.execute(insert(quarantine).values(
+        id=id, received_at=tx.at, last_at=tx.at, times=1, channel=item.channel, what=item.what, agent_id=item.agent_id,
+        message_id=item.message_id, reason=item.error.code, field=item.error.field, message=item.error.message,
+        payload=item.payload[:KEPT_BYTES], size_bytes=len(item.payload), fingerprint=fingerprint, awaits=item.awaits, state="waiting",
+    ))
+    tx.record(
+        MessageQuarantined(quarantine_id=id, reason=item.error.code, field=item.error.field, agent_id=item.agent_id,
+                           message_id=item.message_id, message=item.error.message, times=1),
+        actor=item.actor, subject=f"quarantine:{id}",
+    )
 
 
 def _row(row: Any) -> Quarantined:
@@ -127,6 +187,4 @@ async def release(tx: Transaction, id: str, outcome: str, *, by: str, report_id:
 
 async def waiting_count(conn: AsyncConnection) -> int:
     """How many messages wait to be looked at."""
-    from sqlalchemy import func
-
     return int((await conn.execute(select(func.count()).select_from(quarantine).where(quarantine.c.state == "waiting"))).scalar_one())

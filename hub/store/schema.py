@@ -198,6 +198,7 @@ quarantine = Table(
     UniqueConstraint("fingerprint"),
     Index("ix_quarantine_state_received", "state", "received_at", "id"),
     Index("ix_quarantine_awaits", "awaits"),
+    Index("ix_quarantine_agent_state", "agent_id", "state", "size_bytes"),
 )
 attachment = Table(
     "attachment", metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -195,6 +196,19 @@ def test_a_dead_hub_is_said_within_five_seconds_and_everything_is_back_after_it(
     expect(page.locator("[data-test=stale]")).to_have_count(0)
     after = screen.report("来电之后")
     page.wait_for_selector(row(page, after))
+
+
+def test_more_refused_messages_than_a_page_holds_are_counted_and_reached(hub: RunningHub, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open("/quarantine")
+    for n in range(51):
+        broken = {"id": new_id(), "kind": "initial", "occurred_at": "2026-11-23T14:05:00+08:00", "title": f"第 {n} 条", "place": {"lon": 1191.3, "lat": 34.8}}
+        assert screen.call("POST", "/api/v1/reports", broken)["status"] == 422
+    rows = page.locator("[data-test=quarantined]")
+    expect(rows).to_have_count(50)
+    eventually(lambda: int(re.sub(r"\D", "", page.locator("[data-test=waiting]").inner_text())) >= 51)
+    page.click("[data-test=older]")
+    eventually(lambda: rows.count() >= 51)
 
 
 def test_a_refused_message_is_read_corrected_and_replayed_in_the_quarantine(hub: RunningHub, new_screen: Screens) -> None:

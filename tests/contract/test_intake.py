@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -11,12 +12,15 @@ from sqlalchemy import text
 
 from hub.clock import ManualClock
 from hub.domain.change import GENESIS, link_hash
-from hub.ingest.intake import Intake
+from hub.domain.report import Channel, limits
+from hub.ingest.intake import Intake, Source
 from hub.store import Store, changes_after
-from hub.store.quarantine import list_quarantine
+from hub.store.quarantine import list_quarantine, release, waiting_count
 from hub.store.reports import get_incident, get_report, list_incidents
 from hub.wire import ReceiptStatus
 from tests.support.reports import AGENT, TRUSTED, file, raw, report
+
+FLOODING = Source("agent:f1", agent_id="f1", department_id="fire-rescue", quota_per_minute=100_000)
 
 
 @pytest.fixture
@@ -204,6 +208,40 @@ async def test_the_same_bad_message_again_counts_up_and_fills_nothing(store: Sto
     async with store.read() as conn:
         [row] = await list_quarantine(conn)
     assert row.times == 3
+
+
+async def test_a_sender_that_floods_fills_no_quarantine_and_pushes_nobody_out(store: Store, intake: Intake) -> None:
+    most = limits()["quarantine"]["waiting"]
+    garbage = [asyncio.ensure_future(intake.submit("report", b"garbage %d" % n, FLOODING, Channel.MQTT)) for n in range(most + 40)]
+    await asyncio.sleep(0)
+    await intake.drain()
+    assert {(await receipt).reason for receipt in garbage} == {"malformed_json"}
+    await file(intake, b"{broken", AGENT)
+    async with store.read() as conn:
+        assert await waiting_count(conn) == most + 2
+        newest, counted, *_ = await list_quarantine(conn)
+        first = (await list_quarantine(conn, limit=2_000))[-1]
+    assert (newest.agent_id, newest.payload) == ("a1", "{broken")
+    assert (counted.agent_id, counted.reason, counted.times, counted.payload, counted.message_id) == ("f1", "malformed_json", 40, "", None)
+    assert str(most) in counted.message
+    assert (first.payload, first.times) == ("garbage 0", 1), "the first ones are kept"
+    async with store.transaction() as tx:
+        assert await release(tx, counted.id, "discarded", by="person:a") and await release(tx, first.id, "discarded", by="person:a")
+    for payload in (b"later 1", b"later 2", b"later 3"):
+        await file(intake, payload, FLOODING)
+    async with store.read() as conn:
+        again = {one.payload: one for one in await list_quarantine(conn, limit=5)}
+    assert {"later 1", ""} <= set(again) and "later 3" not in again, "there is room again for what was dealt with"
+    assert again[""].state == "waiting" and again[""].times > 40
+
+
+async def test_a_sender_s_large_messages_are_bounded_together(store: Store, intake: Intake) -> None:
+    size, most = 250_000, limits()["quarantine"]["bytes"]
+    for n in range(most // size + 3):
+        await file(intake, b"%d" % n + b"x" * size, FLOODING)
+    async with store.read() as conn:
+        kept = await list_quarantine(conn, limit=1_000)
+    assert most - size < sum(one.size_bytes for one in kept) <= most
 
 
 async def test_bad_and_good_in_one_batch_do_not_touch_each_other(intake: Intake) -> None:
