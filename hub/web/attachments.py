@@ -19,6 +19,7 @@ from hub.store.writer import Transaction
 from hub.web import tus
 from hub.web.route import PUBLIC, Ask, NotFound, Route, problem
 from hub.web.seen import chain_reading
+from streams.evidence import retention_policy
 
 BASE = "/api/v1/attachments"
 SWEEP_S = 3600.0
@@ -50,7 +51,7 @@ def folder(ask: Ask) -> Path:
 
 
 def _limits(ask: Ask) -> tus.Limits:
-    return tus.Limits(max_bytes=ask.hub.settings.attachment_max_bytes)
+    return tus.Limits(max_bytes=ask.hub.settings.attachment_max_bytes, keep_free_bytes=retention_policy().min_free_bytes)
 
 
 def _own(ask: Ask) -> None:

@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -47,6 +48,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_open: int = 200
     idle_s: float = 60.0
     """Seconds without a byte before a PATCH is ended; what has arrived is kept."""
+    keep_free_bytes: int = 0
+    """What uploads leave free on the disk: whoever sends files must not keep reports from being stored."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -69,7 +72,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     code: str | None = None
     completed: str | None = None
-    """The SHA-256 of the attachment that this request made complete, else None."""
+    """The SHA-256 of the attachment that this request made complete, or found complete: whoever answers notes it (again, where he could not before)."""
 
 
 _LIMITS: Final = Limits()
@@ -124,13 +127,15 @@ def _begin(
         return _reply(400, code="wrong_length")
     if sum(not one.complete for one in mine) >= limits.max_open:
         return _reply(429, code="too_many_uploads", **{"Retry-After": "60"})
+    folder = _partial(store_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    if held is None and _too_full(folder, size, limits):
+        return _disk(OSError(errno.ENOSPC, "less than the reserve would be free"))
     progress = Progress(
         id=secrets.token_hex(16), owner=owner, sha256=sha256, size_bytes=size, name=_clean(metadata.get("filename", "")) or sha256,
         media_type=_clean(metadata.get("filetype", ""))[:120] or "application/octet-stream", expires_at=now + limits.expire_after,
         complete=held is not None,
     )
-    folder = _partial(store_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
         if not progress.complete:
             (folder / f"{progress.id}.part").touch()
@@ -144,20 +149,22 @@ def _begin(
 
 def _created(store_dir: Path, progress: Progress, base_path: str) -> Reply:
     offset = str(_offset(store_dir, progress))
-    return _reply(201, Location=f"{base_path}/{progress.id}", **{"Upload-Offset": offset, "Upload-Expires": _http_time(progress.expires_at)})
+    return _reply(201, Location=f"{base_path}/{progress.id}", completed=_completed(progress), **{"Upload-Offset": offset, "Upload-Expires": _http_time(progress.expires_at)})
 
 
 async def head(store_dir: Path, upload_id: str, headers: Mapping[str, str], *, owner: str, now: datetime) -> Reply:
     """How many bytes have arrived (HEAD); a PATCH of the same upload that still hangs is ended first."""
     if refusal := _wrong_version(headers):
         return refusal
-    progress = await asyncio.to_thread(_load, store_dir, upload_id, owner, now)
-    if progress is None:
+    if await asyncio.to_thread(_load, store_dir, upload_id, owner, now) is None:  # whose it is decides before anything of it is touched
         return _reply(404, code="no_upload")
     async with await _take_over(store_dir, upload_id):
+        progress = await asyncio.to_thread(_load, store_dir, upload_id, owner, now)  # the PATCH before may have made it complete
+        if progress is None:
+            return _reply(404, code="no_upload")
         offset = await asyncio.to_thread(_offset, store_dir, progress)
     return _reply(
-        200, **{"Upload-Offset": str(offset), "Upload-Length": str(progress.size_bytes), "Cache-Control": "no-store",
+        200, completed=_completed(progress), **{"Upload-Offset": str(offset), "Upload-Length": str(progress.size_bytes), "Cache-Control": "no-store",
                 "Upload-Expires": _http_time(progress.expires_at)},
     )
 
@@ -175,8 +182,7 @@ async def patch(
         return refusal
     if headers.get("Content-Type", "").partition(";")[0].strip() != CHUNK_TYPE:
         return _reply(415, code="wrong_content_type")
-    progress = await asyncio.to_thread(_load, store_dir, upload_id, owner, now)
-    if progress is None:
+    if await asyncio.to_thread(_load, store_dir, upload_id, owner, now) is None:
         return _reply(404, code="no_upload")
     try:
         claimed = int(headers.get("Upload-Offset", ""))
@@ -184,9 +190,12 @@ async def patch(
     except ValueError:
         return _reply(400, code="malformed_header")
     async with await _take_over(store_dir, upload_id) as end:
+        progress = await asyncio.to_thread(_load, store_dir, upload_id, owner, now)
+        if progress is None:
+            return _reply(404, code="no_upload")
         offset = await asyncio.to_thread(_offset, store_dir, progress)
         if claimed != offset or progress.complete:
-            return _reply(409, code="wrong_offset", **{"Upload-Offset": str(offset)})
+            return _reply(409, code="wrong_offset", completed=_completed(progress), **{"Upload-Offset": str(offset)})
         try:
             return await _append(store_dir, progress, offset, body, promised, end, now, limits)
         except OSError as error:
@@ -200,6 +209,7 @@ async def _append(
     part = _partial(store_dir) / f"{progress.id}.part"
     digest = hashlib.sha256()
     written = offset
+    await asyncio.to_thread(part.touch)  # killed where the file had been moved and its record not yet said so: it is sent anew
     file: BinaryIO = await asyncio.to_thread(part.open, "r+b")
     whole = code = None
     settled = False
@@ -212,7 +222,7 @@ async def _append(
             if written + len(piece) > progress.size_bytes:
                 whole, code = False, "too_long"
                 break
-            await asyncio.to_thread(file.write, piece)
+            await asyncio.to_thread(_write, file, piece, limits)
             digest.update(piece)
             written += len(piece)
         else:
@@ -257,11 +267,18 @@ def attachment_path(store_dir: Path, sha256: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def sweep(store_dir: Path, now: datetime) -> int:
-    """Remove unfinished uploads whose time is over, and the records of finished ones; returns how many."""
-    old = [one for one in _open_uploads(store_dir) if one.expires_at <= now]
+def sweep(store_dir: Path, now: datetime, limits: Limits = _LIMITS) -> int:
+    """Remove unfinished uploads whose time is over, the records of finished ones, and bytes that have no record (a kill in between); returns how
+    many uploads."""
+    known = _open_uploads(store_dir)
+    old = [one for one in known if one.expires_at <= now]
     for one in old:
         _forget(store_dir, one.id)
+    records = {one.id for one in known}
+    long_ago = (now - limits.expire_after).timestamp()
+    for path in _partial(store_dir).glob("*part"):
+        if path.stem not in records and path.stat().st_mtime < long_ago:
+            path.unlink(missing_ok=True)
     return len(old)
 
 
@@ -384,6 +401,20 @@ def _offset(store_dir: Path, progress: Progress) -> int:
         return (_partial(store_dir) / f"{progress.id}.part").stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _completed(progress: Progress) -> str | None:
+    return progress.sha256 if progress.complete else None
+
+
+def _too_full(folder: Path, more_bytes: int, limits: Limits) -> bool:
+    return limits.keep_free_bytes > 0 and shutil.disk_usage(folder).free - more_bytes < limits.keep_free_bytes
+
+
+def _write(file: BinaryIO, piece: bytes, limits: Limits) -> None:
+    if _too_full(Path(file.name).parent, len(piece), limits):
+        raise OSError(errno.ENOSPC, "less than the reserve would be free")
+    file.write(piece)
 
 
 def _sync(file: BinaryIO) -> None:

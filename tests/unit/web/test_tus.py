@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -248,6 +250,62 @@ async def test_a_full_disk_is_named_and_not_a_server_error(tmp_path: Path) -> No
     part.symlink_to("/dev/full")
     reply = await send(tmp_path, upload, 0, PHOTO)
     assert (reply.status, reply.code) == (507, "disk_full")
+
+
+async def test_whoever_asks_again_after_the_end_hears_that_it_is_complete_so_that_it_is_noted_where_it_could_not_be_before(tmp_path: Path) -> None:
+    """The hub was killed, or its store away, between the last byte and the note of it: the sender asks, hears the end, and forgets its copy."""
+    upload = id_of(await begin(tmp_path))
+    assert (await send(tmp_path, upload, 0, PHOTO)).completed == SHA256
+    again = await tus.head(tmp_path, upload, TUS, owner=OWNER, now=NOW)
+    assert (again.headers["Upload-Offset"], again.completed) == (str(len(PHOTO)), SHA256)
+    once_more = await send(tmp_path, upload, 0, PHOTO)
+    assert (once_more.status, once_more.headers["Upload-Offset"], once_more.completed) == (409, str(len(PHOTO)), SHA256)
+    assert (await begin(tmp_path)).completed == SHA256
+
+
+async def test_an_upload_whose_file_was_moved_when_the_hub_was_killed_is_sent_anew(tmp_path: Path) -> None:
+    upload = id_of(await begin(tmp_path))
+    record = (tmp_path / "partial" / f"{upload}.json").read_bytes()
+    await send(tmp_path, upload, 0, PHOTO)
+    (tmp_path / "partial" / f"{upload}.json").write_bytes(record)
+    assert await offset(tmp_path, upload) == 0
+    assert (await send(tmp_path, upload, 0, PHOTO)).completed == SHA256
+
+
+async def test_who_asks_while_the_last_piece_is_being_taken_hears_how_it_ended(tmp_path: Path) -> None:
+    upload = id_of(await begin(tmp_path))
+    taken = asyncio.Event()
+
+    async def never_ending() -> AsyncIterator[bytes]:
+        yield PHOTO
+        taken.set()
+        await asyncio.Event().wait()
+
+    sending = asyncio.create_task(send(tmp_path, upload, 0, never_ending()))
+    await taken.wait()
+    assert await offset(tmp_path, upload) == len(PHOTO), "not that it stands at the beginning"
+    assert (await sending).completed == SHA256
+
+
+async def test_uploads_leave_the_reserve_free(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    assert (await begin(tmp_path, limits=tus.Limits(keep_free_bytes=2 * free))).status == 507
+    upload = id_of(await begin(tmp_path))
+    told = {**TUS, "Content-Type": tus.CHUNK_TYPE, "Upload-Offset": "0"}
+    reply = await tus.patch(tmp_path, upload, told, bytes_of(PHOTO), owner=OWNER, now=NOW, limits=tus.Limits(keep_free_bytes=2 * free))
+    assert (reply.status, reply.code) == (507, "disk_full")
+    assert (await send(tmp_path, upload, 0, PHOTO)).completed == SHA256, "it goes on once there is room"
+
+
+async def test_bytes_without_a_record_go_in_time(tmp_path: Path) -> None:
+    upload = id_of(await begin(tmp_path))
+    orphan, young = (tmp_path / "partial" / f"{name * 32}.part" for name in "ab")
+    orphan.write_bytes(b"1")
+    young.write_bytes(b"1")
+    os.utime(orphan, (0, 0))
+    tus.sweep(tmp_path, datetime.now(UTC))
+    assert not orphan.exists() and young.exists()
+    assert upload
 
 
 @settings(max_examples=30, deadline=None)
