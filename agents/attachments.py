@@ -24,7 +24,7 @@ import aiohttp
 from agents.outbox import Outbox, Upload
 from agents.settings import AgentSettings, basic_credential
 from hub import wire
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 
 log = logging.getLogger("tocsin.agent")
 
@@ -61,7 +61,7 @@ def attach(folder: Path, path: Path, report_id: str, media_type: str | None = No
             os.fsync(target.fileno())
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise Rejected("unreadable_file", f"无法读取附件 {path}：{error}", f"cannot read the attachment {path}: {error}", field="attachments") from None
+        raise Rejected("unreadable_file", f"无法读取附件 {path}：{why_zh(error)}", f"cannot read the attachment {path}: {why_en(error)}", field="attachments") from None
     with part.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     size = part.stat().st_size

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en, why_zh
 from hub.ids import SLUG, exactly
 from hub.wire import Advisory, Camera, Command, CommandKind, MediaKind, media_header, troubles_of
 from streams.address import Address, read_credentials
@@ -115,8 +115,7 @@ def read_cameras(path: Path) -> tuple[list[CameraSetup], list[Remark]]:
     try:
         root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
-        reason = error.strerror or "unreadable"
-        return [], [Remark(str(path), 1, "", "file_unreadable", f"无法读取：{reason}", f"cannot be read: {reason}")]
+        return [], [Remark(str(path), 1, "", "file_unreadable", f"无法读取：{why_zh(error)}", f"cannot be read: {why_en(error)}")]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         return [], [Remark(str(path), line, "", "malformed_yaml", "不是有效的 YAML", "this is not valid YAML")]

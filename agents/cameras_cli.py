@@ -15,7 +15,7 @@ from rich.table import Table
 
 from agents.cameras import read_cameras
 from agents.sources.bridge import Bridge, cameras_yaml
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 from streams.address import Address, read_credentials
 from streams.fragment import Track, Unit
 from streams.source import Source, SourceOptions, Tracks, Transport, Trouble
@@ -116,7 +116,7 @@ def _key(file: Path) -> str:
     try:
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Rejected("credentials_unreadable", f"无法读取 API key 文件 {file}：{error}", f"cannot read the file of the API key {file}: {error}") from None
+        raise Rejected("credentials_unreadable", f"无法读取 API key 文件 {file}：{why_zh(error)}", f"cannot read the file of the API key {file}: {why_en(error)}") from None
 
 
 def _bridge(platform: str, base: str, media: str | None, port: int, login: tuple[str, str] | None, api_key: Path | None) -> Bridge:

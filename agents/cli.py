@@ -26,7 +26,7 @@ from agents.settings import default_folder, load_settings
 from agents.sources.folder import complete
 from agents.words import say, state_word
 from hub import wire
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 
 agent = typer.Typer(no_args_is_help=True, help="现场终端 / the field agent")
 report = typer.Typer(no_args_is_help=True, help="报送 / file and follow reports")
@@ -296,7 +296,7 @@ def _from_json(name: str, now: datetime) -> wire.Report | wire.Daily:
     try:
         payload = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise Rejected("unreadable_file", f"无法读取 {name}：{error}", f"cannot read {name}: {error}") from None
+        raise Rejected("unreadable_file", f"无法读取 {name}：{why_zh(error)}", f"cannot read {name}: {why_en(error)}") from None
     return complete(payload, now.isoformat(), now)
 
 

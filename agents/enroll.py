@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from agents.keys import TLS_KEY, certificate_request, public_key_text, signing_key
 from agents.settings import CONFIG_NAMES, save_settings, write_private
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 from hub.ids import is_slug
 
 
@@ -89,8 +89,8 @@ async def _ask(hub_url: str, asked: dict[str, str], ca_file: Path | None) -> Enr
                        f"the certificate of {hub_url} is not trusted: get {hub_url.rstrip('/')}/ca.pem, compare its fingerprint, and name it with --ca",
                        field="ca") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Unavailable("hub_unreachable", f"连不上中心 {hub_url}（{error}）：中心在运行吗？网址和端口应与 tocsin up 打印的一致",
-                          f"cannot reach the hub at {hub_url} ({error}): does it run? Address and port are those that `tocsin up` prints") from None
+        raise Unavailable("hub_unreachable", f"连不上中心 {hub_url}（{why_zh(error)}）：中心在运行吗？网址和端口应与 tocsin up 打印的一致",
+                          f"cannot reach the hub at {hub_url} ({why_en(error)}): does it run? Address and port are those that `tocsin up` prints") from None
     if status == 429:
         told = _refused(status, body)
         raise Unavailable("wait", told.zh, told.en)

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from hub import wire
 from hub.clock import Clock, SystemClock, parse_utc, utc_text
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 from hub.private import keep_private
 
 log = logging.getLogger("tocsin.agent")
@@ -219,7 +219,7 @@ class Outbox:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.OperationalError as error:
-                raise Unavailable("outbox_disk", f"本机发件箱无法写入：{error}", f"the outbox cannot be written: {error}") from error
+                raise Unavailable("outbox_disk", f"本机发件箱无法写入：{why_zh(error)}", f"the outbox cannot be written: {why_en(error)}") from error
 
     def accept(self, message: wire.Report | wire.Daily, files: Sequence[Upload] = ()) -> bool:
         """Put a message on disk for sending; True when it is new, False when the very same is already here.

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from agents.keys import TLS_KEY, certificate_request
 from agents.settings import AgentSettings, basic_credential, write_private
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 
 log = logging.getLogger("tocsin.agent")
 
@@ -142,7 +142,7 @@ class Renewal:
                 body = await response.read()
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable("hub_unreachable", f"连不上中心：{error}", f"cannot reach the hub: {error}") from None
+            raise Unavailable("hub_unreachable", f"连不上中心：{why_zh(error)}", f"cannot reach the hub: {why_en(error)}") from None
         if status not in (200, 201):
             raise Unavailable("not_renewed", f"中心未更换证书（{status}）", f"the hub did not renew it ({status}): {body[:200]!r}")
         try:

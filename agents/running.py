@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub.errors import Unavailable
+from hub.errors import Unavailable, why_en, why_zh
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def sole_speaker(folder: Path) -> Iterator[None]:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise Unavailable("agent_disk", f"终端目录无法写入：{error}", f"the agent's folder cannot be written: {error}") from None
+                raise Unavailable("agent_disk", f"终端目录无法写入：{why_zh(error)}", f"the agent's folder cannot be written: {why_en(error)}") from None
             raise Unavailable("agent_running", "该终端已在运行", "this agent is running already") from None
         yield
     finally:

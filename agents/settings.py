@@ -20,7 +20,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en, why_zh
 from hub.ids import is_slug
 from hub.wire import explain
 
@@ -126,11 +126,11 @@ def _read_file(folder: Path) -> dict[str, Any]:
         path = folder / name
         if not path.is_file():
             continue
-        text = path.read_text(encoding="utf-8")
         try:
+            text = path.read_text(encoding="utf-8")
             values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-        except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-            raise Rejected("wrong_setting", f"无法读取 {path}：{error}", f"cannot read {path}: {error}") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+            raise Rejected("wrong_setting", f"无法读取 {path}：{why_zh(error)}", f"cannot read {path}: {why_en(error)}") from None
         if not isinstance(values, dict):
             raise Rejected("wrong_setting", f"{path} 应为键值表", f"{path} should be a table of settings")
         return values

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from hub.clock import Clock, SystemClock
 from hub.domain.duty_rules import packaged_rules
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 from hub.ingest.intake import Intake
 from hub.ingest.presence import Presences
 from hub.ingest.registry import Registry
@@ -188,7 +188,7 @@ def _make_folder(settings: Settings) -> None:
     try:
         settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise Rejected("settings", f"无法使用数据目录 {settings.data_dir}：{error.strerror}", f"the data folder {settings.data_dir} cannot be used: {error.strerror}",
+        raise Rejected("settings", f"无法使用数据目录 {settings.data_dir}：{why_zh(error)}", f"the data folder {settings.data_dir} cannot be used: {why_en(error)}",
                        field="data_dir") from None
 
 
@@ -272,8 +272,8 @@ async def _web(stack: AsyncExitStack, settings: Settings, services: Services) ->
         try:
             context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
         except OSError as error:  # an SSLError is one
-            raise Rejected("settings", f"无法使用证书 {settings.tls_cert_file} 及其私钥：{error}",
-                           f"the certificate {settings.tls_cert_file} and its key cannot be used: {error}", field="tls_cert_file") from None
+            raise Rejected("settings", f"无法使用证书 {settings.tls_cert_file} 及其私钥：{why_zh(error)}",
+                           f"the certificate {settings.tls_cert_file} and its key cannot be used: {why_en(error)}", field="tls_cert_file") from None
     port = await _listen(stack, make_app(services), settings.web_host, settings.web_port, "web_port", context)
     host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104 compared, not bound
     return f"{'https' if context else 'http'}://{host}:{port}"
@@ -289,9 +289,9 @@ async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: 
         await site.start()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise Rejected("settings", f"无法在 {host}:{port} 上监听：{error.strerror}", f"cannot listen on {host}:{port}: {error.strerror}", field=field) from None
+            raise Rejected("settings", f"无法在 {host}:{port} 上监听：{why_zh(error)}", f"cannot listen on {host}:{port}: {why_en(error)}", field=field) from None
         option = "--port" if field == "web_port" else "TOCSIN_" + field.upper()
         raise Rejected("port_taken", f"端口 {port} 已被占用，请用 {option} 换一个",
-                       f"the port {port} is taken; choose another with {option} ({error.strerror})", field=field) from None
+                       f"the port {port} is taken; choose another with {option} ({why_en(error)})", field=field) from None
     sockets = site._server.sockets  # type: ignore[union-attr] # aiohttp has no public way to learn the port of port 0
     return int(sockets[0].getsockname()[1])

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta, Struct
 
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en, why_zh
 from hub.ids import SLUG, exactly
 from hub.wire import explain
 
@@ -140,7 +140,7 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
         try:
             values.update(tomllib.loads(file.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise Rejected("settings", f"无法读取设置文件 {file}：{error}", f"cannot read the settings file {file}: {error}") from None
+            raise Rejected("settings", f"无法读取设置文件 {file}：{why_zh(error)}", f"cannot read the settings file {file}: {why_en(error)}") from None
     names = {f.name for f in msgspec.structs.fields(Settings)}
     for name, value in (os.environ if environment is None else environment).items():
         if name.startswith("TOCSIN_") and (key := name.removeprefix("TOCSIN_").lower()) in names:

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en, why_zh
 from plans import load
 from plans.activate import Bindings, activate
 from plans.backtest import BacktestReport, backtest
@@ -58,7 +58,7 @@ def _named_errors() -> Iterator[None]:
         typer.echo(f"{error.code}: {error.message}" + (f" [{error.field}]" if error.field else ""), err=True)
         raise typer.Exit(2) from None
     except (msgspec.ValidationError, msgspec.DecodeError, ValueError, OSError) as error:
-        typer.echo(f"读不懂输入 / cannot read the input: {error}", err=True)
+        typer.echo(f"读不懂输入：{why_zh(error)} / cannot read the input: {why_en(error)}", err=True)
         raise typer.Exit(2) from None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en, why_zh
 from plans.facts import FIELDS, FieldKind, WarningKind
 from plans.model import (
     AtLeast,
@@ -585,7 +585,7 @@ def _read(path: Path) -> tuple[Plan | None, list[Fault]]:
             return None, [Fault(str(path), 1, "$", "yaml_too_large", f"文件超过 {MAX_FILE_BYTES} 字节", en)]
         text = path.read_text("utf-8")
     except (OSError, UnicodeError) as error:
-        return None, [Fault(str(path), 1, "$", "unreadable", f"读不出：{error}", f"cannot be read: {error}")]
+        return None, [Fault(str(path), 1, "$", "unreadable", f"读不出：{why_zh(error)}", f"cannot be read: {why_en(error)}")]
     return _decode(text, str(path))
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en, why_zh
 
 _USER = re.compile(r"(?<=://)[^/?#\s]*@")
 _QUERY = re.compile(r"(?i)([?&;](?:user(?:name)?|usr|pass(?:word|wd)?|pwd|pw|token|secret|auth|key|sign(?:ature)?|access_token)=)[^&\s#'\"]*")
@@ -82,8 +82,7 @@ def read_credentials(path: Path) -> tuple[str, str]:
     try:
         user, mark, password = path.read_text("utf-8").splitlines()[0].partition(":")
     except OSError as error:
-        reason = error.strerror or "unreadable"
-        raise Rejected("credentials_unreadable", f"无法读取凭据文件 {path}：{reason}", f"cannot read the credentials file {path}: {reason}",
+        raise Rejected("credentials_unreadable", f"无法读取凭据文件 {path}：{why_zh(error)}", f"cannot read the credentials file {path}: {why_en(error)}",
                        field="credentials_file") from None
     except (IndexError, UnicodeDecodeError):
         user, mark, password = "", "", ""

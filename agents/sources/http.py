@@ -21,7 +21,7 @@ from agents.settings import read_secret, write_private
 from agents.sources.folder import complete
 from hub import wire
 from hub.clock import Clock, SystemClock
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 
 _answer = partial(web.json_response, dumps=partial(json.dumps, ensure_ascii=False))  # read in a terminal
 File = Callable[[wire.Report | wire.Daily], Awaitable[bool]]
@@ -44,8 +44,8 @@ async def listen(port: int, token: str, file: File, outbox: Outbox, clock: Clock
         try:
             await site.start()
         except OSError as error:
-            raise Rejected("port_taken", f"本机端口 {port} 无法使用，请换一个 listen_port（{error.strerror}）",
-                           f"the port {port} cannot be used; choose another listen_port ({error.strerror})", field="listen_port") from None
+            raise Rejected("port_taken", f"本机端口 {port} 无法使用，请换一个 listen_port（{why_zh(error)}）",
+                           f"the port {port} cannot be used; choose another listen_port ({why_en(error)})", field="listen_port") from None
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

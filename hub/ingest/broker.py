@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from hub.domain.access import Actor, Direction, may_topic, packaged_policy
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en
 from hub.ingest.admit import Bucket
 from hub.ingest.certificates import Certificates, follow
 from hub.ingest.media_door import CAN_HAND_OVER, MediaDoor, media_door
@@ -239,7 +239,7 @@ class Front:
         try:
             await door.take(packet, reader, writer)
         except OSError as error:
-            raise _Refused(_UNAVAILABLE, f"the media process takes nothing: {error}") from None
+            raise _Refused(_UNAVAILABLE, f"the media process takes nothing: {why_en(error)}") from None
         finally:
             carried.done.set()
             if self.live.get(name) is carried:
@@ -566,7 +566,7 @@ async def _listening(settings: Settings, registry: Registry, hub_password: str, 
         servers = [await asyncio.start_server(front.connected, plain_host, settings.broker_port, start_serving=False)]
     except OSError as error:
         raise Rejected("port_taken", f"MQTT 端口 {settings.broker_port} 已被占用，请用 --broker-port 换一个",
-                       f"the MQTT port {settings.broker_port} is taken; choose another with --broker-port ({error.strerror})",
+                       f"the MQTT port {settings.broker_port} is taken; choose another with --broker-port ({why_en(error)})",
                        field="broker_port") from None
     if certificates is not None:
         servers.append(await asyncio.start_server(front.connected, settings.broker_host, settings.broker_tls_port, ssl=certificates.context,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hub.clock import Clock
+from hub.errors import why_en, why_zh
 from hub.notify.channels import Message, SendFailed
 from hub.wire import Command, CommandKind
 
@@ -36,4 +37,4 @@ class Agents:
         try:
             self._publish(agent_id, "command", command)
         except (OSError, RuntimeError, ValueError) as error:
-            raise SendFailed(f"消息代理不可用：{error}", f"the broker is away: {error}") from error
+            raise SendFailed(f"消息代理不可用：{why_zh(error)}", f"the broker is away: {why_en(error)}") from error

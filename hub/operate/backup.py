@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
 import io
 import os
@@ -30,7 +29,7 @@ from sqlalchemy.engine import URL, make_url
 from hub import __version__
 from hub.clock import utc_text
 from hub.domain.chain import Verdict
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 from hub.operate.chain import reading, verify_store
 from hub.operate.heads import heads_on_disk
 from hub.operate.keys import known_keys
@@ -124,7 +123,7 @@ def _copy_sqlite(source: Path, target: Path, progress: Progress) -> None:
         if found != "ok":
             raise Rejected("damaged_store", f"数据库损坏：{found}", f"the store itself is damaged: {found}")
     except sqlite3.Error as error:
-        raise Unavailable("store_unavailable", f"无法读取数据库：{error}", f"the store cannot be read: {error}") from error
+        raise Unavailable("store_unavailable", f"无法读取数据库：{why_zh(error)}", f"the store cannot be read: {why_en(error)}") from error
     finally:
         reader.close()
         writer.close()
@@ -162,8 +161,8 @@ async def _connected(url: URL) -> Any:
     try:
         return await asyncpg.connect(_asyncpg_url(url))
     except (OSError, asyncpg.PostgresError) as error:
-        raise Unavailable("store_unavailable", f"无法连接数据库 {url.host}/{url.database}：{error}",
-                          f"the store {url.host}/{url.database} cannot be reached: {error}") from error
+        raise Unavailable("store_unavailable", f"无法连接数据库 {url.host}/{url.database}：{why_zh(error)}",
+                          f"the store {url.host}/{url.database} cannot be reached: {why_en(error)}") from error
 
 
 async def _dump_postgres(url: URL, target: Path, progress: Progress) -> tuple[dict[str, int], int, str]:
@@ -180,7 +179,7 @@ async def _dump_postgres(url: URL, target: Path, progress: Progress) -> tuple[di
             await _run(["pg_dump", *arguments, "-Fc", f"--snapshot={snapshot}", "--no-owner", "--no-privileges", "-f", str(target), str(url.database)],
                        environment)
     except (OSError, asyncpg.PostgresError) as error:
-        raise Unavailable("store_unavailable", f"无法读取数据库：{error}", f"the store cannot be read: {error}") from error
+        raise Unavailable("store_unavailable", f"无法读取数据库：{why_zh(error)}", f"the store cannot be read: {why_en(error)}") from error
     finally:
         await conn.close()
     progress("database", 1, 1)
@@ -245,11 +244,6 @@ async def make_backup(settings: Settings, out: Path, passphrase: str, now: datet
     return manifest
 
 
-_WHY: Final = {errno.ENOENT: "没有这个目录", errno.ENOTDIR: "不是目录", errno.EACCES: "没有权限", errno.EPERM: "没有权限", errno.ENOSPC: "磁盘空间不足",
-               errno.EDQUOT: "超出磁盘配额", errno.EROFS: "只读", errno.EIO: "磁盘读写出错"}
-"""The system's reasons in Chinese."""
-
-
 @contextlib.contextmanager
 def _named_errors(place: Path) -> Iterator[None]:
     """No room, no such folder, no right to write: the system's word for it, as a sentence."""
@@ -257,7 +251,7 @@ def _named_errors(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = Path(error.filename).parent if error.filename else place
-        raise Rejected("cannot_write", f"无法读写 {where}：{_WHY.get(error.errno or 0, error.strerror or str(error))}", f"{where} cannot be read or written: {error.strerror or error}",
+        raise Rejected("cannot_write", f"无法读写 {where}：{why_zh(error)}", f"{where} cannot be read or written: {why_en(error)}",
                        field="file") from error
 
 

@@ -17,7 +17,7 @@ from hub.clock import utc_text
 from hub.domain.chain import Checker, Flaw, Link, Verdict
 from hub.domain.change import GENESIS
 from hub.domain.signature import Head, Signer, key_id
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 from hub.operate.rights import Rights
 from hub.operate.stored import refuse_missing
 from hub.store.engine import open_engines
@@ -89,7 +89,7 @@ async def reading(url: str) -> AsyncIterator[AsyncConnection]:
                 await conn.exec_driver_sql("SET default_transaction_read_only = on")
             yield conn
     except (OSError, DBAPIError) as error:
-        raise Unavailable("store_unavailable", f"无法读取数据库：{error}", f"the store cannot be read: {error}") from error
+        raise Unavailable("store_unavailable", f"无法读取数据库：{why_zh(error)}", f"the store cannot be read: {why_en(error)}") from error
     finally:
         await engines.read.dispose()
         await engines.write.dispose()

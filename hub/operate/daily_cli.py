@@ -18,7 +18,7 @@ from hub.domain.calendar import local_day
 from hub.domain.daily import Content, Standing
 from hub.domain.duty_rules import DutyRules
 from hub.domain.obligation import Obligation
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en, why_zh
 from hub.ids import new_id
 from hub.operate.stored import stored
 from hub.settings import load_settings
@@ -123,14 +123,14 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Rejected("bad_file", f"无法读取 {path}：{error}", f"cannot read {path}: {error}", field="values") from None
+        raise Rejected("bad_file", f"无法读取 {path}：{why_zh(error)}", f"cannot read {path}: {why_en(error)}", field="values") from None
 
 
 def _from_json(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise Rejected("bad_file", f"无法读取 {path}：{error}", f"cannot read {path}: {error}", field="values") from None
+        raise Rejected("bad_file", f"无法读取 {path}：{why_zh(error)}", f"cannot read {path}: {why_en(error)}", field="values") from None
     if not isinstance(read, dict):
         raise Rejected("bad_file", "JSON 应为 字段: 值", "the JSON must be an object of field: value", field="values")
     return read

@@ -21,7 +21,7 @@ import typer
 
 from hub.clock import parse_utc
 from hub.domain.calendar import Calendar, needs_table
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 from hub.operate import whereabouts
 from hub.operate.chain import reading
 from hub.operate.finding import Finding, State
@@ -199,7 +199,7 @@ def _web_certificate(settings: Settings, now: datetime) -> list[Finding]:
         ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_cert_file, settings.tls_key_file or None)
         ends = x509.load_pem_x509_certificate(Path(settings.tls_cert_file).read_bytes()).not_valid_after_utc
     except (OSError, ssl.SSLError, ValueError) as error:
-        return [Finding("certificates", State.BAD, f"证书或私钥不可用：{error}", f"certificate and key cannot be used: {error}", "tocsin ca issue-web --host …")]
+        return [Finding("certificates", State.BAD, f"证书或私钥不可用：{why_zh(error)}", f"certificate and key cannot be used: {why_en(error)}", "tocsin ca issue-web --host …")]
     if ends < now + timedelta(days=30):
         return [Finding("certificates", State.BAD if ends < now else State.WARN, f"网页证书 {ends:%F} 到期", f"the web's certificate ends on {ends:%F}",
                         "tocsin ca issue-web --host …")]
@@ -221,7 +221,7 @@ def check_broker(settings: Settings) -> list[Finding]:
             return [ok("broker", f"{host}:{port} 有应答", f"{host}:{port} answers")]
     except OSError as error:
         do = "中心是否在运行？tocsin up / does the hub run?" if settings.broker == "embedded" else "检查消息服务器 / look at the broker"
-        return [Finding("broker", State.WARN, f"{host}:{port} 无应答（{error.strerror or error}）", f"{host}:{port} does not answer", do)]
+        return [Finding("broker", State.WARN, f"{host}:{port} 无应答（{why_zh(error)}）", f"{host}:{port} does not answer", do)]
 
 
 async def calendar_of(settings: Settings) -> Calendar:

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from hub.errors import Rejected
+from hub.errors import Rejected, why_en, why_zh
 from hub.settings import Settings
 
 KNOWN = frozenset({"", "admin", "password", "changeme", "change-me", "secret", "guest", "tocsin", "public", "emqx", "mosquitto", "postgres",
@@ -48,8 +48,8 @@ def given_secret(file: str, what: str, en: str = "") -> str:
     try:
         value = Path(file).read_text().strip()
     except OSError as error:
-        raise Rejected("secret_missing", f"无法读取{what}密码文件 {file}：{error.strerror}",
-                       f"cannot read the file of the {en or what} password: {error}") from None
+        raise Rejected("secret_missing", f"无法读取{what}密码文件 {file}：{why_zh(error)}",
+                       f"cannot read the file of the {en or what} password: {why_en(error)}") from None
     refuse_known(value, what, en)
     return value
 

@@ -22,7 +22,7 @@ from hub.domain.access import Tier
 from hub.domain.chain import Link
 from hub.domain.data import packaged
 from hub.domain.masking import HIDDEN, FieldRules, How, mask, scrub
-from hub.errors import Unavailable
+from hub.errors import Unavailable, why_en, why_zh
 from hub.store import Store, Transaction
 from hub.store.retention import (
     Due,
@@ -208,7 +208,7 @@ class Retention:
         try:
             await asyncio.to_thread(_write, path, content)
         except OSError as error:
-            raise Unavailable("archive_unwritable", f"档案无法写入，暂不销毁：{error}", f"the archive cannot be written: {error}") from error
+            raise Unavailable("archive_unwritable", f"档案无法写入，暂不销毁：{why_zh(error)}", f"the archive cannot be written: {why_en(error)}") from error
         return await destroy(
             tx, due, masked=lambda view: without_personal_data(view, known.words), scrubbed=lambda text: _scrubbed(text, known.words),
             nameless=lambda text: _json_without(text, known.words), mentioned=mentioned, rows=rows, archive=path.name,

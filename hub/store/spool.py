@@ -19,7 +19,7 @@ from sqlalchemy import insert, select, update
 from hub.clock import utc_text
 from hub.domain.change import KINDS, ChangeBody, body_text, kind_of
 from hub.domain.proof import AuditRecovered
-from hub.errors import Unavailable
+from hub.errors import Unavailable, why_en
 from hub.ids import new_id
 from hub.store.schema_proof import spool_taken
 from hub.store.writer import Store, Transaction
@@ -67,7 +67,7 @@ class Spool:
                 try:
                     await asyncio.to_thread(self._append, msgspec.json.encode(entry) + b"\n")
                 except OSError as error:
-                    raise Unavailable("audit_unavailable", "审计无法写入，操作被拒绝", f"the audit cannot be written; refused ({error.strerror})") from error
+                    raise Unavailable("audit_unavailable", "审计无法写入，操作被拒绝", f"the audit cannot be written; refused ({why_en(error)})") from error
                 self.waiting += 1
             return False
 

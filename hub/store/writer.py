@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.clock import Clock, SystemClock, utc_text
 from hub.domain.change import GENESIS, Change, ChangeBody, body_hash, body_text, kind_of, link_hash
-from hub.errors import Unavailable
+from hub.errors import Unavailable, why_en, why_zh
 from hub.ids import random_bytes
 from hub.store import schema
 from hub.store.bulk import Rows, at_once, commit_sqlite, fetch, fetch_sqlite, insert_rows, insert_sqlite, visit
@@ -197,8 +197,8 @@ class Store:
                 await migrate(self._engines)
             await self.head()
         except Unavailable as error:
-            where, why = self._engines.read.url.render_as_string(), getattr(error.__cause__, "orig", None) or error.__cause__
-            raise Unavailable(error.code, f"无法打开数据库 {where}：{why}", f"the database {where} cannot be opened: {why}") from None
+            where, why = self._engines.read.url.render_as_string(), getattr(error.__cause__, "orig", None) or error.__cause__ or error
+            raise Unavailable(error.code, f"无法打开数据库 {where}：{why_zh(why)}", f"the database {where} cannot be opened: {why_en(why)}") from None
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
 from hub.domain.recording import RecordingExported, RecordingView, SegmentView
-from hub.errors import Rejected, Unavailable
+from hub.errors import Rejected, Unavailable, why_en, why_zh
 from hub.respond.recording import folder_of
 from hub.store.access import incident_thing
 from hub.store.recordings import get_recording, recordings_of, segments_of
@@ -107,7 +107,7 @@ async def export_clip(ask: Ask) -> web.StreamResponse:
     except OSError as error:
         if isinstance(error, ConnectionError):
             raise
-        raise Unavailable("export_failed", f"录像片段无法写出：{error.strerror}", f"the clip cannot be written: {error.strerror}") from error
+        raise Unavailable("export_failed", f"录像片段无法写出：{why_zh(error)}", f"the clip cannot be written: {why_en(error)}") from error
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
     return response

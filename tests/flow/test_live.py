@@ -36,8 +36,8 @@ async def hub(tmp_path: Path) -> AsyncIterator[Running]:
         yield running
 
 
-async def report(hub: Running) -> int:
-    receipt = await hub.services.intake.submit("report", raw(occurred_at=NOW), DESK, Channel.HTTP)
+async def report(hub: Running, source: Source = DESK) -> int:
+    receipt = await hub.services.intake.submit("report", raw(occurred_at=NOW), source, Channel.HTTP)
     assert receipt.seq is not None
     return receipt.seq
 
@@ -143,7 +143,7 @@ async def test_consoles_that_stop_reading_are_dropped_and_the_others_see_everyth
         async with asyncio.timeout(60):
             while hub.services.live.dropped < stalling:
                 await asyncio.sleep(0.1)
-        await report(hub)
+        await report(hub, Source("agent:b2", agent_id="b2", department_id="traffic-police"))  # the other one is beyond its quota
         assert not ws.closed
     for one in stalled:
         one.close()
