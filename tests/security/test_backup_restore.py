@@ -145,7 +145,7 @@ async def test_where_nothing_can_be_written_a_sentence_says_so_and_nothing_is_le
     for place in (tmp_path / "nowhere" / "b.tocsin", tmp_path / "hub" / "tocsin.db" / "b.tocsin"):
         with pytest.raises(Rejected, match="cannot_write") as refused:
             await make_backup(settings, place, PASSPHRASE, datetime.now(UTC))
-        assert re.search("无法读写 .*：(没有这个目录|不是目录)$", refused.value.zh), refused.value.zh
+        assert re.search("无法读写 .*：(没有这个文件或目录|不是目录)$", refused.value.zh), refused.value.zh
     with pytest.raises(Unavailable, match="store_unavailable"):
         await make_backup(msgspec.structs.replace(settings, store_url="postgresql://nobody@127.0.0.1:9/x"), tmp_path / "b.tocsin", PASSPHRASE, datetime.now(UTC))
     assert not (tmp_path / "b.tocsin").exists()

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def raised(act: Callable[[], object]) -> Exception:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 which one it is, is asked below
+    with pytest.raises(Exception) as caught:
         act()
     return caught.value
 
