@@ -14,7 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from hub.operate.bench_camera import RtspServer
 from hub.operate.bench_video import CODECS_JS, MSE_JS
@@ -196,6 +196,16 @@ def test_what_a_detector_sees_is_a_hint_on_the_tile(plant: Plant, new_screen: Sc
     page.fill(".search", AGENT)
     expect(tile(page, "s00").locator("[data-test=advisory]")).to_contain_text("提示（未核实）：画面中有移动", timeout=60_000)
     expect(tile(page, "s01").locator("[data-test=advisory]")).to_have_count(0)
+
+
+def test_what_a_thumb_hits_on_a_phone_is_44_pixels_on_a_tile_and_on_both_maps(plant: Plant, new_screen: Screens, browser: Browser, plain: Browser) -> None:
+    for path, what, using in (("/wall", "[data-test=tile] button", browser), ("/map", ".maplibregl-ctrl-group button", browser),
+                              ("/map", "[data-test=map-zoom] button", plain)):
+        page = new_screen(width=390, height=844, using=using).open(path)
+        page.wait_for_selector(what)
+        sizes = page.evaluate("(what) => [...document.querySelectorAll(what)].map((one) => one.getBoundingClientRect()).map((box) => [box.width, box.height])", what)
+        assert sizes and all(min(size) >= 44 for size in sizes), (path, sizes)
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
