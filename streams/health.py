@@ -42,16 +42,20 @@ class Thresholds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     edition: str
     valid_from: str
     black_p99: float
+    black_peak: float
     over_exposed_share: float
     covered_texture_share: float
     covered_lost_share: float
     covered_match: float
+    covered_band: float
+    covered_beside: float
     out_of_focus_ratio: float
     out_of_focus_relative: float
     moved_match_elsewhere: float
     moved_gain: float
     turned_match: float
     turned_light_ratio: float
+    weather_match: float
     turned_brightness: float
     frozen_changed_share: float
     frozen_block_change: float
@@ -72,9 +76,10 @@ def thresholds() -> Thresholds:
 
 
 class Measures(Struct, frozen=True, kw_only=True):
-    """What one picture measures; shares and correlations from 0 (or −1) to 1, `p99` in grey levels, None where there is nothing to compare."""
+    """What one picture measures; shares and correlations from 0 (or −1) to 1, `p99` and `peak` in grey levels, None where there is nothing to compare."""
 
     p99: float
+    peak: float
     brightness: float
     white_share: float
     texture_share: float
@@ -85,6 +90,8 @@ class Measures(Struct, frozen=True, kw_only=True):
     match_elsewhere: float | None = None
     sharpness_relative: float | None = None
     light_ratio: float | None = None
+    black_band: float | None = None
+    beside_band: float | None = None
 
 
 SIZE: Final = (160, 90)
@@ -94,13 +101,15 @@ _EDGE: Final = (8, 8)
 
 
 class View(Struct, frozen=True):
-    """One picture prepared for comparing: small grey, its edges, which blocks have texture, and how bright it is."""
+    """One picture prepared for comparing: small grey, its edges, which blocks have texture, how bright it is, and how much of it is black from
+    one side."""
 
     gray: Any
     edges: Any
     texture: Any
     brightness: float
     sharpness: float
+    black_band: float
 
 
 def _trim(gray: Gray) -> Gray:
@@ -125,7 +134,25 @@ def view(picture: np.ndarray[Any, Any]) -> View:
     local = cv2.GaussianBlur(strength, (0, 0), 12) + 4.0
     edges = cv2.GaussianBlur(np.minimum(strength / local, 3.0), (0, 0), 1.2)
     texture = _blocks(smooth).std(axis=(1, 3))
-    return View(small, edges, texture, float(smooth.mean()), _sharpness(gray))
+    return View(small, edges, texture, float(smooth.mean()), _sharpness(gray), _black_band(small))
+
+
+DARK: Final = 16
+"""Grey levels up to which nothing is seen (our nights begin at 20)."""
+
+
+def _black_band(small: Gray) -> float:
+    """The share of the picture that is black throughout, from the left, the right or below to a straight edge; from above it would be the night sky.
+    0 where it leaves less than a sixth: a night with one lamp, or covered altogether."""
+    import numpy as np
+
+    columns, rows = np.percentile(small, 99, axis=0) > DARK, np.percentile(small, 99, axis=1) > DARK
+    share = max(_until_seen(columns), _until_seen(columns[::-1]), _until_seen(rows[::-1]))
+    return share if share <= 5 / 6 else 0.0
+
+
+def _until_seen(seen: Gray) -> float:
+    return float(seen.argmax() / len(seen)) if seen.any() else 1.0
 
 
 def _sharpness(gray: Gray) -> float:
@@ -166,15 +193,34 @@ def measure(now: View, before: View | None = None, reference: View | None = None
     if reference is not None and reference.edges.shape == now.edges.shape:
         had = reference.texture > TEXTURE
         facts["lost_share"] = float((now.texture[had] <= TEXTURE).mean()) if had.any() else 0.0
-        facts["match"], facts["match_elsewhere"] = _matches(now.edges, reference.edges)
+        facts["match"], facts["match_elsewhere"] = _lasting(now, before, reference, limits)
         facts["sharpness_relative"] = now.sharpness / max(reference.sharpness, 1e-6)
+        facts["black_band"] = now.black_band - reference.black_band
+        facts["beside_band"] = now.brightness / (1 - now.black_band)
         facts["light_ratio"] = max(now.brightness + 1, reference.brightness + 1) / (min(now.brightness, reference.brightness) + 1)
-    return Measures(p99=float(np.percentile(now.gray, 99)), brightness=now.brightness,
+    return Measures(p99=float(np.percentile(now.gray, 99)), peak=float(np.percentile(now.gray, PEAK)), brightness=now.brightness,
                     white_share=float((now.gray >= 245).mean()), texture_share=float((now.texture > TEXTURE).mean()), sharpness=now.sharpness, **facts)
 
 
 TEXTURE: Final = 2.2
 """Grey levels of deviation inside a smoothed block of 10 × 10 from which it shows something (sensor noise of 4 leaves about 1)."""
+
+
+PEAK: Final = 99.95
+"""The percentile that is called the peak: six pixels of 160 × 74, less than one lamp."""
+
+
+def _lasting(now: View, before: View | None, reference: View, limits: Thresholds) -> tuple[float, float]:
+    """How the picture matches the reference; where it does not, and the one before did not well, by the edges that stood in both: snow falls
+    elsewhere in each."""
+    import numpy as np
+
+    found = _matches(now.edges, reference.edges)
+    if found[0] > limits.turned_match or before is None or before.edges.shape != now.edges.shape:
+        return found
+    if _matches(before.edges, reference.edges)[0] > limits.weather_match:
+        return found
+    return max(found, _matches(np.minimum(now.edges, before.edges), reference.edges))
 
 
 def _matches(now: Gray, reference: Gray) -> tuple[float, float]:
@@ -204,18 +250,26 @@ class Finding(Struct, frozen=True):
 def judge(m: Measures, limits: Thresholds | None = None) -> Finding:
     """What one picture is, the most telling failure first."""
     t = limits or thresholds()
-    if m.p99 <= t.black_p99:
+    if m.p99 <= t.black_p99 and m.peak <= t.black_peak:
         return Finding(HealthState.BLACK, f"p99={m.p99:.0f}<={t.black_p99:.0f}")
     if m.white_share >= t.over_exposed_share:
         return Finding(HealthState.OVER_EXPOSED, f"white_share={m.white_share:.2f}>={t.over_exposed_share:.2f}")
     if m.changed_share is not None and m.changed_share <= t.frozen_changed_share:
         return Finding(HealthState.FROZEN, f"changed_share={m.changed_share:.3f}<={t.frozen_changed_share:.3f}")
-    unlike = m.match is None or m.match <= t.covered_match
+    unlike = (m.match is None or m.match <= t.covered_match) and not _is_lit_night(m, t)
     if m.texture_share <= t.covered_texture_share and unlike and (m.lost_share is None or m.lost_share >= t.covered_lost_share):
         return Finding(HealthState.COVERED, f"texture_share={m.texture_share:.2f}<={t.covered_texture_share:.2f}")
+    if m.black_band is not None and m.beside_band is not None and m.black_band >= t.covered_band and m.beside_band >= t.covered_beside:
+        return Finding(HealthState.COVERED, f"black_band={m.black_band:.2f}>={t.covered_band:.2f}")
     if m.sharpness <= t.out_of_focus_ratio and (m.sharpness_relative is None or m.sharpness_relative <= t.out_of_focus_relative):
         return Finding(HealthState.OUT_OF_FOCUS, f"sharpness={m.sharpness:.2f}<={t.out_of_focus_ratio:.2f}")
     return _judge_place(m, t) or Finding(HealthState.ONLINE, f"sharpness={m.sharpness:.2f}")
+
+
+def _is_lit_night(m: Measures, t: Thresholds) -> bool:
+    """Does a lamp shine in a dark picture for which no reference of such light is known? Then too little is seen to say that it is covered."""
+    unknown = m.light_ratio is None or m.light_ratio > t.turned_light_ratio
+    return unknown and m.brightness < t.dark_brightness and m.peak - m.p99 >= t.black_peak
 
 
 def _judge_place(m: Measures, t: Thresholds) -> Finding | None:
@@ -233,7 +287,8 @@ def _judge_place(m: Measures, t: Thresholds) -> Finding | None:
 class Health:
     """The state of one camera over time. Pictures, troubles and ticks go in with their time; `state`, `since` and `measure` come out.
 
-    References are kept one for bright and one for dark pictures; the first steady pictures of each light make one unless one is given.
+    References are kept one for bright and one for dark pictures; the first steady pictures of each light make one unless one is given. Until then the
+    other one serves.
     """
 
     def __init__(self, preview_s: float, now: datetime, *, limits: Thresholds | None = None) -> None:
@@ -254,12 +309,12 @@ class Health:
         """Judge a picture; True when the state changed."""
         current = view(picture)
         light = "dark" if current.brightness < self.limits.dark_brightness else "bright"
-        reference = self.references.get(light)
+        reference = self.references.get(light) or next(iter(self.references.values()), None)
         self.measures = measure(current, self._before, reference, limits=self.limits)
         finding = judge(self.measures, self.limits)
         self._before, self._picture_at, self._trouble = current, now, None
         self._recent.append(finding)
-        if reference is None and self._run(HealthState.ONLINE) >= self.limits.reference_after:
+        if light not in self.references and self._run(HealthState.ONLINE) >= self.limits.reference_after:
             self.references[light] = current
         return self._settle(finding, now)
 

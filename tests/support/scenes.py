@@ -25,6 +25,7 @@ class Place:
         wide = WIDTH * 2
         self.base = {"street": self._street, "yard": self._yard, "hall": self._hall}[kind](wide).astype(np.float32)
         self.lamps = [(int(self.rng.integers(0, wide)), int(self.rng.integers(30, HEIGHT * 2 // 3))) for _ in range(7)]
+        self.lamps += [(WIDTH // 4 + 150, 90), (WIDTH // 4 + 470, 140)]  # two in sight at least
 
     def _texture(self, wide: int, fine: float, coarse: float) -> Picture:
         rng = self.rng
@@ -152,3 +153,84 @@ class Place:
         if self._other is None:
             self._other = Place(self.kind, self.seed + 1000)
         return self._other.day(n)
+
+    def _flakes(self, count: int, largest: int) -> Picture:
+        layer = np.zeros((HEIGHT, WIDTH), np.float32)
+        for _ in range(count):
+            cv2.circle(layer, (int(self.rng.integers(0, WIDTH)), int(self.rng.integers(0, HEIGHT))), int(self.rng.integers(1, largest)), 255, -1)
+        return cv2.GaussianBlur(layer, (0, 0), 1.2)[..., None]
+
+    def snow(self, n: int) -> Picture:
+        """It snows by day: flakes near and far, a pale veil, the ground whitening."""
+        picture = self._raw(n) * 0.65 + 60
+        picture[250:] = picture[250:] * 0.5 + 90
+        return self.finish(picture * (1 - self._flakes(260, 4) / 300) + self._flakes(260, 4) * 0.5, 3)
+
+    def fog(self, n: int) -> Picture:
+        """Fog: a fifth to a half of the contrast is left, the far (upper) part paler."""
+        veil = np.linspace(0.2 + 0.05 * (n % 4), 0.5, HEIGHT, dtype=np.float32)[:, None, None]
+        return self.finish(self._raw(n) * veil + 190 * (1 - veil), 2)
+
+    def dim_night(self, n: int) -> Picture:
+        """A very dark night with a few lamps: a thirtieth of the light."""
+        return self.finish(self._lamps(self._raw(n) * (0.03 + 0.01 * np.sin(n))), 4)
+
+    def artefacts(self, n: int) -> Picture:
+        """By day, compressed until blocks show."""
+        return recompressed(self.day(n), 8 + n % 6)
+
+    def dated(self, n: int) -> Picture:
+        """By day, with the name and the clock that the camera writes into its picture."""
+        return overlaid(self.day(n), n)
+
+    def upside_down(self, n: int) -> Picture:
+        """Hung the wrong way round."""
+        return np.ascontiguousarray(self.day(n)[::-1, ::-1])
+
+    def grey(self, n: int) -> Picture:
+        """A decoder without a stream, or a lost input: one shade of grey, with a sensor's or a cable's noise."""
+        return self.finish(np.full((HEIGHT, WIDTH, 3), 110 + n % 30, np.float32), 1.5)
+
+    def stripes(self, n: int) -> Picture:
+        """A broken sensor's or cable's vertical stripes, flickering."""
+        columns = self.rng.normal(120, 60, WIDTH // 4).repeat(4)
+        return self.finish(np.broadcast_to(columns[None, :, None], (HEIGHT, WIDTH, 3)).astype(np.float32), 6)
+
+    def half_black(self, n: int) -> Picture:
+        """Half of the picture, or more, is gone: black to one side or below, the rest goes on."""
+        picture = self._raw(n) * (1 + 0.1 * np.sin(n / 5))
+        share = 0.5 + 0.1 * (n % 3)
+        if n % 2:
+            picture[:, :int(WIDTH * share)] = 3
+        else:
+            picture[int(HEIGHT * (1 - share)):] = 3
+        return self.finish(picture, 1.5)
+
+
+def colour_bars() -> Picture:
+    """What an encoder shows that lost its input."""
+    bars = [(255, 255, 255), (0, 255, 255), (255, 255, 0), (0, 255, 0), (255, 0, 255), (0, 0, 255), (255, 0, 0), (0, 0, 0)]
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for n, colour in enumerate(bars):
+        picture[:, n * WIDTH // 8:(n + 1) * WIDTH // 8] = [c * 3 // 4 for c in colour]
+    return picture
+
+
+def overlaid(picture: Picture, n: int, *, height: float = 0.06, top: bool = True, plate: bool = False) -> Picture:
+    """A picture with a name and a running clock (two seconds a picture) written into it: `height` of a line as a share of the picture."""
+    out = picture.copy()
+    scale, pixels = HEIGHT * height / 22, int(HEIGHT * height)
+    y = int(pixels * 1.4) if top else HEIGHT - int(pixels * 0.5)
+    at = 36_000 + 2 * n
+    for words, x in ((f"2026-11-23 {at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}", 10), ("CAM 01", WIDTH - int(150 * scale))):
+        if plate:
+            cv2.rectangle(out, (x - 4, y - pixels), (x + int(11 * len(words) * scale * 1.7), y + 6), (0, 0, 0), -1)
+        cv2.putText(out, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 4)
+        cv2.putText(out, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 2)
+    return out
+
+
+def recompressed(picture: Picture, quality: int) -> Picture:
+    """A picture as it comes out of a JPEG of so much quality."""
+    data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)

@@ -9,14 +9,24 @@ from functools import cache
 import pytest
 
 from streams.health import Health, HealthState, judge, measure, thresholds, view
-from tests.support.scenes import KINDS, Picture, Place
+from tests.support.scenes import KINDS, Picture, Place, colour_bars, overlaid
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 TRUTH = {
     "day": HealthState.ONLINE, "night": HealthState.ONLINE, "rain": HealthState.ONLINE, "headlights": HealthState.ONLINE,
+    "snow": HealthState.ONLINE, "fog": HealthState.ONLINE, "dim_night": HealthState.ONLINE, "artefacts": HealthState.ONLINE, "dated": HealthState.ONLINE,
+    "upside_down": HealthState.MOVED, "stripes": HealthState.MOVED, "grey": HealthState.COVERED, "half_black": HealthState.COVERED,
     "black": HealthState.BLACK, "over_exposed": HealthState.OVER_EXPOSED, "covered": HealthState.COVERED,
     "blurred": HealthState.OUT_OF_FOCUS, "moved": HealthState.MOVED, "turned": HealthState.MOVED,
 }
+
+
+def standing_still(place: Place, n: int) -> list[tuple[Picture, Picture]]:
+    """Pictures that are two apart in time and show the same: plain, with a clock that goes on above or below, large, on a plate; a lost input's bars."""
+    day, night, bars = place.day(3), place.night(3), colour_bars()
+    clocks = [{"height": 0.06}, {"height": 0.06, "plate": True}, {"height": 0.1}, {"height": 0.08, "top": False}]
+    return [(day, day), (night, night), (bars, bars), (overlaid(bars, n), overlaid(bars, n + 1)),
+            *((overlaid(day, n, **how), overlaid(day, n + 1, **how)) for how in clocks)]
 
 
 @cache
@@ -28,15 +38,15 @@ def confusion() -> Counter[tuple[HealthState, HealthState]]:
             place = Place(kind, seed)
             by_day, by_night = view(place.day(0)), view(place.night(0))
             for label, truth in TRUTH.items():
-                before = None
+                before = view(getattr(place, label)(0))
                 for n in range(1, 7):
                     now = view(getattr(place, label)(n))
-                    reference = by_night if label in ("night", "headlights") and n % 2 else by_day
+                    reference = by_night if label in ("night", "headlights", "dim_night") and n % 2 else by_day
                     counts[truth, judge(measure(now, before, reference)).state] += 1
                     before = now
-            still = place.day(3)
-            for _ in range(6):
-                counts[HealthState.FROZEN, judge(measure(view(still), view(still), by_day)).state] += 1
+            for n in range(6):
+                for still, again in standing_still(place, n):
+                    counts[HealthState.FROZEN, judge(measure(view(again), view(still), by_day)).state] += 1
     return counts
 
 
@@ -51,7 +61,7 @@ def test_precision_and_recall_of_every_state_are_at_least_95_percent(state: Heal
     assert recall >= 0.95
 
 
-@pytest.mark.parametrize("label", ["night", "rain", "headlights"])
+@pytest.mark.parametrize("label", ["night", "rain", "headlights", "snow", "fog", "dim_night", "artefacts", "dated"])
 def test_hard_weather_is_not_taken_for_a_failure(label: str) -> None:
     place = Place("yard", 200)
     health = Health(2, NOW)
@@ -74,7 +84,9 @@ def settled() -> tuple[Place, Health]:
 
 
 @pytest.mark.parametrize(("label", "state"), [("black", HealthState.BLACK), ("covered", HealthState.COVERED), ("blurred", HealthState.OUT_OF_FOCUS),
-                                              ("moved", HealthState.MOVED), ("over_exposed", HealthState.OVER_EXPOSED)])
+                                              ("moved", HealthState.MOVED), ("over_exposed", HealthState.OVER_EXPOSED),
+                                              ("upside_down", HealthState.MOVED), ("stripes", HealthState.MOVED), ("grey", HealthState.COVERED),
+                                              ("half_black", HealthState.COVERED)])
 def test_a_failure_is_named_at_its_second_picture_and_left_after_two_good_ones(label: str, state: HealthState) -> None:
     place, health = settled()
     later = NOW + timedelta(minutes=1)
@@ -82,6 +94,29 @@ def test_a_failure_is_named_at_its_second_picture_and_left_after_two_good_ones(l
     assert health.measure
     assert health.since == later + timedelta(seconds=2)
     assert run(health, [place.day(n) for n in range(4)], later + timedelta(minutes=1)) == [(1, HealthState.ONLINE)]
+
+
+def test_the_weather_from_day_to_night_changes_no_state() -> None:
+    """Twelve hours in a row: no state may come and go."""
+    place, health = settled()
+    hours = ["day", "snow", "day", "fog", "rain", "dated", "night", "headlights", "dim_night", "night", "day"]
+    pictures = [getattr(place, hour)(n) for hour in hours for n in range(8)]
+    assert run(health, pictures, NOW + timedelta(hours=1)) == []
+
+
+def test_a_failure_that_goes_on_does_not_flap() -> None:
+    place, health = settled()
+    at = NOW + timedelta(minutes=1)
+    for label, state in (("half_black", HealthState.COVERED), ("upside_down", HealthState.MOVED), ("stripes", HealthState.MOVED), ("grey", HealthState.COVERED)):
+        assert [found for _, found in run(health, [getattr(place, label)(n) for n in range(20)], at)] == [state], label
+        assert [found for _, found in run(health, [place.day(n) for n in range(6)], at + timedelta(minutes=1))] == [HealthState.ONLINE], label
+        at += timedelta(minutes=5)
+
+
+def test_a_clock_that_goes_on_in_a_picture_that_stands_still_does_not_hide_it() -> None:
+    place, health = settled()
+    still = place.day(9)
+    assert run(health, [overlaid(still, n, height=0.08, plate=True) for n in range(20)], NOW + timedelta(minutes=1)) == [(2, HealthState.FROZEN)]
 
 
 def test_a_frozen_picture_is_named_when_it_stood_still_twice() -> None:
