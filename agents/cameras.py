@@ -25,7 +25,7 @@ from msgspec import Meta, Struct
 from hub.errors import Rejected, why_en, why_zh
 from hub.ids import SLUG, exactly
 from hub.wire import Advisory, Camera, Command, CommandKind, MediaKind, media_header, troubles_of
-from streams.address import Address, read_credentials
+from streams.address import Address, mask, read_credentials
 from streams.feed import Feed
 from streams.fragment import Track, Unit, VideoConfig
 from streams.health import Health, HealthState
@@ -49,6 +49,8 @@ ADVISE_EVERY_S: Final = 300.0
 """What a detector goes on seeing is told so often (our own choice: a road moves all day)."""
 MOST_ADVISORIES: Final = 100
 """So many that wait to be told; more are dropped."""
+FILE_S: Final = 2.0
+"""How often is looked whether the cameras file was changed."""
 SLUG_PATTERN: Final = exactly(SLUG.pattern)
 
 
@@ -108,6 +110,15 @@ class Remark(Struct, frozen=True):
         return f"{self.file}:{self.line}: {self.field}: {self.zh} / {self.en} [{self.code}]"
 
 
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """When a file was written and how long it is; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def read_cameras(path: Path) -> tuple[list[CameraSetup], list[Remark]]:
     """Read and check a cameras file; (cameras that can be used, everything found). Never raises for what the file says."""
     import yaml
@@ -116,24 +127,27 @@ def read_cameras(path: Path) -> tuple[list[CameraSetup], list[Remark]]:
         root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
         return [], [Remark(str(path), 1, "", "file_unreadable", f"无法读取：{why_zh(error)}", f"cannot be read: {why_en(error)}")]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object[:error.start].count(b"\n") + 1
+        return [], [Remark(str(path), line, "", "not_utf8", "不是 UTF-8 编码（可能是 GBK），请另存为 UTF-8", "this is not UTF-8 (GBK, perhaps): save it as UTF-8")]
+    except (yaml.YAMLError, RecursionError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         return [], [Remark(str(path), line, "", "malformed_yaml", "不是有效的 YAML", "this is not valid YAML")]
     entries = next((value for key, value in root.value if key.value == "cameras"), None) if isinstance(root, yaml.MappingNode) else None
     if not isinstance(entries, yaml.SequenceNode):
         return [], [Remark(str(path), 1, "cameras", "missing_field", "缺少 cameras 列表", "the list cameras is missing")]
-    setups: list[CameraSetup] = []
+    setups: dict[str, CameraSetup] = {}
     remarks = _keys(path, root, "", frozenset({"cameras"}))
     for n, node in enumerate(entries.value):
         remarks += _keys(path, node, f"cameras[{n}].")
         setup = _read_entry(path, n, node, remarks)
         if setup is None:
             continue
-        if any(other.entry.id == setup.entry.id for other in setups):
+        if setup.entry.id in setups:
             remarks.append(Remark(str(path), _line(node, "id"), f"cameras[{n}].id", "duplicate_id", "摄像机 id 重复", "this id is used twice"))
             continue
-        setups.append(setup)
-    return setups, remarks
+        setups[setup.entry.id] = setup
+    return list(setups.values()), remarks
 
 
 def _keys(path: Path, node: Any, where: str, known: frozenset[str] | None = None) -> list[Remark]:
@@ -143,7 +157,7 @@ def _keys(path: Path, node: Any, where: str, known: frozenset[str] | None = None
     found: list[Remark] = []
     seen: set[str] = set()
     for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-        name = key.value if isinstance(key.value, str) else "?"
+        name = mask(key.value) if isinstance(key.value, str) else "?"
         if name in seen:
             found.append(Remark(str(path), key.start_mark.line + 1, where + name, "duplicate_field", "字段重复", "this field stands twice"))
         elif known is not None and name not in known:
@@ -176,9 +190,9 @@ def _read_entry(path: Path, n: int, node: Any, remarks: list[Remark]) -> CameraS
         field = where.strip(".`")
         if "`" in text and ("missing" in text or "unknown" in text):
             field = text.split("`")[1]
-        remark(field, "invalid_field", f"字段不符合要求（{text}）", text)
+        remark(mask(field), "invalid_field", f"字段不符合要求（{mask(text)}）", mask(text))
         return None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # a number of five thousand digits is a ValueError
         remark("", "malformed_yaml", "不是有效的 YAML", "this is not valid YAML")
         return None
     field = "url"
@@ -520,7 +534,8 @@ class Cameras:
     """All cameras of an agent as an async context manager; divides them among processes where there are many.
 
     `presence()` is always the latest; `changed` is set whenever a camera's health changed (clear it before reading); `advised` holds what detectors
-    think they saw.
+    think they saw. A file that is changed is taken over while running, all of it; one with a mistake is named in the log and the cameras go on as
+    they were.
     """
 
     def __init__(self, file: Path, link: MediaLink, *, references: Path | None = None, per_process: int = PER_PROCESS) -> None:
@@ -528,12 +543,25 @@ class Cameras:
         self.advised: asyncio.Queue[Advisory] = asyncio.Queue(MOST_ADVISORIES)
         self.restarts = 0
         self._file, self._link, self._references, self._per_process = file, link, references, per_process
+        self._stamp = _stamp(file)
         self.setups, self.remarks = read_cameras(file)
         self._group: CameraGroup | None = None
         self._parts: list[tuple[Camera, ...]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._watcher: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Cameras:
+        self._begin()
+        self._watcher = asyncio.create_task(self._watch_file(), name="cameras file")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._end()
+
+    def _begin(self) -> None:
         for remark in self.remarks:
             log.warning("cameras file: %s", remark)
         loop = asyncio.get_running_loop()
@@ -547,7 +575,7 @@ class Cameras:
 
             self._group = CameraGroup(self.setups, self._link, tell, references=self._references, advise=advise)
             self._group.start()
-            return self
+            return
         count = -(-len(self.setups) // self._per_process)
         ids = [setup.entry.id for setup in self.setups]
         self._parts = [tuple(Camera(id=name) for name in ids[n::count]) for n in range(count)]
@@ -555,21 +583,44 @@ class Cameras:
             link = msgspec.structs.replace(self._link, part=n)
             job = _Job(str(self._file), tuple(ids[n::count]), link, str(self._references) if self._references else None)
             self._tasks.append(asyncio.create_task(self._run_child(n, job), name=f"cameras process {n}"))
-        return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for task in self._tasks:
+    async def _end(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._group is not None:
-            await asyncio.to_thread(self._group.stop)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        group, self._group = self._group, None
+        if group is not None:
+            await asyncio.to_thread(group.stop)
+
+    async def _watch_file(self) -> None:
+        """Take a changed file over once it stands still (an editor writes it in pieces) and has no mistake."""
+        seen = self._stamp
+        while True:
+            await asyncio.sleep(FILE_S)
+            before, seen = seen, await asyncio.to_thread(_stamp, self._file)
+            if seen == self._stamp or seen != before:
+                continue
+            self._stamp = seen
+            setups, remarks = await asyncio.to_thread(read_cameras, self._file)
+            if any(remark.fatal for remark in remarks):
+                log.error("the changed cameras file is not used: the cameras go on as they were")
+                for remark in remarks:
+                    log.error("cameras file: %s", remark)
+                continue
+            log.info("the changed cameras file is taken over", extra={"cameras": len(setups)})
+            self._parts = [self.presence()]  # what is said of them meanwhile
+            await self._end()
+            self.setups, self.remarks = setups, remarks
+            self._begin()
+            self.changed.set()
 
     def presence(self) -> tuple[Camera, ...]:
         """Every camera with its health, in the order of the file."""
         if self._group is not None:
             return self._group.presence()
         known = {camera.id: camera for part in self._parts for camera in part}
-        return tuple(known[setup.entry.id] for setup in self.setups)
+        return tuple(known.get(setup.entry.id) or Camera(id=setup.entry.id, health=HealthState.OFFLINE, measure="not_shown") for setup in self.setups)
 
     def _take_advisory(self, advisory: Advisory) -> None:
         with contextlib.suppress(asyncio.QueueFull):  # a hint that comes late is none

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from hub.errors import Rejected, why_en, why_zh
 
 _USER = re.compile(r"(?<=://)[^/?#\s]*@")
-_QUERY = re.compile(r"(?i)([?&;](?:user(?:name)?|usr|pass(?:word|wd)?|pwd|pw|token|secret|auth|key|sign(?:ature)?|access_token)=)[^&\s#'\"]*")
+_QUERY = re.compile(r"(?i)([?&;](?:user(?:name)?|usr|pass(?:word|wd)?|pwd|pw|token|secret|auth(?:basic)?|key|sign(?:ature)?|access_token)=)[^&\s#'\"]*")
 SCHEMES = frozenset({"rtsp", "rtsps", "http", "https", "file", "synthetic"})
 
 

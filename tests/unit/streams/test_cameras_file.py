@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from agents.cameras import news, read_cameras, roughly
+from agents.cameras import FILE_S, Cameras, news, read_cameras, roughly
 from agents.cameras_cli import app
 from hub.errors import Rejected
 from hub.wire import Camera, troubles_of
 from streams.address import Address, mask
+from streams.publisher import MediaLink
+from tests.support.until import until
 
 
 def check(folder: Path, text: str) -> list[tuple[int, str, str]]:
@@ -43,9 +46,26 @@ def check(folder: Path, text: str) -> list[tuple[int, str, str]]:
     ("- a\n- b\n", (1, "cameras", "missing_field")),
     ("cameras:\n  - id: [\n", (3, "", "malformed_yaml")),
     ("", (1, "cameras", "missing_field")),
+    (f"cameras: {'[' * 3000}{']' * 3000}\n", (1, "", "malformed_yaml")),
+    (f"cameras:\n  - id: a\n    url: /x\n    preview_s: {'9' * 5000}\n", (2, "cameras[0]", "malformed_yaml")),
+    ("cameras:\n  - id: a\n    url: /x\n    ? [a, b]\n    : 1\n", (2, "cameras[0]", "malformed_yaml")),
+    ("cameras:\n  - !!python/object/apply:os.system ['id']\n", (2, "cameras[0]", "malformed_yaml")),
 ])
 def test_a_mistake_names_its_line_and_field(tmp_path: Path, text: str, expected: tuple[int, str, str]) -> None:
     assert check(tmp_path, text) == [expected]
+
+
+def test_a_file_that_a_chinese_windows_saved_is_named_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.yaml"
+    file.write_bytes("cameras:\n  - id: a\n    name: 罐区\n    url: /x\n".encode("gbk"))
+    (remark,) = read_cameras(file)[1]
+    assert (remark.line, remark.code) == (3, "not_utf8") and "UTF-8" in remark.zh
+
+
+def test_a_password_in_an_unknown_key_is_not_shown_either(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.yaml"
+    file.write_text("cameras:\n  - id: a\n    url: /x\n    'rtsp://u:hunter2@h': 1\n'rtsp://u:hunter2@k': 2\n", encoding="utf-8")
+    assert "hunter2" not in str([str(remark) for remark in read_cameras(file)[1]])
 
 
 def test_a_mistake_in_one_camera_leaves_the_others_usable(tmp_path: Path) -> None:
@@ -79,6 +99,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ("error opening rtsp://u:p%40@h:554/x: refused", "error opening rtsp://***@h:554/x: refused"),
     ("http://h/v.cgi?user=admin&pwd=1234&ch=1", "http://h/v.cgi?user=***&pwd=***&ch=1"),
     ("rtsp://h/x?Password=a#f", "rtsp://h/x?Password=***#f"),
+    ("rtsp://h/cam?channel=1&authbasic=YWRtaW4=&x=1", "rtsp://h/cam?channel=1&authbasic=***&x=1"),
     ("nothing secret", "nothing secret"),
 ])
 def test_secrets_are_masked_wherever_an_address_stands(text: str, masked: str) -> None:
@@ -96,6 +117,29 @@ def test_an_address_without_a_host_is_refused() -> None:
     with pytest.raises(Rejected) as caught:
         Address("rtsp:///x")
     assert caught.value.code == "malformed_url"
+
+
+@pytest.mark.parametrize("per_process", [20, 1], ids=["one process", "several"])
+async def test_a_changed_file_is_taken_over_while_running_and_one_with_a_mistake_is_not(tmp_path: Path, per_process: int) -> None:
+    file = tmp_path / "cameras.yaml"
+
+    def write(*names: str, more: str = "") -> None:
+        lines = [f"  - {{id: {name}, url: 'synthetic:?size=160x90&rate=5', preview_s: 0.5}}\n" for name in names]
+        file.write_text("cameras:\n" + "".join(lines) + more, encoding="utf-8")
+
+    write("a", "b")
+    link = MediaLink(agent_id="plant", host="127.0.0.1", port=1, password="none")
+    async with Cameras(file, link, per_process=per_process) as cameras:
+
+        def shown() -> list[str]:
+            return [camera.id for camera in cameras.presence() if camera.health not in ("connecting", "offline")]
+
+        await until(lambda: shown() == ["a", "b"])
+        write("a", "c", more="  - id: d\n")
+        await asyncio.sleep(2.5 * FILE_S)
+        assert [camera.id for camera in cameras.presence()] == ["a", "b"]
+        write("a", "c")
+        await until(lambda: shown() == ["a", "c"])
 
 
 def test_what_a_camera_measures_anew_is_no_news_but_its_state_and_its_trouble_are() -> None:
