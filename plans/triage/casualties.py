@@ -20,12 +20,12 @@ _DIED = r"(?<![气吓热急累烦困冷渴臭笑堵疼挤猪鱼鸡鸭鹅羊牛�
 # as neighbours say it
 _LOST = rf"(?:没了|走了|不行了|没气了|断气了?|咽气了?|{_DIED}了|没了气|没救过来|没救回来|没救活|没抢救过来)(?=[，。；！、]|$)"
 _VERBS = {
-    "dead": rf"(?:{_DIED}|抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|死难|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|逝世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|夹死|绞死|挤死|卡死|碾死|刺死|捅死|咬死|劈死|噎死|掐死|不治)",
-    "missing": r"(?:失踪|失联|没找着|没找到|还没找到|(?:未|没有|没能?)(?:被|能)?找到|下落不明|失去联系|失去联络|生死不明|无音讯)",
-    "seriously_injured": r"(?:重伤|危殆|命危(?!险)|伤重(?!不治|死亡|身亡)|伤势严重|伤势较重|伤势过重|重症|危重|病危|严重受伤|伤势危重|情况严重|情况危重|情况危急|病情危急|伤情危急|伤情严重|伤情危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
+    "dead": rf"(?:{_DIED}|抢救无效死亡|烧死|淹死|砸死|压死|电死|炸死|撞死|摔死|冻死|踩死|打死|砍死|枪杀|杀害|无呼吸心跳|没有呼吸心跳|未能逃生|没能逃|死亡|死难|遇难|身亡|丧生|罹难|殒命|牺牲|殉职|丧命|毙命|溺亡|坠亡|亡故|遇害|殉难|去世|死去|离世|逝世|失去生命|无生命体征|没有生命体征|生命体征消失|被炸死|被烧死|被打死|被撞死|被砍死|被杀害|被杀|葬身|致死|毒死|烫死|闷死|呛死|勒死|轧死|熏死|憋死|饿死|溺毙|病亡|病故|没有抢救过来|没能救过来|未能挽回生命|没能挽回生命|未能保住生命|没有救活|没救活|没能救活|没救回来|没能救回来|没救过来|没抢救过来|没能抢救过来|已没有呼吸|已没了呼吸|没有了呼吸|没了呼吸|已无呼吸|夹死|绞死|挤死|卡死|碾死|刺死|捅死|咬死|劈死|噎死|掐死|不治)",
+    "missing": r"(?:失踪|失联|没找着|没找到|还没找到|(?:未|没有|没能?)(?:被|能)?找到|下落不明|失去联系|失去联络|生死不明|无音讯|没有消息|没了消息|没有音讯|杳无音信|音讯全无|联系不上|没有联系上)",
+    "seriously_injured": r"(?:重伤|危殆|生命垂危|奄奄一息|命危(?!险)|伤重(?!不治|死亡|身亡)|伤势严重|伤势较重|伤势过重|重症|危重|病危|严重受伤|伤势危重|情况严重|情况危重|情况危急|病情危急|伤情危急|伤情严重|伤情危重|受重伤|严重烧伤|重度烧伤|急性中毒)",
     "light": r"(?:轻伤|轻微伤|受轻伤|轻微受伤|伤势较轻)",
     "injured": r"(?:受(?:到)?不同程度的?(?:伤害|损伤)|不同程度受伤|受伤|烧伤|灼伤|骨折|负伤|挂彩|被砍伤|被炸伤|砍伤|炸伤|刺伤|摔伤|(?<!死)伤者|致伤|烫伤|灼烫|划伤|擦伤|挫伤|扭伤|冻伤|压伤|挤伤|扎伤|击伤|电伤|咬伤|撞伤|砸伤|踩伤|呛伤|枪伤|(?<![死探])伤(?!亡|害|者|势|病|员|情|口|残|心|寒))",
-    "trapped": r"(?:受伤被困|被困|受困|被埋|被压|被掩埋|困在|遭困|滞留井下)",
+    "trapped": r"(?:受伤被困|围困|被困|受困|被埋|被压|被掩埋|困在|遭困|滞留井下)",
     "evacuated": r"(?:紧急疏散|疏散|紧急转移安置|转移安置|转移避险|避险转移|转移|撤离|紧急避险|撤出)",
     "poisoned": r"(?:中毒(?!死亡|身亡|窒息死亡|致死|遇难))",
 }
@@ -46,7 +46,7 @@ _FORWARD = {
 }
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有人|没有造成|脱险|无死亡|没有死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:(?:都|均|全)?没(?:能)?(?:被)?(?:救过来|救回来|救活|抢救过来)|无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害|致死(?!率|量))"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|受灾|受影响|无人|未造成|没有(?!生命体征|呼吸|了呼吸)|脱险|无死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:(?:都|均|全)?没(?:能)?(?:被)?(?:救过来|救回来|救活|抢救过来)|无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害|致死(?!率|量))"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
     "missing": re.compile(
@@ -64,14 +64,15 @@ _ONE = {
         rf"|(?<![\d十百千])(?:1|一)(?:名|个|位)(?:(?!死|亡|没有|无|未|[名个位]|获救后)[^。；\d\n]){{0,40}}?(?:受伤|轻伤|烧伤|灼伤|烫伤|咬伤|蜇伤|砸伤|撞伤|摔伤|骨折|夹断|压断|断了|晕倒|昏倒|晕了|[炸撞震砸打熏]晕)"
         rf"|(?<!没有)(?<!未)[撞砸砍刺咬捅打压轧刮碾]伤(?:了)?(?:[1一][名位])?[^，。；、\d一二两三四五六七八九十多数几]{{0,8}}(?:某{{1,3}}岁的?)?{_LONE}"
         r"|全身[^，。；\d]{0,8}(?:烧伤|灼伤|烫伤)"
-        r"|(?:腿|手|胳膊|手指|脚|手臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:夹断|压断|砸断|轧断|绞断|截断|划伤|夹伤|砸伤|烫伤|割伤|刺伤|压伤|擦伤)"
-        r"|(?:左|右|双|头|腰|肋|颅)[^，。；\d]{0,5}(?:骨折|撕裂伤|挫伤|骨裂|伤势)|(?:划|割|磕|碰)(?:了|出)[^，。；\d]{0,4}口子|缝了[^，。；]{0,4}针|(?:诊断为|致使?)[^，。；]{0,10}骨折"
+        r"|(?:腿|手|胳膊|手指|脚|手臂|右臂|左臂|双臂|小腿)(?:部)?(?:被|叫|让)[^，。；]{0,4}(?:卷进|卷入|绞|夹断|压断|砸断|轧断|绞断|截断|划伤|夹伤|砸伤|烫伤|割伤|刺伤|压伤|擦伤)"
+        r"|(?:左|右|双|头|腰|肋|颅)[^，。；\d]{0,5}(?:骨折|撕裂伤|挫伤|骨裂|伤势)|(?:小腿|大腿|手臂|胳膊|锁骨|鼻梁|脚踝|手腕)[^，。；\d]{0,3}(?:骨折|扭伤|骨裂)|(?:划|割|磕|碰)(?:了|出)[^，。；\d]{0,4}口子|缝了[^，。；]{0,4}针|(?:诊断为|致使?)[^，。；]{0,10}骨折"
     ),
     "missing": re.compile(
         rf"(?:[一该男女]{_LONE})(?:(?!寻获|找到|获救)[^，。；：\d\n]){{0,16}}?(?:失踪|失联|下落不明)|(?<![名多些位等数几]){_LONE}(?:已|仍|目前)(?:失踪|失联|下落不明)"
     ),
     "seriously_injured": re.compile(
         rf"(?:一{_LONE}|驾驶员|司机|驾驶人|机长|{_LONE})(?:(?!死|亡)[^。；：，\d\n]){{0,16}}?(?:重伤|伤[势情](?:比较|较为|较)?严重|生命垂危)"
+        rf"|(?<![\d十百千])(?:1|一)(?:名|位|人)(?:(?!死|亡|[名位])[^。；\d]){{0,30}}(?:坠|跌|摔|砸|撞|压|炸|烧|刺|砍|咬|轧|夹|滚|卡)[^。；\d]{{0,12}}，(?:身|造成|致)?(?:受)?(?:重伤|生命垂危|伤势严重)"
     ),
 }
 # 司机和押运员受轻伤: two who are told by what they are
@@ -81,9 +82,15 @@ _TWO = {
 }
 _ILL = [
     re.compile(
-        rf"{_N}{_PERSON}(?:(?!无人|没有人|没人|无须|无需|毋须|死亡|痊愈|出院|无明显|无症状|无不适|无异常|未出现|没有出现|没有感到|没有感觉|未感|陆续有|有村民|有学生|有人|其中|[桶罐瓶箱袋])[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|拉肚子|肚子痛|肚子疼|胃痛|上吐下泻|发烧|抽搐|就医|胸闷|症状|不适|发病|患病|入院|住院|就诊|就医|送医|送往医院|送了医院|送进医院|送到医院|进了医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|麻木|呼吸困难|流涎|卫生院|上吐)"
+        rf"{_N}{_PERSON}(?:(?!无人|没有人|没人|无须|无需|毋须|死亡|痊愈|出院|无明显|无症状|无不适|无异常|未出现|没有出现|没有感到|没有感觉|未感|陆续有|有村民|有学生|有人|其中|[桶罐瓶箱袋])[^。；：\d\n]){{0,24}}?(?:呕吐|腹泻|腹痛|恶心|头晕|拉肚子|肚子痛|肚子疼|胃痛|上吐下泻|发烧|抽搐|就医|胸闷|症状|不适|发病|患病|入院|住院|就诊|就医|送医|看病|看医生|吸入(?:了|少量|大量|过多|过量|较多)*(?:的)?(?:浓)?烟|送往医院|送了医院|送进医院|送到医院|进了医院|治疗|救治|紫绀|青紫|昏迷|晕倒|熏倒|被熏|洗胃|麻木|呼吸困难|流涎|卫生院|上吐)"
     ),
     re.compile(rf"{_N}{_PERSON}[^。；，：\d\n]{{0,16}}?中毒(?!死亡|身亡)"),
+    re.compile(  # 8名工人集体吃完午饭后，出现食物中毒
+        rf"{_N}{_PERSON}(?:(?!死|有人|其中)[^。；：\d\n]){{0,20}}?(?:吃|食用|饮用|喝|进食|就餐|用餐|聚餐|误食)(?:(?!死|有人|其中)[^。；：\d\n]){{0,24}}?中毒(?!死亡|身亡)"
+    ),
+    re.compile(  # 很多孩子都出现了类似情况，大概有20多人
+        rf"(?:出现|感到)[^。；\d]{{0,10}}(?:症状|情况|反应|不适|呕吐|腹泻)的?(?:孩子|学生|员工|人|人数)?，?(?:大概|大约|约|共|有|已|达|超过)+{_N}(?:人|名)"
+    ),
     re.compile(rf"(?:毒倒|撂倒|放倒|熏倒|病倒)(?:了)?{_N}{_PERSON}"),
     re.compile(rf"(?:学生|师生|员工|工人|群众|儿童|患者|病人|孩子|人数)(?:多达|达到|达|超过|已有|共有|有){_N}{_PERSON}"),
     re.compile(rf"(?:发病|患病|就诊|就医|住院|入院|送医|病例)(?:人数|学生|人员|病人|患者)?{_REACH}{_N}(?:人|名|例)"),
@@ -106,6 +113,9 @@ _BY_ROLE = {
     )
     for field, role in _ROLES.items()
 }
+_NO_MORE = re.compile(
+    rf"(?:没了|走了|死了|送了命的有){_N}(?:个|口|名|位)?(?:人|村民|乡亲|老人|孩子|矿工|工友|邻居)(?![家口的])"
+)  # 全村没了11个人
 _FAMILY_DEAD = re.compile(rf"死者(?:为|系|是|均为|均是)一家{_N}口")
 _BOUND = re.compile(rf"(?<![名位具个])(?:{'|'.join(_ROLES.values())})(?:人数|总数|数)?{_SO_FAR}\Z")
 _SHORT = {
@@ -176,8 +186,18 @@ _FAMILY_OF = re.compile(rf"一家(?:三代|四代|老小|祖孙|老少)?{_N}口(
 _COUPLE_ILL = re.compile(
     r"(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹|姐弟|兄妹|祖孙|老两口|老俩口)(?:二人|两人|俩)?[^。；\d]{0,44}?(?:均|双双|都|先后|相继)[^，。；\d]{0,10}中毒(?!死亡|身亡|致死)"
 )
+# 户主夫妇烧伤: two people, whoever else is hurt
+_COUPLE = r"(?<!一家)(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹|姐弟|兄妹|祖孙|老两口|小两口|老夫妻)(?:二人|两人|俩)?"
+_COUPLE_HURT = re.compile(rf"{_COUPLE}(?:均|都|双双|被|不同程度|全身)*(?:烧伤|烫伤|灼伤|受伤|受轻伤|炸伤|砸伤|重伤)(?!的)")
+_COUPLE_GONE = re.compile(rf"{_COUPLE}(?:(?!获救|死|遇难)[^。；\d]){{0,24}}(?:失踪|失联|没有找到|没找到|下落不明)")
+_COUPLE_ILL_TOGETHER = re.compile(
+    r"(?:夫妻|夫妇|母子|父子|母女|父女|兄弟|姐妹|姐弟|兄妹|祖孙|老两口|老俩口|爷孙|婆孙)(?:二人|两人|俩)[^，。；\d死]{0,8}中毒(?!死亡|身亡|致死)"
+)
+_COUPLES = {"injured": _COUPLE_HURT, "missing": _COUPLE_GONE}
 _FAMILY_ILL = re.compile(rf"一家{_N}口(?:(?!死)[^。；\d]){{0,24}}(?:中毒)")
-_GASSED = re.compile(rf"{_N}{_PERSON}(?:(?!死亡)[^。；：，\d\n]){{0,16}}?(?:吸入|受[^，。；]{{0,4}}气体刺激)")
+_GASSED = re.compile(
+    rf"{_N}{_PERSON}(?:(?!死亡)[^。；：，\d\n]){{0,16}}?(?:吸入(?!(?:了|少量|大量|过多|过量|较多)*(?:的)?(?:烟|浓烟|粉尘))|受[^，。；]{{0,4}}气体刺激)"
+)
 _ALL_ABOARD = re.compile(
     rf"(?:载有|载着|(?:机上|船上|车上|舱内)(?:人员|乘客|旅客|乘员|人数)?(?:共计|共有|共|有|载有)?|搭载|共载){_N}(?:名|人)(?:(?!获救|生还者|受伤|无一人?生还)[^。；\n]){{0,40}}?(?:无一人?生还|(?:全部|均已|均|无一幸免)(?:[^，。；]{{0,4}})?(?:遇难|死亡|罹难|身亡|丧生))"
 )
@@ -194,11 +214,15 @@ _HELD = re.compile(
     rf"(?:(?:埋|困|压)(?:了|着|住|在里面)?(?:有)?|(?:里面|里头|井下|洞内|洞里|废墟下|楼里)(?:还|仍)?有){_N}(?:个|名)?人(?!生还|遇难|死|获救|升井)"
 )
 _NONE_HURT = re.compile(
-    r"(?:无|没有|没(?=造成|发生)|未|未有|未出现|暂无|暂未)(?:造成|引发|发生|出现|发现|有|导致|任何)*(?:(?:重大)?(?:次生事故|次生灾害|财产损失|环境污染|经济损失|设备损坏)(?:和|或|及|以及|、))?(?:人员|人|群众)?(?:被困(?:和|或|及|、))?(?:伤亡|死伤|受伤(?:和|或|及|、)?(?:死亡)?)(?!(?:情况)?的?(?:报告|消息|信息|统计|通报|公布))|无人伤亡|人员均安全|零伤亡|未造成人身伤害"
+    r"(?:无|没有|没(?=造成|发生)|未|未有|未出现|暂无|暂未)(?:造成|引发|发生|出现|发现|有|导致|任何)*(?:(?:重大)?(?:次生事故|次生灾害|财产损失|环境污染|经济损失|设备损坏)(?:和|或|及|以及|、))?(?:人员|人|群众)?(?:被困(?:和|或|及|、))?(?:伤亡|死伤|受伤(?:和|或|及|、)?死亡)(?!(?:情况)?的?(?:报告|消息|信息|统计|通报|公布))|无人伤亡|人员均安全|零伤亡|未造成人身伤害"
 )
-_NONE_DEAD = re.compile(r"(?:无|没有|未造成|未发生|尚无|暂无|未出现|无人)(?:人员|人|病例|危重和)?(?:死亡|遇难)(?!报告)")
+_NONE_DEAD = re.compile(
+    r"(?:无|没有|未造成|未发生|尚无|暂无|未出现|无人)(?:人员|人|病例|危重和)?(?:死亡|遇难)(?!报告)|(?:没有|无|未有?)[^，。；\d]{0,6}(?:死亡|遇难|伤亡)(?:一人|1人|一例)|(?:无一人?|零)(?:死亡|遇难|伤亡)"
+)
 _NONE_TRAPPED = re.compile(r"(?:无|没有|未造成|无人|没有人|未发现)(?:人员|人)?被困")
-_NONE_INJURED = re.compile(r"(?:无|没有|未造成|无人|没有人)(?:人员|人)?(?:在[^，。；]{0,8}中)?受伤")
+_NONE_INJURED = re.compile(
+    r"(?:无人|没有人|没人|(?:无|没有|未|未有|暂无|暂未)(?:造成|发生|出现|发现|导致|有)*)(?:人员|人|群众)?(?:被困(?:和|或|及|、))?(?:在[^，。；]{0,8}中)?受伤|(?<!有)没人(?:伤|受伤)"
+)
 _FREED = re.compile(
     r"(?:被|受)困[^。；\d]{0,24}(?:成功|安全|顺利)(?:获救|脱险|脱困|升井)(?!的?\d)|(?:被|受)困[^。；，]{0,8}(?:后)?(?:(?<!安)全|均)(?:数|部)?(?:获救|救出)|被困[^。；]{0,16}(?:全部|均|悉数|已全部)[^。；，]{0,6}(?:获救|救出|脱险|升井|解救|营救)|(?:全部|均)被?(?:困|埋)[^。；，]{0,8}(?:获救|救出|脱险)"
 )
@@ -230,6 +254,10 @@ _LISTED_ILL = re.compile(
 # 7人轻度烧伤，1人面部划伤: kinds of injury are people of their own
 _WOUND = r"[^，。；、\d死亡]{0,6}(?:烧伤|灼伤|烫伤|划伤|擦伤|挫伤|扭伤|骨折|砸伤|压伤|摔伤|刺伤|咬伤|割伤|挤伤|撞伤)"
 _WOUNDS = re.compile(rf"(?P<list>(?:{NUMBER}(?:名|位|个|人){_WOUND}[，、]){{1,4}}{NUMBER}(?:名|位|个|人){_WOUND})")
+# 救出4名被困员工，所幸仅受轻伤
+_LUCKY = re.compile(
+    rf"{_N}(?:名|人|位)(?:(?!死|亡)[^。；：，\d\n]){{0,10}}，(?:所幸|万幸|幸好|但|都|均|全|也)*(?:仅|只|均|都|全)(?:是|为)?受(?:了)?(?:轻|皮外|轻微)伤"
+)
 # 2人送医后死亡，2人抢救无效离世: those who died of the same number of people, one group after the other
 _DIES = r"(?:死亡|身亡|离世|去世|不治|遇难)"
 _PART_DEAD = rf"(?:另有?|又有|还有|随后又有)?{NUMBER}(?:名|人|位)(?:(?!其中|获救|受伤|共)[^，。；：、\d]){{0,16}}?{_DIES}"
@@ -246,7 +274,7 @@ _BESIDES = re.compile(r"另(?:外)?(?:还)?(?:有)?\Z")
 _STILL = re.compile(r"仍有|尚有|还有|剩余|其余|最后|找到|寻获|救起|获救|升井")
 _AGED_DEATH = re.compile(r"岁(?:的)?[一-龥]{1,4}?(?:(?!伤|获救)[^，。；\d]){0,14}(?:溺亡|溺水身亡|身亡|死亡|遇难)")
 _OUT = re.compile(
-    rf"{_N}(?:名|人)(?:(?!中)[^，。；\d]){{0,6}}?(?:已全部|全部|全都|均|(?<!安)全|悉数)(?:已|被|成功|安全|获|顺利)*(?:救出|获救|脱险|升井|脱困|救)"
+    rf"{_N}(?:名|人)(?:(?!中)[^，。；\d]){{0,6}}?(?:已全部|全部|全都|均|(?<!安)全|悉数)(?:已|被|成功|安全|获|顺利)*(?:救出|获救|脱险|升井|脱困|上岸|登岸|上船|救)"
 )
 
 
@@ -350,6 +378,7 @@ def count(prepared: Prepared) -> People:
     _explicit_zeros(prepared, [s for s in prepared.sentences if s.standing is not Standing.BACKGROUND], found)
     _of_the_rest(prepared, counted, found)
     _lost_alone(prepared, counted, found)
+    _found_since(prepared, counted, found)
     loss = _loss(prepared, counted)
     if loss is not None:
         found["loss_yuan"] = loss
@@ -358,6 +387,7 @@ def count(prepared: Prepared) -> People:
         found["dead_or_missing"] = either
     sick = [f for s in counted for p in _ILL for f in _figures(prepared, s.start, s.end, p)]
     sick += [f for s in counted for f in _listed(prepared, s.start, s.end, _LISTED_ILL)]
+    sick = [f for f in sick if _IN_VAIN.match(prepared.text, f.end) is None]
     ill = max(_exact(sick), key=lambda f: f.value) if sick else None
     fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
     least = _lower_bounds(prepared, counted)
@@ -417,6 +447,18 @@ def _of_the_rest(prepared: Prepared, counted: list[Sentence], found: dict[str, F
         known = found.get(field)
         if left and known is not None and known.start < left[-1].start and left[-1].value < known.value:
             found[field] = left[-1]
+
+
+def _found_since(prepared: Prepared, counted: list[Sentence], found: dict[str, Figure]) -> None:
+    """5人失联。……1名遇难人员的遗体找到: bodies found after the missing were told are theirs, unless the text tells how many are left or who else died."""
+    missing, dead = found.get("missing"), found.get("dead")
+    if missing is None or dead is None:
+        return
+    later = [s for s in counted if s.start > missing.start]
+    bodies = [f for s in later for form in _BODIES for f in _figures(prepared, s.start, s.end, form)]
+    first = next((f for f in bodies if f.value == missing.value or (f.value < missing.value and f.start <= dead.start < f.end)), None)
+    if first is not None:
+        found["missing"] = Figure(missing.value - first.value, first.start, first.end)
 
 
 _NOBODY_LEFT = re.compile(
@@ -501,7 +543,9 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done += _deaths(prepared, start, end)
     elif field == "poisoned":
         done += _figures(prepared, start, end, _FAMILY_ILL) + _figures(prepared, start, end, _GASSED)
-        done += [Figure(2, m.start(), m.end()) for m in _COUPLE_ILL.finditer(prepared.text, start, end)]
+        done += [
+            Figure(2, m.start(), m.end()) for form in (_COUPLE_ILL, _COUPLE_ILL_TOGETHER) for m in form.finditer(prepared.text, start, end)
+        ]
     elif field == "evacuated":
         done += _figures(prepared, start, end, _MOVED)
     elif field == "missing":
@@ -511,8 +555,10 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
     done = [f for f in done if not _rejected(prepared, field, f)]
     if field in _LISTED:
         done += _listed(prepared, start, end, _LISTED[field])
+    if field == "light":
+        done += _listed(prepared, start, end, _SLIGHT)
     if field == "injured":
-        done = [_alive(prepared, f) for f in done] + _listed(prepared, start, end, _WOUNDS)
+        done = [_alive(prepared, f) for f in done] + _figures(prepared, start, end, _LUCKY) + _listed(prepared, start, end, _WOUNDS)
     if field in ("dead", "injured"):
         done += _besides(prepared, done)
     if field == "dead":
@@ -524,8 +570,11 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         done = [f for f in _figures(prepared, start, end, _FAR[field]) if field == "injured" or not _rejected(prepared, field, f)]
     if not done and field in _TWO:
         done = [Figure(2, m.start(), m.end()) for m in _TWO[field].finditer(prepared.text, start, end)][:1]
+    if not done and field in _COUPLES:
+        done = [Figure(2, m.start(), m.end()) for m in _COUPLES[field].finditer(prepared.text, start, end)][:1]
     if not done and field in _ONE:
-        done = [Figure(1, m.start(), m.end()) for m in _ONE[field].finditer(prepared.text, start, end)][:1]
+        ones = [Figure(1, m.start(), m.end()) for m in _ONE[field].finditer(prepared.text, start, end)]
+        done = [f for f in ones if not _of_several(prepared, field, f)][:1]
     if not done and field == "dead":
         done = [Figure(1, m.start(), m.end()) for m in _AGED_DEATH.finditer(prepared.text, start, end)][:1]
     if not done and field == "dead":
@@ -539,6 +588,20 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         if not done:
             done = [Figure(1, m.start(), m.end()) for m in _SOMEBODY_LOST.finditer(prepared.text, start, end)][:1]
     return done
+
+
+_IN_VAIN = re.compile(r"[^，。；\d]{0,4}(?:无效|不治|后死亡|后身亡|后去世)")  # 2名焊工重伤，经救治无效死亡
+_THINGS = re.compile(r"个(?:摊|棚|村|屋|房|井|厂|家庭|仓|车|洞|点|乡|镇|小区|门店|商户|网箱|箱|罐|瓶|作业区|工棚)")  # 二十几个摊位被埋
+_COUNTED = re.compile(rf"(?:{NUMBER}|多|数|几)(?:余)?(?:名|位|个)\Z")
+
+
+def _of_several(prepared: Prepared, field: str, one: Figure) -> bool:
+    """2名工人重伤，经救治无效死亡: no one worker, and none who lives."""
+    if field == "dead":
+        return False
+    counted = _COUNTED.search(prepared.text, max(0, one.start - 6), one.start)
+    several = counted is not None and counted[0] not in ("一名", "一位", "一个", "1名", "1位", "1个")
+    return (several and not re.match(NUMBER, prepared.text[one.start : one.end])) or _DIED_OF_IT.match(prepared.text, one.end) is not None
 
 
 # a death of one person whom the text calls by another word: 一快递员……经抢救无效死亡
@@ -583,11 +646,18 @@ _CHAINED = re.compile(r"(?:死者|伤者|重伤|轻伤|受伤|失踪|失联|被�
 _OR_MISSING = re.compile(r"[、或和及/]?失踪(?!\d|约|近|超)")  # 23人死亡失踪 counts both together
 _KILLED = re.compile(r"(?:杀|砍|打|刺|捅|撞|炸|砸)死(?:了)?\Z")  # 杀死4人捅伤2人
 _DEAD_AND = re.compile(r"(?<![人名位童娃具])(?:死亡|遇难)[、和或及/]?\Z")  # 死亡失踪398人 counts both together
-_DIED_OF_IT = re.compile(r"(?:者|人员|员)?(?:[^，。；\d]{0,8}(?:途中|抢救无效|不治)|致|后|，)?(?:死亡|死(?![伤者])|身亡|不治)")
+_DIED_OF_IT = re.compile(
+    r"(?:者|人员|员)?(?:，?[^，。；\d]{0,12}(?:途中|(?:抢救|救治|医治)无效|不治)|致|后|，)?(?:死亡|死(?![伤者])|身亡|不治)"
+    r"|，?[^，。；\d]{0,16}(?:未能|没能|没有)(?:挽回|保住|留住)(?:[^，。；\d]{0,6}(?:生命|性命))?"
+)
 _SAVED = re.compile(
     r"(?:矿工|人员|者|工人|群众|居民|学生|乘客|船员|游客)?(?:昨天|今天|昨日|今日|当天|当晚|已|均|全部|都|安全|成功|顺利|先后|陆续|被)*(?:获救|脱险|脱困|升井|生还|救出|解救)"
 )  # 4名被困矿工获救
 _FOUND_BODY = re.compile(r"(?:者|人员|船员|矿工|人|工人)?的?(?:遗体|尸体)")
+
+
+_NOT_ONE = re.compile(r"(?:没有|未有?|无|不)[^，。；\d]{0,6}\Z")  # 没有因灾死亡一人
+_WHO_MOVES = re.compile(r"(?:小组|组|点|通道|路线|队|专班)")  # 4个疏散小组
 
 
 def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
@@ -604,6 +674,8 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
         return True
     if re.match(NUMBER, text) and text.endswith(("者", "员")) and _BOUND.search(before):
         return True  # 死者3人伤者5人: the 3 are the dead
+    if field == "dead" and figure.value == 1 and not re.match(NUMBER, text) and _NOT_ONE.search(before):
+        return True
     if field == "dead" and _OR_MISSING.match(after):
         return True
     if field == "injured" and _KILLED.search(prepared.text, max(0, figure.start - 4), figure.start):
@@ -616,9 +688,13 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
         return True
     if field == "missing" and (_FOUND_BODY.match(after) or _DEAD_AND.search(prepared.text, max(0, figure.start - 6), figure.start)):
         return True
+    if field != "evacuated" and _THINGS.search(text):
+        return True
     if field == "trapped" and _SAVED.match(prepared.text, figure.end):
         return True
-    if field == "evacuated" and re.search(r"能力|可(?:紧急)?(?:疏散|转移)|吨|辆|立方|公里|头|只|万元", text + after):
+    if field == "evacuated" and (
+        _WHO_MOVES.match(after) or re.search(r"能力|可(?:紧急)?(?:疏散|转移)|吨|辆|立方|公里|头|只|万元", text + after)
+    ):
         return True
     return field == "poisoned" and after.startswith(("者家属", "原因", "窒息事故"))
 
@@ -643,7 +719,7 @@ def _besides(prepared: Prepared, done: list[Figure]) -> list[Figure]:
 
 
 _OF_THEM_DEAD = re.compile(
-    rf"[^。；\d]{{0,30}}?，其中(?:有)?{_N}(?:名|人|位)[^，。；\d]{{0,12}}(?:抢救无效|救治无效|医治无效|不治)[^，。；\d]{{0,4}}"
+    rf"[^。；\d]{{0,30}}?，其中(?:有)?{_N}(?:名|人|位)[^，。；\d]{{0,12}}(?:抢救无效|救治无效|医治无效|不治|死亡|身亡|去世)[^，。；\d]{{0,4}}"
 )
 
 
@@ -652,6 +728,12 @@ def _alive(prepared: Prepared, hurt: Figure) -> Figure:
     lost = _OF_THEM_DEAD.match(prepared.text, hurt.end)
     dead = parse(lost["n"]) if lost is not None else None
     return hurt if dead is None or dead >= hurt.value else msgspec.structs.replace(hurt, value=hurt.value - dead)
+
+
+def _with_the_dead(prepared: Prepared, sentence: Sentence) -> set[int]:
+    """Numbers of injured of whom a sentence says that some died; a title may tell them again."""
+    hurt = [f for form in (_FORWARD["injured"], _BACKWARD["injured"]) for f in _figures(prepared, sentence.start, sentence.end, form)]
+    return {f.value for f in hurt if _alive(prepared, f).value < f.value}
 
 
 def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -> list[Figure]:
@@ -665,6 +747,7 @@ def _names(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str]) -
 def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
     done = []
     for pattern in (
+        _NO_MORE,
         _LIVES,
         _NONE_UP,
         _CAUSED,
@@ -725,7 +808,7 @@ _BODIES = [
     re.compile(rf"(?:发现|找到|搜寻到|打捞出|挖出|打捞起|搜救出|清理出)共?{_N}(?:具|名|位)[^，。；、\d]{{0,8}}?(?:的)?(?:遗体|尸体)"),
     re.compile(rf"{_N}具(?:遇难者|遇难人员)?(?:的)?(?:遗体|尸体)"),
     re.compile(
-        rf"{_N}(?:名|位|个)(?:(?!生还|获救)[^，。；\d]){{0,10}}(?:的)?(?:遗体|尸体)(?:已经|已|均|都|全部|陆续|先后|被|也)*(?:找到|发现|寻获|打捞|搜寻到|运出|升井|运送)"
+        rf"{_N}(?:名|位|个)(?:(?!生还|获救)[^，。；\d]){{0,10}}(?:的)?(?:遗体|尸体)(?:在[^，。；\d]{{1,12}}?)?(?:已经|已|均|都|全部|陆续|先后|被|也)*(?:找到|发现|寻获|打捞|搜寻到|运出|升井|运送)"
     ),
 ]
 _SCENE_DEATHS = [
@@ -742,12 +825,14 @@ _NOW = re.compile(r"截至|截止|目前|仍有|尚有|还有|剩余|其余|最�
 
 def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | None:
     every: list[Figure] = []
+    reduced: set[int] = set()
     sums: list[Figure] = []
     latest: list[Figure] = []
     total_said = titled = False
     for sentence in counted:
         here = _candidates(prepared, (sentence.start, sentence.end), field)
         every += here
+        reduced |= _with_the_dead(prepared, sentence) if field == "injured" else set()
         if here and (sentence.title or (not titled and _NOW.search(prepared.text, sentence.start, sentence.end))):
             still = max((m.start() for m in _STILL.finditer(prepared.text, sentence.start, sentence.end)), default=sentence.start)
             latest, titled = [f for f in here if f.end > still] or here, titled or sentence.title
@@ -762,7 +847,7 @@ def _best(prepared: Prepared, counted: list[Sentence], field: str) -> Figure | N
         return None
     if field == "dead":
         every += _died_later(prepared, counted, every)
-    every = _exact(every)
+    every = _exact([f for f in every if f.value not in reduced] or every)
     best = max(every, key=lambda f: (f.value, -f.start))
     if field in _FALLING and not sums and latest:
         return max(latest, key=lambda f: f.value)
@@ -781,7 +866,7 @@ _DEAD_BEFORE = re.compile(rf"{NUMBER}人?死[、，和]?\Z")
 def _summed_up(prepared: Prepared, injured: Figure) -> bool:
     """造成3人死亡、8人受伤，直接经济损失318万元; 一死一伤: the sum of a report, whoever else was carried away and died later."""
     before = prepared.text[max(0, injured.start - 6) : injured.start]
-    if "其中" in before or "重伤" in prepared.text[injured.start : injured.end]:
+    if "其中" in before or any(word in prepared.text[injured.start : injured.end] for word in ("重伤", "轻伤", "轻微伤")):
         return False
     return _THE_LOSS.match(prepared.text, injured.end) is not None or _DEAD_BEFORE.search(before) is not None
 
@@ -830,6 +915,10 @@ def _fold_light(found: dict[str, Figure]) -> None:
         found["injured"] = serious
 
 
+# 1名轻伤，1名轻微伤: two grades of slight injury
+_SLIGHT = re.compile(rf"(?P<list>{NUMBER}(?:名|人|位)轻伤[，、]{NUMBER}(?:名|人|位)轻微伤)")
+
+
 def _around(light: Figure, serious: Figure | None) -> tuple[int, int]:
     """The stretch that holds both parts of a sum where they stand side by side."""
     if serious is None or max(light.end, serious.end) - min(light.start, serious.start) > 60:
@@ -839,9 +928,9 @@ def _around(light: Figure, serious: Figure | None) -> tuple[int, int]:
 
 def _explicit_zeros(prepared: Prepared, counted: list[Sentence], found: dict[str, Figure]) -> None:
     for pattern, fields in (
-        (_NONE_HURT, ("dead", "seriously_injured", "injured")),
+        (_NONE_HURT, ("dead", "injured")),
         (_NONE_DEAD, ("dead",)),
-        (_NONE_INJURED, ("seriously_injured", "injured")),
+        (_NONE_INJURED, ("injured",)),
         (_NONE_TRAPPED, ("trapped",)),
     ):
         for sentence in counted:

@@ -1,6 +1,7 @@
-"""Decides which family of events a text reports, from word classes and weighted evidence. Pure.
+"""Decides which family of events a text reports, from word classes, rules and wording. Pure.
 
-The lexicon and the rules are data/evidence.yaml; this module holds no words of its own.
+The lexicon and the rules are data/evidence.yaml; this module holds no words of its own. What each sign weighs is learnt from the labelled
+texts (plans.triage.train), not set by hand: rules that are right for all of ours are not right for all others.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from functools import lru_cache
 
 import msgspec
 
-from plans.triage import ngrams
-from plans.triage.text import Prepared, Sentence, Standing, data
+from plans.triage import ngrams, weights
+from plans.triage.text import OPENING_WEIGHT, Prepared, Sentence, Standing, data
 
 LOAD = "tanktruck"  # a lorry that carries a dangerous load
 SUBSTANCE, HARMFUL = "substance", "harmful"  # a dangerous substance; one that is toxic or corrosive and no fuel gas
+HARMLESS = "harmless_load"  # milk, cement, cooking oil
 LOADING = "loadverb"
 _PEOPLE = re.compile(
     r"(?:有|着|了|共)?(?:[\d一二两三四五六七八九十百几数多余]{1,5}(?:名|位|个|人)|乘客|旅客|学生|游客|工人|客)"
@@ -24,15 +26,13 @@ _PEOPLE = re.compile(
 _STANDING_FACTOR = {Standing.MAIN: 1.0, Standing.BACKGROUND: 0.12, Standing.UNREAL: 0.15}
 _REPEAT = (1.0, 0.5, 0.25, 0.12)
 _READ_CHARS = 6000  # what follows in a long report (causes, duties, penalties) says less about the kind of event than its opening
-_LEAST = 2.0
-_RULED = 2.5  # the family that the rules choose stands at least this factor above their other scores
+_LEAST = 2.0  # a family of which the rules say less is not spoken of
 _UNHEARD = 0.5  # what a family of which no rule spoke is worth beside the others
-_BEATEN = 0.1  # what a family that another beats keeps of its score; chosen with real texts, where 0.4 let our wording undo plain rules
-_LEANING = 0.12  # how much a unit of the n-grams' log score weighs; this and _RULED lie where a fitted linear model puts them (tests/fixtures/triage)
-_DEAF = 40.0  # a family is put back by no more units than this; where wording led by more than 30 units it was right in 98 % of new texts
-_CLEAR = 10.0  # where the rules are silent, wording decides alone if it leads by this much
+_LEARNT = 2.0  # how a unit of the learnt log odds weighs beside a unit of the logarithm of what the rules add up to; from 1 to 6 texts never seen give the same
+_CLEAR = 1.5  # units of log odds by which a family must lead where no rule speaks; else the text tells of no incident
 
 
+ANYWHERE, OPENING = "C:", "H:"  # before a class or rule: it holds in a main sentence; it holds in the title or the first two sentences
 _FLYING = ("plane", "plane_strong", "plane_event")
 
 
@@ -51,21 +51,10 @@ class _Rule(msgspec.Struct, frozen=True):
     none: list[str] = []
     within: int | None = None
 
-
-class _Beat(msgspec.Struct, frozen=True):
-    winner: str
-    loser: list[str]
-    ratio: float
-    needs: list[str] = []
-    unless: list[str] = []
-    first: str | None = None
-    then: str | None = None
-
-    def holds(self, seen: dict[str, int]) -> bool:
-        """Whether the classes of main sentences are as this row asks; where `first` and `then` are named, in that order of mention."""
-        if any(name not in seen for name in self.needs) or any(name in seen for name in self.unless):
-            return False
-        return self.first is None or self.then is None or seen.get(self.first, _READ_CHARS + 1) < seen.get(self.then, _READ_CHARS + 1)
+    @property
+    def name(self) -> str:
+        """What the learnt weights call it."""
+        return f"{'+'.join(self.all)}>{self.family}"
 
 
 class _Lexicon(msgspec.Struct, frozen=True):
@@ -73,7 +62,6 @@ class _Lexicon(msgspec.Struct, frozen=True):
     lengths: dict[str, list[int]]
     inside: frozenset[str]
     rules: list[_Rule]
-    beats: list[_Beat]
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -106,7 +94,6 @@ def _lexicon() -> _Lexicon:
         {first: sorted(found, reverse=True) for first, found in lengths.items()},
         frozenset(raw["inside"]),
         msgspec.convert(raw["rules"], list[_Rule]),
-        msgspec.convert(raw["beats"], list[_Beat]),
     )
 
 
@@ -129,24 +116,38 @@ def tokens(text: str, start: int, end: int) -> list[Token]:
     return done
 
 
-def decide(prepared: Prepared, substances: list[Token], learnt: ngrams.Model | None = None) -> Decision:
-    """The family of the primary event. `substances` are the names of dangerous substances, in order.
+class Heard(msgspec.Struct, frozen=True):
+    """What the words and rules say of a text.
 
-    `learnt` is another n-gram model than the one shipped, for measuring on texts that it has not seen.
+    `scores`: per family, what the rules add up to. `loudest`: per family, the worth and stretch of the rule that spoke loudest. `seen`: where main
+    sentences first mention each class. `signs`: what the learnt weights are asked about.
     """
+
+    scores: dict[str, float]
+    loudest: dict[str, tuple[float, int, int]]
+    seen: dict[str, int]
+    signs: set[str]
+
+
+def hear(prepared: Prepared, substances: list[Token]) -> Heard:
+    """Read the word classes and rules of a text. `substances` are the names of dangerous substances, in order."""
     lexicon = _lexicon()
-    scores: dict[str, float] = {}
-    loudest: dict[str, tuple[float, int, int]] = {}
+    heard = Heard({}, {}, {}, set())
     counts: dict[int, int] = {}
-    seen: dict[str, int] = {}
     starts = [s.start for s in substances]
-    for sentence in prepared.sentences:
-        if sentence.start > _READ_CHARS:
-            break
-        places = _places(prepared, sentence, substances, starts)
-        if sentence.standing is Standing.MAIN:
+    read = [sentence for sentence in prepared.sentences if sentence.start <= _READ_CHARS]
+    named = [_places(prepared, sentence, substances, starts) for sentence in read]
+    told = {name for sentence, places in zip(read, named, strict=True) if sentence.standing is Standing.MAIN for name in places}
+    if HARMLESS in told and SUBSTANCE not in told:
+        for places in named:
+            places.pop(LOAD, None)  # a tank lorry that the text fills with cooking oil carries no dangerous load in its title either
+    for sentence, places in zip(read, named, strict=True):
+        main = sentence.standing is Standing.MAIN
+        kinds = _kinds(sentence) if main else ()
+        if main:
             for name, stretches in places.items():
-                seen.setdefault(name, stretches[0][0])
+                heard.seen.setdefault(name, stretches[0][0])
+        heard.signs.update(f"{kind}{name}" for kind in kinds for name in places)
         factor = sentence.weight * _STANDING_FACTOR[sentence.standing]
         for number, rule in enumerate(lexicon.rules):
             hit = _hit(rule, places, lexicon.inside)
@@ -154,18 +155,42 @@ def decide(prepared: Prepared, substances: list[Token], learnt: ngrams.Model | N
                 continue
             repeat = counts.get(number, 0)
             worth = rule.weight * factor * (_REPEAT[repeat] if repeat < len(_REPEAT) else 0.06)
-            if sentence.standing is Standing.MAIN:
+            if main:
                 counts[number] = repeat + 1
-            scores[rule.family] = scores.get(rule.family, 0.0) + worth
-            if worth > loudest.get(rule.family, (0.0, 0, 0))[0]:
-                loudest[rule.family] = (worth, *hit)
-    ruled, beaten = _winner(scores, seen, lexicon.beats)
-    family = _weighed(ruled, beaten, scores, ngrams.leanings(prepared, learnt), ngrams.loudness(prepared))
-    said = loudest[family][1:] if family in loudest else None
-    if said is None and family != "other":
-        said = ngrams.loudest(prepared, family, learnt)
-    start, end = said or (0, 0)
-    return Decision(family, start, end, scores, seen)
+            if len(rule.all) > 1:
+                heard.signs.update(f"{kind}{rule.name}" for kind in kinds)
+            heard.scores[rule.family] = heard.scores.get(rule.family, 0.0) + worth
+            if worth > heard.loudest.get(rule.family, (0.0, 0, 0))[0]:
+                heard.loudest[rule.family] = (worth, *hit)
+    heard.signs.update(ngrams.features(prepared))
+    return heard
+
+
+def _kinds(sentence: Sentence) -> tuple[str, ...]:
+    """How the signs of a main sentence count: in the stretch that the weights were learnt from, and again where the text names its event."""
+    if sentence.start >= ngrams.READ_CHARS:
+        return ()
+    return (ANYWHERE, OPENING) if sentence.weight >= OPENING_WEIGHT else (ANYWHERE,)
+
+
+def decide(prepared: Prepared, substances: list[Token], learnt: weights.Model | None = None) -> Decision:
+    """The family of the primary event. `substances` are the names of dangerous substances, in order.
+
+    `learnt` is another model than the one shipped, for measuring on texts that it has not seen.
+    """
+    heard = hear(prepared, substances)
+    said = weights.scores(heard.signs, learnt)
+    if max(heard.scores.values(), default=0.0) >= _LEAST:
+        both = {name: math.log(max(heard.scores.get(name, 0.0), _UNHEARD)) + _LEARNT * odds for name, odds in said.items()}
+        family = max(sorted(both), key=lambda name: both[name])
+    else:
+        family, second = sorted(said, key=lambda name: (-said[name], name))[:2]
+        family = family if said[second] <= -_CLEAR else "other"
+    stretch = heard.loudest[family][1:] if family in heard.loudest else None
+    if stretch is None and family != "other":
+        stretch = ngrams.loudest(prepared, family, learnt)
+    start, end = stretch or (0, 0)
+    return Decision(family, start, end, heard.scores, heard.seen)
 
 
 def _places(prepared: Prepared, sentence: Sentence, substances: list[Token], starts: list[int]) -> dict[str, list[tuple[int, int]]]:
@@ -200,31 +225,3 @@ def _hit(rule: _Rule, places: dict[str, list[tuple[int, int]]], inside: frozense
             if rule.within is None or high - low <= rule.within:
                 return low, high
     return None
-
-
-def _weighed(ruled: str, beaten: set[str], scores: dict[str, float], leanings: dict[str, float], loudness: float) -> str:
-    """The rules' family, unless the wording of the text speaks much more clearly for another; where no rule spoke, a clear wording alone."""
-    if max(scores.values(), default=0.0) < _LEAST:
-        likeliest, second = sorted(leanings, key=lambda family: (-leanings[family], family))[:2]
-        return likeliest if leanings[second] <= -_CLEAR else ruled
-    worth = {family: max(scores.get(family, 0.0), _UNHEARD) for family in leanings}
-    worth.update({family: max(worth[family] * _BEATEN, _UNHEARD) for family in beaten & worth.keys()})
-    worth[ruled] = max(_LEAST, *scores.values(), 0.0) * _RULED
-    both = {family: math.log(value) + _LEANING * max(leanings[family] * loudness, -_DEAF) for family, value in worth.items()}
-    return max(sorted(both), key=lambda family: both[family])
-
-
-def _winner(scores: dict[str, float], seen: dict[str, int], beats: list[_Beat]) -> tuple[str, set[str]]:
-    standing = {family: score for family, score in scores.items() if score >= _LEAST}
-    if not standing:
-        return "other", set()
-    pairs = {
-        (beat.winner, loser)
-        for beat in beats
-        if beat.winner in standing and beat.holds(seen)
-        for loser in beat.loser
-        if loser in standing and standing[beat.winner] >= beat.ratio * standing[loser]
-    }
-    lost = {loser for winner, loser in pairs if (loser, winner) not in pairs or standing[winner] > standing[loser]}
-    left = {family: score for family, score in standing.items() if family not in lost} or standing
-    return max(sorted(left), key=lambda family: left[family]), lost

@@ -56,7 +56,7 @@ _HALF = re.compile(r"(?<!\d)[,:]|[,:](?!\d)|(?<=[\u4e00-\u9fff）\x22])\.(?![\dA
 _FULL = {",": "，", ":": "：", ".": "。"}
 _SENTENCE_CHARS = 1000  # a longer run without a full stop is cut, which keeps the work linear
 _SENTENCE_END = frozenset("。！？；!?;\n")
-_TITLE, _FIRST, _OPENING = 3.0, 2.0, 1.6  # how much a sentence weighs; the second of the body ends the opening
+_TITLE, _FIRST, OPENING_WEIGHT = 3.0, 2.0, 1.6  # how much a sentence weighs; the second of the body ends the opening
 
 
 class Standing(IntEnum):
@@ -96,7 +96,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
     def opening(self) -> int:
         """The end of the title and the first two sentences, where a text names what it is about."""
-        return max(sentence.end for sentence in self.sentences if sentence.weight >= _OPENING)
+        return max(sentence.end for sentence in self.sentences if sentence.weight >= OPENING_WEIGHT)
 
     def sentence_at(self, position: int) -> Sentence:
         """The sentence that holds this position."""
@@ -158,7 +158,9 @@ def prepare(text: str) -> Prepared:
 
 # What a copied page holds between its words: 經（jīng）, which some pages put against copying, and tags of HTML; a tag of a block ends a line
 _READING = re.compile(r"(?<=[\u4e00-\u9fff])（[a-zü]{0,5}[āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ][a-zü]{0,4}\s?）")
-_TAG = re.compile(r"</?(?:(?P<block>p|br|div|h[1-6]|li|tr|section|ul|table|title)|[a-z]{1,10})(?:\s[^<>\n]{0,400})?/?>|&nbsp;", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:(?P<block>p|br|div|h[1-6]|li|tr|section|ul|table|title)|[a-z]{1,10})(?:\s[^<>\n]{0,400})?/?>|&nbsp;", re.IGNORECASE
+)
 
 
 def _markup(plain: str) -> tuple[set[int], set[int]]:
@@ -345,7 +347,8 @@ def _sentences(text: str, own: tuple[int, int], year: int | None, day: str | Non
     behind, onward, recalling, elsewhere, headings = False, False, False, False, 0
     parts = _PartsOfReport(rules)
     done: list[Sentence] = []
-    if rules.looking_back.search(text, 0, 200):
+    back = rules.looking_back.search(text, 0, 200) is not None
+    if back:
         day = None  # a report of an inquiry speaks of a year that its own date does not show
     lately = _LATELY.search(text, 0, 200) is not None
     for number, (start, end) in enumerate(_cuts(text)):
@@ -364,7 +367,7 @@ def _sentences(text: str, own: tuple[int, int], year: int | None, day: str | Non
         )
         body = number - headings
         late = 1.2 if start < 300 else 0.7 if start < 1500 else 0.25
-        weight = _TITLE if title else _FIRST if body == 0 else _OPENING if body == 1 else late
+        weight = _TITLE if title else _FIRST if body == 0 else OPENING_WEIGHT if body == 1 else late
         piece = text[start:end]
         other_year = (
             day is not None and day not in piece and (_YEAR.match(piece) is not None or _MONTH_OF_YEAR.search(piece) is not None)
@@ -384,16 +387,25 @@ def _sentences(text: str, own: tuple[int, int], year: int | None, day: str | Non
         else:
             setting = part is _Part.SETTING
             done += [
-                Sentence(*stretch[:2], title, weight, stretch[2], setting) for stretch in _parts(text, start, end, title, body, year, rules)
+                Sentence(*stretch[:2], title, weight, stretch[2], setting)
+                for stretch in _parts(text, start, end, title, 0 if back and not _told(text, done, rules.looking_back) else body, year, rules)
             ]
         elsewhere = goes_on or (done[-1].standing is Standing.BACKGROUND and _EVENTFUL.search(text, done[-1].start, end) is not None)
     return done or [Sentence(0, len(text), False, 2.0, Standing.MAIN)]
 
 
-def _told(text: str, done: list[Sentence]) -> bool:
-    """Whether the body of the text has told of an event so far; what 事故回顾 opens is else the event itself."""
+def _told(text: str, done: list[Sentence], but: re.Pattern[str] | None = None) -> bool:
+    """Whether the body of the text has told of an event so far; what 事故回顾 opens is else the event itself.
+
+    A sentence that holds `but` only says that something is made known of it (近日公布一起事故的处理结果).
+    """
     told = (one for one in done if one.standing is Standing.MAIN and not one.title)
-    return any(_EVENTFUL.search(text, one.start, one.end) and _CERTAIN.search(text, one.start, one.end) for one in told)
+    return any(
+        _EVENTFUL.search(text, one.start, one.end)
+        and _CERTAIN.search(text, one.start, one.end)
+        and (but is None or but.search(text, one.start, one.end) is None)
+        for one in told
+    )
 
 
 _CERTAIN = re.compile(r"\d[日号时点人名]|[今昨前][天日晨晚夜]|近日|日前")  # a day, an hour or a number of people: no event in general

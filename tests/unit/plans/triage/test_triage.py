@@ -73,7 +73,7 @@ def test_the_fields_of_a_draft_are_the_contract() -> None:
         ("爆炸已致7人死亡。截至18时，死亡人数升至12人", {"dead": 12}),
         ("先前通报5人死亡，经核实，死亡人数更正为4人", {"dead": 4}),
         ("事故造成数十人受伤", {"injured": None}),
-        ("事故无人员伤亡", {"dead": 0, "injured": 0, "seriously_injured": 0}),
+        ("事故无人员伤亡", {"dead": 0, "injured": 0, "seriously_injured": None}),
         ("伤亡情况不明，正在核实", {"dead": None, "injured": None}),
         ("甲县2人死亡，乙县3人死亡", {"dead": 5}),
         ("共造成5人死亡，其中甲县2人死亡，乙县3人死亡", {"dead": 5}),
