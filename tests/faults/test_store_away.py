@@ -17,6 +17,8 @@ from tests.support.ledger import Ledger
 from tests.support.postgres import Postgres
 from tests.support.until import until
 
+AMPLE = {"TOCSIN_QUOTA_PER_MINUTE": "60000"}
+"""Two agents stand for a district's fifty reports a second: the quota of an agent would let what they kept trickle in for a quarter of an hour."""
 MOST_GROWTH_BYTES = 100 * 2**20
 """What an outage may add to the hub's memory, however long it lasts: its queues are bounded."""
 
@@ -35,7 +37,7 @@ async def until_ready(hub: HubChild, ready: bool, within_s: float) -> None:
 @pytest.mark.parametrize("away_s", [4.0, pytest.param(300.0, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 async def test_postgresql_away_under_load_loses_nothing_and_the_hub_says_so_within_ten_seconds(tmp_path: Path, away_s: float) -> None:
     with Postgres() as postgres, Ledger(tmp_path / "ledger") as ledger:
-        hub = HubChild(tmp_path / "hub", environment={"TOCSIN_STORE_URL": postgres.database("away")})
+        hub = HubChild(tmp_path / "hub", environment=AMPLE | {"TOCSIN_STORE_URL": postgres.database("away")})
         secrets = await hub.enrol("k1", "k2")
         field = Field(tmp_path, ledger)
         async with hub, field.agents(hub.mqtt_port, secrets):
@@ -65,7 +67,7 @@ def with_faults(folder: Path, control: Path) -> HubChild:
     """A hub whose disk can be made to fail: what `fiu-run -x -f` sets; the script itself would stand between us and the hub, and signals
     would end it alone."""
     assert shutil.which("fiu-ctrl"), "fiu-utils is missing"
-    return HubChild(folder, environment={"FIU_CTRL_FIFO": str(control), "LD_PRELOAD": " ".join(
+    return HubChild(folder, environment=AMPLE | {"FIU_CTRL_FIFO": str(control), "LD_PRELOAD": " ".join(
         f"/usr/lib/fiu/{name}.so" for name in ("fiu_run_preload", "fiu_posix_preload"))})
 
 
