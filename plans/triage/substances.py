@@ -81,6 +81,8 @@ class _Context(msgspec.Struct, frozen=True):
     containers: list[tuple[Container, re.Pattern[str]]]
     solution: re.Pattern[str]
     cargo_only: frozenset[str]
+    articles: frozenset[str]
+    articles_act: re.Pattern[str]
     only_where: dict[str, tuple[re.Pattern[str], frozenset[str]]]
     sources: frozenset[str]
     merge: dict[str, str]
@@ -90,6 +92,9 @@ class _Context(msgspec.Struct, frozen=True):
     exacter: frozenset[str]
     solutions: dict[str, str]
     only_released_in: frozenset[str]
+    explained_in: frozenset[str]
+    identified: re.Pattern[str]
+    made_in: re.Pattern[str]
 
 
 @lru_cache(maxsize=1)
@@ -100,9 +105,11 @@ def _table() -> _Table:
     lines = resources.files("plans.triage").joinpath("data", "substances.csv").read_text("utf-8").splitlines()
     for row in csv.DictReader(line for line in lines if not line.startswith("#")):
         entry = Entry(row["name"], row["un"], row["canonical"], row["class"], row["hin"], row["guide"])
-        words[entry.name.upper()] = entry
         by_un.setdefault(entry.un, entry)
         lengths.setdefault(entry.name[0].upper(), set()).add(len(entry.name))
+        words[entry.name.upper()] = entry
+        for other in _spellings(entry.name):
+            words.setdefault(other.upper(), entry)
     for word in data("substance_context.yaml")["not_substances"]:
         words.setdefault(word.upper(), _NONE)
         lengths.setdefault(word[0].upper(), set()).add(len(word))
@@ -114,6 +121,11 @@ def _table() -> _Table:
 
 
 _NONE = Entry("", "", "", "", "", "")
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """The same name as a prepared text has its comma (N，N-二甲基苯胺), and with the wrong character that news often write (醋酸乙脂)."""
+    return name.replace(",", "，"), name.replace("酯", "脂")
 
 
 @lru_cache(maxsize=1)
@@ -146,6 +158,8 @@ def _context() -> _Context:
         [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
         re.compile("|".join(raw["solution"])),
         frozenset(raw["cargo_only"]),
+        frozenset(raw["articles"]),
+        re.compile(raw["articles_act"]),
         {name: (re.compile(row["around"]), frozenset(row.get("families", ()))) for name, row in raw["only_where"].items()},
         frozenset(raw["sources"]),
         {str(k): str(v) for k, v in raw["merge"].items()},
@@ -155,6 +169,9 @@ def _context() -> _Context:
         frozenset([*raw["exacter_end"], *raw["exacter_start"]]),
         {str(k): str(v) for k, v in raw["solutions"].items()},
         frozenset(raw["only_released_in"]),
+        frozenset(raw["explained_in"]),
+        re.compile("|".join(raw["identified"])),
+        re.compile(raw["made_in"]),
     )
 
 
@@ -178,7 +195,7 @@ def _names(text: str) -> list[Mention]:
     while index < size:
         for length in table.lengths.get(upper[index], ()):
             entry = table.words.get(upper[index : index + length]) if index + length <= size else None
-            if entry is not None:
+            if entry is not None and not _counts_one(upper, index, length, table):
                 if entry.un and not _is_substance(text, index, index + length, context):
                     index += 1  # 液态氢 in 液态氢氧化钠 hides no 氢氧化钠
                     break
@@ -191,6 +208,12 @@ def _names(text: str) -> list[Mention]:
             index += 1
     done += _numbers(text, table)
     return sorted(done, key=lambda m: m.start)
+
+
+def _counts_one(text: str, index: int, length: int, table: _Table) -> bool:
+    """Whether the 一 that a name opens with counts what a longer name behind it is (一甲胺磷罐车 is no 一甲胺)."""
+    lengths = table.lengths.get(text[index + 1 : index + 2], ()) if text[index] == "一" else ()
+    return any(other >= length and text[index + 1 : index + 1 + other] in table.words for other in lengths)
 
 
 _HARMFUL = ("6", "8", "X", "265", "268")  # how the hazard number of a toxic or corrosive substance begins that is no fuel gas (ADR 5.3.2.3)
@@ -285,6 +308,8 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
             roles[exacter] = max(roles[exacter], roles[un])
             del first[un]
     best = min(max((roles[un] for un in first), default=_Part.EXPLAINED), _Part.ACTING)
+    if best is _Part.EXPLAINED and family not in context.explained_in:
+        return []  # the nature of a gas, told beside a collision: no substance of it
     if best is _Part.EXPLAINED and len(first) > 1 and not all(_composing(prepared, mention, context) for mention in first.values()):
         return []  # 氧化剂主要包括过氧化氢、高锰酸钾、硝酸: examples of a class, and nothing of the load
     first = {un: mention for un, mention in first.items() if roles[un] >= best}
@@ -442,7 +467,14 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
         part = min(part, _Part.PRODUCT)
     if part < _Part.CARGO and family in context.only_released_in:
         return None
-    return None if mention.entry.un in context.cargo_only and part is not _Part.CARGO else part
+    return part if part is _Part.CARGO or _more_than_goods(prepared, sentence, mention, context) else None
+
+
+def _more_than_goods(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Context) -> bool:
+    """Whether a substance counts that is no load: all do but goods such as batteries; fireworks do where they themselves blow up."""
+    if mention.entry.un in context.articles:
+        return context.articles_act.search(_near(prepared, sentence, mention)) is not None
+    return mention.entry.un not in context.cargo_only
 
 
 def _another(prepared: Prepared, mention: Mention, sentence: Sentence) -> bool:
@@ -464,12 +496,16 @@ _HAPPENS = frozenset({"leak", "fire", "boom", "poison", "toxic"})  # classes of 
 
 
 def _happens(prepared: Prepared, sentence: Sentence, mention: Mention, part: _Part, context: _Context) -> bool:
-    """Whether the sentence of a name without a verb of its own tells of a release, a fire, an explosion or poisoning, or of what something consists.
+    """Whether the sentence of a name without a verb of its own tells of a release, a fire, an explosion or poisoning, or of what something consists or was.
 
     A lost source needs neither.
     """
+    if mention.entry.name in context.sources or _composing(prepared, mention, context):
+        return True
+    if context.identified.search(_near(prepared, sentence, mention)) is not None:
+        return True
     told = (not _HAPPENS.isdisjoint(token.classes) for token in tokens(prepared.text, sentence.start, sentence.end))
-    return mention.entry.name in context.sources or _composing(prepared, mention, context) or (part > _Part.PRODUCT and any(told))
+    return part > _Part.PRODUCT and any(told)
 
 
 def _told(before: str, after: str, whole: str, context: _Context) -> _Part:
@@ -479,7 +515,7 @@ def _told(before: str, after: str, whole: str, context: _Context) -> _Part:
         return _Part.CARGO
     if _of_nature(whole) or _of_nature(clause) or context.supposed.search(clause) or _HEADING.fullmatch(before + after):
         return _Part.EXPLAINED
-    if context.unit.match(after):
+    if context.unit.match(after) or context.made_in.search(clause):
         return _Part.PRODUCT
     if context.released.search(before[-14:] + "\u25a1" + after[:12]):
         return _Part.RELEASED

@@ -1,8 +1,12 @@
 """Substances that a text only speaks of."""
 
+import csv
+from importlib import resources
+
 import pytest
 
 from plans.triage import triage
+from plans.triage.text import data
 
 
 @pytest.mark.parametrize(
@@ -114,3 +118,65 @@ def test_what_a_text_names_late_counts_where_it_names_none_before_and_tells_what
 def test_a_source_that_was_lost_counts_wherever_it_is_named() -> None:
     text = "探伤队清点时发现少了一件设备。\n警方封锁了厂区。搜寻进行了一夜。丢失的是一枚铱-192。"
     assert [one.un for one in triage(text).substances] == [one.un for one in triage("丢失一枚铱-192。").substances] != []
+
+
+def _listed() -> list[tuple[str, str]]:
+    lines = resources.files("plans.triage").joinpath("data", "substances.csv").read_text("utf-8").splitlines()
+    context = data("substance_context.yaml")
+    elsewhere = {*context["only_where"], *context["sources"]}  # these stand for a substance in some surroundings only
+    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+    return [(row["name"], row["un"]) for row in rows if row["name"] not in elsewhere]
+
+
+def test_every_name_of_the_table_is_read_where_a_load_of_it_leaks() -> None:
+    unread = []
+    for name, un in _listed():
+        found = triage(f"7月3日，一辆满载{name}的货车侧翻，{name}泄漏，消防赶到处置。").substances
+        if un not in {one.un for one in found}:
+            unread.append((name, un, [one.un for one in found]))
+    assert unread == [("氨溶液(10%至35%)", "2672", ["1005"])]  # a name of the book that nobody writes
+
+
+@pytest.mark.parametrize("name", ["甲苯", "液氨", "柴油", "重油", "硝酸铵", "黄磷", "醋酸乙脂", "N,N-二甲基苯胺", "溴甲烷"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "昨日，某公司食堂的草坪着火，该公司是一家生产{}的企业，装置未受影响。",
+        "5日夜，一处民房起火，消防人员用{}灭火，半小时后扑灭。",
+        "5月2日，一辆货车与小客车相撞，3人受伤。另据了解，{}是一种无色气体，浓度过高会使人窒息。",
+        "4月4日，某工厂厂房起火，无人员伤亡。环保部门监测，周边空气中{}未检出。",
+        "7日，某某{}有限公司办公楼发生火灾，1人受伤。",
+        "今晨某小区车库冒烟，专家排除{}泄漏的可能，系电瓶车充电起火。",
+        "2日，某门市部前发生车祸，2人受伤。该店经营范围包括{}、建材、五金。",
+        "6日上午某酒店起火，无人伤亡。去年3月，该市曾发生{}泄漏事故，致2人死亡。",
+        "昨天，一列地铁因信号故障停运。乘客须知：严禁携带{}等危险品进站。",
+    ],
+)
+def test_what_is_made_sold_measured_forbidden_or_explained_elsewhere_is_none_of_the_incident(text: str, name: str) -> None:
+    assert triage(text.format(name)).substances == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("一辆装有重油的罐车侧翻，重油流了一地。", ["1993"]),
+        ("路口一辆满载油污的垃圾车翻倒，路面严重油污。", []),
+        ("化工厂的焦油储罐起火，消防员正在冷却邻罐。", ["1136"]),
+        ("一甲胺磷罐车追尾后泄漏。", ["2783"]),
+        ("一辆载有N,N-二甲基苯胺的槽车追尾漏料。", ["2253"]),
+        ("仓库里的醋酸乙脂桶破裂起火。", ["1173"]),
+        ("县城一家烟花厂的烟花爆竹爆炸，2人死亡。", ["0336"]),
+        ("除夕夜，村民燃放烟花爆竹引发柴堆火灾。", []),
+        ("货车上的锂电池起火，车上装有10吨锂电池。", ["3480"]),
+        ("小区里电动车的锂电池充电时起火，2人受伤。", []),
+        ("旧桶切割时爆炸，1人死亡。桶里冒出浓烟。\n街道疏散了居民。\n环保人员检测，确认是残留的甲苯。", ["1294"]),
+        ("厂房起火。消防出动12辆车。\n大火两小时后扑灭。\n经查，起火物质为乙酸乙酯，过火200平方米。", ["1173"]),
+        ("五金店起火，无人受伤。\n火已扑灭。\n街坊说，店里平日卖些油漆和稀料，这次没有烧到。", []),
+        ("在生产乙二醇二甲醚的反应釜里，氢气冲出后爆炸，2人受伤。", ["1049"]),
+        ("溴泄漏事故发生后，厂区冒出红棕色烟雾。", ["1744"]),
+        ("仓库着火，里面是炸药，炸药爆炸，3人死亡。", ["0082"]),
+        ("镉中毒的12名工人住院治疗。", ["2570"]),
+    ],
+)
+def test_a_name_counts_where_the_text_says_that_it_leaked_burnt_or_was_left(text: str, expected: list[str]) -> None:
+    assert [one.un for one in triage(text).substances] == expected
