@@ -36,15 +36,17 @@ class Where(msgspec.Struct, frozen=True):
 _UNIT = r"(?!一)(?:(?!村民|中新社|新华社|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[局厅]接|行至|驶至|途经|途径|附近|全国|副[省市县区]|[的在从被因与第使致有])[一-龥]){1,7}?"
 _TAIL = (
     rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面镇口])|州(?![县市区])|(?<!设)区|县(?!城)|(?<!红)旗)){{0,3}}"
-    rf"(?:{_UNIT}(?:镇(?!公路)|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村(?!民|委|支书|干部)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
+    rf"(?:{_UNIT}(?:镇(?!公路)|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村民小组|村(?!民|委|支书|干部|路|大道|街)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
 )
-_ROAD = r"(?:(?:[GSXY]\d{1,4}[一-龥]{0,8}|\d{3}(?:国道|省道|县道)|(?:(?!公司|位于|[车辆在的从由因致])[一-龥]){2,8}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:[一-龥\d号]{0,10}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{0,6}?方向)?)"
-_POST = r"(?:[Kk]\d{1,4}(?:[+.]\d{1,3})?|\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|[Kk]m?))(?:\+?\d{1,3}米)?(?:处|段)?"
+# 建新路与朝阳路交叉路口, 南村路113号501房
+_CORNER = r"(?:[与和、][一-龥]{1,5}(?:路|街|大道)(?:交叉|交汇|交会)?(?:路?口|处)?|\d{1,5}号(?:院|大院|楼)?(?:\d{1,4}(?:房|室|栋|幢))?)"
+_ROAD = rf"(?:(?:[GSXY]\d{{1,4}}[一-龥]{{0,8}}|\d{{3}}(?:国道|省道|县道)|[国省县]道\d{{1,3}}线?|(?:(?!公司|位于|[车辆在的从由因致])[一-龥]){{2,8}}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:{_CORNER}|[一-龥\d号]{{0,10}}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{{0,6}}?方向)?)"
+_POST = r"(?:(?:[Kk]?\d{1,4}[-~―至到])?[Kk]\d{1,4}(?:[+.]\d{1,3})?|(?:\d{1,4}[-~―至到])?\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|[Kk]m?)|\d{3,4}(?=路段|处)|[一二两三四五六七八九十]{1,3}公里(?=处))(?:\+?\d{1,3}米)?(?:处|路?段)?"
 _KM = re.compile(
-    rf"(?:[GSXY]\d{{1,4}}[^，。；\d]{{0,16}}|\d{{3}}(?:国道|省道|县道)[^，。；\d]{{0,16}}|(?:(?![车辆在的从由至沿])[一-龥]){{2,10}}高速(?:公路)?[^，。；\d]{{0,16}}){_POST}"
+    rf"(?:(?:[GSXY]\d{{1,4}}[^，。；\d]{{0,16}}){{1,2}}|\d{{3}}(?:国道|省道|县道)[^，。；\d]{{0,16}}|[国省县]道\d{{1,3}}线?[^，。；\d]{{0,16}}|(?:(?![车辆在的从由至沿途经径为段])[一-龥]){{2,10}}高速(?:公路)?[^，。；\d]{{0,16}}){_POST}"
 )
 _ROAD_ALONE = re.compile(
-    r"(?P<place>(?:[GSXY]\d{1,4}(?:线?[一-龥]{2}高速(?:公路)?|国道|省道|县道|高速)?|\d{3}(?:国道|省道|县道)|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼连沈长大二包兰杭福泉南荣乌成济广汕盐徐日阜滁淮绕][一-龥]高速(?:公路)?)(?:[一-龥]{1,8}段)?)"
+    r"(?P<place>(?:[GSXY]\d{1,4}(?:线?[一-龥]{2}高速(?:公路)?|国道|省道|县道|高速)?|\d{3}(?:国道|省道|县道)|[国省县]道\d{1,3}线?|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼连沈长大二包兰杭福泉南荣乌成济广汕盐徐日阜滁淮绕][一-龥]高速(?:公路)?)(?:[一-龥]{1,8}段)?)"
 )
 _AT = re.compile(
     r"(?:位于|发生在|在)(?P<place>[一-龥A-Za-z0-9+.]{3,30}?)(?=发生|突发|起火|爆炸|，|。|遭|今年|首次|共|与|附近|因|内|发现|泄漏|侧翻|的|一(?:辆|艘|名|家|栋|处)|相撞|出现|$)"
@@ -64,7 +66,7 @@ _CITY = re.compile(
 
 
 # 桐君街道梅蓉村, 老城路人民街路口: a town, a village or a crossing without the county, behind a word that leads to a place
-_LEAD = r"(?:^|，|。|：|\n|、|日|时|分|许|左右|在|于|自|晨|午|晚|间|称|讯|）|行至|驶至|位于|地点)"
+_LEAD = r"(?:^|，|。|：|\n|、|日|时|分|许|左右|在|于|自|晨|午|晚|间|称|讯|）|行至|驶至|位于|地点|该[市县区州])"
 _SMALL = r"(?:(?!附近|部分|中新社|新华社|村民|乡镇|城镇|通过|经过|地点|造成|低洼|沿海|周边|震中|[上下]游|[该本因被车人个了去各全某旁灌进每受以在于的从自使致与和到向至是有])[一-龥])"
 _VILLAGE = r"村(?!民|委|支书|干部|镇)"
 _TOWN = re.compile(
@@ -83,11 +85,15 @@ _NOT_HERE = re.compile(
     r"|(?:从|由)[一-龥]{2,8}?(?=运载|运输|装载|拉运|出发|驶来|运送|装运|途经|途径)"
     r"|[一-龥]{2,6}(?:在线|日报|晚报|晨报|早报|商报|时报|都市报|青年报|新闻网|电视台)|(?:(?<=\n)|^)[一-龥]{2,8}(?:消息|讯)（"
     r"|今日俄罗斯|俄罗斯卫星|/[一-龥]{2,4}(?:报导|报道)|（[一-龥]{2,4}\d{1,2}日(?:综合)?电）"
+    r"|(?:送|转)(?:往|到|至|入)[一-龥]{0,8}?医院|在[一-龥]{2,6}?(?=表示|宣布|强调|指出|会见|召开|举行)|[南北中拉欧]美国家|苏丹红"
     r"|来源：[^，。\n]{2,16}|[一-龥]{2,3}(?=渔船)"
-    r"|(?:从|由)?[一-龥]{2,7}?(?:开|驶|飞|发|前)往[一-龥]{2,7}?(?=的|，|。)|(?:从|由)[一-龥]{2,8}?[去到赴回][一-龥]{2,8}?途中"
+    r"|(?:从|由)?[一-龥]{2,7}?(?:开|驶|飞|发|前)往[一-龥]{2,7}?(?=的|，|。)|(?:从|由)[一-龥]{2,8}?[去到赴回][一-龥]{2,8}?途中|[一-龥]{2,5}?(?:开|驶|飞)往[一-龥]{2,5}?(?=[^，。；]{0,6}(?:列车|客车|航班|客机|班车))"
     r"|我[省市县区]|[一-龥]{2,8}(?=的[^，。；]{0,10}(?:渔船|货船|渔民))|[一-龥]{2,12}?(?:医院|医疗中心|卫生院)(?=[^，。]{0,6}(?:治疗|抢救|救治|急救|住院|监护))"
     r"|[一-龥]{2,8}(?=[\"][^\"，。\n]{2,14}[\"]?(?:号|轮|船))|[一-龥]{2,9}[省市县区]人(?=。)|[一-龥]{2}局(?=集团)"
 )
+
+
+_TOWARDS_A_PLACE = re.compile(r"(?<=[往向去])[一-龥]{2,5}?(?=方向)")  # 往南通方向: where the lane leads
 
 
 @lru_cache(maxsize=1)
@@ -116,15 +122,25 @@ def find(prepared: Prepared) -> Where | None:
     """The most exact place of the opening sentences, or None."""
     around = tuple({code for one in divisions.chains(prepared.text, 0, min(len(prepared.text), _AROUND)) for code in one.codes})
     whole = prepared.text[:_AROUND]
-    prepared = msgspec.structs.replace(prepared, text=_NOT_HERE.sub(lambda m: "，" * len(m[0]), dateline.blank(prepared.text)))
+    blank = _TOWARDS_A_PLACE.sub(lambda m: "□" * len(m[0]), _NOT_HERE.sub(lambda m: "，" * len(m[0]), dateline.blank(prepared.text)))
+    prepared = msgspec.structs.replace(prepared, text=blank)
     main = [s for s in prepared.sentences[:10] if s.standing is Standing.MAIN and not _dated_line(prepared.text, s)]
     ordered = [s for s in main if not s.title][:7] + [s for s in main if s.title]
     options = [where for s in ordered if (where := _short(prepared, s, around) or _in(prepared, s)) is not None]
-    driven = next((where for s in main if (where := _driven_to(prepared, s)) is not None), None)
+    driven = next((where for s in main[:5] if (where := _driven_to(prepared, s)) is not None), None)
     best = driven or _most_exact(options)
+    if best is not None:
+        best = next((o for o in options if o.text == best.text and prepared.text[o.end : o.end + 1] in _LISTED), best)  # 江苏、浙江 before 江苏
+    best = best or _alone(prepared, main)
     if best is None:
         return None
     return _completed(prepared, _grown(prepared.text, _deeper(prepared.text, best, main)), main, whole, around)
+
+
+def _alone(prepared: Prepared, sentences: list[Sentence]) -> Where | None:
+    """The road, the site or the town of the event, where the text names no division at all (兰新线乌鞘岭隧道)."""
+    found = _closer(prepared, Where("", 0, 0), sentences)
+    return None if found is None else Where(prepared.text[slice(*found)], *found)
 
 
 _AROUND = 600  # characters of a text whose divisions tell which county a name without 县 is
@@ -151,7 +167,8 @@ _ELSEWHERE = re.compile(r"、|\d{1,2}月|\d{1,2}日|消息|方向|电(?=[，（]
 def _deeper(text: str, where: Where, sentences: list[Sentence]) -> Where:
     """The district that another sentence names within the city of `where`, where that names no more than the city."""
     within = divisions.chain(text, where.start, where.end)
-    if within is None or within.end < where.end:
+    onward = divisions.chain(text, where.start, min(where.end + _GROWS, len(text)))
+    if within is None or within.end < where.end or (onward is not None and onward.end > where.end):
         return where
     for one in (one for s in sentences for one in divisions.chains(text, s.start, s.end)):
         led = _LEADS_TO.search(text, max(0, one.start - 4), one.start) is not None
@@ -164,6 +181,9 @@ def _deeper(text: str, where: Where, sentences: list[Sentence]) -> Where:
 def _grown(text: str, where: Where) -> Where:
     """The place with the names that stand right before and behind it: the road, the county without 县, further provinces, the site."""
     stop = min(where.end + _GROWS, len(text))
+    abroad = _abroad().match(text, where.start, stop)
+    if abroad is not None:
+        return Where(abroad[0], abroad.start(), abroad.end())
     start, end = _led(text, where.start), where.end
     named = divisions.chain(text, start, stop)
     if named is not None and named.end > end:
@@ -173,15 +193,25 @@ def _grown(text: str, where: Where) -> Where:
             end = other.end
     quarter = _QUARTER.match(text, end)
     end = end if quarter is None else quarter.end()
-    site = _SITE.match(text, end) or _FIRM_SITE.match(text, end)
+    site = None if where.text in data("regions.yaml")["countries"] else _SITE.match(text, end) or _FIRM_SITE.match(text, end)
     end = end if site is None else site.end()
     return msgspec.structs.replace(where, text=text[start:end], start=start, end=end)
+
+
+@lru_cache(maxsize=1)
+def _abroad() -> re.Pattern[str]:
+    """A city or a province of another country, behind its name: 巴基斯坦首都伊斯兰堡, 智利北部城市伊基克西北方向99公里."""
+    countries = "|".join(sorted(map(re.escape, data("regions.yaml")["countries"]), key=len, reverse=True))
+    return re.compile(
+        rf"(?:{countries})(?:(?:首都|(?:[东西南北中]{{1,2}}部)?(?:沿海|港口)?(?:城市|省份|城镇|小镇)|[东西南北中]{{1,2}}部)(?!地区|沿海|发生|一)[一-龥]{{2,6}}?|[一-龥]{{2,6}}?[州省市岛郡](?![长政民]))"
+        r"(?=一[家名所座辆艘处个]|发生|遭|附近|，|。|\n|当地|的|[东西南北]{1,2}方向|\d|昨|今|（)(?:附近|[东西南北]{1,2}方向(?:约)?\d+(?:\.\d+)?公里(?:处)?)?"
+    )
 
 
 _GROWS = 44  # characters behind a place within which its further names end
 _LISTED = ("、", "和", "及", "与")
 _ROAD_BEFORE = re.compile(
-    r"(?:[GSXY]\d{1,4}(?:国道|省道|县道|线|高速)?|\d{3}(?:国道|省道|县道)线?|[国省县]道\d{1,3}线?|(?:(?![在从由至，的])[一-龥]){2,3}高速(?:公路)?)$"
+    r"(?:[GSXY]\d{1,4}(?:国道|省道|县道|线|高速)?|\d{3}(?:国道|省道|县道)线?|[国省县]道\d{1,3}线?|(?:(?![在从由至，的途经径])[一-龥]){2,3}高速(?:公路)?)$"
 )
 _BEFORE = 16  # characters before a place in which the names of what it lies in or on begin
 
@@ -205,6 +235,11 @@ def _completed(prepared: Prepared, where: Where, sentences: list[Sentence], whol
         wider = _wider(whole, where, within, [Sentence(0, len(whole), False, 1.0, Standing.MAIN)])
     closer = None if _HAS_SITE.search(where.text) else _closer(prepared, where, sentences)
     opens = None if closer is None else divisions.chain(text, *closer)
+    named = divisions.chain(text, where.start, where.end)
+    if closer is not None and opens is not None and named is not None and not set(opens.codes).isdisjoint(named.codes):
+        if within is not None and wider is None and within.end < named.end:
+            wider = within.start, within.end  # 茂名 before 高州市金山街道辖区内金麦冷库
+        return Where(text[slice(*closer)], *closer, adcode=where.adcode, wider=wider)
     if closer is not None and opens is not None and within is not None:
         if text[opens.start : opens.start + 2] == text[within.start : within.start + 2] and len(where.text) <= closer[1] - closer[0]:
             return msgspec.structs.replace(where, text=text[slice(*closer)], start=closer[0], end=closer[1], wider=wider)
@@ -256,7 +291,7 @@ _OFFICE = re.compile(
 )
 # the mine, the harbour or the school at the place: 巫山县笃坪乡梅家湾煤矿, 荣成市石岛港外海域
 _SITE = re.compile(
-    r"(?!一|\d{1,3}名)(?:(?!发生|突发|起火|爆炸|附近|境内|某|一[家座辆名艘处条]|公司|集团|矿业|[的在，。；：\n（）和与及])[一-龥A-Za-z0-9]){0,10}?"
+    r"(?!一|\d{1,3}名)(?:(?!发生|突发|起火|爆炸|附近|境内|某|一[家座辆名艘处条]|公司|集团|矿业|[的在，。；：\n（）和与及])[一-龥A-Za-z0-9\x22]){0,10}?"
     r"(?:煤矿|铁矿|金矿|铜矿|磷矿|水库|(?:中部|北部|南部|西部|东部|附近|外|近岸)?海域|水域|码头|港区|小区|隧道|大桥|服务区|收费站|广场|公园|火车站|汽车站|地铁站|机场|路口|中学|小学|大学|学院|幼儿园|医院|酒店|宾馆|商场|市场(?!监)|工业园区?|产业园|景区|林场|[一-龥]湾(?=大片|海|附近|部分|，|。))"
     r"(?:\d{1,2}号井)?(?!集团|公司|路|街|派出所|通报|附属|教授)"
 )
@@ -264,23 +299,23 @@ _SITE = re.compile(
 
 # what bears a firm's name and is a place, unless it owns what came to harm elsewhere (海丰公司的货车) or speaks
 _KIND_OF_SITE = (
-    r"(?:有限(?:责任)?公司|公司|[工电船]厂|[一-龥]厂(?!家|商|长)|[煤铁金铜磷锰]矿|[一-龥]矿(?!业|工|山|井|难|区|用)|[一二三四五六七八九十]井|水库|电站|码头|小区|大厦|商都|广场(?!舞)|酒店|宾馆|饭店|医院|中学|小学|大学|学院|幼儿园|商场|超市|市场(?!监)"
+    r"(?:有限(?:责任)?公司|公司|集团(?!公司|的)|冷库|粮库|油库|货场|堆场|商圈|法院|变电站|水厂|物流园|车站|客运站|立交桥?|公寓|花园|体育[馆场]|影院|剧院|网吧|洗浴中心|会所|养老院|敬老院|福利院|看守所|监狱|车间|[工电船]厂|[一-龥]厂(?!家|商|长)|[煤铁金铜磷锰]矿|[一-龥]矿(?!业|工|山|井|难|区|用)|[一二三四五六七八九十]井|水库|电站|码头|小区|大厦|商都|广场(?!舞)|酒店|宾馆|饭店|医院|中学|小学|大学|学院|幼儿园|商场|超市|市场(?!监)"
     r"|工业园区?|产业园区?|隧道|大桥|服务区|收费站|机场|火车站|养殖场|加油站|工地|海域|水域|海面|景区)"
 )
 _OWNER = r"(?!的?[^，。；：\n]{0,10}?(?:车(?!间|位|库|辆段)|船(?!厂|坞|台)|轮|司机|驾驶员|员工|职工|工人|民警|飞机|航班|客机|机长|直升机|负责人|董事|经理|党委)|(?:在(?!建)|于|派|组织|将)|[^，。；：\n]{0,3}?(?:宣布|通报|消息|表示|介绍|获悉|证实|说))"
 _FIRM_SITE = re.compile(
-    rf"的?(?!一|某|\d{{1,3}}名|供水|供电)(?:(?!发生|突发|起火|爆炸|附近|境内|一[家座辆名艘处条]|[的在，。；：\n、])[一-龥A-Za-z0-9（）]){{1,18}}?{_KIND_OF_SITE}"
+    rf"(?:辖区内?的?|境内的?|内的?|的)?(?!一|某|\d{{1,3}}名|供水|供电)(?:(?!发生|突发|起火|爆炸|附近|境内|一[家座辆名艘处条]|[的在，。；：\n、])[一-龥A-Za-z0-9（）\x22]){{1,18}}?{_KIND_OF_SITE}"
     rf"(?:(?!发生|突发|起火|爆炸|附近|一[家座辆名艘处条])[^，。；：\n的在、（）]{{1,8}}?{_KIND_OF_SITE})?(?:\d{{1,2}}号井|[一二三四]井)?{_OWNER}"
 )
 _HAPPENS = r"(?:(?<!未)发生|突发|突然|起火|着火|失火|自燃|燃烧|爆炸|爆燃|闪爆|坍塌|垮塌|倒塌|透水|泄漏|泄露|外泄|冒顶|中毒|滑坡|坠|相撞|碰撞|侧翻|翻|沉没|遇险)"
 _EVENT_SITE = re.compile(
-    rf"(?:^|[，。：；\n日时分许在于的]|左右|位于|前后|附近的?)(?P<place>(?!一[家座辆名艘处条]|某|该|这|事故|我|其)(?:(?!发生|突发|起火|爆炸|一[家座辆名艘处条]|公安|消防|[的在从由由往，。；：\n、到将把被])[一-龥A-Za-z0-9（）]){{2,20}}?{_KIND_OF_SITE}(?:\d{{1,2}}号井|[一二三四]井)?{_OWNER})"
+    rf"(?:^|[，。：；\n日时分许在于的―]|左右|位于|前后|附近的?)(?P<place>(?!一[家座辆名艘处条]|某|该|这|事故|我|其|铁路|公路|高速公路|送)(?:(?!发生|突发|起火|爆炸|一[家座辆名艘处条]|公安|消防|[的在从由由往，。；：\n、到将把被])[一-龥A-Za-z0-9（）]){{2,20}}?{_KIND_OF_SITE}(?:\d{{1,2}}号井|[一二三四]井)?(?:(?<=隧道)|(?<=大桥)|(?<=服务区)|(?<=收费站)|{_OWNER}))"
     rf"(?:(?=[^，。；\n]{{0,16}}?{_HAPPENS})|(?=[^，。；\n]{{0,3}}[栋幢号楼]|某))"
 )
 _POSTED = re.compile(
     r"(?P<place>(?:[GSXY]\d{1,4}|\d{3}(?:国道|省道|县道)|[国省县]道\d{1,3}线?(?:（[^）]{2,8}）)?|[一-龥]{2}(?:高速(?:公路)?|[线]|铁路|高铁)(?=[一-龥]{0,12}[K\d]))[^，。；\n]{0,20}?"
-    r"(?:[Kk]?\d{1,4}(?:\+\d{1,3})?(?:公里|千米|米|处)(?:\+?\d{1,3}米)?(?:处)?)"
-    r"|(?:(?![在从由于的至发道镇村])[一-龥]){2,4}高速(?:公路)?(?:[^，。；\n一]){0,16}?(?:服务区|收费站|出口路段|出口|入口|隧道|大桥|路段|段)"
+    r"(?:[Kk]?(?:\d{1,4}[-~―至到])?\d{1,4}(?:\+\d{1,3})?(?:公里|千米|米|处)(?:\+?\d{1,3}米)?(?:处)?)"
+    r"|(?:\d{3}[国省县]道|[国省县]道\d{1,3}线?|(?:(?![在从由于的至发道镇村途经径])[一-龥]){2,4}高速(?:公路)?)(?:[^，。；\n一]){0,16}?(?:服务区|收费站|出口路段|出口|入口|隧道|大桥|路段|段)"
     r"|(?:(?![在从由于的至到行开])[一-龥]){2,4}(?:站)?[至到-](?:(?![在从由于的至到行开])[一-龥]){2,4}(?:站)?(?:区间|之间|间(?!隔)))"
 )
 _QUARTER = re.compile(r"(?:市)?(?:[东西南北]{1,2}郊(?:区)?|郊区|主?城区|[一-龥]{2,6}(?:江|河)?段(?=[，。水翻附发沉]))")
@@ -296,7 +331,7 @@ def _dated_line(text: str, sentence: Sentence) -> bool:
     return date is not None and line_of_date(text, date.start(), date.end())
 
 
-_DRIVEN = re.compile(r"(?:行驶至|行至|驶至|途[经径]|开到|行驶到)")
+_DRIVEN = re.compile(r"(?:行驶至|行至|驶至|途[经径]|开到|行驶到|震中位于|震中在)")
 _ON_ROAD = re.compile(r"高速|[国省县]道|[GSXY]\d")
 _REACH = 44  # characters behind 行驶至 within which its place ends
 
@@ -308,7 +343,7 @@ def _driven_to(prepared: Prepared, sentence: Sentence) -> Where | None:
         stop = prepared.text.find("，", verb.end(), end)
         piece = msgspec.structs.replace(sentence, start=verb.end(), end=stop if stop >= 0 else end)
         where = _in(prepared, piece)
-        if where is not None and where.start <= verb.end() + 2 and (_ON_ROAD.search(where.text) or _detail(where) >= _EXACT):
+        if where is not None and _led(prepared.text, where.start) <= verb.end() + 2 and (_ON_ROAD.search(where.text) or _detail(where) >= _EXACT):
             return where
     return None
 
@@ -331,18 +366,27 @@ def _broad_names() -> frozenset[str]:
 _OF_A_SEA = 6  # marks of detail of what happens at sea or on a great river; where its crew or its owner is from stands beside it
 
 
+_POSTED_ROAD = re.compile(r"(?:高速|[国省县]道|[GSXY]\d)[^，。]{0,12}\d公里")
+
+
 def _detail_of(place: str) -> int:
     """Two for each level that the place names or that follows from the county or prefecture it opens with."""
     if place.startswith(tuple(data("regions.yaml")["seas"])):
         return _OF_A_SEA
+    if _abroad().fullmatch(place) is not None:
+        return _EXACT
     named = divisions.chain(place, 0, len(place))
     rest = place if named is None else place[named.end :]
     marks = "省市县区镇乡村路号K" if named is None else "镇乡村路号K"
-    return sum(2 for mark in marks if mark in rest) + (0 if named is None else len(named.codes[0]))
+    post = 6 if _POSTED_ROAD.search(place) is not None else 0
+    return post + sum(2 for mark in marks if mark in rest) + (0 if named is None else len(named.codes[0]))
 
 
 def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
     text, start, end = prepared.text, sentence.start, sentence.end
+    abroad = next((m for m in _abroad().finditer(text, start, end) if _OFFICE.match(text, m.end()) is None), None)
+    if abroad is not None:
+        return Where(abroad[0], abroad.start(), abroad.end())
     match, office = _address(text, start, end)
     local = _local().search(text, start, end)
     road = _KM.search(text, start, end)
@@ -354,6 +398,8 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
         closer = _without_province(text, match.end(), end, None) if office else None
         if closer is not None and not closer.office:
             return closer  # 上海市应急管理局通报，长宁区昭化路
+        if office and road is not None and road.start() >= match.end():
+            return Where(road[0], road.start(), road.end())  # 从合肥市交警部门获悉，合宁高速35公里处
         return Where(match[0], match.start(), match.end(), _gazetteer().get(local["name"]) if local else None, office)
     city = _CITY.search(text, start, end)
     if local is not None and city is not None and city.start("place") < local.start() < city.end("place"):
@@ -368,7 +414,7 @@ def _in(prepared: Prepared, sentence: Sentence) -> Where | None:
     if found is not None and not found.office:
         return found
     if match is not None:
-        return Where(match[0], match.start(), match.end())
+        return Where(match[0], match.start(), match.end(), office=office)
     alone = _ROAD_ALONE.search(text, start, end)
     return found if alone is None else Where(alone["place"], alone.start(), alone.end())
 
