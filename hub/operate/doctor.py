@@ -138,7 +138,7 @@ async def check_store(settings: Settings) -> list[Finding]:
             if revision != HEAD:
                 found = [Finding("store", State.BAD, f"数据库版本 {revision}，程序需要 {HEAD}", f"the store is {revision}, this release needs {HEAD}",
                                  "先备份，再 tocsin up（自动升级）/ back up, then tocsin up")]
-            return found + await _passed_over(conn) + await _chain(conn, settings, seq, kept, heads_on_disk(settings.data_path))
+            return found + await _passed_over(conn) + await _recordings(conn, settings) + await _chain(conn, settings, seq, kept, heads_on_disk(settings.data_path))
     except Rejected as error:
         return [Finding("store", State.WARN, error.zh, error.en, "tocsin up，或 --data-dir 目录 / tocsin up, or --data-dir FOLDER")]
     except Unavailable as error:
@@ -150,6 +150,16 @@ async def _passed_over(conn: Any) -> list[Finding]:
     rows = (await conn.exec_driver_sql("SELECT name, failures FROM reactor WHERE failures > 0 ORDER BY name")).all()
     return [Finding("reactors", State.WARN, f"{name} 有 {failures} 条变更处理失败、已跳过", f"{name} failed on {failures} changes and passed them over",
                     "在日志中查找 fails on change，并报告缺陷 / look for “fails on change” in the log, and report the fault") for name, failures in rows]
+
+
+async def _recordings(conn: Any, settings: Settings) -> list[Finding]:
+    """Recordings whose files are not here: another machine wrote them, or they were taken away."""
+    rows = await conn.exec_driver_sql("SELECT DISTINCT recording_id FROM recording_segment WHERE view NOT LIKE '%\"deleted_at\"%'")
+    folder = settings.data_path / "recordings"
+    away = sum([not await asyncio.to_thread((folder / id).is_dir) for id in rows.scalars()])
+    return [Finding("recordings", State.WARN, f"{away} 段录像的文件不在本机 {folder}：在录制它的机器上，本机不能导出", f"the files of {away} recordings are not in {folder}: they "
+                    "are on the machine that recorded them, and nothing can be exported here", "让录制（respond）与网页（web）的机器共用该目录，或在录制的那台导出 / let "
+                    "the machines of respond and web share the folder, or export where it was recorded")] if away else []
 
 
 async def _chain(conn: Any, settings: Settings, seq: int, kept: list[Any], outside: list[Any]) -> list[Finding]:

@@ -21,6 +21,7 @@ from hub.settings import Settings
 from hub.store import Store, Transaction
 from hub.store.lease import LEASE
 from hub.store.recordings import (
+    begin_anew,
     claim,
     claimable,
     evidence_ids,
@@ -39,6 +40,7 @@ from streams.evidence import (
     RecordingHeader,
     Segment,
     enforce_retention,
+    is_recording,
     read_header,
     read_lines,
     recordings_in,
@@ -117,10 +119,18 @@ class Recordings:
         due = bool(self._running) and now - self._renewed >= LEASE / 3
         if more or due:
             async with self.store.transaction() as tx:
-                fresh = await claim(tx, self.owner, set(self._running))
+                fresh = [view for view, of_another in await claim(tx, self.owner, set(self._running)) if not await self._is_elsewhere(tx, view, of_another)]
             self._renewed = now
             for view in fresh:
                 self._start(view)
+
+    async def _is_elsewhere(self, tx: Transaction, view: RecordingView, of_another: bool) -> bool:
+        """Another process wrote it, and its files are not here: another recording begins in its place."""
+        if not of_another or is_recording(folder_of(self.settings.data_path, view.id)):
+            return False
+        log.warning("a recording was written on another machine; another one begins here", extra={"recording": view.id})
+        await begin_anew(tx, view, by=ACTOR)
+        return True
 
     def _start(self, view: RecordingView) -> None:
         stop = asyncio.Event()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final, NamedTuple
+
 import msgspec
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +29,8 @@ from hub.store.schema import incident
 from hub.store.schema_video import recording, recording_segment
 from hub.store.writer import Transaction
 
+ELSEWHERE: Final = "elsewhere"
+"""What a recording says that ended because its writer did, on another machine whose files nobody else reaches."""
 _view = msgspec.json.Decoder(RecordingView).decode
 _segment = msgspec.json.Decoder(SegmentView).decode
 
@@ -82,12 +86,19 @@ async def claimable(conn: AsyncConnection, owner: str, now_text: str) -> bool:
     return (await conn.execute(select(recording.c.id).where(*where).limit(1))).first() is not None
 
 
-async def claim(tx: Transaction, owner: str, held: set[str], *, most: int = 40) -> list[RecordingView]:
+class Claimed(NamedTuple):
+    """A recording that a process took, and whether another one wrote it before."""
+
+    view: RecordingView
+    of_another: bool
+
+
+async def claim(tx: Transaction, owner: str, held: set[str], *, most: int = 40) -> list[Claimed]:
     """Renew the recordings held, take over wanted ones that nobody holds (any more); gives the new ones."""
     until = utc_text(tx.now + LEASE)
     if held:
         await tx.conn.execute(update(recording).where(recording.c.id.in_(sorted(held)), recording.c.owner == owner).values(owner_until=until))
-    free = (await tx.conn.execute(select(recording.c.id, recording.c.view).where(
+    free = (await tx.conn.execute(select(recording.c.id, recording.c.view, recording.c.owner).where(
         recording.c.wanted.is_(True), recording.c.id.not_in(sorted(held)) if held else recording.c.id.is_not(None),
         or_(recording.c.owner.is_(None), recording.c.owner == owner, recording.c.owner_until < tx.at)).limit(most))).all()
     taken = []
@@ -96,7 +107,7 @@ async def claim(tx: Transaction, owner: str, held: set[str], *, most: int = 40) 
             recording.c.id == row.id, or_(recording.c.owner.is_(None), recording.c.owner == owner, recording.c.owner_until < tx.at))
             .values(owner=owner, owner_until=until))
         if done.rowcount == 1:
-            taken.append(_view(row.view))
+            taken.append(Claimed(_view(row.view), row.owner not in (None, owner)))
     return taken
 
 
@@ -153,6 +164,14 @@ async def note_end(tx: Transaction, recording_id: str, *, by: str) -> None:
     ended = msgspec.structs.replace(view, ended_at=tx.at)
     await _put(tx, ended, wanted=False, owner=None, owner_until=None)
     _say(tx, RecordingEnded(recording=ended), ended, by)
+
+
+async def begin_anew(tx: Transaction, view: RecordingView, *, by: str) -> None:
+    """End a recording whose files stand where its former writer wrote them, out of reach, and ask for another of the same: no number of a segment is
+    given twice."""
+    await note_trouble(tx, view.id, ELSEWHERE, "", by=by)
+    await note_end(tx, view.id, by=by)
+    await want(tx, view.agent_id, view.camera_id, incident_id=view.incident_id, reason=view.reason, by=by, drill=view.drill, evidence=view.evidence)
 
 
 async def note_deleted(tx: Transaction, recording_id: str, n: int, sha256: str, reason: str, *, by: str) -> None:

@@ -86,7 +86,9 @@ async def export_clip(ask: Ask) -> web.StreamResponse:
         raise Rejected("wrong_stretch", "结束时刻须晚于开始时刻", "the end must be after the beginning", field="to_ms")
     folder = folder_of(ask.hub.settings.data_path, view.id)
     if not folder.is_dir():
-        raise NotFound
+        async with ask.store.read() as conn:
+            kept = any(segment.deleted_at is None for segment in await segments_of(conn, view.id))
+        raise recorded_elsewhere(folder) if kept else NotFound
     work = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="tocsin-clip-"))
     try:
         name = f"{view.camera_id}-{body.from_ms}"
@@ -111,6 +113,12 @@ async def export_clip(ask: Ask) -> web.StreamResponse:
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
     return response
+
+
+def recorded_elsewhere(folder: Path) -> Unavailable:
+    """The files of a recording stand on the machine that recorded it, and this one does not reach them."""
+    return Unavailable("recorded_elsewhere", f"录像文件在录制它的那台机器上，本机没有 {folder}：请在那台机器上导出，或让两台机器共用该目录",
+                       f"the files are on the machine that recorded them, and {folder} is not here: export there, or let both share the folder")
 
 
 def _pack(packed: Path, work: Path) -> None:

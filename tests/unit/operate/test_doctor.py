@@ -52,6 +52,20 @@ async def test_a_change_that_was_passed_over_is_found_with_who_failed_and_what_t
     assert found.state is State.WARN and found.do and "matching" in found.zh and "2" in found.en
 
 
+async def test_recordings_whose_files_another_machine_has_are_found(hub: Settings, tmp_path: Path) -> None:
+    async def found() -> list[Finding]:
+        return [one async for one in doctor.examine(hub, datetime.now(UTC)) if one.part == "recordings"]
+
+    async with Store(hub.database_url) as store, store.transaction() as tx:
+        for id, view in (("there", "{}"), ("gone", '{"deleted_at":"2026-11-23T05:00:00.000Z"}'), ("away", "{}")):
+            await tx.conn.exec_driver_sql(f"INSERT INTO recording_segment (recording_id, n, sha256, size_bytes, view) VALUES ('{id}', 1, '', 1, '{view}')")
+    (tmp_path / "recordings" / "there").mkdir(parents=True)
+    (one,) = await found()
+    assert one.state is State.WARN and one.do and one.zh.startswith("1 ") and str(tmp_path / "recordings") in one.en
+    (tmp_path / "recordings" / "away").mkdir()
+    assert await found() == []
+
+
 async def test_a_readable_key_and_a_known_password_are_found(hub: Settings, tmp_path: Path) -> None:
     (tmp_path / "secrets" / "hub-signing-key.pem").chmod(0o644)
     assert worst(doctor.check_secrets(hub)) is State.BAD
