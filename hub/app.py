@@ -128,6 +128,7 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str], clock: Clock) -> Running:
     _make_folder(settings)
     refuse_shipped(settings)
+    mqtt_address(settings, 0, "")  # a wrong one is named now, and not at the first agent
     store = await stack.enter_async_context(Store(settings.database_url, clock))
     await _first_start(store, settings)
     registry = Registry(store)
@@ -144,7 +145,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
     guard = Guard(store, settings, policies, clock)
     services = Services(
         store=store, clock=clock, settings=settings, intake=intake, health=health, authenticate=guard.authenticate, registry=registry,
-        policies=policies, live=live, mqtt_address=lambda host: _mqtt_address(settings, mqtt_port, host),
+        policies=policies, live=live, mqtt_address=lambda host: mqtt_address(settings, mqtt_port, host),
     )
     services.extra["guard"] = guard
     if session is not None:
@@ -229,11 +230,13 @@ async def _broker(
     return port, session
 
 
-def _mqtt_address(settings: Settings, port: int, host: str) -> tuple[str, int, bool]:
+def mqtt_address(settings: Settings, port: int, host: str) -> tuple[str, int, bool]:
+    """Where agents find the broker (host, port, TLS), given the embedded one's port and the host name that they reach the web by. Raises Rejected."""
     if settings.broker == "embedded":
         tls = bool(settings.broker_tls_port)
         return host, settings.broker_tls_port or port, tls
-    broker = Broker.from_url(settings.broker, "", None)
+    told = "agents_broker" if settings.agents_broker else "broker"
+    broker = Broker.from_url(getattr(settings, told), "", None, setting=told)
     return broker.host, broker.port, broker.tls
 
 

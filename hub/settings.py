@@ -52,6 +52,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its private key (PEM)."""
     broker: str = "embedded"
     """`embedded`, or the URL of an external broker: `mqtt://HOST:PORT`, `mqtts://HOST:PORT`."""
+    agents_broker: str = ""
+    """Where agents find an external broker, `mqtt://HOST:PORT` or `mqtts://HOST:PORT`: they are told so at enrolment (empty: where the hub finds it)."""
     broker_host: str = "127.0.0.1"
     """The address the embedded broker listens on."""
     broker_port: Port = 1883

@@ -54,11 +54,11 @@ class Broker:
     tls: bool = False
 
     @classmethod
-    def from_url(cls, url: str, username: str, password: str | None, ca_file: str | None = None) -> Broker:
-        """Read `mqtt://HOST:PORT` or `mqtts://HOST:PORT`; raises Rejected."""
+    def from_url(cls, url: str, username: str, password: str | None, ca_file: str | None = None, *, setting: str = "broker") -> Broker:
+        """Read `mqtt://HOST:PORT` or `mqtts://HOST:PORT`; raises Rejected, naming the setting that it stands in."""
         parts = urlsplit(url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise Rejected("settings", f"消息服务器地址应为 mqtt://主机:端口，而不是 {url}", f"a broker is mqtt://HOST:PORT, not {url}", field="broker")
+            raise Rejected("settings", f"消息服务器地址应为 mqtt://主机:端口，而不是 {url}", f"a broker is mqtt://HOST:PORT, not {url}", field=setting)
         tls = parts.scheme == "mqtts"
         return cls(parts.hostname, parts.port or (8883 if tls else 1883), username, password, ca_file, tls)
 

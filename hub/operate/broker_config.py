@@ -237,6 +237,7 @@ def command(
     folder = folder.absolute()
     asyncio.run(write_all(loaded, folder, port=port, tls_port=tls_port, host=host, hub_port=hub_port))
     typer.echo(f"{folder}/mosquitto.conf\n  mosquitto -c {folder}/mosquitto.conf\n"
-               f"  TOCSIN_BROKER_PASSWORD_FILE={folder}/secrets/hub-password tocsin up --broker mqtt://127.0.0.1:{hub_port or port} --data-dir {loaded.data_dir}")
+               f"  TOCSIN_BROKER_PASSWORD_FILE={folder}/secrets/hub-password tocsin up --broker mqtt://127.0.0.1:{hub_port or port} --data-dir {loaded.data_dir}\n"
+               f"  TOCSIN_AGENTS_BROKER={f'mqtts://HOST:{tls_port}' if tls_port else f'mqtt://HOST:{port}'}  # 终端入网时得知的地址 / what agents are told at enrolment")
     if follow_pid:
         asyncio.run(follow(loaded, folder, follow_pid))

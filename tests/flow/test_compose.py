@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ class Machine:
         self.swaps = [("postgres:5432", f"127.0.0.1:{postgres_port}"), ("broker:1883", f"127.0.0.1:{self.mqtt}"), ("broker:1884", f"127.0.0.1:{self.hub_mqtt}"),
                       ("/run/secrets/postgres-password", str(secret)), ("/var/lib/tocsin", str(folder / "hub")), ("/broker", str(folder / "broker")),
                       ("/agent", str(folder / "agent")),
+                      ("${AGENTS_BROKER:-mqtt:", "mqtt:"), (f"{self.mqtt}}}", str(self.mqtt)),
                       ("http://web:8800", f"http://127.0.0.1:{self.web}"), ("${PORT:-8800}", str(self.web)), ("0.0.0.0", "127.0.0.1"),
                       ("8801", str(free_port())), ("8802", str(free_port()))]
         (folder / "agent").mkdir(mode=0o700)
@@ -211,6 +213,8 @@ async def followed(client: aiohttp.ClientSession, kinds: set[str], incident_id: 
 async def test_an_enrolled_agents_report_reaches_the_live_feed_of_the_web_process(machine: Machine) -> None:
     command = ["tocsin", "report", "file", "--title", "罐区有刺激性气味", "--place", "石桥新材料 3 号罐区", "--urgent", "--timeout", "60"]
     await until(lambda: (machine.folder / "agent" / "agent.toml").is_file(), 30, "the demo agent enrolled")
+    told = tomllib.loads((machine.folder / "agent" / "agent.toml").read_text(encoding="utf-8"))
+    assert told["mqtt_port"] == machine.mqtt, "agents have a listener of their own, which holds each to its own name"
     async with asyncio.timeout(90):
         filing = await asyncio.create_subprocess_exec(*command, env=machine.environment("demo-agent"), cwd=ROOT, stdout=asyncio.subprocess.PIPE,
                                                       stderr=asyncio.subprocess.STDOUT)

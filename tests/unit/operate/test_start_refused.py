@@ -43,9 +43,13 @@ def of_nowhere(_folder: Path) -> dict[str, Any]:
     return {"web_host": "no-such-host.invalid"}
 
 
+def a_wrong_way_for_agents(_folder: Path) -> dict[str, Any]:
+    return {"broker": "mqtt://127.0.0.1:1", "agents_broker": "hub.example:8883"}
+
+
 @pytest.mark.parametrize(("prepare", "code", "field"), [
     (of_a_newer_release, "newer_schema", "store_url"), (no_database, "store_unreadable", "store_url"), (a_file, "settings", "data_dir"),
-    (no_certificate, "settings", "tls_cert_file"), (of_nowhere, "settings", "web_port"),
+    (no_certificate, "settings", "tls_cert_file"), (of_nowhere, "settings", "web_port"), (a_wrong_way_for_agents, "settings", "agents_broker"),
 ], ids=lambda value: value.__name__ if callable(value) else "")
 async def test_what_keeps_a_hub_from_starting_is_named(tmp_path: Path, prepare: Callable[[Path], dict[str, Any]], code: str, field: str) -> None:
     given: dict[str, Any] = {"data_dir": str(tmp_path), "web_port": 0, "broker_port": 0} | prepare(tmp_path)
