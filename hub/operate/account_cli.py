@@ -1,4 +1,4 @@
-"""`tocsin account …`: accounts for whoever stands at the machine: list, one-time link, close. Every act is in the change chain."""
+"""`tocsin account …`: accounts for whoever stands at the machine: list, one-time link, lost second factor, close. Every act is in the change chain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hub.errors import Rejected
 from hub.operate.stored import stored
 from hub.operate.whereabouts import web_url
 from hub.settings import load_settings
-from hub.store.accounts import account_by_login, close_account, first_start_link, link_for, list_accounts
+from hub.store.accounts import account_by_login, close_account, first_start_link, link_for, list_accounts, remove_second_factor
 
 app = typer.Typer(no_args_is_help=True, help="账号：列表、一次性登录链接、停用 / accounts")
 Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
@@ -46,6 +46,19 @@ def link(login: Login, config: Config = None, data: Data = None) -> None:
             await first_start_link(store, packaged_policy())
             token = await link_for(store, login, by=BY)
         typer.echo(f"{web_url(settings)}/welcome/{token}")
+
+    asyncio.run(run())
+
+
+@app.command("forget-factor")
+def forget_factor(login: Login, config: Config = None, data: Data = None) -> None:
+    """解除丢失的动态口令，会话随之结束 / take a lost second factor away; sessions end."""
+
+    async def run() -> None:
+        async with stored(load_settings(config, data_dir=data)) as store, store.transaction() as tx:
+            who = await account_by_login(tx.conn, login)
+            if who is None or not await remove_second_factor(tx, who.account.id, by=BY):
+                raise Rejected("no_second_factor", f"账号 {login} 没有动态口令", f"the account {login} has no second factor", field="login")
 
     asyncio.run(run())
 

@@ -13,7 +13,7 @@ from hub.store import Store
 from tests.support.ports import free_port
 
 COMMANDS = (
-    "daily board", "daily zero education-bureau", "daily status town-ganma", "daily digest", "account list", "account link desk", "account close desk",
+    "daily board", "daily zero education-bureau", "daily status town-ganma", "daily digest", "account list", "account link desk", "account close desk", "account forget-factor desk",
     "agent-code plant-1 --department emergency-bureau", "plan check", "plan list", "plan backtest", "plan terminate X --reason y", "audit verify",
     "audit sign", "audit key", "audit export audit.jsonl", "backup hub.tocsin --passphrase-file passphrase",
 )
