@@ -29,7 +29,7 @@ _READ_CHARS = 6000  # what follows in a long report (causes, duties, penalties) 
 _LEAST = 2.0  # a family of which the rules say less is not spoken of
 _UNHEARD = 0.5  # what a family of which no rule spoke is worth beside the others
 _LEARNT = 2.0  # how a unit of the learnt log odds weighs beside a unit of the logarithm of what the rules add up to; from 1 to 6 texts never seen give the same
-_CLEAR = 1.5  # units of log odds by which a family must lead where no rule speaks; else the text tells of no incident
+_CLEAR = 0.8  # units of log odds by which a family must lead where no rule speaks; else the text tells of no incident
 
 
 ANYWHERE, OPENING = "C:", "H:"  # before a class or rule: it holds in a main sentence; it holds in the title or the first two sentences
