@@ -73,7 +73,7 @@ _ERRNO: Final = {
     errno.ENOENT: "没有这个文件或目录", errno.ENOTDIR: "不是目录", errno.EISDIR: "这是目录，不是文件", errno.EACCES: "没有权限", errno.EPERM: "没有权限",
     errno.ENOSPC: "磁盘空间不足", errno.EDQUOT: "超出磁盘配额", errno.EROFS: "文件系统只读", errno.EIO: "磁盘读写出错", errno.EEXIST: "已存在",
     errno.EMFILE: "打开的文件过多", errno.ENAMETOOLONG: "名称过长", errno.ELOOP: "链接成环", errno.EBUSY: "正被占用", errno.EADDRINUSE: "端口已被占用",
-    errno.EADDRNOTAVAIL: "本机没有这个地址", errno.ECONNREFUSED: "对方拒绝连接（没有程序在监听）", errno.ECONNRESET: "连接被对方中断", errno.EPIPE: "连接已断开",
+    errno.EADDRNOTAVAIL: "本机没有这个地址", errno.ECONNREFUSED: "连接被拒绝，没有程序在监听", errno.ECONNRESET: "连接被对方中断", errno.EPIPE: "连接已断开",
     errno.ETIMEDOUT: "连接超时", errno.EHOSTUNREACH: "到对方主机不通", errno.ENETUNREACH: "网络不通",
 }
 _SQLITE: Final = {3: "没有权限", 5: "正被其他程序占用", 8: "数据库只读", 10: "磁盘读写出错", 11: "数据库文件已损坏", 13: "磁盘空间不足", 14: "无法打开数据库文件",

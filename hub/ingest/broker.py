@@ -591,6 +591,7 @@ async def _listening(settings: Settings, registry: Registry, hub_password: str, 
         await front.close()
         with contextlib.suppress(Exception):  # amqtt's own shutdown may trip over sessions that are already gone
             async with asyncio.timeout(1):
+                await broker._shutdown_broadcast_loop()  # first: where a session takes its time it would be cancelled with the process, and say it had failed
                 await broker.shutdown()
 
 

@@ -478,3 +478,15 @@ async def test_a_session_holds_so_many_filters_and_no_more_however_often_it_come
     async with Raw(port) as raw:
         assert await agent(raw, "a1", clean=True) == 0
         assert await raw.subscribe(f"{ROOT}/a1/down/more") == 1
+
+
+async def test_a_session_that_takes_its_time_at_the_end_leaves_no_broadcasting_behind(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(_broker: object, _client_id: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("amqtt.broker.Broker._cleanup_session", never)
+    async with embedded(Settings(broker_port=0, data_dir=str(tmp_path)), registry, HUB, apart=False) as port, Raw(port) as raw:
+        assert await agent(raw, "a1", clean=False) == 0
+    assert not [task for task in asyncio.all_tasks() if "_broadcast_loop" in repr(task)]
