@@ -26,7 +26,7 @@ from hub.ingest.registry import Registry
 from hub.ingest.session import Broker, Session
 from hub.notify.stage import duty_tasks
 from hub.operate.alone import alone
-from hub.operate.health import Health, disk_probe, flag_probe, store_probe
+from hub.operate.health import Health, clock_probe, disk_probe, flag_probe, store_probe
 from hub.operate.interpreter import settle
 from hub.operate.safety import safety_tasks
 from hub.operate.secrets import given_secret, own_secret, refuse_shipped
@@ -152,6 +152,7 @@ async def _open(stack: AsyncExitStack, settings: Settings, only: frozenset[str],
         services.extra["session"] = session
     tasks |= video_tasks(services, session.link.broker if session is not None else None, only)
     health.probes["store"] = store_probe(store)
+    health.probes["clock"] = clock_probe(store, clock)
     health.probes["disk"] = disk_probe(settings.data_path)
     tasks |= safety_tasks(services, respond="respond" in only)
     tasks |= await duty_tasks(stack, store, clock, respond="respond" in only, publish=session.send if session else None,

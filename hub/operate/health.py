@@ -6,20 +6,25 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from msgspec import Struct
 
 from hub.clock import Clock, utc_text
-from hub.errors import Unavailable
+from hub.errors import Unavailable, why_en, why_zh
 from hub.store import Store
+from hub.store.changes import newest_time
 
 log = logging.getLogger("hub.health")
 EVERY_S = 2.0
 """How often the parts are asked (half the five seconds in which the console must know)."""
 LOW_DISK_BYTES = 536_870_912
 """Free space under which the disk counts as full soon (our own choice: 512 MiB, a day of reports many times over)."""
+
+CLOCK_BEHIND = timedelta(seconds=60)
+"""How far the clock may step back unsaid (our own choice: a correction by the time server is smaller, a flat battery's day is not)."""
 
 
 class State(StrEnum):
@@ -83,8 +88,10 @@ class Health:
         try:
             async with asyncio.timeout(5):
                 return await probe()
-        except (Unavailable, OSError, TimeoutError) as error:
-            return State.DOWN, f"无响应：{type(error).__name__}", f"no answer: {type(error).__name__}"
+        except Unavailable as error:
+            return State.DOWN, error.zh, error.en
+        except (OSError, TimeoutError) as error:
+            return State.DOWN, f"无响应：{why_zh(error)}", f"no answer: {why_en(error)}"
 
     def readiness(self) -> Readiness:
         """What was last found."""
@@ -99,6 +106,26 @@ def store_probe(store: Store) -> Probe:
         async with store.transaction() as tx:
             await tx.count("health")
         return State.OK, "数据库读写正常", "the store reads and writes"
+
+    return probe
+
+
+def clock_probe(store: Store, clock: Clock) -> Probe:
+    """The clock is not behind what was written last, or behind itself: posts, sessions and deadlines go by it, and nobody would see why they end."""
+    newest: datetime | None = None
+
+    async def probe() -> tuple[State, str, str]:
+        nonlocal newest
+        now = clock.now()
+        if newest is None:
+            async with store.read() as conn:
+                newest = await newest_time(conn) or now
+        newest = max(newest, now)
+        if (behind := newest - now) > CLOCK_BEHIND:
+            hours = behind.total_seconds() / 3600
+            return (State.DEGRADED, f"本机时钟比最近的记录（{newest:%F %T}Z）早 {hours:.1f} 小时：岗位、会话与时限按本机时钟计，请校时后重启",
+                    f"the clock is {hours:.1f} h behind the newest record ({newest:%F %T}Z); posts, sessions and deadlines go by it: set it right, and restart")
+        return State.OK, "时钟正常", "the clock goes on"
 
     return probe
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from typing import Any
 
 from msgspec import Raw
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hub.clock import parse_utc
 from hub.domain.change import GENESIS, Change, routine_kinds
 from hub.store.schema import change, change_body
 from hub.store.writer import Store
@@ -42,6 +44,13 @@ async def hash_at(conn: AsyncConnection, seq: int) -> str:
     followed another feed: that of the hub before a backup was restored, say."""
     found = (await conn.execute(select(change.c.hash).where(change.c.seq == seq))).scalar()
     return GENESIS if found is None else str(found)
+
+
+async def newest_time(conn: AsyncConnection, among: int = 200) -> datetime | None:
+    """The latest time that any of the newest changes carries; None in an empty store. More than one is asked, as a clock that is wrong now has written some."""
+    last = select(change.c.at).order_by(change.c.seq.desc()).limit(among).subquery()
+    found = (await conn.execute(select(func.max(last.c.at)))).scalar()
+    return None if found is None else parse_utc(found)
 
 
 async def changes_of_incident(conn: AsyncConnection, incident_id: str, *, before: int | None = None, limit: int = 200,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from hub.clock import ManualClock
-from hub.operate.health import Health, State
+from hub.operate.health import Health, State, clock_probe
+from hub.store import Store
+from hub.store.accounts import first_start_link, link_for
+from tests.support.district import POLICY
 
 
 async def test_each_change_is_logged_once_and_a_start_is_no_change(caplog: pytest.LogCaptureFixture) -> None:
@@ -33,3 +37,21 @@ async def test_a_part_that_never_came_is_logged_at_the_second_look(caplog: pytes
     assert caplog.records == []
     assert not (await health.ask()).ready
     assert [record.getMessage() for record in caplog.records] == ["store is down: away"]
+
+
+async def test_a_clock_behind_what_was_written_last_is_told_also_after_a_restart_and_a_step_back_is(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 29, 8, tzinfo=UTC)
+    clock = ManualClock(now)
+    async with Store(f"sqlite:///{tmp_path}/hub.db", clock) as store:
+        running = clock_probe(store, clock)
+        assert (await running())[0] is State.OK
+        await first_start_link(store, POLICY)
+        clock.advance(timedelta(hours=1))
+        assert (await running())[0] is State.OK
+        clock.set(now - timedelta(days=730))
+        state, zh, en = await running()
+        assert (state, "2026-11-29 09:00:00Z" in zh, "17521.0 h" in en) == (State.DEGRADED, True, True)
+        await link_for(store, "desk")  # something is written by the wrong clock, too
+        assert (await clock_probe(store, clock)())[0] is State.DEGRADED
+        clock.set(now + timedelta(hours=2))
+        assert (await running())[0] is (await clock_probe(store, clock)())[0] is State.OK
