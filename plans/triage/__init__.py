@@ -44,7 +44,7 @@ def _of_incident(prepared: Prepared, about: Nature, now: datetime | None, id: st
     people = casualties.settle(casualties.count(prepared), decision.family, inhaled)
     suggestion = grade.suggest(prepared, decision.family, bool(row.get("social")), people)
     named = substances.named(prepared, named_places, decision.family)
-    held = substances.container_of(prepared, named) if named or decision.family.startswith("hazmat") else None
+    held = substances.container_of(prepared, named, decision.family)
     said = signs.read(prepared, bool(named) or decision.family in _LEAKING)
     where, when = places.find(prepared), times.occurred(prepared, now)
     spans = _Spans(prepared)

@@ -79,6 +79,10 @@ class _Context(msgspec.Struct, frozen=True):
     hurt_by_air: frozenset[str]
     acts: re.Pattern[str]
     containers: list[tuple[Container, re.Pattern[str]]]
+    tank_body: re.Pattern[str]
+    on_road: frozenset[str]
+    tank_vehicles: frozenset[str]
+    tank_vehicles_in: frozenset[str]
     solution: re.Pattern[str]
     cargo_only: frozenset[str]
     articles: frozenset[str]
@@ -156,6 +160,10 @@ def _context() -> _Context:
         frozenset(raw["hurt_by_air"]),
         re.compile("|".join(raw["acts"])),
         [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
+        re.compile(raw["tank_body"]),
+        frozenset(raw["on_road"]),
+        frozenset(raw["tank_vehicles"]),
+        frozenset(raw["tank_vehicles_in"]),
         re.compile("|".join(raw["solution"])),
         frozenset(raw["cargo_only"]),
         frozenset(raw["articles"]),
@@ -533,14 +541,21 @@ def _in_place(text: str, mention: Mention, context: _Context, family: str) -> bo
     return around.search(near) is not None and (not families or family in families)
 
 
-def container_of(prepared: Prepared, found: list[Named]) -> tuple[Container, int, int] | None:
-    """What holds the substance, from the words nearest to the first naming in the same or a main sentence."""
+def container_of(prepared: Prepared, found: list[Named], family: str) -> tuple[Container, int, int] | None:
+    """What holds the substance, from the words nearest to the first naming in the same or a main sentence.
+
+    Where no substance is named, only events with dangerous goods have one, and the tank vehicle of an accident on the road or of a fire.
+    """
     context = _context()
     main = [s for s in prepared.sentences if s.standing is Standing.MAIN]
+    body = Container.ROAD_TANKER if family in context.on_road else Container.STORAGE_TANK
+    kinds = [*context.containers, (body, context.tank_body)]
+    if not found and not family.startswith("hazmat"):
+        kinds = [(kind, form) for kind, form in kinds if kind in context.tank_vehicles and family in context.tank_vehicles_in]
     best: tuple[float, Container, int, int] | None = None
     anchor = found[0].start if found else None
     for sentence in main[:40]:
-        for container, pattern in context.containers:
+        for container, pattern in kinds:
             match = pattern.search(prepared.text, sentence.start, sentence.end)
             if match is not None:
                 distance = abs(match.start() - anchor) if anchor is not None else match.start()

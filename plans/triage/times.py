@@ -18,7 +18,7 @@ CST = timezone(timedelta(hours=8))
 _CN = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
 _YEAR = r"(?:(?P<year>\d{4}|[一二〇零三四五六七八九]{4})年)?"
 _PART = r"(?:(?:晚上?|当晚|当[日天]|夜|早)(?=深夜|凌晨|清晨|夜里|上午|下午|中午|傍晚|晚|早))?(?P<part>凌晨|清晨|早晨|早上|早|上午|中午|午后|下午|傍晚|晚间|晚上|晚|深夜|夜间|夜里|午夜|当晚|当日|当天|(?<![上中下正])午)?"
-_CLOCK = rf"(?:约|许|大约)?{_PART}(?:约|大约)?(?P<hour>{_CN}|零)(?:时|点|(?<=\d)[:：])(?:(?P<minute>{_CN}|\d{{2}})分?|(?P<half>半))?"
+_CLOCK = rf"(?:约|许|大约)?{_PART}(?:约|大约)?(?P<hour>{_CN}|零)(?:时|点|(?<=\d)[:：])(?:零?(?P<minute>{_CN}|\d{{2}})分?|(?P<half>半))?"
 _AGO = {"今年": 0, "去年": 1, "前年": 2}
 _DAY = re.compile(
     rf"(?P<ago>今年|去年|前年)?{_YEAR}(?P<month>{_CN})月(?P<day>{_CN})(?:日?(?:-|至|~|、|到){_CN})?(?:日|号)(?:（[^）]{{0,10}}）)?(?:星期.|周.)?(?:{_CLOCK})?"
@@ -62,6 +62,7 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
     昨日 and 8日 are counted from the dateline where there is one, else from `now`.
     """
     line = dateline.find(prepared.text)
+    prepared = prepared if prepared.year is not None else msgspec.structs.replace(prepared, year=_published_year(prepared.text))
     today = now.astimezone(CST).date() if now else None
     written = _absolute(line, today, prepared.year) if line else None
     today = written or today
@@ -85,13 +86,22 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
                 return _with_hour(prepared, text, sentence, _when(day, match), day, today)
             if told is None:
                 reported, told = _when(day, match), day
-                if "month" in match.re.groupindex or match.re is _DAY_ONLY:
+                if line is None and ("month" in match.re.groupindex or match.re is _DAY_ONLY):
                     today = day  # 12月7日通报说，6日12时: of that month
                     waiting = _days(text, seen, sentence.end, today, prepared.year)
         clock = None if today is None else _clock(text, sentence, seen, today, told, line is not None)
         if clock is not None:
             return clock
     return reported or _in_title(prepared, text, today)
+
+
+_DAY_FIRST = re.compile(r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?P<year>(?:19|20)\d{2})(?=\d{1,2}:\d{2}|[^\d.]|$)")
+
+
+def _published_year(text: str) -> int | None:
+    """The year of a line that dates a page day first (15.06.2015 10:21)."""
+    match = _DAY_FIRST.search(text, 0, 300)
+    return None if match is None or not line_of_date(text, *match.span()) else int(match["year"])
 
 
 def _in_title(prepared: Prepared, text: str, today: date | None) -> When | None:
@@ -213,7 +223,7 @@ def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | N
     bare = _BARE.search(text, seen, sentence.end)
     if bare is None or _REPORTED.match(text, bare.end()) or text.endswith(_UP_TO, sentence.start, bare.start()):
         return None
-    if bare["part"] not in _SAME and bare.start() - sentence.start >= 40:
+    if bare["part"] not in _SAME and bare.start() - max(sentence.start, seen) >= 40:
         return None
     if _OVER.match(text, bare.end()) or (bare["part"] in _SAME and told is None and not dated):
         return None  # when it was put out, or an hour of a day that the text does not give
@@ -222,13 +232,13 @@ def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | N
 
 
 _REPORTED = re.compile(
-    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致|接报|接警|接获|接到)[^，。；\n]){0,20}?(?:通报|发布|消息|获悉|报道|报导|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
+    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致|接报|接警|接获|接到)[^，。；\n]){0,20}?(?:通报|发布|消息|信息(?=，|：)|发稿|获悉|报道|报导|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
     r"|(?:综合)?电(?=）|\))|，[^，。；\n]{0,12}?(?:社|报|网|台|记者)[^，。；\n]{0,6}?(?:转发|报道|播出|发布|发文|赶到|来到|在现场|看到)"
     r"|，(?:(?!发生|突发|造成)[^，。；\n]){0,24}?(?:发布|公布|通报|批复)(?:了)?(?=[《\"]|[^，。；\n]{0,44}(?:调查报告|情况通报))"
 )
 _OVER = re.compile(r"(?:许|左右|[前后])?，?[^，。；]{0,8}(?:扑灭|熄灭|排除|恢复|完毕|成功|结束|救出|得到控制|被控制|解除)")
 _NAMED = re.compile(r"(?:\"(?P<month>1[0-2]|[1-9])[.•](?P<day>3[01]|[12]\d|[1-9])\")")
-_UP_TO = ("，到", "截至", "截止", "截止到", "截至到", "至")
+_UP_TO = ("，到", "截至", "截至记者", "截止", "截止记者", "截止到", "截至到", "至")
 _SAME = {"当日", "当天", "当晚"}  # 10月20日通报，当日7时许……
 
 

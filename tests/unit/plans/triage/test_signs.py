@@ -45,3 +45,32 @@ def test_a_power_company_that_digs_is_no_power_outage() -> None:
     draft = triage("电力公司顶管施工挖坏了供水主管，城南三个小区停水。", plans=True)
 
     assert draft.plans == ["general"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fire", "explosion"),
+    [
+        ("储存硝酸的罐体阀门渗漏，大量黄色的浓烟飘出厂区。", None, None),
+        ("三氯氧磷遇水会发生剧烈分解爆炸，反应釜漏气，20人中毒。", None, None),
+        ("饭店试气，气体遇明火发生爆燃，8人烧伤。", None, True),
+        ("煤矿出事，原因并非瓦斯爆炸，而是煤与瓦斯突出，17人遇难。", None, False),
+    ],
+)
+def test_coloured_smoke_and_what_water_would_do_are_no_fire_and_no_explosion(text: str, fire: bool | None, explosion: bool | None) -> None:
+    draft = triage(text)
+    assert (draft.fire, draft.explosion) == (fire, explosion)
+
+
+@pytest.mark.parametrize(
+    ("text", "container"),
+    [
+        ("一辆油罐车撞上停在路边的货车，2人受伤。", "road_tanker"),
+        ("一辆满载食用油的油罐车突然起火，罐体烧毁。", "road_tanker"),
+        ("一个卧罐的法兰漏了，浓硝酸流出，罐体裂开。", "storage_tank"),
+        ("车间的循环管破裂，液氨泄漏。", "pipeline"),
+        ("消防出动8辆水罐车，扑灭了商场大火。", None),
+        ("硝酸漏出，消防出动3辆水罐车。", None),
+    ],
+)
+def test_the_container_is_the_tank_of_the_event_and_no_fire_engine(text: str, container: str | None) -> None:
+    assert triage(text).container == container

@@ -68,3 +68,17 @@ NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)  # a Monday, noon in China
 )
 def test_the_day_of_the_event_goes_before_the_day_of_the_report(text: str, expected: str | None) -> None:
     assert triage(text, NOW).occurred_at == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("三车追尾\n2011-11-29 13:11:16\n某网银川11月29日消息（记者某某，通讯员某某，实习生某某，摄影某某） 受雨夹雪天气影响，上午约九时左右，国道上三辆车相撞，两人死亡。", "2011-11-29T09:00+08:00"),
+        ("某县食物中毒6人死亡\n2007年11月12日\n某网11月12日信息：昨日中午11时45分左右，公安县发生食物中毒，6人死亡。\n截至记者昨晚10时发稿，两人仍在抢救。", "2007-11-11T11:45+08:00"),
+        ("2015年1月24日早晨6点零9分，高速上一辆罐车侧翻，1人死亡。", "2015-01-24T06:09+08:00"),
+        ("某高速百车相撞\n2011-12-9 9:03:48\n某网济南12月8日电（某某）今天中午，济青高速潍坊段发生数十辆车相撞事故。", "2011-12-08"),
+        ("两车追尾\n15.06.2015 10:21\n来源：某网\n某报讯 6月12日6时17分，两车追尾起火，1人死亡。", "2015-06-12T06:17+08:00"),
+    ],
+)
+def test_the_line_that_dates_a_page_gives_the_year_and_not_the_hour(text: str, expected: str) -> None:
+    assert triage(text, NOW).occurred_at == expected
