@@ -33,20 +33,20 @@ class Where(msgspec.Struct, frozen=True):
         return [part for part in (self.wider, (self.start, self.end), self.closer) if part is not None]
 
 
-_UNIT = r"(?!一)(?:(?!村民|中新社|新华社|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[局厅]接|行至|驶至|途经|途径|附近|全国|副[省市县区]|[的在从被因与第使致有])[一-龥]){1,7}?"
+_UNIT = r"(?!一)(?:(?!村民|中新社|新华社|部分|大部|方向|首次|位于|分别|大城市|城市(?=管理|建设|规划|轨道|内涝)|辖市|围攻|[局厅]接|行至|驶至|途经|途径|附近|全国|组成|成立|组织|调查|副[省市县区]|[的在从被因与第使致有])[一-龥]){1,7}?"
 _TAIL = (
     rf"(?:(?:{_UNIT}(?:自治州|地区|盟|林区|新区|开发区|市(?![场民委级长面镇口])|州(?![县市区])|(?<!设)区|县(?!城)|(?<!红)旗)){{0,3}}"
-    rf"(?:{_UNIT}(?:镇(?!公路)|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村民小组|村(?!民|委|支书|干部|路|大道|街)|社区|屯|庄(?![村镇乡])|组)){{0,2}})"
+    rf"(?:{_UNIT}(?:镇(?!公路)|乡|街道|苏木|农场|林场)){{0,2}}(?:{_UNIT}(?:村民小组|村(?!民|委|支书|干部|路|大道|街)|社区|屯|庄(?![村镇乡])|组(?![织成建长员委]))){{0,2}})"
 )
 # 建新路与朝阳路交叉路口, 南村路113号501房
 _CORNER = r"(?:[与和、][一-龥]{1,5}(?:路|街|大道)(?:交叉|交汇|交会)?(?:路?口|处)?|\d{1,5}号(?:院|大院|楼)?(?:\d{1,4}(?:房|室|栋|幢))?)"
-_ROAD = rf"(?:(?:[GSXY]\d{{1,4}}[一-龥]{{0,8}}|\d{{3}}(?:国道|省道|县道)|[国省县]道\d{{1,3}}线?|(?:(?!公司|位于|[车辆在的从由因致])[一-龥]){{2,8}}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:{_CORNER}|[一-龥\d号]{{0,10}}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{{0,6}}?方向)?)"
+_ROAD = rf"(?:(?:[GSXY]\d{{1,4}}(?!\d)[一-龥]{{0,8}}|\d{{3}}(?:国道|省道|县道)|[国省县]道\d{{1,3}}线?|(?:(?!公司|位于|[车辆在的从由因致])[一-龥]){{2,8}}?(?:高速公路|高速|国道|省道|大道|公路|大桥|路|街))(?:{_CORNER}|[一-龥\d号]{{0,10}}?段)?(?:[Kk]\d+(?:[+.]\d+)?(?:公里|米)?(?:处)?|\d+(?:\.\d+)?公里(?:\+?\d+米)?(?:处)?|[一-龥]{{0,6}}?方向)?)"
 _POST = r"(?:(?:[Kk]?\d{1,4}[-~―至到])?[Kk]\d{1,4}(?:[+.]\d{1,3})?|(?:\d{1,4}[-~―至到])?\d{1,4}(?:[+.]\d{1,3})?(?:公里|千米|[Kk]m?)|\d{3,4}(?=路段|处)|[一二两三四五六七八九十]{1,3}公里(?=处))(?:\+?\d{1,3}米)?(?:处|路?段)?"
 _KM = re.compile(
-    rf"(?:(?:[GSXY]\d{{1,4}}[^，。；\d]{{0,16}}){{1,2}}|\d{{3}}(?:国道|省道|县道)[^，。；\d]{{0,16}}|[国省县]道\d{{1,3}}线?[^，。；\d]{{0,16}}|(?:(?![车辆在的从由至沿途经径为段])[一-龥]){{2,10}}高速(?:公路)?[^，。；\d]{{0,16}}){_POST}"
+    rf"(?:(?:[GSXY]\d{{1,4}}(?!\d)[^，。；\d]{{0,16}}){{1,2}}|\d{{3}}(?:国道|省道|县道)[^，。；\d]{{0,16}}|[国省县]道\d{{1,3}}线?[^，。；\d]{{0,16}}|(?:(?![车辆在的从由至沿途经径为段])[一-龥]){{2,10}}高速(?:公路)?[^，。；\d]{{0,16}}){_POST}"
 )
 _ROAD_ALONE = re.compile(
-    r"(?P<place>(?:[GSXY]\d{1,4}(?:线?[一-龥]{2}高速(?:公路)?|国道|省道|县道|高速)?|\d{3}(?:国道|省道|县道)|[国省县]道\d{1,3}线?|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼连沈长大二包兰杭福泉南荣乌成济广汕盐徐日阜滁淮绕][一-龥]高速(?:公路)?)(?:[一-龥]{1,8}段)?)"
+    r"(?P<place>(?:(?<![一-龥])[GSXY]\d{1,4}(?!\d)(?:线?[一-龥]{2}高速(?:公路)?|国道|省道|县道|高速)?|\d{3}(?:国道|省道|县道)|[国省县]道\d{1,3}线?|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼连沈长大二包兰杭福泉南荣乌成济广汕盐徐日阜滁淮绕][一-龥]高速(?:公路)?)(?:[一-龥]{1,8}段)?)"
 )
 _AT = re.compile(
     r"(?:位于|发生在|在)(?P<place>[一-龥A-Za-z0-9+.]{3,30}?)(?=发生|突发|起火|爆炸|，|。|遭|今年|首次|共|与|附近|因|内|发现|泄漏|侧翻|的|一(?:辆|艘|名|家|栋|处)|相撞|出现|$)"
@@ -74,14 +74,14 @@ _TOWN = re.compile(
     rf"|{_SMALL}{{2,4}}?村(?=附近|口|路口|路段|一|内|发生|，|[一-龥]{{1,4}}组))"
 )
 _CROSS = re.compile(
-    rf"{_LEAD}(?P<place>{_SMALL}{{1,4}}(?:路|街|大道|环)[与和、]?{_SMALL}{{1,4}}(?:路|街|大道)(?:路?口|交[叉汇会](?:路?口|处)?))"
+    rf"(?:{_LEAD}|附近的)(?P<place>{_SMALL}{{1,4}}(?:路|街|大道|公路)[一-龥]{{0,10}}?(?:[一二两三四五六七八九十]{{1,3}}|\d{{1,4}})(?:公里|米)处|{_SMALL}{{1,4}}(?:路|街|大道|环)[与和、]?{_SMALL}{{1,4}}(?:路|街|大道)(?:路?口|交[叉汇会](?:路?口|处)?))"
 )
 
 
 # names that are no place of the incident: where a ship or a route comes from, pests, banks, units of administration
 _NOT_HERE = re.compile(
     r"美国白蛾|[一-龥]{1,5}网[一-龥]{2,4}(?=\d{1,2}月\d{1,2}日(?:消息|讯))|[一-龥]{0,4}快报[一-龥]{2,4}电|(?:送|转|赴)(?:往|至|到)?[一-龥]{2,6}?(?=救治|治疗|抢救|就医)|[一-龥]{2}原甲藻|继[^，。]{2,14}之?后|非洲猪瘟|日本脑炎|西班牙流感|北京时间|渤海银行|新疆生产建设兵团|(?<=、)直辖市|[一-龥]{2,4}籍(?=[一-龥]{0,6}(?:船|轮|艇|务工|民工|农民工|工人|司机|驾驶员|学生|人员|男|女|游客))"
-    r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|[一-龥]{2,9}(?:省|市|县|区)人(?=[）、，])|(?<=[节今当昨近次])日本(?=是|报|来|刊)|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
+    r"|[一-龥]{2,3}(?:省|市)?(?:牌照|号牌|牌号)|(?:来自|老家在?|籍贯)[一-龥]{2,8}|[从由][一-龥]{2,4}老家|[一-龥]{2,9}(?:省|市|县|区)人(?=[）、，])|(?<=[节今当昨近次])日本(?=是|报|来|刊)|(?:从|由)[一-龥]{2,8}?(?:开|驶|飞|前)往[一-龥]{2,6}?(?=途中|时|的|，|方向|。)|执行[一-龥]{2,6}(?:-|至|到|飞)+[一-龥]{2,6}(?=航班|任务|的)|(?:东海|北海|南海)(?=分局|舰队|救助|航海)"
     r"|(?:从|由)[一-龥]{2,8}?(?=运载|运输|装载|拉运|出发|驶来|运送|装运|途经|途径)"
     r"|[一-龥]{2,6}(?:在线|日报|晚报|晨报|早报|商报|时报|都市报|青年报|新闻网|电视台)|(?:(?<=\n)|^)[一-龥]{2,8}(?:消息|讯)（"
     r"|今日俄罗斯|俄罗斯卫星|/[一-龥]{2,4}(?:报导|报道)|（[一-龥]{2,4}\d{1,2}日(?:综合)?电）"
@@ -93,7 +93,7 @@ _NOT_HERE = re.compile(
 )
 
 
-_TOWARDS_A_PLACE = re.compile(r"(?<=[往向去])[一-龥]{2,5}?(?=方向)")  # 往南通方向: where the lane leads
+_TOWARDS_A_PLACE = re.compile(r"(?:(?<=[往向去])|(?<=高速)|(?<=高速公路))(?![东西南北])[一-龥]{2,5}?(?=方向)")  # 往南通方向: where the lane leads
 
 
 @lru_cache(maxsize=1)
@@ -112,7 +112,7 @@ def _gazetteer() -> dict[str, str]:
 @lru_cache(maxsize=1)
 def _local() -> re.Pattern[str]:
     names = "|".join(map(re.escape, sorted(_gazetteer(), key=len, reverse=True)))
-    road = r"(?:[GSXY]\d{1,4}(?:国道|省道|高速)?|\d{3}(?:国道|省道|县道)|[一-龥]{2,5}(?:大道|高速|公路|路))"
+    road = r"(?:[GSXY]\d{1,4}(?!\d)(?:国道|省道|高速)?|\d{3}(?:国道|省道|县道)|[一-龥]{2,5}(?:大道|高速|公路|路))"
     return re.compile(
         rf"(?:连云港市?)?(?:赣榆区?)?{road}?(?:赣榆区?)?(?P<name>{names})(?:[一-龥]{{0,4}}?段)?(?:[Kk]\d{{1,4}}(?:[+.]\d{{1,3}})?)?"
     )
@@ -131,10 +131,19 @@ def find(prepared: Prepared) -> Where | None:
     best = driven or _most_exact(options)
     if best is not None:
         best = next((o for o in options if o.text == best.text and prepared.text[o.end : o.end + 1] in _LISTED), best)  # 江苏、浙江 before 江苏
+        best = next((o for o in options if _goes_on(prepared.text, o, best)), best)
     best = best or _alone(prepared, main)
     if best is None:
         return None
     return _completed(prepared, _grown(prepared.text, _deeper(prepared.text, best, main)), main, whole, around)
+
+
+def _goes_on(text: str, where: Where, best: Where) -> bool:
+    """Whether `where` names the place of `best`, too, and goes on to the site of the event, as `best` does not (昆明市明通小学 beside 昆明)."""
+    if where.text.removesuffix("市") != best.text.removesuffix("市") or where.office:
+        return False
+    site = _FIRM_SITE.match(text, where.end)
+    return site is not None and _SOON.match(text, site.end()) is not None and _FIRM_SITE.match(text, best.end) is None
 
 
 def _alone(prepared: Prepared, sentences: list[Sentence]) -> Where | None:
@@ -160,7 +169,7 @@ def _short(prepared: Prepared, sentence: Sentence, around: tuple[str, ...]) -> W
     return None
 
 
-_LEADS_TO = re.compile(r"(?:^|[，。：\n日时分许在于自晨午晚间到]|左右|位于|地点)\Z")
+_LEADS_TO = re.compile(r"(?:^|[，。：\n日时分许在于自晨午晚间到]|左右|位于|地点|高速|公路|国道|省道)\Z")
 _ELSEWHERE = re.compile(r"、|\d{1,2}月|\d{1,2}日|消息|方向|电(?=[，（])")  # a list of those who came, where it was written, the way it went
 
 
@@ -170,7 +179,9 @@ def _deeper(text: str, where: Where, sentences: list[Sentence]) -> Where:
     onward = divisions.chain(text, where.start, min(where.end + _GROWS, len(text)))
     if within is None or within.end < where.end or (onward is not None and onward.end > where.end):
         return where
-    for one in (one for s in sentences for one in divisions.chains(text, s.start, s.end)):
+    named = [one for s in sentences for one in divisions.chains(text, s.start, s.end)]
+    named.sort(key=lambda one: _SOON.match(text, one.end) is None)  # the one where it happened before the one that takes measures
+    for one in named:
         led = _LEADS_TO.search(text, max(0, one.start - 4), one.start) is not None
         if led and one.lies_in(within) and _OFFICE.match(text, one.end) is None and _ELSEWHERE.match(text, one.end) is None:
             end = _rest_pattern().match(text, one.end, min(one.end + _GROWS, len(text))).end()  # type: ignore[union-attr]  # it matches nothing, too
@@ -191,11 +202,19 @@ def _grown(text: str, where: Where) -> Where:
     if named is not None and named.end == end:
         while text[end : end + 1] in _LISTED and (other := divisions.chain(text, end + 1, min(end + _GROWS, len(text)))) is not None:
             end = other.end
+    reach = _REACH_OF.match(text, end) if text[start:end] in data("regions.yaml")["seas"] else None
+    end = end if reach is None else reach.end()
+    if text.startswith("段", end) and (_LINE.match(text, start, end) is not None or text.startswith(tuple(data("regions.yaml")["seas"]), start)):
+        end += 1
     quarter = _QUARTER.match(text, end)
     end = end if quarter is None else quarter.end()
     site = None if where.text in data("regions.yaml")["countries"] else _SITE.match(text, end) or _FIRM_SITE.match(text, end)
     end = end if site is None else site.end()
     return msgspec.structs.replace(where, text=text[start:end], start=start, end=end)
+
+
+_LINE = re.compile(r"[一-龥]{2,4}高速(?:公路)?|[GSXY]\d|\d{3}[国省县]道|[国省县]道\d")  # what a section is of
+_REACH_OF = re.compile(r"[一-龥]{2,6}?段(?:[一-龥]{1,6}?桥)?(?:[上下]游约?\d{1,4}米处?)?")  # 长江南京段
 
 
 @lru_cache(maxsize=1)
@@ -211,7 +230,7 @@ def _abroad() -> re.Pattern[str]:
 _GROWS = 44  # characters behind a place within which its further names end
 _LISTED = ("、", "和", "及", "与")
 _ROAD_BEFORE = re.compile(
-    r"(?:[GSXY]\d{1,4}(?:国道|省道|县道|线|高速)?|\d{3}(?:国道|省道|县道)线?|[国省县]道\d{1,3}线?|(?:(?![在从由至，的途经径])[一-龥]){2,3}高速(?:公路)?)$"
+    r"(?:[GSXY]\d{1,4}(?!\d)(?:国道|省道|县道|线|高速)?|\d{3}(?:国道|省道|县道)线?|[国省县]道\d{1,3}线?|(?:(?![在从由至，的途经径])[一-龥]){2,3}高速(?:公路)?)$"
 )
 _BEFORE = 16  # characters before a place in which the names of what it lies in or on begin
 
@@ -299,17 +318,18 @@ _SITE = re.compile(
 
 # what bears a firm's name and is a place, unless it owns what came to harm elsewhere (海丰公司的货车) or speaks
 _KIND_OF_SITE = (
-    r"(?:有限(?:责任)?公司|公司|集团(?!公司|的)|冷库|粮库|油库|货场|堆场|商圈|法院|变电站|水厂|物流园|车站|客运站|立交桥?|公寓|花园|体育[馆场]|影院|剧院|网吧|洗浴中心|会所|养老院|敬老院|福利院|看守所|监狱|车间|[工电船]厂|[一-龥]厂(?!家|商|长)|[煤铁金铜磷锰]矿|[一-龥]矿(?!业|工|山|井|难|区|用)|[一二三四五六七八九十]井|水库|电站|码头|小区|大厦|商都|广场(?!舞)|酒店|宾馆|饭店|医院|中学|小学|大学|学院|幼儿园|商场|超市|市场(?!监)"
+    r"(?:有限(?:责任)?公司|公司|集团(?!公司|的)|冷库|粮库|油库|货场|堆场|商圈|法院|变电站|水厂|物流园|车站|客运站|立交桥?|公寓|花园|体育[馆场]|影院|剧院|网吧|洗浴中心|会所|养老院|敬老院|福利院|看守所|监狱|车间|[工电船]厂|[一-龥]厂(?!家|商|长)|[煤铁金铜磷锰]矿|[一-龥]矿(?!业|工|山|井|难|区|用)|[一二三四五六七八九十]井|水库|电站|码头|小区|大厦|商都|广场(?!舞)|酒店|宾馆|饭店|医院|中学|小学|实验学校|学校|大学|学院|幼儿园|商场|超市|市场(?!监)"
     r"|工业园区?|产业园区?|隧道|大桥|服务区|收费站|机场|火车站|养殖场|加油站|工地|海域|水域|海面|景区)"
 )
 _OWNER = r"(?!的?[^，。；：\n]{0,10}?(?:车(?!间|位|库|辆段)|船(?!厂|坞|台)|轮|司机|驾驶员|员工|职工|工人|民警|飞机|航班|客机|机长|直升机|负责人|董事|经理|党委)|(?:在(?!建)|于|派|组织|将)|[^，。；：\n]{0,3}?(?:宣布|通报|消息|表示|介绍|获悉|证实|说))"
 _FIRM_SITE = re.compile(
     rf"(?:辖区内?的?|境内的?|内的?|的)?(?!一|某|\d{{1,3}}名|供水|供电)(?:(?!发生|突发|起火|爆炸|附近|境内|一[家座辆名艘处条]|[的在，。；：\n、])[一-龥A-Za-z0-9（）\x22]){{1,18}}?{_KIND_OF_SITE}"
-    rf"(?:(?!发生|突发|起火|爆炸|附近|一[家座辆名艘处条])[^，。；：\n的在、（）]{{1,8}}?{_KIND_OF_SITE})?(?:\d{{1,2}}号井|[一二三四]井)?{_OWNER}"
+    rf"(?:(?!发生|突发|起火|爆炸|附近|一[家座辆名艘处条])[^，。；：\n的在、（）]{{1,8}}?{_KIND_OF_SITE})?(?:\d{{1,2}}号井|[一二三四]井)?(?:(?=[院厂库]?[区内里])|{_OWNER})"
 )
-_HAPPENS = r"(?:(?<!未)发生|突发|突然|起火|着火|失火|自燃|燃烧|爆炸|爆燃|闪爆|坍塌|垮塌|倒塌|透水|泄漏|泄露|外泄|冒顶|中毒|滑坡|坠|相撞|碰撞|侧翻|翻|沉没|遇险)"
+_HAPPENS = r"(?:(?<!未)发生|突发|突然|起火|着火|失火|自燃|燃烧|爆炸|爆燃|闪爆|坍塌|垮塌|倒塌|透水|泄漏|泄露|外泄|冒顶|中毒|滑坡|坠|相撞|碰撞|追尾|抛锚|侧翻|翻|沉没|遇险)"
+_SOON = re.compile(rf"[^，。；\n]{{0,16}}?{_HAPPENS}")
 _EVENT_SITE = re.compile(
-    rf"(?:^|[，。：；\n日时分许在于的―]|左右|位于|前后|附近的?)(?P<place>(?!一[家座辆名艘处条]|某|该|这|事故|我|其|铁路|公路|高速公路|送)(?:(?!发生|突发|起火|爆炸|一[家座辆名艘处条]|公安|消防|[的在从由由往，。；：\n、到将把被])[一-龥A-Za-z0-9（）]){{2,20}}?{_KIND_OF_SITE}(?:\d{{1,2}}号井|[一二三四]井)?(?:(?<=隧道)|(?<=大桥)|(?<=服务区)|(?<=收费站)|{_OWNER}))"
+    rf"(?:^|[，。：；\n日时分许在于的―]|左右|位于|前后|附近的?)(?P<place>(?!一[家座辆名艘处条]|某|该|这|事故|我|其|铁路|公路|高速公路|送)(?:(?!发生|突发|起火|爆炸|造成|导致|部分|多[名家所]|一[家座辆名艘处条]|公安|消防|[的在从由由往，。；：\n、到将把被])[一-龥A-Za-z0-9（）]){{2,20}}?{_KIND_OF_SITE}(?:\d{{1,2}}号井|[一二三四]井)?(?:(?<=隧道)|(?<=大桥)|(?<=服务区)|(?<=收费站)|{_OWNER}))"
     rf"(?:(?=[^，。；\n]{{0,16}}?{_HAPPENS})|(?=[^，。；\n]{{0,3}}[栋幢号楼]|某))"
 )
 _POSTED = re.compile(
@@ -318,7 +338,7 @@ _POSTED = re.compile(
     r"|(?:\d{3}[国省县]道|[国省县]道\d{1,3}线?|(?:(?![在从由于的至发道镇村途经径])[一-龥]){2,4}高速(?:公路)?)(?:[^，。；\n一]){0,16}?(?:服务区|收费站|出口路段|出口|入口|隧道|大桥|路段|段)"
     r"|(?:(?![在从由于的至到行开])[一-龥]){2,4}(?:站)?[至到-](?:(?![在从由于的至到行开])[一-龥]){2,4}(?:站)?(?:区间|之间|间(?!隔)))"
 )
-_QUARTER = re.compile(r"(?:市)?(?:[东西南北]{1,2}郊(?:区)?|郊区|主?城区|[一-龥]{2,6}(?:江|河)?段(?=[，。水翻附发沉]))")
+_QUARTER = re.compile(r"(?:市)?(?:[一-龥]{2,5}(?=附近(?:坠|发生|起火|突发|相撞|失事))|[一-龥]{1,5}(?:岛|礁|角|港|湾)[东西南北偏]{1,4}(?:方向|方)?约?\d{1,3}(?:\.\d+)?海里处?|[东西南北]{1,2}郊(?:区)?|郊区|主?城区|[一-龥]{2,6}(?:江|河)?段(?=[，。水翻附发沉]))")
 _HAS_SITE = re.compile(rf"{_KIND_OF_SITE}|[Kk]\d|\d公里|\d号|高速|国道|省道|路口|[村屯组]$|小区|社区|海里")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from plans.triage.family import Token, tokens
-from plans.triage.text import Prepared, Standing
+from plans.triage.text import Prepared, Sentence, Standing
 
 _NO = {
     "leak": re.compile(
@@ -21,7 +21,7 @@ _BLAST = re.compile(r"气浪|冲击波|震碎|震裂|震落|蘑菇云|火球|炸
 _VAGUE = re.compile(r"刺鼻(?:气味)?|弥漫|破裂|破损|扩散|冒出|喷出|白雾")
 _FLAME = re.compile(r"(?:了|大量|滚滚|熊熊|阵阵|着|的|一股|[浓黑白]){0,3}(?:火|烟)")
 _FEARED = re.compile(
-    r"(?:担心|生怕|害怕|怕|唯恐|以为|防止|以防|以免|避免|谨防|差点|险些|随时|可能|将会|如遇)[^，。；、]{0,10}$|(?:(?:容易|极易|即可|足以|就会|也会)(?:引起|引发|发生|造成|导致|产生|起)?|[能可会](?:引起|引发|发生|造成|导致|产生))[^，。；、]{0,6}$|遇到?$|遇[^，。；]{1,6}[、或]$|遇高?热$"
+    r"(?:担心|生怕|害怕|怕|唯恐|以为|防止|以防|以免|避免|谨防|差点|险些|随时|可能|将会|如遇)[^，。；、]{0,10}$|(?:(?:容易|极易|即可|足以|就会|也会)(?:引起|引发|发生|造成|导致|产生|起)?|[能可会](?:引起|引发|发生|造成|导致|产生))[^，。；、]{0,6}$|能[^。；]{0,12}甚至(?:发生)?$|遇到?$|遇[^，。；]{1,6}[、或]$|遇高?热$"
 )
 _TYRE = re.compile(r"轮胎[^，。；]{0,3}$")  # what bursts under a vehicle is no explosion
 _COLOURED = re.compile(r"(?:黄|棕|褐|橙|紫|绿)色?的?$")  # yellow smoke is of nitric acid and no fire
@@ -40,7 +40,7 @@ def read(prepared: Prepared, substance: bool = True) -> dict[str, tuple[bool, in
             found.setdefault(name, (False, match.start(), match.end()))
         if sentence.standing is Standing.UNREAL:
             continue
-        for token in tokens(prepared.text, sentence.start, sentence.end):
+        for token in [*tokens(prepared.text, sentence.start, sentence.end), *_converted(prepared, sentence)]:
             for name, wanted in _CLASSES.items():
                 inside = name in denied and denied[name].start() <= token.start < denied[name].end()
                 if wanted in token.classes and not inside and not found.get(name, (False, 0, 0))[0] and _stated(prepared, token, substance):
@@ -48,6 +48,14 @@ def read(prepared: Prepared, substance: bool = True) -> dict[str, tuple[bool, in
         if len(found) == len(_CLASSES) and all(value[0] for value in found.values()):
             break
     return found
+
+
+_CONVERTED = re.compile("著火")  # 着火 in a page converted from traditional characters
+
+
+def _converted(prepared: Prepared, sentence: Sentence) -> list[Token]:
+    """Fires whose word the lexicon does not know, as conversion left it."""
+    return [Token(m.start(), m.end(), frozenset({"fire"})) for m in _CONVERTED.finditer(prepared.text, sentence.start, sentence.end)]
 
 
 def _stated(prepared: Prepared, token: Token, substance: bool) -> bool:
@@ -63,6 +71,8 @@ def _stated(prepared: Prepared, token: Token, substance: bool) -> bool:
     if substance and "leak" in token.classes and _OWN_FUEL.search(text, before, token.start):
         return False
     said = text[token.start : token.end]
+    if said.endswith("火") and text.startswith(("车", "箭", "锅"), token.end):
+        return False  # 昆明火车站
     if _BANG.fullmatch(said):
         sentence = prepared.sentence_at(token.start)
         return _BLAST.search(text, sentence.start, sentence.end) is not None

@@ -80,6 +80,7 @@ class _Context(msgspec.Struct, frozen=True):
     acts: re.Pattern[str]
     containers: list[tuple[Container, re.Pattern[str]]]
     tank_body: re.Pattern[str]
+    burning_tank: re.Pattern[str]
     on_road: frozenset[str]
     tank_vehicles: frozenset[str]
     tank_vehicles_in: frozenset[str]
@@ -161,6 +162,7 @@ def _context() -> _Context:
         re.compile("|".join(raw["acts"])),
         [(Container(name), re.compile("|".join(words))) for name, words in raw["containers"].items()],
         re.compile(raw["tank_body"]),
+        re.compile(raw["burning_tank"]),
         frozenset(raw["on_road"]),
         frozenset(raw["tank_vehicles"]),
         frozenset(raw["tank_vehicles_in"]),
@@ -551,7 +553,8 @@ def container_of(prepared: Prepared, found: list[Named], family: str) -> tuple[C
     body = Container.ROAD_TANKER if family in context.on_road else Container.STORAGE_TANK
     kinds = [*context.containers, (body, context.tank_body)]
     if not found and not family.startswith("hazmat"):
-        kinds = [(kind, form) for kind, form in kinds if kind in context.tank_vehicles and family in context.tank_vehicles_in]
+        vehicles = [(kind, form) for kind, form in kinds if kind in context.tank_vehicles]
+        kinds = [*vehicles, (Container.STORAGE_TANK, context.burning_tank)] if family in context.tank_vehicles_in else []
     best: tuple[float, Container, int, int] | None = None
     anchor = found[0].start if found else None
     for sentence in main[:40]:

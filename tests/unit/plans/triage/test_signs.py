@@ -53,6 +53,8 @@ def test_a_power_company_that_digs_is_no_power_outage() -> None:
         ("储存硝酸的罐体阀门渗漏，大量黄色的浓烟飘出厂区。", None, None),
         ("三氯氧磷遇水会发生剧烈分解爆炸，反应釜漏气，20人中毒。", None, None),
         ("饭店试气，气体遇明火发生爆燃，8人烧伤。", None, True),
+        ("1日晚，一伙歹徒在昆明火车站砍杀路人，27人死亡。", None, None),
+        ("12日，宜宾一家化工厂爆炸著火，19人死亡。", True, True),
         ("煤矿出事，原因并非瓦斯爆炸，而是煤与瓦斯突出，17人遇难。", None, False),
     ],
 )
@@ -70,6 +72,10 @@ def test_coloured_smoke_and_what_water_would_do_are_no_fire_and_no_explosion(tex
         ("车间的循环管破裂，液氨泄漏。", "pipeline"),
         ("消防出动8辆水罐车，扑灭了商场大火。", None),
         ("硝酸漏出，消防出动3辆水罐车。", None),
+        ("清污公司着火，一个油罐爆炸起火，没有人受伤。", "storage_tank"),
+        ("停车场着火，烧了200辆摩托，隔壁有油罐。", None),
+        ("一艘硫酸船在运河里倾覆，硫酸部分泄漏。", "ship_tank"),
+        ("货车上的黄磷有130桶，被追尾后几十桶破损，黄磷自燃。", "drum"),
     ],
 )
 def test_the_container_is_the_tank_of_the_event_and_no_fire_engine(text: str, container: str | None) -> None:
