@@ -49,6 +49,8 @@ SEND_S: Final = 8.0
 WAIT_S: Final = 2.0
 """How old a picture may get in a viewer's queue (a line of 200 kbit/s under 2 Mbit/s): then everything goes, and the next key frame comes."""
 UNSENT_BYTES: Final = 65_536
+BEAT_S: Final = 3.0
+"""How often a viewer is told that the line is there, pictures or none: one that hears nothing for 10 s (more than SEND_S) dials anew."""
 NOTES: Final = 4
 """Most notes that wait for a viewer."""
 RECHECK_S: Final = 0.5
@@ -347,7 +349,8 @@ async def camera_of(ask: Ask, *, reason: str = "") -> tuple[CameraView, Thing]:
 async def stream(ask: Ask) -> web.StreamResponse:
     """The live stream: one JSON text first, then the agent's messages as they came (14-byte header, body); the close says why it ended.
 
-    JSON texts in between (`note`) say why pictures are left out: `slow_line` (this viewer's own), `flood` (the agent sends too much).
+    JSON texts in between (`note`) say why pictures are left out: `slow_line` (this viewer's own), `flood` (the agent sends too much); `beat`, every few
+    seconds, that the line is there although no picture comes.
     """
     query: FeedQuery = ask.query
     camera, thing = await camera_of(ask, reason=query.reason.strip())
@@ -401,10 +404,16 @@ def _note(notes: asyncio.Queue[str], code: str) -> None:
 
 
 async def _tell(socket: web.WebSocketResponse, notes: asyncio.Queue[str], one: Watching) -> None:
-    """Say to the viewer why pictures are left out, and once in the log."""
+    """Say to the viewer that the line is there, and why pictures are left out, that once in the log too."""
     said: set[str] = set()
     while True:
-        code = await notes.get()
+        try:
+            async with asyncio.timeout(BEAT_S):
+                code = await notes.get()
+        except TimeoutError:
+            with contextlib.suppress(ConnectionError):
+                await socket.send_str('{"type":"beat"}')
+            continue
         if code not in said:
             said.add(code)
             log.warning("pictures are left out", extra={"why": code, "camera": one.view.camera_id, "person": one.view.person_id, "view": one.view.id})

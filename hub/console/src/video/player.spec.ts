@@ -6,7 +6,7 @@ import type { LinkedCamera } from '@/backend/video'
 import { interrupted, opening, useLinked } from './linked'
 import { header, init, samples } from './message'
 import { MARGIN_S, MOST_BEHIND_S, Pace, REMEMBERED_S, speed } from './pace'
-import { play, skewOf, type Told } from './player'
+import { DEAD_MS, play, skewOf, type Told } from './player'
 import { takenAt } from './preview'
 
 const camera = (id: string, plays = true): LinkedCamera => ({ agent_id: 'plant', camera_id: id, name: id, score: 1, reasons: [], plays })
@@ -117,7 +117,7 @@ describe('a camera that this browser cannot show', () => {
     expect(dialled).toHaveLength(1)
     vi.stubGlobal('MediaSource', class extends EventTarget { static isTypeSupported = (): boolean => true })
     dialled[0]!.onmessage({ data: began('sub') })
-    vi.advanceTimersByTime(20_000)
+    vi.advanceTimersByTime(8_000)
     expect(dialled.map((one) => one.closed)).toEqual([false])
     stop()
     begin('sub')
@@ -128,12 +128,61 @@ describe('a camera that this browser cannot show', () => {
   })
 })
 
+describe('a line', () => {
+  const dialled: { closed: boolean; onmessage: (event: { data: unknown }) => void }[] = []
+  const heard: Told[] = []
+  let stop = (): void => undefined
+  beforeEach(() => {
+    dialled.length = heard.length = 0
+    vi.useFakeTimers()
+    vi.stubGlobal('WebSocket', class { closed = false; onmessage = () => undefined; constructor() { dialled.push(this) } close(): void { this.closed = true } })
+    vi.stubGlobal('MediaSource', class extends EventTarget { static isTypeSupported = (): boolean => true })
+    URL.createObjectURL = () => 'blob:x'
+    URL.revokeObjectURL = () => undefined
+    const video = Object.assign(document.createElement('video'), { requestVideoFrameCallback: () => 0, load: () => undefined })
+    stop = play(video, document.createElement('canvas'), { id: 'plant/a' }, (now) => heard.push(now))
+  })
+  afterEach(() => {
+    stop()
+    vi.unstubAllGlobals()
+    vi.useRealTimers()
+  })
+
+  it('on which not even the beat of the hub comes is dead and dialled anew, and one on which only the beat comes is not', () => {
+    for (let n = 0; n < 20; n++) {
+      vi.advanceTimersByTime(3_000)
+      dialled[0]!.onmessage({ data: '{"type":"beat"}' })
+    }
+    expect(dialled).toHaveLength(1)
+    vi.advanceTimersByTime(DEAD_MS + 1_000)
+    expect(dialled.map((one) => one.closed)).toEqual([true, false])
+    expect(heard.at(-1)!.reason).toBe('lost')
+  })
+
+  it('that waits to be dialled is dialled at once when the network is back', () => {
+    for (let n = 0; n < 6; n++) vi.advanceTimersByTime(DEAD_MS + 1_000)
+    while (!dialled.at(-1)!.closed) vi.advanceTimersByTime(500)
+    const before = dialled.length
+    globalThis.dispatchEvent(new Event('online'))
+    expect(dialled).toHaveLength(before + 1)
+  })
+
+  it('whose pictures the decoder gives up on is dialled anew', () => {
+    const video = Object.assign(document.createElement('video'), { requestVideoFrameCallback: () => 0, load: () => undefined })
+    stop()
+    stop = play(video, document.createElement('canvas'), { id: 'plant/a' }, (now) => heard.push(now))
+    video.dispatchEvent(new Event('error'))
+    expect(heard.at(-1)!.reason).toBe('decode')
+  })
+})
+
 describe('an agent whose clock is thirty years off', () => {
   const year_ms = 365 * 86_400_000
   it('is not believed about the age of a picture, while a clock that is off by seconds still is', () => {
     expect(skewOf(30 * year_ms)).toBe(30 * year_ms)
     expect(skewOf(-30 * year_ms)).toBe(-30 * year_ms)
     expect(skewOf(900)).toBe(0)
+    expect(skewOf(Infinity)).toBe(0) // only pictures of before have come: nothing is known of the clock
     expect(takenAt(1_000_000, 1_000_900)).toBe(1_000_000)
     expect(takenAt(1_000_000, 1_000_000 + 30 * year_ms)).toBe(1_000_000 + 30 * year_ms)
   })

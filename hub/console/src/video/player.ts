@@ -11,6 +11,8 @@ export interface Sink { init(init: Init, segment: Uint8Array<ArrayBuffer>): bool
 export interface PlayOptions { id: string; quality?: 'sub'; reason?: string; fragment_s?: number; lowLatency?: boolean; now?: () => number }
 
 export const STALLED_MS = 3_000
+/** A line on which nothing comes for so long, not even the hub's beat (every 3 s), is dead, whatever the browser thinks of it: it is dialled anew. */
+export const DEAD_MS = 10_000
 /** An agent's clock that is off by more than this says nothing of a picture's age: it is then counted from the fastest one seen. */
 export const CLOCK_OFF_MS = 60_000
 /** So long the sub-stream is waited for where the main stream that comes first cannot be shown here. */
@@ -29,8 +31,8 @@ const FIRST_MS = 1_000
 /** Reasons after which asking again would be refused again. */
 const FINAL = new Set(['not_linked', 'closed', 'not_shared', 'share_ended', 'signed_out', 'unverified', 'reason_needed', 'tier_too_low', 'no_role', 'unknown_camera'])
 
-/** How far an agent's clock stands behind the hub's, where that is more than any line delays a picture; else 0. */
-export const skewOf = (fastest_ms: number): number => (Math.abs(fastest_ms) > CLOCK_OFF_MS ? fastest_ms : 0)
+/** How far an agent's clock stands behind the hub's, where that is more than any line delays a picture; else 0, also while none has come live (Infinity). */
+export const skewOf = (fastest_ms: number): number => (Number.isFinite(fastest_ms) && Math.abs(fastest_ms) > CLOCK_OFF_MS ? fastest_ms : 0)
 
 class MseSink implements Sink {
   private source: MediaSource | null = null
@@ -51,6 +53,7 @@ class MseSink implements Sink {
 
   constructor(private readonly video: HTMLVideoElement, private readonly shown: (wall_ms: number) => void, private readonly broken: (why: string) => void) {
     this.timer = setInterval(() => this.keepUp(), 100)
+    video.onerror = () => video.getAttribute('src') && this.broken('decode') // a stream that the decoder gives up on would stand still without a word
     this.open() // while the hub is asked: the first picture need not wait for it
     this.frame()
   }
@@ -197,6 +200,7 @@ class MseSink implements Sink {
 
   close(): void {
     clearInterval(this.timer)
+    this.video.onerror = null
     this.source = null
     this.video.removeAttribute('src')
     this.video.load()
@@ -272,6 +276,7 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
   let quality: string | undefined = options.quality
   let patience: ReturnType<typeof setTimeout> | undefined
   let heard = performance.now()
+  let alive = performance.now()
   let said = 0
   let retry: ReturnType<typeof setTimeout> | undefined
 
@@ -341,11 +346,14 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
     noted = setTimeout(() => say({ note: '' }), NOTE_MS)
   }
   function connect(): void {
+    clearTimeout(retry)
     fastest_ms = Infinity
+    alive = performance.now()
     sink ??= options.lowLatency && typeof VideoDecoder !== 'undefined' ? new CodecsSink(canvas, shown, again) : new MseSink(video, shown, again)
     const mine = (socket = backend.dial(options.id, { quality, fragment_s: options.fragment_s, reason: options.reason }))
     mine.onmessage = (event: MessageEvent) => {
       if (mine !== socket) return
+      alive = performance.now()
       if (typeof event.data === 'string') return words(event.data)
       attempt = 0
       message(event.data as ArrayBuffer)
@@ -354,11 +362,22 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
   }
   const watch = setInterval(() => {
     if (is.state === 'live' && performance.now() - heard > STALLED_MS) say({ state: 'stalled', reason: 'silent' })
+    if (socket && performance.now() - alive > DEAD_MS) again('lost')
   }, 500)
+  /** The machine has its network back, or somebody looks at the page again: what waits to dial need not wait longer. */
+  const wake = (): void => {
+    if (stopped || socket || document.hidden || is.state === 'ended' || is.state === 'unsupported') return
+    attempt = 0
+    connect()
+  }
+  globalThis.addEventListener('online', wake)
+  document.addEventListener('visibilitychange', wake)
   connect()
   return () => {
     stopped = true
     clearInterval(watch)
+    globalThis.removeEventListener('online', wake)
+    document.removeEventListener('visibilitychange', wake)
     clearTimeout(retry)
     clearTimeout(noted)
     clearTimeout(patience)
