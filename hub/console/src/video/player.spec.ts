@@ -159,6 +159,24 @@ describe('a line', () => {
     expect(heard.at(-1)!.reason).toBe('lost')
   })
 
+  it('on which pictures fall ever further behind is dialled anew, once in a while', () => {
+    const picture = (wall_ms: number): ArrayBuffer => {
+      const view = new DataView(new ArrayBuffer(14))
+      view.setUint8(0, 3)
+      view.setBigUint64(6, BigInt(Math.round(wall_ms)))
+      return view.buffer
+    }
+    const begun = Date.now()
+    for (let second = 0; second < 100; second++) {
+      vi.advanceTimersByTime(1_000)
+      const line = dialled.at(-1)!
+      if (!line.closed) line.onmessage({ data: picture(begun + second * 500 - 40_000) }) // a clock that is 40 s off says nothing of the line
+    }
+    expect(dialled.length).toBeGreaterThan(1)
+    expect(dialled.length).toBeLessThan(5)
+    expect(heard.some((one) => one.note === 'slow_line')).toBe(true)
+  })
+
   it('that waits to be dialled is dialled at once when the network is back', () => {
     for (let n = 0; n < 6; n++) vi.advanceTimersByTime(DEAD_MS + 1_000)
     while (!dialled.at(-1)!.closed) vi.advanceTimersByTime(500)

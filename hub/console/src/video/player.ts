@@ -13,6 +13,10 @@ export interface PlayOptions { id: string; quality?: 'sub'; reason?: string; fra
 export const STALLED_MS = 3_000
 /** A line on which nothing comes for so long, not even the hub's beat (every 3 s), is dead, whatever the browser thinks of it: it is dialled anew. */
 export const DEAD_MS = 10_000
+/** Pictures that come so much later than the fastest one of this line wait somewhere on the way, where nobody can drop them: a new line begins with the newest picture. */
+export const BEHIND_MS = 8_000
+/** A line is given up for that no sooner than so long after it was dialled: each is a view on record. */
+export const PATIENCE_MS = 30_000
 /** An agent's clock that is off by more than this says nothing of a picture's age: it is then counted from the fastest one seen. */
 export const CLOCK_OFF_MS = 60_000
 /** So long the sub-stream is waited for where the main stream that comes first cannot be shown here. */
@@ -201,7 +205,7 @@ class MseSink implements Sink {
   close(): void {
     clearInterval(this.timer)
     this.video.onerror = null
-    this.source = null
+    this.source = this.buffer = null // what is under way there ends after it
     this.video.removeAttribute('src')
     this.video.load()
     if (this.url) URL.revokeObjectURL(this.url)
@@ -277,6 +281,7 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
   let patience: ReturnType<typeof setTimeout> | undefined
   let heard = performance.now()
   let alive = performance.now()
+  let dialled = performance.now()
   let said = 0
   let retry: ReturnType<typeof setTimeout> | undefined
 
@@ -310,7 +315,14 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
   }
   const message = (data: ArrayBuffer): void => {
     const { kind, wall_ms, cached } = header(data)
-    if (kind === 3 && !cached) fastest_ms = Math.min(fastest_ms, now() - wall_ms)
+    if (kind === 3 && !cached) {
+      const took_ms = now() - wall_ms
+      fastest_ms = Math.min(fastest_ms, took_ms)
+      if (took_ms - fastest_ms > BEHIND_MS && performance.now() - dialled > PATIENCE_MS) {
+        note('slow_line')
+        return again('too_slow')
+      }
+    }
     if (kind === 2) {
       const words = readInit(data)
       if (!sink?.init(words.init, words.segment)) {
@@ -348,7 +360,7 @@ export function play(video: HTMLVideoElement, canvas: HTMLCanvasElement, options
   function connect(): void {
     clearTimeout(retry)
     fastest_ms = Infinity
-    alive = performance.now()
+    alive = dialled = performance.now()
     sink ??= options.lowLatency && typeof VideoDecoder !== 'undefined' ? new CodecsSink(canvas, shown, again) : new MseSink(video, shown, again)
     const mine = (socket = backend.dial(options.id, { quality, fragment_s: options.fragment_s, reason: options.reason }))
     mine.onmessage = (event: MessageEvent) => {
