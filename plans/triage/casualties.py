@@ -46,7 +46,7 @@ _FORWARD = {
 }
 _FAR = {
     "dead": re.compile(
-        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|(?:造成|导致)(?!当场|全部|均|其)|受灾|受影响|无人|未造成|没有(?!生命体征|呼吸|了呼吸)|脱险|无死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:(?:都|均|全)?没(?:能)?(?:被)?(?:救过来|救回来|救活|抢救过来)|无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害|致死(?!率|量))"
+        rf"{_N}(?:名|人|位)(?:(?!伤|获救|生还|失踪|(?:造成|导致)(?!当场|全部|均|其)|其中(?!有?[\d一二两三四五六七八九十])|受灾|受影响|无人|未造成|没有(?!生命体征|呼吸|了呼吸)|脱险|无死亡|无一死亡|骨折|无生命危险|没上来|没能上来|没出来|岁的[^，。；和及]{{1,6}}?(?:死|身亡|溺|遇难))[^。；：\d\n]){{0,44}}?(?:(?:都|均|全)?没(?:能)?(?:被)?(?:救过来|救回来|救活|抢救过来)|无生命体征|没有生命体征|没了生命体征|无呼吸心跳|死亡(?!病例|人数|牲畜|率|风险|牛|羊|猪|鸡|[\d余多万]{{1,6}}(?:只|头|羽|尾|匹))|身亡|溺亡|遇难|丧生|坠亡|被害|遇害|致死(?!率|量))"
     ),
     "injured": re.compile(rf"{_N}(?:名|人|位)(?:(?!死|亡|遇难|获救)[^。；：，\d\n]){{0,30}}?(?:受伤|烧伤|轻伤)"),
     "missing": re.compile(
@@ -118,6 +118,9 @@ _BY_ROLE = {
 _NO_MORE = re.compile(
     rf"(?:没了|走了|死了|送了命的有){_N}(?:个|口|名|位)?(?:人|村民|乡亲|老人|孩子|矿工|工友|邻居)(?![家口的])"
 )  # 全村没了11个人
+_ONE_OF_THEM = re.compile(  # 捅伤3人后逃走，其中公司会计抢救无效死亡
+    r"其中(?!有|的)(?![^，。；]{0,4}[\d一二两三四五六七八九十多数几余])(?:(?!伤|均|都|和|与|、)[^，。；\d]){2,14}?(?:(?:抢救|救治|医治)无效|当场|不幸)(?:死亡|身亡|去世|遇难)"
+)
 _FAMILY_DEAD = re.compile(rf"死者(?:为|系|是|均为|均是)一家{_N}口")
 _BOUND = re.compile(rf"(?<![名位具个])(?:{'|'.join(_ROLES.values())})(?:人数|总数|数)?{_SO_FAR}\Z")
 _SHORT = {
@@ -266,6 +269,8 @@ _AND_OTHERS = {
     field: re.compile(rf"(?<![名多些位等数几\d一二两三四五六七八九十个]){_LONE}(?:和|与|及|以及|、){_N}(?:名|位|个){_ITEM}{{1,8}}(?:均|全部|都|也|不幸|当场|不同程度)*{_VERBS[field]}")
     for field in ("dead", "injured", "missing", "trapped")
 }
+# 伤了46个，重的9个
+_THE_WORSE = re.compile(rf"(?:伤得重|伤重|重|危重)的(?:有|是)?{_N}(?:名|个|位|人)(?![^，。；\d]{{0,6}}(?:死|不治))")
 # 2人送医后死亡，2人抢救无效离世: those who died of the same number of people, one group after the other
 _DIES = r"(?:死亡|身亡|离世|去世|不治|遇难)"
 _PART_DEAD = rf"(?:另有?|又有|还有|随后又有)?{NUMBER}(?:名|人|位)(?:(?!其中|获救|受伤|共)[^，。；：、\d]){{0,16}}?{_DIES}"
@@ -575,6 +580,8 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
         ]
     if field in _LISTED:
         done += _listed(prepared, start, end, _LISTED[field])
+    if field == "seriously_injured":
+        done += _figures(prepared, start, end, _THE_WORSE)
     if field == "light":
         done += _listed(prepared, start, end, _SLIGHT)
     if field == "injured":
@@ -802,6 +809,7 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
             done.append(Figure(one + more, match.start(), match.end()))
     done += _listed(prepared, start, end, _ALL_LISTED)
     done += [f for form in (_DEAD_IN_TURN, _DEAD_AND_FALLEN) for f in _listed(prepared, start, end, form)]
+    done += [Figure(1, match.start(), match.end()) for match in _ONE_OF_THEM.finditer(prepared.text, start, end)]
     for match in _ONE_OF.finditer(prepared.text, start, end):
         done.append(Figure(2, match.start(), match.end()))
     done += _names(prepared, start, end, _NAMED_DEAD)
