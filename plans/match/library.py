@@ -25,6 +25,7 @@ from plans.model import (
     Not,
     Plan,
     PlanKind,
+    Text,
     fields_of,
 )
 
@@ -237,7 +238,7 @@ class Run:
     def __init__(self, library: Library, facts: IncidentFacts) -> None:
         self.library = library
         self.stated, self.facts = facts, derive(facts)
-        self._seen: dict[int, tuple[str | None, bool]] = {}
+        self._seen: dict[int, tuple[Text | None, bool]] = {}
         self.states: list[int | None] = [None] * len(library.leaves)
         self.values: list[tuple[int, float] | None] = [None] * library.nodes
 
@@ -259,7 +260,7 @@ class Run:
         fields = self.library.fields[number]
         return fields[1] if fields[0] == "place.road" and len(fields) > 1 and self.facts.place.road is not None else fields[0]
 
-    def seen(self, number: int) -> tuple[str | None, bool]:
+    def seen(self, number: int) -> tuple[Text | None, bool]:
         """What a leaf saw in words (None: unknown), and whether other facts imply it."""
         found = self._seen.get(number)
         if found is None:

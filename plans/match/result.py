@@ -26,7 +26,7 @@ STATE_OF = {1: State.SATISFIED, 0: State.UNKNOWN, -1: State.UNSATISFIED}
 
 
 class ConditionState(msgspec.Struct, frozen=True, gc=False):
-    """One condition of a plan against the facts: where it stands in the plan, in words, its state and the value it saw.
+    """One condition of a plan against the facts: where it stands in the plan, in words, its state and the value it saw, in words too.
 
     `value` is None where unknown; `derived` says that the value was implied by other facts; `alternative` that another branch may stand in
     for it; `negated` that it stands under a `not` (the state is then already turned round); `support` that it only adds to the score.
@@ -37,7 +37,7 @@ class ConditionState(msgspec.Struct, frozen=True, gc=False):
     field: str
     zh: str
     en: str
-    value: str | None
+    value: Text | None
     derived: bool
     negated: bool
     alternative: bool

@@ -9,8 +9,9 @@ import msgspec
 from plans.facts import (
     FIELDS,
     READERS,
-    VALUE_ZH,
+    VALUE_WORDS,
     IncidentFacts,
+    WeatherWarning,
 )
 from plans.match.result import ConditionState, State
 from plans.model import (
@@ -46,7 +47,8 @@ def describe(leaf: Leaf) -> tuple[str, str]:
             return f"事件类型属于 {'、'.join(names)}", f"event type under {', '.join(names)}"
         case OneOf():
             spec = FIELDS[leaf.field]
-            return f"{spec.zh}为{'、'.join(VALUE_ZH.get(v, v) for v in leaf.values)}", f"{spec.en} is {' or '.join(leaf.values)}"
+            zh, en = zip(*(_words(v) for v in leaf.values), strict=True)
+            return f"{spec.zh}为{'、'.join(zh)}", f"{spec.en} is {' or '.join(en)}"
         case Flag():
             spec = FIELDS[leaf.field]
             return f"{'' if leaf.value else '未'}{spec.zh}", f"{'' if leaf.value else 'no '}{spec.en}"
@@ -57,7 +59,7 @@ def describe(leaf: Leaf) -> tuple[str, str]:
             spec = FIELDS[leaf.field]
             return f"{spec.zh} ≤ {leaf.value:g}", f"{spec.en} ≤ {leaf.value:g}"
         case GradeAtLeast():
-            return f"事件等级达到{leaf.grade}", f"grade {leaf.grade} or graver"
+            return f"事件等级达到{leaf.grade}", f"grade {_words(leaf.grade)[1]} or graver"
         case Inside():
             return f"位于{leaf.name}范围内", f"inside {leaf.name}"
         case Near():
@@ -72,8 +74,14 @@ def describe(leaf: Leaf) -> tuple[str, str]:
         case Hours():
             return f"{leaf.first}时至{leaf.last}时", f"hour {leaf.first} to {leaf.last}"
         case Warned():
-            kinds = "、".join(VALUE_ZH.get(k, k) for k in leaf.kinds) or "任一"
-            return f"{kinds}预警达到{VALUE_ZH[leaf.colour]}", f"{', '.join(leaf.kinds) or 'any'} warning of {leaf.colour} or graver"
+            kinds = [_words(k) for k in leaf.kinds] or [("任一", "any")]
+            colour_zh, colour_en = _words(leaf.colour)
+            return f"{'、'.join(zh for zh, _ in kinds)}预警达到{colour_zh}", f"{', '.join(en for _, en in kinds)} warning of {colour_en} or graver"
+
+
+def _words(value: str) -> tuple[str, str]:
+    """A value as people say it, in Chinese and English; itself where there is no other word for it."""
+    return VALUE_WORDS.get(value, (value, value))
 
 
 class OutlineLine(msgspec.Struct, frozen=True):
@@ -105,22 +113,31 @@ def outline(condition: Condition, depth: int = 0) -> tuple[OutlineLine, ...]:
             return (OutlineLine(depth, "leaf", *describe(condition)),)
 
 
-def shown(fields: Sequence[str], facts: IncidentFacts) -> str | None:
+def shown(fields: Sequence[str], facts: IncidentFacts) -> Text | None:
     """The known values of facts in words; None where there are none."""
     parts = [_show(value) for field in fields for value in READERS[field](facts)]
-    return "、".join(parts) if parts else None
+    return Text("、".join(zh for zh, _ in parts), ", ".join(en for _, en in parts)) if parts else None
 
 
-def _show(value: object) -> str:
+def _show(value: object) -> tuple[str, str]:
     match value:
         case bool():
-            return "是 yes" if value else "否 no"
+            return ("是", "yes") if value else ("否", "no")
         case float():
-            return f"{value:g}"
+            return f"{value:g}", f"{value:g}"
         case tuple():
-            return ", ".join(f"{v.kind} {v.colour}" if hasattr(v, "colour") else f"{v:.6g}" for v in value) or "无 none"
+            parts = [_part(part) for part in value] or [("无", "none")]
+            return "、".join(zh for zh, _ in parts), ", ".join(en for _, en in parts)
         case _:
-            return str(value)
+            return _words(str(value))
+
+
+def _part(part: WeatherWarning | float) -> tuple[str, str]:
+    """A warning in force, or one coordinate."""
+    if isinstance(part, WeatherWarning):
+        (kind_zh, kind_en), (colour_zh, colour_en) = _words(part.kind), _words(part.colour)
+        return f"{kind_zh}{colour_zh}", f"{kind_en} {colour_en}"
+    return f"{part:.6g}", f"{part:.6g}"
 
 
 def unlisted_un(number: str) -> Text:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from plans.facts import Casualties, Colour, Grade, IncidentFacts, Load, Place, Setting, WarningKind, Weather, WeatherWarning
+from plans.facts import (
+    FIELDS,
+    VALUE_WORDS,
+    Casualties,
+    Colour,
+    Grade,
+    IncidentFacts,
+    Load,
+    Place,
+    Setting,
+    WarningKind,
+    Weather,
+    WeatherWarning,
+)
+from plans.hazmat.lookup import container_codes
 from plans.load import load_folder
 from plans.match import Library, State, explain, holds, match, ranked_ids, rematch_diff, suggest_level
-from plans.model import Condition, Level
+from plans.model import Condition, Level, Text
 from tests.support.plan_library import plan
 
 YES, NO, OPEN = State.SATISFIED, State.UNSATISFIED, State.UNKNOWN
@@ -212,9 +227,9 @@ def test_every_condition_comes_with_its_state_its_value_and_the_plan_with_its_so
     by_path = {c.path: c for c in top.conditions}
     assert by_path["applies.of[0]"].state is YES
     assert by_path["applies.of[0]"].derived
-    assert by_path["applies.of[1].of[0]"].value == "road"
+    assert by_path["applies.of[1].of[0]"].value == Text("道路", "road")
     assert by_path["applies.of[1].of[0]"].derived
-    assert by_path["applies.of[1].of[2]"].value == "road_tanker"
+    assert by_path["applies.of[1].of[2]"].value == Text("罐车", "road tanker")
     assert not by_path["applies.of[1].of[2]"].derived
     assert by_path["applies.of[2].of"].negated
     assert by_path["supports[0]"].support
@@ -384,3 +399,29 @@ def test_the_console_asks_for_every_kind_and_colour_of_a_warning_that_plans_know
     words = json.loads((Path(__file__).parents[3] / f"hub/console/src/i18n/{language}/plans.json").read_text("utf-8"))
     assert set(words["warnings"]) == set(WarningKind)
     assert list(words["colours"]) == list(Colour)
+
+
+@pytest.mark.parametrize(("leaf", "zh", "en"), [
+    ({"is": "one_of", "field": "hazmat.container", "values": ["road_tanker", "box_truck"]}, "容器为罐车、厢式货车", "container is road tanker or box truck"),
+    ({"is": "one_of", "field": "place.setting", "values": ["facility", "open_land"]}, "场所为厂区、野外", "setting is plant or open land"),
+    ({"is": "grade_at_least", "grade": "较大"}, "事件等级达到较大", "grade serious or graver"),
+    ({"is": "warned", "kinds": ["storm_surge"], "colour": "orange"}, "风暴潮预警达到橙色", "storm surge warning of orange or graver"),
+])
+def test_conditions_are_told_in_the_words_of_each_language(leaf: dict[str, Any], zh: str, en: str) -> None:
+    library = Library([plan("p", applies={"is": "all", "of": [{"is": "flag", "field": "hazmat_present"}, leaf]})])
+    found = match(library, IncidentFacts(hazmat_present=True)).matches[0].conditions[1]
+    assert (found.zh, found.en) == (zh, en)
+
+
+def test_what_a_condition_saw_is_told_in_the_words_of_each_language() -> None:
+    warned = (WeatherWarning(kind=WarningKind.STORM_SURGE, colour=Colour.RED),)
+    leaf = {"is": "warned", "kinds": ["storm_surge"], "colour": "orange"}
+    library = Library([plan("p", applies={"is": "all", "of": [{"is": "flag", "field": "hazmat.leak"}, leaf]})])
+    facts = IncidentFacts(hazmat=(Load(leak=True),), weather=Weather(warnings=warned))
+    assert [one.value for one in match(library, facts).matches[0].conditions] == [Text("是", "yes"), Text("风暴潮红色", "storm surge red")]
+
+
+def test_every_value_that_a_plan_may_name_has_words_in_both_languages() -> None:
+    closed = {value for field in ("place.setting", "grade") for value in FIELDS[field].values} | set(container_codes()) | set(WarningKind) | set(Colour)
+    assert {value for value in closed if value not in VALUE_WORDS} == set()
+    assert all("_" not in en and not re.search(r"[一-鿿]", en) for _, en in VALUE_WORDS.values())

@@ -8,7 +8,7 @@ export const LEVELS: Level[] = ['IV', 'III', 'II', 'I']
 export const STAGES = ['receive', 'identify', 'cordon', 'detect', 'handle', 'decontaminate', 'hand_over', 'restore', 'evaluate'] as const
 export type Stage = (typeof STAGES)[number]
 
-export interface ConditionState { path: string; state: Truth; zh: string; en: string; value: string | null; derived: boolean; support: boolean }
+export interface ConditionState { path: string; state: Truth; zh: string; en: string; value: Bilingual | null; derived: boolean; support: boolean }
 export interface PlanMatch { plan_id: string; version: number; title: Bilingual; kind: string; state: Truth; score: number; conditions: ConditionState[]; zh: string; en: string; source: { document: string; edition: string } }
 export interface Suggested { incident_id: string; version: number; plan_id: string; title: Bilingual; state: Truth; others: number }
 export interface MatchView { incident_id: string; version: number; applicable: number; plans: { plan_id: string; title: Bilingual; state: Truth }[] }
