@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.chain import Link
-from hub.domain.change import GENESIS, Change
+from hub.domain.change import GENESIS, Change, routine_kinds
 from hub.domain.proof import HeadSigned
 from hub.domain.signature import Head, Signer
 from hub.store.schema import agent, change, change_body, report
@@ -118,15 +118,18 @@ async def report_link(conn: AsyncConnection, report_id: str) -> tuple[Link, str]
 
 async def audit_trail(
     conn: AsyncConnection, *, actor: str | None = None, subject: str | None = None, kind: str | None = None, incident_id: str | None = None,
-    before: int | None = None, limit: int = 100,
+    before: int | None = None, limit: int = 100, routine: bool = True,
 ) -> list[Change]:
-    """The changes that pass the filter, newest first; `kind` is a kind or the beginning of one (`incident`)."""
+    """The changes that pass the filter, newest first; `kind` is a kind or the beginning of one (`incident`). Without `routine`, what is mere
+    routine is left out, unless its very kind is asked for."""
     query = select(*change.c, change_body.c.body).select_from(_FROM).order_by(change.c.seq.desc()).limit(limit)
     for column, value in ((change.c.actor, actor), (change.c.subject, subject), (change.c.incident_id, incident_id)):
         if value is not None:
             query = query.where(column == value)
     if kind is not None:
         query = query.where((change.c.kind == kind) | change.c.kind.startswith(f"{kind}.", autoescape=True))
+    if not routine and kind not in routine_kinds():
+        query = query.where(change.c.kind.not_in(routine_kinds()))
     if before is not None:
         query = query.where(change.c.seq < before)
     return [

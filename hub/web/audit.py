@@ -23,7 +23,10 @@ from hub.web.seen import masked_change
 
 
 class TrailQuery(Struct, frozen=True, kw_only=True):
-    """Filters: the actor and subject as changes name them, a kind or the beginning of one; `before` is a sequence number."""
+    """Filters: the actor and subject as changes name them, a kind or the beginning of one; `before` is a sequence number.
+
+    Without `routine`, what would bury the rest (each closed segment of a recording) is left out, unless its very kind is asked for.
+    """
 
     actor: Annotated[str, Meta(max_length=100)] | None = None
     subject: Annotated[str, Meta(max_length=200)] | None = None
@@ -31,6 +34,7 @@ class TrailQuery(Struct, frozen=True, kw_only=True):
     incident_id: Annotated[str, Meta(max_length=40)] | None = None
     before: Annotated[int, Meta(ge=1)] | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    routine: bool = True
 
 
 class Trail(Struct, frozen=True, kw_only=True):
@@ -59,7 +63,7 @@ async def trail(ask: Ask) -> Trail:
     query: TrailQuery = ask.query
     async with ask.store.read() as conn:
         items = await audit_trail(conn, actor=query.actor, subject=query.subject, kind=query.kind, incident_id=query.incident_id,
-                                  before=query.before, limit=query.limit)
+                                  before=query.before, limit=query.limit, routine=query.routine)
         policies = await ask.hub.policies.read(conn)
     seqs = [item.seq for item in items]
     async with ask.transaction() as tx:
