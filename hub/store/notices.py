@@ -413,6 +413,12 @@ async def list_pending(
     return [to_notice(row) for row in await conn.execute(query if where is None else query.where(where))]
 
 
+async def rules_of_duties(conn: AsyncConnection, ids: Collection[str]) -> dict[str, str]:
+    """The id of each of these duties (at most `PENDING_LIMIT`) → the rule under which it is owed: its kind and that rule's source."""
+    rows = await conn.execute(select(duty.c.id, duty.c.kind, duty.c.rule).where(duty.c.id.in_(sorted(ids))))
+    return {row.id: f"{row.kind} {row.rule or ''}".rstrip() for row in rows}
+
+
 async def mark_read(tx: Transaction, id: str, *, by: str) -> Notice:
     """Note that somebody read a notice on the screen; reading it twice changes nothing. Raises Rejected for an unknown one."""
     held = await get_notice(tx.conn, id)

@@ -45,9 +45,13 @@ class NoticePage(Struct, frozen=True, kw_only=True):
 
 
 class PendingList(Struct, frozen=True, kw_only=True):
-    """What waits on the screens of one's own department, newest first."""
+    """What waits on the screens of one's own department, newest first.
+
+    `rules` names, by the id of each notice's duty, the rule under which it is owed: what stands under one rule can be read as one.
+    """
 
     items: list[Notice]
+    rules: dict[str, str]
     seq: int
 
 
@@ -119,7 +123,8 @@ async def pending(ask: Ask) -> PendingList:
         items = await store.list_pending(
             conn, rules_of(ask), posts=[post.id for post in posts], now=ask.now,
             where=within_reach(ask.actor, ask.now, Action.NOTICE_READ, department_id=store.DEPARTMENT))
-    return PendingList(items=items, seq=seq)
+        rules = await store.rules_of_duties(conn, {one.obligation_id for one in items if one.obligation_id})
+    return PendingList(items=items, rules=rules, seq=seq)
 
 
 async def _find(ask: Ask, action: Action) -> Notice:

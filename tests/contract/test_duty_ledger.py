@@ -19,7 +19,17 @@ from hub.errors import Rejected
 from hub.respond.schedule import tick
 from hub.store import Store, Transaction, changes_after
 from hub.store import obligations as ledger
-from hub.store.notices import claim, is_still_wanted, list_notices, list_pending, mark_read, mark_sent, message_drafts, queue
+from hub.store.notices import (
+    claim,
+    is_still_wanted,
+    list_notices,
+    list_pending,
+    mark_read,
+    mark_sent,
+    message_drafts,
+    queue,
+    rules_of_duties,
+)
 from hub.store.roster import get_post, load_reach
 from tests.support.duty import MINUTE, NOW, empty_post, give_contact, owed, people, rules
 
@@ -330,6 +340,13 @@ async def test_a_notice_waits_on_its_post_s_screen_in_both_languages_until_it_is
     assert await waiting(store, "water-bureau.duty") == [second]
     clock.advance(120 * MINUTE)
     assert await waiting(store, "water-bureau.duty") == [], "too old"
+
+
+async def test_what_waits_says_under_which_rule_it_is_owed(store: Store, clock: ManualClock) -> None:
+    first, second = await put(store, 1, 2)
+    async with store.read() as conn:
+        rules = await rules_of_duties(conn, [first.id, second.id, "unknown"])
+    assert rules.keys() == {first.id, second.id} and rules[first.id] == rules[second.id] and rules[first.id].startswith(first.kind)
 
 
 async def test_no_screen_waits_for_a_duty_that_is_met_or_in_hand(store: Store, clock: ManualClock) -> None:

@@ -325,7 +325,7 @@ async def test_a_message_to_posts_goes_through_the_outbox_and_can_be_read(hub: R
         assert await officer.ask("POST", "/api/v1/notices", {**body, "posts": ["fire-rescue.duty"]}) == 403
         assert await reader.ask("GET", "/api/v1/notices?post=water-bureau.duty") == 200 and len(reader.body["items"]) == 1
         assert await reader.ask("GET", "/api/v1/notices/pending") == 200
-        assert [(n["id"], n["title_en"]) for n in reader.body["items"]] == [(notice["id"], "防汛提醒")]
+        assert [(n["id"], n["title_en"]) for n in reader.body["items"]] == [(notice["id"], "防汛提醒")] and reader.body["rules"] == {}, "no duty, no rule"
         assert await elsewhere.ask("GET", "/api/v1/notices/pending") == 200 and elsewhere.body["items"] == []
         assert await elsewhere.ask("POST", "/api/v1/notices/read", {"ids": [notice["id"]]}) == 404
         assert await reader.ask("POST", "/api/v1/notices/read", {"ids": [notice["id"], new_id()]}) == 404, "all or none"

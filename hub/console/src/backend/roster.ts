@@ -44,7 +44,7 @@ export const contacts = {
 
 export const notices = {
   failed: () => get<{ items: Notice[] }>('/api/v1/notices', { state: 'failed' }),
-  pending: () => get<{ items: Notice[]; seq: number }>('/api/v1/notices/pending'),
+  pending: () => get<{ items: Notice[]; rules: Record<string, string>; seq: number }>('/api/v1/notices/pending'),
   read: (ids: string[]) => post<unknown>('/api/v1/notices/read', { ids }),
   again: (id: string) => post<Notice>(of('/api/v1/notices', id, 'again')),
 }

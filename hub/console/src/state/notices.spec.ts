@@ -2,8 +2,9 @@ import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, expect, it, vi } from 'vitest'
 import { notices as backend } from '@/backend/roster'
 import type { Notice, Session } from '@/backend/types'
-import { bodyOf, byDuty, concerns, titleOf, useNotices } from './notices'
+import { bodyOf, byDuty, byRule, concerns, titleOf, useNotices } from './notices'
 import { useSession } from './session'
+import { useUndo } from './undo'
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -34,15 +35,45 @@ it('shows nobody what was asked for by the person before', async () => {
   setActivePinia(createPinia())
   const session = useSession()
   const sign_in = (id: string): void => (session.who = { person: { id } } as Session) && undefined
-  const answers: ((page: { items: Notice[] }) => void)[] = []
+  const answers: ((page: { items: Notice[]; rules: Record<string, string> }) => void)[] = []
   vi.spyOn(backend, 'pending').mockImplementation(() => new Promise((done) => answers.push(done as never)))
   sign_in('a')
   const letGo = useNotices().follow()
   sign_in('b')
   letGo()
   useNotices().follow()
-  answers[0]!({ items: [notice('of a')] })
-  answers[1]!({ items: [notice('of b')] })
+  answers[0]!({ items: [notice('of a')], rules: {} })
+  answers[1]!({ items: [notice('of b')], rules: {} })
   await vi.waitFor(() => expect(useNotices().loaded).toBe(true))
   expect(useNotices().items.map((one) => one.id)).toEqual(['of b'])
+})
+
+it('gathers what is owed under one rule, the newest on top; another rule, way of telling, message or a drill stands for itself', () => {
+  const clock = (id: string, more: Partial<Notice> = {}): Notice => notice(id, { obligation_id: `d${id}`, template: 'clock', ...more })
+  const rules = { d9: 'phone', d8: 'phone', d7: 'written', d6: 'phone', d5: 'phone' }
+  const groups = byRule(byDuty([clock('9'), clock('8'), clock('7'), clock('6', { template: 'overdue' }), clock('5', { drill: true }), notice('4', { title: '甲' }), notice('3', { title: '乙' }), notice('2', { title: '甲' })]), rules)
+  expect(groups.map((one) => one.ids)).toEqual([['9', '8'], ['7'], ['6'], ['5'], ['4', '2'], ['3']])
+  expect(groups[0]!.others.map((one) => one.newest.id)).toEqual(['8'])
+})
+
+it('puts what comes first of its rule on top of what has been coming all along', () => {
+  const old = Array.from({ length: 80 }, (_, n) => notice(`o${n}`, { obligation_id: `o${n}`, urgent: true }))
+  const groups = byRule(byDuty([notice('new', { obligation_id: 'new', urgent: true }), ...old]), { new: 'first', ...Object.fromEntries(old.map((one) => [one.obligation_id!, 'usual'])) })
+  expect(groups.map((one) => [one.first.newest.id, one.others.length])).toEqual([['new', 0], ['o0', 79]])
+})
+
+it('takes a group off the screen at once and brings it back where that is undone', async () => {
+  setActivePinia(createPinia())
+  vi.spyOn(backend, 'pending').mockResolvedValue({ items: [notice('2'), notice('1')], rules: {}, seq: 1 })
+  const sent = vi.spyOn(backend, 'read').mockResolvedValue(undefined as never)
+  const [notices, undo] = [useNotices(), useUndo()]
+  await notices.load()
+  notices.readSoon(['2', '1'], 'two', (read) => read())
+  expect(notices.waiting).toEqual([])
+  undo.undo(undo.held[0]!.id)
+  expect(notices.waiting.map((one) => one.newest.id)).toEqual(['2', '1'])
+  notices.readSoon(['2', '1'], 'two', (read) => read())
+  undo.send(undo.held[0]!.id, false)
+  await vi.waitFor(() => expect(notices.items).toEqual([]))
+  expect(sent).toHaveBeenCalledOnce()
 })
