@@ -277,7 +277,7 @@ async def begin_automatic(
     if await responses_of(tx.conn, incident.id):
         return None
     automatic = Automatic(found.plan_id, found.text, found.revocable_until)
-    head = await put_in_force(tx, rules, incident, facts, [plan.id], found.level, by="system:matching", reason=found.text.zh, automatic=automatic)
+    head = await put_in_force(tx, rules, incident, facts, [plan.id], found.level, by="system:matching", reason=f"{found.text.zh} / {found.text.en}", automatic=automatic)
     notice = ActiveNotice(key="automatic", to=(compute.COMMAND_CENTRE,), public=False, due_at=tx.now, text=found.text, plans=(plan.id,))
     await _tell(tx, rules, incident, head, [notice])
     return head
@@ -371,7 +371,7 @@ async def _share(tx: Transaction, incident: IncidentView, head: ResponseHead, pa
     held = {(s.department_id, s.tier) for s in await shares_of(tx.conn, incident.id) if s.origin is Origin.ACTIVATION}
     for tier, department in pairs:
         if tier in _TIERS and (department, _TIERS[tier]) not in held:
-            await grant(tx, incident, department, _TIERS[tier], origin=Origin.ACTIVATION, reason=head.zh[:200], by=by, origin_id=head.id)
+            await grant(tx, incident, department, _TIERS[tier], origin=Origin.ACTIVATION, reason=f"{head.zh} / {head.en}", by=by, origin_id=head.id)
 
 
 async def _unshare(tx: Transaction, incident: IncidentView, pairs: Iterable[tuple[str, str]], *, by: str) -> None:
