@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.screens import RunningHub, Screen, eventually, new_id
 
 Screens = Callable[..., Screen]
+FETCHED_JS = "(name) => performance.getEntriesByType('resource').some((one) => one.name.includes(name) && one.responseEnd > 0)"
 
 
 def row(page: Page, id: str) -> str:
@@ -209,6 +210,35 @@ def test_more_refused_messages_than_a_page_holds_are_counted_and_reached(hub: Ru
     eventually(lambda: int(re.sub(r"\D", "", page.locator("[data-test=waiting]").inner_text())) >= 51)
     page.click("[data-test=older]")
     eventually(lambda: rows.count() >= 51)
+
+
+def test_a_page_that_nobody_opened_yet_opens_while_the_hub_is_away(hub: RunningHub, new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open()
+    eventually(lambda: page.evaluate(FETCHED_JS, "/WallPage"))  # the last of all
+    hub.kill()
+    try:
+        page.click("nav a[href='/system']")
+        expect(page.locator("main h1")).to_be_visible()
+        expect(page).to_have_url(re.compile("/system$"))
+    finally:
+        hub.start()
+
+
+def test_a_page_whose_code_could_not_be_fetched_says_so_and_opens_when_the_hub_is_back(hub: RunningHub, new_screen: Screens) -> None:
+    screen = new_screen()
+    screen.page.route("**/assets/SystemPage*", lambda route: route.abort())
+    page = screen.open()
+    hub.kill()
+    try:
+        page.wait_for_selector("[data-test=stale]")
+        page.click("nav a[href='/system']")
+        page.wait_for_selector("[data-test=page-waits]")
+        page.unroute("**/assets/SystemPage*")
+    finally:
+        hub.start()
+    expect(page).to_have_url(re.compile("/system$"))
+    expect(page.locator("[data-test=part]").first).to_be_visible()
 
 
 def test_a_refused_message_is_read_corrected_and_replayed_in_the_quarantine(hub: RunningHub, new_screen: Screens) -> None:

@@ -1,6 +1,8 @@
 // Addresses of the console (history mode). A sign-in link carries its token behind `#`, which browsers never send, so that no log can hold it.
-import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
+import { createRouter, createWebHistory, type Router, type RouteRecordRaw } from 'vue-router'
 import { homeOf, mayEnter, nouns } from './noun'
+import { useLive } from './state/live'
+import { isUnfetched, usePages } from './state/pages'
 import { useSession } from './state/session'
 
 declare module 'vue-router' {
@@ -29,5 +31,18 @@ export function makeRouter() {
     if (!session.signed_in) return { name: 'sign-in', query: to.name === 'home' ? {} : { then: to.fullPath } }
     return to.name === 'home' || !mayEnter(to.name, session.may) ? { name: homeOf(session.may), replace: true } : true
   })
+  /** A page whose code cannot be had opens once the hub is back; where the hub is there, it runs a later edition, which a fresh start fetches. */
+  router.onError((error, to, from) => {
+    if (!isUnfetched(error)) return
+    if (useLive().line === 'open' && from.matched.length) usePages().reopen(to.fullPath)
+    else usePages().wanted = to.fullPath
+  })
+  router.afterEach((_to, _from, failure) => void (failure || (usePages().wanted = null)))
   return router
+}
+
+/** What fetches the code of each page that this person may enter. */
+export function pageLoaders(router: Router, may: (action: string) => boolean): (() => Promise<unknown>)[] {
+  return router.getRoutes().filter((route) => !route.meta.open && mayEnter(route.name, may))
+    .map((route) => route.components?.default as unknown).filter((one): one is () => Promise<unknown> => typeof one === 'function')
 }
