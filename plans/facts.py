@@ -307,7 +307,14 @@ FIELDS: Mapping[str, FieldSpec] = {
         _spec("place.road", _T, "道路", "road", "在哪条道路上？", "On which road?"),
         _spec("place.road_km", _N, "桩号（公里）", "kilometre post", "公里桩号是多少？", "Which kilometre post?"),
         _spec("place.position", _N, "坐标", "position", "能否发送定位？", "Can the position be sent?"),
-        _spec("weather.warnings", FieldKind.WARNINGS, "气象预警", "weather warnings", "当前有哪些气象预警？", "Which weather warnings are in force?"),
+        _spec(
+            "weather.warnings",
+            FieldKind.WARNINGS,
+            "气象预警",
+            "weather warnings",
+            "当前有哪些气象预警？",
+            "Which weather warnings are in force?",
+        ),
         _spec("weather.wind_speed_mps", _N, "风速（米/秒）", "wind speed (m/s)", "现场风速多大？", "What is the wind speed?"),
         _spec("enterprise.id", _T, "涉事企业", "enterprise", "涉事企业是哪一家？", "Which enterprise is it?"),
         _spec("enterprise.kind", _T, "企业类别", "kind of enterprise", "涉事企业属于哪一类？", "What kind of enterprise is it?"),
@@ -454,6 +461,12 @@ _SETTING_OF_FAMILY: Mapping[str, Setting] = {
     "rail": Setting.RAIL,
 }
 
+_HAZMAT_FAMILIES = ("hazmat_transport", "hazmat_facility")
+IMPLYING_TYPES = (*_ROAD_CODES, *_RAIL_CODES, *_HAZMAT_CODES)
+"""Event types under which something stands that implies more (`derive`)."""
+IMPLYING_FAMILIES = tuple(dict.fromkeys((*_SETTING_OF_FAMILY, *_HAZMAT_FAMILIES)))
+"""Families that imply more."""
+
 
 def derive(facts: IncidentFacts) -> IncidentFacts:
     """Fill in what the stated facts imply, and nothing else.
@@ -466,7 +479,7 @@ def derive(facts: IncidentFacts) -> IncidentFacts:
     if present is None and (
         any(load.un or load.un_unlisted or load.name or load.class_ for load in facts.hazmat)
         or any(code.startswith(_HAZMAT_CODES) for code in facts.event_types)
-        or facts.family in ("hazmat_transport", "hazmat_facility")
+        or facts.family in _HAZMAT_FAMILIES
     ):
         present = True
     setting = facts.place.setting
@@ -512,6 +525,57 @@ def answered(loads: Iterable[_L], lacks: Callable[[_L], bool], told: Callable[[_
     whole = [(load, lacks(load)) for load in loads]
     anybody = any(lacking for _, lacking in whole)
     return tuple(told(load) if lacking or not anybody else load for load, lacking in whole)
+
+
+def _attribute(field: str) -> str:
+    """The name under which a part keeps a fact."""
+    name = field.rpartition(".")[2]
+    return "class_" if name == "class" else name
+
+
+_PARTS: Mapping[str, type[msgspec.Struct]] = {
+    "place": Place,
+    "casualties": Casualties,
+    "weather": Weather,
+    "enterprise": Enterprise,
+    "hazmat": Load,
+}
+
+
+def _type_of(field: str) -> object:
+    part = _PARTS[field.partition(".")[0]] if "." in field else IncidentFacts
+    return next(f.type for f in msgspec.structs.fields(part) if f.name == _attribute(field))
+
+
+TYPES: Mapping[str, object] = {path: _type_of(path) for path in FIELDS if path != "place.position"}
+"""The type of each fact's value."""
+
+
+def told(facts: IncidentFacts, field: str, value: object) -> IncidentFacts:
+    """The facts with one of them replaced; an answer about the load is one about those of which it was not known, else about every load.
+
+    A position is (lon, lat). Raises msgspec.ValidationError for a value of the wrong type.
+    """
+    if field == "place.position":
+        lon, lat = msgspec.convert(value, tuple[float, float])
+        return msgspec.structs.replace(facts, place=msgspec.structs.replace(facts.place, lon=lon, lat=lat))
+    given, name = msgspec.convert(value, TYPES[field]), _attribute(field)
+    head, dot, _ = field.partition(".")
+    if not dot:
+        return msgspec.structs.replace(facts, **{name: given})
+    if head == "hazmat":
+        more = {name: given, "un_unlisted": None} if name == "un" else {name: given}
+        loads = answered(
+            facts.hazmat or (Load(),), lambda load: _lacks(load, name, given), lambda load: msgspec.structs.replace(load, **more)
+        )
+        return msgspec.structs.replace(facts, hazmat=loads)
+    return msgspec.structs.replace(facts, **{head: msgspec.structs.replace(getattr(facts, head), **{name: given})})
+
+
+def _lacks(load: Load, name: str, given: object) -> bool:
+    """Whether a load has no such fact, or only the class of the division that is given."""
+    known = getattr(load, name)
+    return known is None or (name == "class_" and str(given).startswith(f"{known}."))
 
 
 def misread_apart(load: Load, tables: Tables) -> Load:

@@ -33,11 +33,11 @@ from plans.facts import (
     WarningKind,
     Weather,
     WeatherWarning,
-    answered,
     described,
     misread_apart,
+    told,
 )
-from plans.match import MissingFact, RematchDiff, State
+from plans.match import MissingFact, RematchDiff, State, Stood
 from plans.match.result import MatchResult
 from plans.model import STAGE_ORDER, STATUS_STEPS, Level, PlanKind, PlanStatus, Source, Stage, Text
 
@@ -150,7 +150,7 @@ def facts_of(
     )
     facts = msgspec.structs.replace(facts, hazmat=tuple(misread_apart(load, tables) for load in facts.hazmat))
     for field, value in stated.items():
-        facts = _with(facts, field, value)
+        facts = told(facts, field, value)
     return described(facts, tables)
 
 
@@ -211,23 +211,10 @@ def check_fact(field: str, value: Any) -> Any:
     if not fits or (spec.values and value not in spec.values):
         raise Rejected("bad_fact", f"“{spec.zh}”的回答不合要求", f"not an answer to: {spec.en}", field="value")
     try:
-        _with(IncidentFacts(), field, value)
+        told(IncidentFacts(), field, value)
     except (msgspec.ValidationError, TypeError) as error:
         raise Rejected("bad_fact", f"“{spec.zh}”的回答不合要求", f"not an answer to: {spec.en}", field="value") from error
     return value
-
-
-def _with(facts: IncidentFacts, field: str, value: Any) -> IncidentFacts:
-    """The facts with one of them replaced; an answer about the load is one about those of which it was not known, else about every load."""
-    head, _, name = field.partition(".")
-    if not name:
-        return msgspec.convert(msgspec.to_builtins(facts) | {field: value}, IncidentFacts)
-    if head == "hazmat":
-        raw = msgspec.to_builtins(facts.hazmat or (Load(),))
-        told = answered(raw, lambda load: load.get(name) is None, lambda load: load | {name: value} | ({"un_unlisted": None} if name == "un" else {}))
-        return msgspec.structs.replace(facts, hazmat=msgspec.convert(told, tuple[Load, ...]))
-    part = getattr(facts, head)
-    return msgspec.structs.replace(facts, **{head: msgspec.convert(msgspec.to_builtins(part) | {name: value}, type(part))})
 
 
 @change("incident.fact_stated", zh="补充事实", en="somebody answered a question about an incident")
@@ -282,6 +269,11 @@ def match_view(incident_id: str, result: MatchResult, *, at: str, version: int, 
         applicable=result.applicable, diff=diff,
         plans=tuple(Ranked(plan_id=m.plan_id, version=m.version, title=m.title, kind=m.kind, state=m.state, score=m.score, zh=m.zh, en=m.en,
                            conditions=tuple((c.path, c.state) for c in m.conditions)) for m in result.matches))
+
+
+def stood_in(view: MatchView) -> tuple[Stood, ...]:
+    """The plans of a stored matching, for comparing a later one with."""
+    return tuple(Stood(p.plan_id, p.version, p.title, p.state, p.conditions) for p in view.plans)
 
 
 # ── a response in force ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

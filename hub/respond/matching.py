@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from hub.domain.activation import match_view
+from hub.domain.activation import match_view, stood_in
 from hub.domain.change import Change
 from hub.domain.duty_rules import DutyRules
 from hub.domain.incident import OPEN_STATES, IncidentOpened, IncidentView
@@ -25,7 +25,7 @@ from plans.match import Library, match, rematch_diff
 SHOWN = 8
 """Plans listed in a matching: more than a desk reads (our own choice)."""
 _AGAIN = 200
-"""Open incidents matched anew where a plan comes in force: the newest ones."""
+"""Open incidents matched anew where a plan comes in force or ends: the newest ones."""
 
 
 class Matching:
@@ -38,18 +38,21 @@ class Matching:
         self.zone = ZoneInfo(rules.calendar.zone)
         self._library: Library | None = None
         self._day: date | None = None
+        self._in_force: frozenset[tuple[str, int]] | None = None
         self._compiled_at = ""
         self._known: set[str] = set()
 
     async def prepare(self, tx: Transaction, changes: Sequence[Change]) -> None:
-        """Compile the library anew where the stretch holds a change of plans or the day turned."""
+        """Compile the library anew where the stretch holds a change of plans or the day turned; other plans are matched to what is open at once."""
         self._known = await matched_among(tx.conn, [c.incident_id for c in changes if c.incident_id is not None])
         today = tx.now.astimezone(self.zone).date()
         newest = max((c.at for c in changes if c.kind.startswith("plan.")), default="")
         if self._library is None or self._day != today or newest >= self._compiled_at:
-            self._library = Library(await plans_in_force(tx.conn, today))
+            plans = await plans_in_force(tx.conn, today)
+            before, after = self._in_force, frozenset((plan.id, plan.version) for plan in plans)
+            self._library, self._in_force = Library(plans), after
             self._day, self._compiled_at = today, tx.at
-            if newest:
+            if newest or before not in (None, after):
                 for view in await list_incidents(tx.conn, open_only=True, limit=_AGAIN):
                     await self._match(tx, self._library, view, again=True)
 
@@ -63,14 +66,14 @@ class Matching:
             await self._match(tx, self._library, view)
 
     async def _match(self, tx: Transaction, library: Library, view: IncidentView, *, again: bool = False) -> None:
-        """Match one incident; nothing is written where its facts did not change (`again`: the plans did)."""
+        """Match one incident; nothing is written where its facts did not change (`again`: the plans did). What changed since is said."""
         held = await get_match(tx.conn, view.id) if again or view.id in self._known else None
         stated = await stated_facts(tx.conn, view.id) if held is not None else {}
         facts = facts_from(view, self.zone, stated)
         if held is not None and held[1] == facts and not again:
             return
         result = match(library, facts, limit=SHOWN)
-        diff = rematch_diff(match(library, held[1], limit=SHOWN), result) if held is not None and not again else None
+        diff = rematch_diff(stood_in(held[0]), result) if held is not None else None
         after = match_view(view.id, result, at=tx.at, version=held[0].version + 1 if held else 1, diff=diff)
         if held is not None and again and after.plans == held[0].plans:
             return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -60,7 +60,7 @@ from plans.activate import (
 from plans.backtest import Case
 from plans.facts import IncidentFacts
 from plans.match import suggest_level
-from plans.model import LEVEL_RANK, Level, Plan, PlanKind, Stage, Text
+from plans.model import LEVEL_RANK, Level, Plan, PlanKind, Stage, Text, in_force
 
 KIND: Final = "plan_task"
 ACTOR: Final = "system:response"
@@ -211,14 +211,31 @@ async def done_keys(conn: AsyncConnection, response_id: str) -> frozenset[str]:
 # ── putting in force ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _plans(conn: AsyncConnection, ids: Iterable[str], versions: dict[str, int] | None = None) -> list[Plan]:
+async def _plans(conn: AsyncConnection, ids: Iterable[str], on: date, versions: dict[str, int] | None = None) -> list[Plan]:
+    """Plans to put in force on a day; those that run already (`versions`) go on as they are, also where they have ended since."""
     found = []
     for id in dict.fromkeys(ids):
-        plan = await get_plan(conn, id, (versions or {}).get(id))
-        if plan is None or (plan.status != "in_force" and id not in (versions or {})):
+        running = (versions or {}).get(id)
+        plan = await get_plan(conn, id, running)
+        if plan is None or (plan.status != "in_force" and running is None):
             raise Rejected("unknown_plan", f"没有生效的预案“{id}”", f"there is no plan {id!r} in force", field="plans")
+        if running is None and not in_force(plan, on):
+            raise _out_of_date(plan, on)
         found.append(plan)
     return found
+
+
+def _out_of_date(plan: Plan, on: date) -> Rejected:
+    """The refusal of a plan whose time is over, or has not begun."""
+    if plan.valid_until is not None and plan.valid_until < on:
+        return Rejected("plan_expired", f"《{plan.title.zh}》已于 {plan.valid_until} 到期，不能启动；请先修订并批准新版本",
+                        f"{plan.title.en} expired on {plan.valid_until} and cannot be put in force; approve a new version first", field="plans")
+    return Rejected("plan_not_yet_valid", f"《{plan.title.zh}》自 {plan.valid_from} 起生效，现在不能启动",
+                    f"{plan.title.en} is valid from {plan.valid_from} and cannot be put in force yet", field="plans")
+
+
+def _day(rules: DutyRules, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(rules.calendar.zone)).date()
 
 
 def fitting_level(plans: Sequence[Plan], facts: IncidentFacts) -> Level:
@@ -227,9 +244,11 @@ def fitting_level(plans: Sequence[Plan], facts: IncidentFacts) -> Level:
     return max(levels, key=LEVEL_RANK.__getitem__, default=Level.IV)
 
 
-async def preview(conn: AsyncConnection, facts: IncidentFacts, plan_ids: Sequence[str], level: Level | None, now: datetime) -> Activation:
+async def preview(
+    conn: AsyncConnection, rules: DutyRules, facts: IncidentFacts, plan_ids: Sequence[str], level: Level | None, now: datetime,
+) -> Activation:
     """What putting these plans in force would do now; writes nothing. Raises Rejected."""
-    plans = await _plans(conn, plan_ids)
+    plans = await _plans(conn, plan_ids, _day(rules, now))
     return compute.activate(plans, facts, level or fitting_level(plans, facts), await bindings(conn, now), now)
 
 
@@ -241,16 +260,17 @@ async def put_in_force(
 
     What joins may raise the level of the response and never lowers it: lowering is a decision of its own.
 
-    Raises Rejected `unknown_plan`, `no_plan`, `incident_over`.
+    Raises Rejected `unknown_plan`, `plan_expired`, `plan_not_yet_valid`, `no_plan`, `incident_over`.
     """
     if incident.state not in ("unverified", "verified"):
         raise Rejected("incident_over", "事件已结束，不能启动预案", "the incident is over; no plan can be put in force")
     held = await active_response(tx.conn, incident.id)
     if held is not None:
         wanted = tuple(dict.fromkeys([*(p.id for p in held.document.plans), *plan_ids]))
-        asked = level or fitting_level(await _plans(tx.conn, plan_ids, {p.id: p.version for p in held.document.plans}), facts)
+        joining = await _plans(tx.conn, plan_ids, _day(rules, tx.now), {p.id: p.version for p in held.document.plans})
+        asked = level or fitting_level(joining, facts)
         return await change_response(tx, rules, incident, facts, held, wanted, max(held.head.level, asked, key=LEVEL_RANK.__getitem__), by=by, reason=reason)
-    plans = await _plans(tx.conn, plan_ids)
+    plans = await _plans(tx.conn, plan_ids, _day(rules, tx.now))
     bound = await bindings(tx.conn, tx.now)
     document = compute.activate(plans, facts, level or fitting_level(plans, facts), bound, tx.now)
     names_zh, names_en = "、".join(p.title.zh for p in document.plans), ", ".join(p.title.en for p in document.plans)
@@ -402,7 +422,7 @@ async def change_response(
     """
     _needs_active(held.head)
     versions = {p.id: p.version for p in held.document.plans}
-    plans = await _plans(tx.conn, plan_ids, versions)
+    plans = await _plans(tx.conn, plan_ids, _day(rules, tx.now), versions)
     bound = await bindings(tx.conn, tx.now)
     document, difference = compute.switch_plans(held.document, plans, facts, bound, tx.now, level)
     confirmed = held.head.automatic if by.startswith("system:") else None
@@ -420,7 +440,7 @@ async def follow_facts(tx: Transaction, rules: DutyRules, incident: IncidentView
     """
     if held.head.state is not ResponseState.ACTIVE:
         return held.head
-    plans = await _plans(tx.conn, [p.id for p in held.document.plans], {p.id: p.version for p in held.document.plans})
+    plans = await _plans(tx.conn, [p.id for p in held.document.plans], _day(rules, tx.now), {p.id: p.version for p in held.document.plans})
     document, difference = compute.follow(held.document, plans, await _facts(tx, rules, incident), bound := await bindings(tx.conn, tx.now), tx.now)
     moved = [c for c in difference.changed if c.before.owner.department != c.after.owner.department or c.before.due_at != c.after.due_at]
     if not (difference.added or moved or difference.notices_added or difference.requests_added or difference.grants_added):
@@ -490,7 +510,7 @@ async def terminate(
     if held.head.state is ResponseState.TERMINATED:
         return held.head
     _needs_active(held.head)
-    plans = await _plans(tx.conn, [p.id for p in held.document.plans], {p.id: p.version for p in held.document.plans})
+    plans = await _plans(tx.conn, [p.id for p in held.document.plans], _day(rules, tx.now), {p.id: p.version for p in held.document.plans})
     done = await done_keys(tx.conn, held.head.id)
     end = compute.terminate(held.document, plans, facts, await bindings(tx.conn, tx.now), tx.now, met=met, done=done, reason=reason)
     document = msgspec.structs.replace(held.document, tasks=(*held.document.tasks, *end.evaluation))
@@ -530,7 +550,7 @@ async def end_with_incident(tx: Transaction, incident: IncidentView, act: Act, *
     done = await done_keys(tx.conn, held.head.id)
     await _end(tx, rules, incident, held, held.document, ResponseState.TERMINATED, by=by, reason=reason or " / ".join(words), words=words, evaluation=(),
                open_tasks=tuple(t.key for t in held.document.tasks if t.key not in done))
-    plans = [p.id for p in held.head.plans if (plan := await get_plan(tx.conn, p.id)) is not None and plan.status == "in_force"]
+    plans = [p.id for p in held.head.plans if (plan := await get_plan(tx.conn, p.id)) is not None and in_force(plan, _day(rules, tx.now))]
     if act is Act.MERGE and other is not None and other.state in OPEN_STATES and plans:
         there = await active_response(tx.conn, other.id)
         level = max(held.head.level, there.head.level if there else held.head.level, key=LEVEL_RANK.__getitem__)

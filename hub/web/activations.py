@@ -163,7 +163,7 @@ async def look_ahead(ask: Ask) -> Activation:
     found = await find(ask, Action.PLAN_MATCH)
     facts, _ = await facts_now(ask, found.incident)
     async with ask.store.read() as conn:
-        return await preview(conn, facts, ask.body.plans, ask.body.level, ask.now)
+        return await preview(conn, await load_rules(conn), facts, ask.body.plans, ask.body.level, ask.now)
 
 
 async def start(ask: Ask) -> IncidentResponse:

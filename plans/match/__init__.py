@@ -6,7 +6,7 @@ where equal conditions are tested once per incident however many plans ask them.
 
 from plans.facts import IncidentFacts
 from plans.match.conditions import great_circle_m, holds
-from plans.match.followup import rematch_diff, suggest_level
+from plans.match.followup import Stood, rematch_diff, stood, suggest_level
 from plans.match.library import Library
 from plans.match.ranking import explain, match, ranked_ids
 from plans.match.result import ConditionState, LevelSuggestion, MatchResult, MissingFact, PlanMatch, PlanMove, RematchDiff, State
@@ -23,6 +23,7 @@ __all__ = [
     "PlanMove",
     "RematchDiff",
     "State",
+    "Stood",
     "describe",
     "explain",
     "great_circle_m",
@@ -30,5 +31,6 @@ __all__ = [
     "match",
     "ranked_ids",
     "rematch_diff",
+    "stood",
     "suggest_level",
 ]

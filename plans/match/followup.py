@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from plans.facts import (
     IncidentFacts,
     derive,
@@ -13,6 +15,7 @@ from plans.match.result import LevelSuggestion, MatchResult, PlanMatch, PlanMove
 from plans.model import (
     LEVEL_RANK,
     Plan,
+    Text,
 )
 
 
@@ -39,16 +42,33 @@ def suggest_level(plan: Plan, facts: IncidentFacts) -> LevelSuggestion:
     return LevelSuggestion(rule.level, at is not None, zh, en, undetermined)
 
 
-def rematch_diff(before: MatchResult, after: MatchResult) -> RematchDiff:
-    """What changed between two matchings of one incident: plans that came, went, or changed state or place."""
-    old = {m.plan_id: (rank, m) for rank, m in enumerate(before.matches, 1)}
+class Stood(msgspec.Struct, frozen=True):
+    """A plan as a matching before listed it; `conditions` are the paths and states."""
+
+    plan_id: str
+    version: int
+    title: Text
+    state: State
+    conditions: tuple[tuple[str, State], ...]
+
+
+def stood(result: MatchResult) -> tuple[Stood, ...]:
+    """What a later matching is compared with."""
+    return tuple(Stood(m.plan_id, m.version, m.title, m.state, tuple((c.path, c.state) for c in m.conditions)) for m in result.matches)
+
+
+def rematch_diff(before: Sequence[Stood], after: MatchResult) -> RematchDiff:
+    """What changed between two matchings of one incident: plans that came, went, or changed state, place or version."""
+    old = {m.plan_id: (rank, m) for rank, m in enumerate(before, 1)}
     new = {m.plan_id: (rank, m) for rank, m in enumerate(after.matches, 1)}
     entered = tuple(_move(None, new[i]) for i in new if i not in old)
     left = tuple(_move(old[i], None) for i in old if i not in new)
     changed = tuple(
         move
         for i in new
-        if i in old and (move := _move(old[i], new[i])) and (move.turned or move.state_before is not move.state_after or _jumped(move))
+        if i in old
+        and (move := _move(old[i], new[i]))
+        and (move.turned or move.state_before is not move.state_after or _jumped(move) or _renewed(move))
     )
     return RematchDiff(entered, left, changed, *_diff_words(entered, left, changed))
 
@@ -57,16 +77,20 @@ def _jumped(move: PlanMove) -> bool:
     return move.rank_before != move.rank_after
 
 
-def _move(old: tuple[int, PlanMatch] | None, new: tuple[int, PlanMatch] | None) -> PlanMove:
+def _renewed(move: PlanMove) -> bool:
+    return move.version_before is not None and move.version_after is not None and move.version_before != move.version_after
+
+
+def _move(old: tuple[int, Stood] | None, new: tuple[int, PlanMatch] | None) -> PlanMove:
     known = new or old
     assert known is not None
     turned: tuple[str, ...] = ()
-    if old and new:
-        states = {(c.path, c.negated): c.state for c in old[1].conditions}
+    if old and new and old[1].version == new[1].version:  # the conditions of another version are other ones
+        states = dict(old[1].conditions)
         turned = tuple(
-            f"{c.zh}：{_STATE_ZH[states[c.path, c.negated]]}→{_STATE_ZH[c.state]}"
+            f"{c.zh}：{_STATE_ZH[states[c.path]]}→{_STATE_ZH[c.state]}"
             for c in new[1].conditions
-            if (c.path, c.negated) in states and states[c.path, c.negated] is not c.state
+            if c.path in states and states[c.path] is not c.state
         )
     return PlanMove(
         known[1].plan_id,
@@ -76,6 +100,8 @@ def _move(old: tuple[int, PlanMatch] | None, new: tuple[int, PlanMatch] | None) 
         old[1].state if old else None,
         new[1].state if new else None,
         turned,
+        old[1].version if old else None,
+        new[1].version if new else None,
     )
 
 
@@ -90,6 +116,9 @@ def _diff_words(entered: Sequence[PlanMove], left: Sequence[PlanMove], changed: 
             zh.append(f"{what_zh}：{'、'.join(m.title.zh for m in moves)}")
             en.append(f"{what_en}: {', '.join(m.title.en for m in moves)}")
     for m in changed:
+        if _renewed(m):
+            zh.append(f"{m.title.zh}改用第 {m.version_after} 版")
+            en.append(f"{m.title.en} is now version {m.version_after}")
         if m.state_before is not m.state_after and m.state_before and m.state_after:
             zh.append(f"{m.title.zh}由{_STATE_ZH[m.state_before]}变为{_STATE_ZH[m.state_after]}")
             en.append(f"{m.title.en} went from {m.state_before} to {m.state_after}")

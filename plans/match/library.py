@@ -14,6 +14,7 @@ from plans.facts import (
     IncidentFacts,
     derive,
 )
+from plans.match.answers import Answer, answers
 from plans.match.conditions import Test, default_weight, test_of
 from plans.match.words import describe, shown
 from plans.model import (
@@ -88,6 +89,7 @@ class Library:
         self.words: list[tuple[str, str]] = []
         self.fields: list[tuple[str, ...]] = []
         self._nodes: dict[tuple[int, tuple[int, ...], int, float], Node] = {}
+        self._answers: dict[str, tuple[Answer, ...]] = {}
         drafts = [self._compiled(plan) for plan in sorted(plans, key=_among_equals)]
         shared = Counter(number for draft in drafts for number in {gate.number for gate in draft.gates})
         self.entries = [
@@ -105,6 +107,14 @@ class Library:
         """How many distinct conditions there are."""
         return len(self._nodes)
 
+    def answers(self, field: str) -> tuple[Answer, ...]:
+        """The answers to a fact that the conditions tell apart."""
+        found = self._answers.get(field)
+        if found is None:
+            asking = [(n, leaf) for n, leaf in enumerate(self.leaves) if field in self.fields[n]]
+            found = self._answers[field] = answers(field, asking)
+        return found
+
     def _node(self, op: int, children: tuple[Node, ...] = (), leaf: int = -1, weight: float = 0.0) -> Node:
         key = (op, tuple(child.number for child in children), leaf, weight)
         found = self._nodes.get(key)
@@ -118,7 +128,9 @@ class Library:
     def _compiled(self, plan: Plan) -> Entry:
         places: list[LeafPlace] = []
         applies = self._compile(plan.applies, "applies", places, False, False, False)
-        supports = self._node(_ALL, tuple(self._compile(c, f"supports[{i}]", places, False, False, True) for i, c in enumerate(plan.supports)))
+        supports = self._node(
+            _ALL, tuple(self._compile(c, f"supports[{i}]", places, False, False, True) for i, c in enumerate(plan.supports))
+        )
         return Entry(plan, _gates(applies), supports, tuple(places), 0, plan.kind is PlanKind.GENERAL)
 
     def _branched(self) -> Branch:
@@ -200,10 +212,11 @@ def scored(entry: Entry, value: Callable[[Node], tuple[int, float]]) -> tuple[in
         if found < state:
             state = found
         weight += part
-    return state, _points(entry, state, weight, value(entry.supports)[1]), weight
+    return state, points(entry, state, weight, value(entry.supports)[1]), weight
 
 
-def _points(entry: Entry, state: int, weight: float, support: float) -> float:
+def points(entry: Entry, state: int, weight: float, support: float) -> float:
+    """The score of a plan by its state, the satisfied weight of its conditions and that of its supports."""
     if entry.is_general:
         return _GENERAL_SCORE
     points = _APPLIES_POINTS * weight + _SUPPORT_POINTS * support
@@ -256,8 +269,13 @@ class Run:
         return found
 
     def asked(self, number: int) -> str:
-        """The fact that a person would be asked for: the first that a leaf looks at, the kilometre post where the road is known."""
+        """The fact that a person would be asked for: the first that a leaf looks at, or the next where that is known.
+
+        The kilometre post is one of a known road, and substance, leak and the rest are those of dangerous goods known to be there.
+        """
         fields = self.library.fields[number]
+        if fields[0].startswith("hazmat.") and self.facts.hazmat_present is None:
+            return "hazmat_present"
         return fields[1] if fields[0] == "place.road" and len(fields) > 1 and self.facts.place.road is not None else fields[0]
 
     def seen(self, number: int) -> tuple[Text | None, bool]:
@@ -284,7 +302,7 @@ class Run:
                     continue
                 state, weight = min(state_above, held), weight_above + part
                 for entry in branch.ends:
-                    score = _points(entry, state, weight, self.value(entry.supports)[1])
+                    score = points(entry, state, weight, self.value(entry.supports)[1])
                     found.append(Candidate(entry, entry.order, state, score, weight))
                 if branch.below:
                     waiting.append((branch, state, weight))
@@ -294,15 +312,24 @@ class Run:
 
 
 class Supposed:
-    """A run as it would be if the unknown `leaves`, which all ask for one fact, held (1) or failed (-1); the run itself stays as it is.
+    """A run as it would be with other facts; the run itself stays as it is. Only conditions that rest on the facts of `mask` are worked out anew."""
 
-    Only conditions that rest on that fact are worked out anew, and each of them once.
-    """
-
-    def __init__(self, run: Run, field: str, leaves: Iterable[int], state: int) -> None:
-        self._run, self._bit = run, field_bit(field)
-        self._states = dict.fromkeys(leaves, state)
+    def __init__(self, run: Run, mask: int) -> None:
+        self._run, self._mask = run, mask
+        self._states: dict[int, int] = {}
         self._values: dict[int, tuple[int, float]] = {}
+
+    def learn(self, facts: IncidentFacts, numbers: Iterable[int]) -> list[int]:
+        """Test leaves against `facts` (with what they imply); gives those whose state is another than before."""
+        tests, turned = self._run.library.tests, []
+        for number in numbers:
+            state = tests[number](facts)
+            if state != self._state(number):
+                self._states[number] = state
+                turned.append(number)
+        if turned:
+            self._values.clear()
+        return turned
 
     def _state(self, number: int) -> int:
         found = self._states.get(number)
@@ -310,7 +337,7 @@ class Supposed:
 
     def value(self, node: Node) -> tuple[int, float]:
         """State and satisfied weight of a condition, so supposed."""
-        if not node.fields & self._bit:
+        if not node.fields & self._mask:
             return self._run.values[node.number] or self._run.value(node)
         found = self._values.get(node.number)
         if found is None:

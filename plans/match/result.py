@@ -86,7 +86,7 @@ class MatchResult(msgspec.Struct, frozen=True):
 
 
 class PlanMove(msgspec.Struct, frozen=True):
-    """A plan whose place or state changed; ranks count from 1, None where not listed."""
+    """A plan whose place, state or version changed; ranks count from 1, None where not listed."""
 
     plan_id: str
     title: Text
@@ -95,6 +95,8 @@ class PlanMove(msgspec.Struct, frozen=True):
     state_before: State | None
     state_after: State | None
     turned: tuple[str, ...]
+    version_before: int | None = None
+    version_after: int | None = None
 
 
 class RematchDiff(msgspec.Struct, frozen=True):

@@ -689,3 +689,57 @@ async def test_what_is_used_up_of_a_stock_is_gone_from_it_and_no_more_comes_back
         left = await get_resource(conn, "lime-1")
     assert left is not None and (left.quantity, left.out, left.free) == (3, 0, 3)
     assert await stock_duties(store) == [State.OPEN], "3 of at least 5 t: it is to be made good"
+
+
+async def test_a_plan_whose_time_is_over_is_not_put_in_force_and_the_refusal_says_since_when(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store)
+    today = clock.now().astimezone(ZoneInfo(RULES.calendar.zone)).date()
+    ended = msgspec.structs.replace(next(p for p in CATALOGUE if p.id == "fire"), id="old-fire", valid_until=today - timedelta(days=1))
+    coming = msgspec.structs.replace(ended, id="new-fire", valid_from=today + timedelta(days=1), valid_until=None)
+    async with store.transaction() as tx:
+        for plan in (ended, coming):
+            await save_plan(tx, plan, by="system:catalogue")
+    for id, code, day in (("old-fire", "plan_expired", ended.valid_until), ("new-fire", "plan_not_yet_valid", coming.valid_from)):
+        with pytest.raises(Rejected) as refused:
+            await start(store, view, [id])
+        assert refused.value.code == code and str(day) in refused.value.zh and str(day) in refused.value.en and refused.value.field == "plans"
+    async with store.read() as conn:
+        assert await active_response(conn, view.id) is None
+
+
+async def test_a_plan_that_comes_in_force_is_matched_to_what_is_open_at_once_and_said(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    matching = Matching(RULES)
+    await follow(store, matching)
+    fresh = msgspec.structs.replace(next(p for p in CATALOGUE if p.id == "road-traffic"), id="g204", title=Text("G204 事故预案", "G204 accidents"))
+    newer = msgspec.structs.replace(next(p for p in CATALOGUE if p.id == "road-traffic"), version=2, status=PlanStatus.REVIEWED)
+    async with store.transaction() as tx:
+        await save_plan(tx, fresh, by="system:catalogue")
+        await save_plan(tx, newer, by=BY)
+        await step_plan(tx, newer.id, 2, PlanStatus.IN_FORCE, by="person:other")
+    await follow(store, matching)
+    async with store.read() as conn:
+        held = await get_match(conn, view.id)
+    assert held is not None and held[0].version == 2 and {p.plan_id for p in held[0].plans} >= {"g204", "road-traffic"}
+    assert held[0].diff is not None and "新增：G204 事故预案" in held[0].diff.zh and "New: G204 accidents" in held[0].diff.en
+    assert f"{newer.title.zh}改用第 2 版" in held[0].diff.zh and "is now version 2" in held[0].diff.en
+
+
+async def test_a_plan_that_expires_at_midnight_no_longer_matches_what_is_open(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store)
+    today = clock.now().astimezone(ZoneInfo(RULES.calendar.zone)).date()
+    last = msgspec.structs.replace(next(p for p in CATALOGUE if p.id == "road-traffic"), id="ends-today", title=Text("今日到期", "Ends today"), valid_until=today)
+    async with store.transaction() as tx:
+        await save_plan(tx, last, by="system:catalogue")
+    matching = Matching(RULES)
+    await follow(store, matching)
+    clock.advance(timedelta(days=1))
+    await opened(store, number=2)
+    await follow(store, matching)
+    async with store.read() as conn:
+        held = await get_match(conn, view.id)
+    assert held is not None and "ends-today" not in {p.plan_id for p in held[0].plans}
+    assert held[0].diff is not None and "不再适用：今日到期" in held[0].diff.zh

@@ -26,7 +26,7 @@ from plans.facts import (
 )
 from plans.hazmat.lookup import container_codes
 from plans.load import load_folder
-from plans.match import Library, State, explain, holds, match, ranked_ids, rematch_diff, suggest_level
+from plans.match import Library, State, explain, holds, match, ranked_ids, rematch_diff, stood, suggest_level
 from plans.model import Condition, Level, Text
 from tests.support.plan_library import plan
 
@@ -316,7 +316,9 @@ def test_a_number_that_no_table_knows_is_said_and_the_number_is_asked_for() -> N
     assert result.missing_fact is not None
     assert result.missing_fact.field == "hazmat.un"
     assert match(CATALOGUE, ROLLOVER).notes == ()
-    on_the_road = IncidentFacts(event_types=("12H00",), place=Place(setting=Setting.ROAD), hazmat=(Load(un_unlisted="9999", container="road_tanker"),))
+    on_the_road = IncidentFacts(
+        event_types=("12H00",), place=Place(setting=Setting.ROAD), hazmat=(Load(un_unlisted="9999", container="road_tanker"),)
+    )
     assert ranked_ids(match(CATALOGUE, on_the_road))[0] == "hazmat-road-transport", "whoever misread an orange plate has seen one"
 
 
@@ -346,7 +348,7 @@ def test_a_known_road_is_asked_for_its_kilometre_post() -> None:
 def test_a_follow_up_says_what_changed() -> None:
     before = match(CATALOGUE, IncidentFacts(event_types=("12H00",)))
     after = match(CATALOGUE, IncidentFacts(event_types=("12H00",), hazmat=(Load(un="1005"),)))
-    diff = rematch_diff(before, after)
+    diff = rematch_diff(stood(before), after)
     assert [m.plan_id for m in diff.entered] == ["card-ammonia"]
     assert diff.left == ()
     moved = {m.plan_id: m for m in diff.changed}
@@ -360,14 +362,14 @@ def test_a_follow_up_says_what_changed() -> None:
 def test_a_follow_up_that_rules_a_plan_out_says_so() -> None:
     before = match(CATALOGUE, IncidentFacts(event_types=("12H00",)))
     after = match(CATALOGUE, IncidentFacts(event_types=("12H00",), hazmat_present=False))
-    diff = rematch_diff(before, after)
+    diff = rematch_diff(stood(before), after)
     assert [m.plan_id for m in diff.left] == ["hazmat-road-transport"]
     assert "不再适用" in diff.zh
 
 
 def test_the_same_facts_give_no_difference() -> None:
     result = match(CATALOGUE, ROLLOVER)
-    diff = rematch_diff(result, result)
+    diff = rematch_diff(stood(result), result)
     assert (diff.entered, diff.left, diff.changed) == ((), (), ())
     assert diff.zh == "匹配结果没有变化。"
 
