@@ -325,6 +325,7 @@ class Session:
         except aiomqtt.MqttError as error:
             line.fail(f"publish: {error}")
         else:
+            self._window.acknowledged(entry.id, time.monotonic())
             self.counts["published"] += 1
             if one.attempts > 1:
                 await self._on_disk(self.outbox.sent_again, [entry.id])

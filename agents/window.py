@@ -12,9 +12,9 @@ from agents.outbox import Entry
 
 
 class UnderWay:
-    """One message without a receipt: `first_s` when it was first published, `due_s` when it is published again."""
+    """One message without a receipt: `first_s` when it was first published, `due_s` when it is published again, unless it is still `leaving`."""
 
-    __slots__ = ("attempts", "deferred", "due_s", "entry", "first_s")
+    __slots__ = ("attempts", "deferred", "due_s", "entry", "first_s", "leaving")
 
     def __init__(self, entry: Entry, now_s: float) -> None:
         self.entry = entry
@@ -22,10 +22,14 @@ class UnderWay:
         self.due_s = now_s
         self.attempts = 0
         self.deferred = False
+        self.leaving = False
 
 
 class Window:
-    """At most `size` messages under way. `resend_after_s` without a receipt makes one due again; `unavailable` defers it."""
+    """At most `size` messages under way. `resend_after_s` without a receipt makes one due again; `unavailable` defers it.
+
+    That time counts from the broker's acknowledgement: a copy put behind a message that has not yet left would only make a slow line slower.
+    """
 
     def __init__(self, size: int, resend_after_s: float, *, longest_defer_s: float = 300.0, dice: random.Random | None = None) -> None:
         self.size = size
@@ -64,11 +68,11 @@ class Window:
 
     def due(self, now_s: float) -> list[UnderWay]:
         """Messages to publish now, urgent first, then in the order of acceptance."""
-        ready = [one for one in self._under_way.values() if one.due_s <= now_s]
+        ready = [one for one in self._under_way.values() if one.due_s <= now_s and not one.leaving]
         return sorted(ready, key=lambda one: (not one.entry.urgent, one.entry.seq))
 
     def published(self, message_id: str, now_s: float) -> None:
-        """A message was handed to the link: it is due again after `resend_after_s`, less up to a tenth."""
+        """A message was handed to the link: it leaves until the broker acknowledges it, or until the link is made anew."""
         one = self._under_way.get(message_id)
         if one is None:
             return
@@ -78,7 +82,15 @@ class Window:
             self.resends += 1
         one.attempts += 1
         one.deferred = False
-        one.due_s = now_s + self.resend_after_s * self._dice.uniform(0.9, 1.0)
+        one.leaving = True
+
+    def acknowledged(self, message_id: str, now_s: float) -> None:
+        """The broker has it: without a receipt it is due again after `resend_after_s`, less up to a tenth."""
+        one = self._under_way.get(message_id)
+        if one is not None and one.leaving:
+            one.leaving = False
+            if not one.deferred:
+                one.due_s = now_s + self.resend_after_s * self._dice.uniform(0.9, 1.0)
 
     def settled(self, message_id: str) -> UnderWay | None:
         """A final receipt came: the message leaves the window."""
@@ -94,18 +106,19 @@ class Window:
         self._paused_until_s = max(self._paused_until_s, now_s + retry_after_s)
         one = self._under_way.get(message_id)
         if one is not None:
-            one.deferred = True
+            one.deferred, one.leaving = True, False
             one.due_s = now_s + retry_after_s * self._dice.uniform(1.0, 1.25)
 
     def link_is_back(self, now_s: float) -> None:
         """After a new connection everything under way is due at once, except what the hub deferred."""
         for one in self._under_way.values():
+            one.leaving = False
             if not one.deferred:
                 one.due_s = now_s
 
     def next_due_s(self, now_s: float) -> float | None:
-        """When the next message is due or the pause ends, or None where nothing waits for a time."""
-        times = [one.due_s for one in self._under_way.values()]
+        """When the next message may be due or the pause ends, or None where nothing waits for a time."""
+        times = [now_s + self.resend_after_s if one.leaving else one.due_s for one in self._under_way.values()]
         if self._paused_until_s > now_s:
             times.append(self._paused_until_s)
         return min(times, default=None)

@@ -47,6 +47,10 @@ OFFLINE_MESSAGES: Final = 1000
 FLOOD_TIMES: Final = 4
 """How many times its quota an agent's connection may send packets before it is read more slowly (our own choice: an agent over its quota is told so
 by a receipt; what is far above it would cost every other agent the broker's time, so it waits in the flooder's own socket)."""
+MOST_WAITING: Final = 200
+"""How many messages of one agent may wait to be handed on before it is read no further (our own choice: three of its windows)."""
+CATCH_UP_S: Final = 0.02
+"""How often it is looked whether they are fewer (our own choice)."""
 HELD_S: Final = 5.0
 """How long a media identity that is kept out is held at the door before it hears so (our own choice: whoever comes back at once costs a tenth this way)."""
 MEDIA_PAUSE_S: Final = 0.02
@@ -390,6 +394,8 @@ class _Connection:
     async def read(self, n: int = -1) -> bytes:
         """`n` bytes of the stream of packets that have passed the limit."""
         while len(self._ready) < max(n, 1):
+            if self._pace is not None:
+                await self._let_the_hub_catch_up()
             try:
                 kind, header, body = await read_packet(self._reader, self._limit, self._idle_s)
                 if self._media is not None and (not await self._let_in(self._media, kind, header[0], body) or self._hands_on(kind, header, body)):
@@ -424,6 +430,14 @@ class _Connection:
                 self._slowed = True
             self.front.slowed += 1
             await asyncio.sleep(wait_s)
+
+    async def _let_the_hub_catch_up(self) -> None:
+        """Do not read on while much of what this agent sent waits to be handed on: amqtt acknowledges at once and queues without bound, so that an
+        agent which saw no receipt had filled it with copies faster than they were handed on."""
+        await asyncio.sleep(0)  # amqtt queues in a task of its own for each message
+        session, _ = self.front.broker.sessions.get(self.name, (None, None))
+        while session is not None and session.delivered_message_queue.qsize() >= MOST_WAITING and not self._closed:  # noqa: ASYNC110 # no event tells
+            await asyncio.sleep(CATCH_UP_S)
 
     async def _let_in(self, media: MediaGuard, kind: int, first: int, body: bytes) -> bool:
         """Is this media, and within the budget? Waits where it is too much, raises _Refused for one that has sent too much garbage."""

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import amqtt.broker
 import psutil
 import pytest
 
@@ -66,6 +68,33 @@ async def test_a_wrong_password_with_a_victims_name_does_not_touch_the_victim(po
         assert await attacker.read() is None
         hub.publish(f"{ROOT}/a1/down/receipt", b"still here")
         assert await victim.message() == (f"{ROOT}/a1/down/receipt", b"still here")
+
+
+async def test_what_is_not_handed_on_waits_at_the_sender_and_not_without_bound_in_the_broker(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, deliver = asyncio.Event(), amqtt.broker.Broker._handle_message_delivery
+
+    async def held(*arguments: Any) -> bool:
+        await go_on.wait()
+        return bool(await deliver(*arguments))
+
+    monkeypatch.setattr(amqtt.broker.Broker, "_handle_message_delivery", held)
+    async with Raw(port) as hub, Raw(port) as sender:
+        assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/#", qos=0)
+        assert await agent(sender, "a1") == 0
+        for number in range(1, 1001):
+            sender.publish(f"{ROOT}/a1/up/report", b"r", qos=1, mid=number)
+        acknowledged = 0
+        with contextlib.suppress(TimeoutError):
+            while await sender.read(within_s=2) is not None:
+                acknowledged += 1
+        assert 0 < acknowledged <= module.MOST_WAITING + 2
+        go_on.set()
+        while acknowledged < 1000:
+            assert await sender.read() is not None
+            acknowledged += 1
+        for _ in range(1000):
+            await hub.message()
 
 
 async def test_a_client_id_that_is_not_the_user_name_is_refused(port: int) -> None:

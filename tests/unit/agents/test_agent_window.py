@@ -32,8 +32,23 @@ def test_a_new_message_is_due_at_once_and_again_within_thirty_seconds() -> None:
     window.add([an_entry(1)], 100.0)
     assert due_ids(window, 100.0) == ["m1"]
     window.published("m1", 100.0)
+    window.acknowledged("m1", 100.5)
     assert due_ids(window, 110.0) == []
     assert due_ids(window, 130.0) == ["m1"]
+
+
+def test_no_copy_is_put_behind_a_message_that_has_not_left_and_the_time_to_the_next_counts_from_when_it_has() -> None:
+    window = a_window()
+    window.add([an_entry(1)], 100.0)
+    window.published("m1", 100.0)
+    assert due_ids(window, 900.0) == [], "a slow line has not taken the first copy yet"
+    assert window.next_due_s(900.0) == 920.0
+    window.acknowledged("m1", 900.0)
+    assert due_ids(window, 917.9) == []
+    assert due_ids(window, 920.0) == ["m1"]
+    window.published("m1", 920.0)
+    window.link_is_back(930.0)
+    assert due_ids(window, 930.0) == ["m1"], "the line that it was leaving on is gone"
 
 
 def test_urgent_ones_are_published_first() -> None:

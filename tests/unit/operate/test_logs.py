@@ -25,3 +25,11 @@ def test_a_library_that_repeats_itself_is_cut_short_and_how_often_is_said_in_the
 def test_what_the_hub_itself_says_is_written_whole() -> None:
     sparing = Sparing()
     assert all(sparing.filter(record("hub.broker")) for _ in range(100))
+
+
+def test_a_message_that_somebody_is_slow_to_acknowledge_is_told_without_a_traceback_and_a_fault_with_one() -> None:
+    for error, kept in ((TimeoutError("no PUBACK"), False), (ValueError("a bug"), True)):
+        said = record("amqtt.broker")
+        said.exc_info = (type(error), error, None)
+        assert Sparing().filter(said)
+        assert bool(said.exc_info) is kept
