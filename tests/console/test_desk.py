@@ -241,6 +241,24 @@ def test_a_page_whose_code_could_not_be_fetched_says_so_and_opens_when_the_hub_i
     expect(page.locator("[data-test=part]").first).to_be_visible()
 
 
+@pytest.mark.usefixtures("signed_in")  # the first link of all is the desk's
+def test_an_administrator_without_a_second_factor_has_no_line_that_could_be_called_broken(hub: RunningHub, browser: Browser) -> None:
+    context = browser.new_context(base_url=hub.address)
+    page = context.new_page()
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    page.goto(hub.sign_in_link("sysadmin"))
+    page.fill("[name=account]", "sysadmin")
+    for name in ("password", "again"):
+        page.fill(f"[name={name}]", "A long look at night 77")
+    page.click("button.main")
+    expect(page.locator("[data-test=account]")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("[data-test=stale], [data-test=condition]")).to_have_count(0)
+    assert sockets == []
+    context.close()
+
+
 def test_a_refused_message_is_read_corrected_and_replayed_in_the_quarantine(hub: RunningHub, new_screen: Screens) -> None:
     screen = new_screen()
     page = screen.open("/quarantine")

@@ -74,6 +74,14 @@ class RunningHub:
                               check=True, capture_output=True, text=True)
         return made.stdout.split()[-1]
 
+    def sign_in_link(self, account: str) -> str:
+        """A one-time sign-in link for an account that was there from the beginning."""
+        made = subprocess.run([sys.executable, "-m", "hub", "account", "link", account, "--data-dir", str(self.folder / "var")],
+                              check=True, capture_output=True, text=True)
+        found = re.search(r"https?://\S+/welcome/\S+", made.stdout)
+        assert found, made.stdout
+        return found.group()
+
     def kill(self) -> None:
         """End it as a power cut does."""
         if self.process is not None:
