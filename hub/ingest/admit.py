@@ -22,18 +22,19 @@ T = TypeVar("T", bound=Turn)
 
 
 class Bucket:
-    """A token bucket: `per_minute` on average, one minute's worth at once."""
+    """A token bucket: `per_minute` on average, `at_once` in one go (one minute's worth unless said otherwise)."""
 
-    __slots__ = ("at_s", "per_minute", "tokens")
+    __slots__ = ("at_once", "at_s", "per_minute", "tokens")
 
-    def __init__(self, per_minute: int, now_s: float) -> None:
+    def __init__(self, per_minute: int, now_s: float, at_once: int | None = None) -> None:
         self.per_minute = per_minute
-        self.tokens = float(per_minute)
+        self.at_once = per_minute if at_once is None else at_once
+        self.tokens = float(self.at_once)
         self.at_s = now_s
 
     def take(self, now_s: float) -> float:
         """Take one token: 0.0 where there was one, otherwise the seconds until there will be."""
-        self.tokens = min(self.per_minute, self.tokens + (now_s - self.at_s) * self.per_minute / 60)
+        self.tokens = min(self.at_once, self.tokens + (now_s - self.at_s) * self.per_minute / 60)
         self.at_s = now_s
         if self.tokens >= 1:
             self.tokens -= 1
