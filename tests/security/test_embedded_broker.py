@@ -389,17 +389,19 @@ async def test_an_absent_session_keeps_a_bounded_number_of_messages(port: int) -
         await away.subscribe(f"{ROOT}/a1/down/#")
     async with Raw(port) as hub:
         assert await hub.connect("hub", "hub", HUB) == 0
+        await hub.subscribe(f"{ROOT}/b2/#")
         for n in range(3000):
             hub.publish(f"{ROOT}/a1/down/command", b"%d" % n, qos=1, mid=n % 65_000 + 1)
+        hub.publish(f"{ROOT}/b2/down/command", b"the last one", qos=1, mid=65_001)
         await hub.writer.drain()
-        assert await hub.is_open()
+        assert (await hub.message(60))[1] == b"the last one", "all are kept by now, for whoever is away"
         await asyncio.sleep(1.2)  # two rounds of the broker's own trimming
         async with Raw(port) as back:
             assert await agent(back, "a1", clean=False) == 0
             got = 0
             while True:
                 try:
-                    await back.message(1.0)
+                    await back.message(20.0 if got == 0 else 3.0)
                 except (TimeoutError, AssertionError):
                     break
                 got += 1
