@@ -743,3 +743,13 @@ async def test_a_plan_that_expires_at_midnight_no_longer_matches_what_is_open(st
         held = await get_match(conn, view.id)
     assert held is not None and "ends-today" not in {p.plan_id for p in held[0].plans}
     assert held[0].diff is not None and "不再适用：今日到期" in held[0].diff.zh
+
+
+async def test_no_response_begins_for_an_incident_that_somebody_closed_while_another_chose_plans(store: Store) -> None:
+    await district(store)
+    read_before = await opened(store)
+    async with store.transaction() as tx:
+        assert await update_incident(tx, read_before, msgspec.structs.replace(read_before, state="closed", version=read_before.version + 1))
+    with pytest.raises(Rejected) as refused:
+        await start(store, read_before, ROAD_ONLY)
+    assert refused.value.code == "incident_over"
