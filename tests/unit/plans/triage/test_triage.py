@@ -421,7 +421,7 @@ def test_spaces_part_the_clauses_of_a_message_and_not_a_number_from_its_noun() -
         ("一家陶瓷工厂测试时氢气罐爆炸，2人死亡、6人受伤。", "hazmat_facility"),
         ("3名工人检查地下管网时气体中毒，2人抢救无效死亡。", "group_poisoning"),
         ("工业园一家化学加工厂突发火灾，二十分钟扑灭。", "hazmat_facility"),
-        ("食品厂腌制池散出有害气体，3名工人下池清理时中毒。", "group_poisoning"),
+        ("食品厂腌制池散出有害气体，3名工人下池清理时中毒。", "hazmat_facility"),
         ("铜矿的尾矿堆突然坍塌，掩埋2台挖掘机，3人失联。", "mining"),
         ("改建中的加油站清罐，残油挥发的油气遇焊花爆燃，油罐炸飞。", "hazmat_facility"),
         ("五金厂的酸洗槽开裂，数吨强酸泄漏流到院外。", "hazmat_facility"),
