@@ -169,8 +169,14 @@ export class PretendHub {
       return { status: 200, body: this.get(act[1]!).incident }
     }
     if (url.pathname === '/api/v1/incidents') {
-      const items = this.list().filter((one) => url.searchParams.get('acknowledged') !== 'false' || one.acknowledged_at === null)
-      return { status: 200, body: { items, next: null, seq: this.seq } }
+      const asked = (name: string) => url.searchParams.get(name)
+      const most = Number(asked('limit') ?? 50)
+      const found = this.list().filter((one) => asked('acknowledged') !== 'false' || one.acknowledged_at === null)
+        .filter((one) => asked('open') !== 'true' || one.state === 'unverified' || one.state === 'verified')
+        .filter((one) => asked('before') === null || one.number < Number(asked('before')))
+        .sort((one, other) => other.number - one.number)
+      const items = found.slice(0, most)
+      return { status: 200, body: { items, next: found.length > most ? items[most - 1]!.number : null, seq: this.seq } }
     }
     if (url.pathname === '/api/v1/obligations') {
       return { status: 200, body: { items: this.get(url.searchParams.get('incident')!).obligations, next: null, seq: this.seq } }

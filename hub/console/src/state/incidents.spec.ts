@@ -1,6 +1,32 @@
-import { describe, expect, it } from 'vitest'
+import { createPinia, setActivePinia } from 'pinia'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { PretendHub } from '../../tests/hub'
-import { awaits, belongs, byUrgency, longestWaiting } from './incidents'
+import { awaits, belongs, byUrgency, longestWaiting, useIncidents } from './incidents'
+import { useLive } from './live'
+import { useSession } from './session'
+
+describe('a desk with more than a page of incidents', () => {
+  afterEach(() => {
+    useLive().stop()
+    useIncidents().mirror.forget()
+    vi.unstubAllGlobals()
+  })
+
+  it('counts every one that waits or is open and names the one that has waited longest', async () => {
+    setActivePinia(createPinia())
+    const hub = new PretendHub()
+    const oldest = hub.open('最早')
+    for (let n = 1; n < 450; n++) hub.open(`第${n}起`)
+    hub.take(hub.open('已签收'))
+    hub.serve()
+    await useSession().load()
+    useLive().start(hub.dial)
+    await vi.waitFor(() => expect(useIncidents().loaded).toBe(true))
+    expect(useIncidents().waiting.length).toBe(450)
+    expect(useIncidents().open.length).toBe(451)
+    expect(useIncidents().first?.id).toBe(oldest)
+  })
+})
 
 describe("the desk's order", () => {
   it('puts those that wait on top: real before drill, urgent first; in each group the newest stands on top', () => {

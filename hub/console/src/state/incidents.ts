@@ -11,6 +11,9 @@ import { useSession } from './session'
 export type IncidentMap = Record<string, IncidentView>
 
 const PAGE = 100
+const WHOLE_PAGE = 200
+/** 5,000 incidents at the most are read at the start; a flood beyond that is counted no further (our own choice: some five seconds). */
+const MOST_PAGES = 25
 
 /** Put an incident in place of what was there, unless what was there is newer. */
 export function placeIncident(map: IncidentMap, incident: IncidentView): void {
@@ -69,6 +72,15 @@ export function belongs(incident: IncidentView, shown: Shown): boolean {
   }
 }
 
+/** All pages of what a filter gives, as far as a flood allows. */
+async function every(filter: { acknowledged?: boolean; open?: boolean }) {
+  const pages = [await backend.list({ ...filter, limit: WHOLE_PAGE })]
+  for (let next = pages[0]!.next; next !== null && pages.length < MOST_PAGES; next = pages[pages.length - 1]!.next) {
+    pages.push(await backend.list({ ...filter, limit: WHOLE_PAGE, before: next }))
+  }
+  return pages
+}
+
 export const useIncidents = defineStore('incidents', () => {
   const live = useLive()
   const session = useSession()
@@ -86,13 +98,13 @@ export const useIncidents = defineStore('incidents', () => {
   const first = computed(() => longestWaiting(waiting.value))
   const open = computed(() => sorted.value.filter((incident) => belongs(incident, 'open')))
 
-  /** The newest page, and besides it every incident that waits however old it is. The smaller sequence counts: replaying a change is harmless.
-   * Administrators see no incidents and ask for none. */
+  /** The newest page, and besides it every incident that waits or is open, however old it is: they are counted, and the one that has waited longest
+   * is named. The smallest sequence counts: replaying a change is harmless. Administrators see no incidents and ask for none. */
   async function load() {
     if (!session.may('incident.list')) return { seq: 0, data: { items: [], next: null } }
     const newest = await backend.list({ limit: PAGE })
-    const unanswered = await backend.list({ acknowledged: false, limit: PAGE })
-    return { seq: Math.min(newest.seq, unanswered.seq), data: { items: [...unanswered.items, ...newest.items], next: newest.next } }
+    const pages = [newest, ...(await every({ acknowledged: false })), ...(await every({ open: true }))]
+    return { seq: Math.min(...pages.map((page) => page.seq)), data: { items: pages.flatMap((page) => page.items), next: newest.next } }
   }
 
   const mirror = new Mirror<{ items: IncidentView[]; next: number | null }>({
