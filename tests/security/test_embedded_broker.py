@@ -82,7 +82,7 @@ async def test_what_is_not_handed_on_waits_at_the_sender_and_not_without_bound_i
         assert await hub.connect("hub", "hub", HUB) == 0
         await hub.subscribe(f"{ROOT}/#", qos=0)
         assert await agent(sender, "a1") == 0
-        for number in range(1, 1001):
+        for number in range(1, 501):
             sender.publish(f"{ROOT}/a1/up/report", b"r", qos=1, mid=number)
         acknowledged = 0
         with contextlib.suppress(TimeoutError):
@@ -90,10 +90,10 @@ async def test_what_is_not_handed_on_waits_at_the_sender_and_not_without_bound_i
                 acknowledged += 1
         assert 0 < acknowledged <= module.MOST_WAITING + 2
         go_on.set()
-        while acknowledged < 1000:
+        while acknowledged < 500:
             assert await sender.read() is not None
             acknowledged += 1
-        for _ in range(1000):
+        for _ in range(500):
             await hub.message()
 
 
