@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -198,6 +201,19 @@ class Beside:
         assert not told, f"an answer names what its reader may not read: {told}"
 
 
+def until_ready(url: str, within_s: float = 60.0) -> None:
+    """Wait until every part is up: a hub whose broker is still coming answers 503 to whoever asks whether it is ready, and is right."""
+    ends, missing = time.monotonic() + within_s, "nothing"
+    while missing and time.monotonic() < ends:
+        missing = ""
+        try:
+            urllib.request.urlopen(url + "/readyz", timeout=20).close()
+        except urllib.error.HTTPError as error:
+            missing = error.read().decode()
+            time.sleep(0.1)
+    assert not missing, f"not ready within {within_s} s: {missing}"
+
+
 @contextmanager
 def beside(folder: Path, role: Role, scope: Scope) -> Iterator[Beside]:
     """The hub, begun and ended."""
@@ -219,6 +235,7 @@ def beside(folder: Path, role: Role, scope: Scope) -> Iterator[Beside]:
     living.add_done_callback(lambda _: ready.set())
     try:
         assert ready.wait(90) and worlds, living.exception(0)
+        until_ready(worlds[0].hub.web_url)
         yield Beside(worlds[0], run, role, scope)
     finally:
         loop.call_soon_threadsafe(over.set)
