@@ -22,6 +22,7 @@ export class PretendHub {
   seq = 100
   now_ms = START
   log: Change[] = []
+  refused: { id: string; payload: string }[] = []
   answers: { method: string; path: string; status: number; body: unknown }[] = []
   asked: { method: string; path: string; body: unknown }[] = []
   /** Sockets do not open while this is false. */
@@ -177,6 +178,11 @@ export class PretendHub {
         .sort((one, other) => other.number - one.number)
       const items = found.slice(0, most)
       return { status: 200, body: { items, next: found.length > most ? items[most - 1]!.number : null, seq: this.seq } }
+    }
+    if (url.pathname === '/api/v1/quarantine') {
+      const before = url.searchParams.get('before')
+      const found = this.refused.filter((one) => before === null || one.id < before)
+      return { status: 200, body: { items: found.slice(0, 2).map((one) => ({ ...one })), next: found.length > 2 ? found[1]!.id : null, waiting: this.refused.length } }
     }
     if (url.pathname === '/api/v1/obligations') {
       return { status: 200, body: { items: this.get(url.searchParams.get('incident')!).obligations, next: null, seq: this.seq } }
