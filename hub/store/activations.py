@@ -262,8 +262,8 @@ async def put_in_force(
 
     Raises Rejected `unknown_plan`, `plan_expired`, `plan_not_yet_valid`, `no_plan`, `incident_over`.
     """
-    now = await get_incident(tx.conn, incident.id)  # somebody may have ended it since the caller read it
-    if now is None or now.state not in OPEN_STATES:
+    current = await get_incident(tx.conn, incident.id)  # somebody may have ended it since the caller read it
+    if current is None or current.state not in OPEN_STATES:
         raise Rejected("incident_over", "事件已结束，不能启动预案", "the incident is over; no plan can be put in force")
     held = await active_response(tx.conn, incident.id)
     if held is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from plans.triage.family import Token, tokens
-from plans.triage.text import Prepared, Sentence, Standing
+from plans.triage.text import Prepared, Standing
 
 _NO = {
     "leak": re.compile(
@@ -40,7 +40,7 @@ def read(prepared: Prepared, substance: bool = True) -> dict[str, tuple[bool, in
             found.setdefault(name, (False, match.start(), match.end()))
         if sentence.standing is Standing.UNREAL:
             continue
-        for token in [*tokens(prepared.text, sentence.start, sentence.end), *_converted(prepared, sentence)]:
+        for token in tokens(prepared.text, sentence.start, sentence.end):
             for name, wanted in _CLASSES.items():
                 inside = name in denied and denied[name].start() <= token.start < denied[name].end()
                 if wanted in token.classes and not inside and not found.get(name, (False, 0, 0))[0] and _stated(prepared, token, substance):
@@ -48,14 +48,6 @@ def read(prepared: Prepared, substance: bool = True) -> dict[str, tuple[bool, in
         if len(found) == len(_CLASSES) and all(value[0] for value in found.values()):
             break
     return found
-
-
-_CONVERTED = re.compile("著火")  # 着火 in a page converted from traditional characters
-
-
-def _converted(prepared: Prepared, sentence: Sentence) -> list[Token]:
-    """Fires whose word the lexicon does not know, as conversion left it."""
-    return [Token(m.start(), m.end(), frozenset({"fire"})) for m in _CONVERTED.finditer(prepared.text, sentence.start, sentence.end)]
 
 
 def _stated(prepared: Prepared, token: Token, substance: bool) -> bool:
