@@ -341,6 +341,9 @@ FIELDS: Mapping[str, FieldSpec] = {
     )
 }
 
+BY_REPORT = frozenset({"event_types", "place.position", "hour", "month"})
+"""What an incident itself says: it is put right by a report, which lists, shares and clocks follow too, and not by an answer."""
+
 # Chinese and English names of values, for explanations; a value not named here is shown as it is.
 VALUE_WORDS: Mapping[str, tuple[str, str]] = {
     "road": ("道路", "road"),

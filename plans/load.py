@@ -342,18 +342,18 @@ def _leaf(where: str, leaf: Leaf) -> Iterable[_Found]:
             yield _Found(f"{where}.field", "unknown_field", f"没有事实字段“{path}”", f"there is no fact {path!r}")
         elif spec.kind not in kinds or path in _STRUCTURED:
             yield _Found(f"{where}.field", "wrong_condition", f"“{path}”不能用这种条件", f"{path!r} cannot be asked this way")
-        elif isinstance(leaf, OneOf) and (allowed := spec.values or _closed().get(path, ())):
+        elif isinstance(leaf, OneOf) and (allowed := closed_values(path)):
             for j, value in enumerate(leaf.values):
                 if value not in allowed:
                     yield _unknown_value(f"{where}.values[{j}]", value, allowed)
     if isinstance(leaf, Under):
         for j, family in enumerate(leaf.families):
-            if family not in _closed()["family"]:
-                yield _unknown_value(f"{where}.families[{j}]", family, _closed()["family"])
+            if family not in closed_values("family"):
+                yield _unknown_value(f"{where}.families[{j}]", family, closed_values("family"))
     if isinstance(leaf, Warned):
         for j, warning in enumerate(leaf.kinds):
-            if warning not in _closed()["weather.warnings"]:
-                yield _unknown_value(f"{where}.kinds[{j}]", warning, _closed()["weather.warnings"])
+            if warning not in closed_values("weather.warnings"):
+                yield _unknown_value(f"{where}.kinds[{j}]", warning, closed_values("weather.warnings"))
     if isinstance(leaf, OneOf) and leaf.field == "hazmat.un":
         for j, value in enumerate(leaf.values):
             if value not in _known_un():
@@ -367,6 +367,11 @@ def _leaf(where: str, leaf: Leaf) -> Iterable[_Found]:
 def _unknown_value(where: str, value: str, allowed: Iterable[str]) -> _Found:
     """A value that no incident can have: the plan would silently never match by it."""
     return _Found(where, "unknown_value", f"“{value}”不在取值范围内", f"{value!r} is none of {', '.join(allowed)}")
+
+
+def closed_values(field: str) -> tuple[str, ...]:
+    """The values of a fact that takes no others; empty for one that may be anything."""
+    return FIELDS[field].values or _closed().get(field, ())
 
 
 @cache

@@ -21,6 +21,7 @@ from hub.domain.incident import IncidentView
 from hub.errors import Rejected
 from plans.activate import Activation, ActiveExit, Caution, PlanRef
 from plans.facts import (
+    BY_REPORT,
     FIELDS,
     Casualties,
     Enterprise,
@@ -189,16 +190,13 @@ def _metres(lon: float, lat: float, to_lon: float, to_lat: float) -> float:
     return 2 * 6_371_008.8 * asin(sqrt(h))
 
 
-_NOT_ANSWERED: Final = frozenset({"place.position", "event_types", "hour", "month"})
-
-
 def check_fact(field: str, value: Any) -> Any:
     """An answer to a question of `plans.facts.FIELDS`, checked; None takes an answer back.
 
     Raises Rejected `unknown_fact` for a field that nobody is asked for here, and `bad_fact` for a value of the wrong kind.
     """
     spec = FIELDS.get(field)
-    if spec is None or field in _NOT_ANSWERED:
+    if spec is None or field in BY_REPORT:
         raise Rejected("unknown_fact", f"不能单独回答“{field}”，请用续报更正", f"{field} is not answered by itself; file a follow-up", field="field")
     value = to_builtins(value)
     if value is None:

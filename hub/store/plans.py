@@ -227,13 +227,14 @@ async def stated_facts(conn: AsyncConnection, incident_id: str) -> dict[str, Any
 async def state_fact(tx: Transaction, incident: IncidentView, field: str, value: Any, *, by: str) -> bool:
     """Keep an answer to a question (None takes it back); False where it was known already.
 
-    Raises Rejected `unknown_fact`, `bad_fact`, and `unknown_un` for a number that no table knows: a person can look at the plate again.
+    A substance may be named by its UN number, its plate or its name. Raises Rejected `unknown_fact`, `bad_fact`, `unknown_un` for what no table
+    knows (a person can look at the plate again) and `ambiguous_name`.
     """
     value = check_fact(field, value)
     if field == "hazmat.un" and value is not None:
         from plans.hazmat import lookup
 
-        value = lookup.by_un(value, field="value").un
+        value = lookup.number_of(value, field="value")
     held = await stated_facts(tx.conn, incident.id)
     if held.get(field) == value:
         return False

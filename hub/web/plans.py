@@ -36,6 +36,7 @@ from hub.store.plans import (
 )
 from hub.web.incidents import find
 from hub.web.route import Answer, Ask, Message, NotFound, Route
+from plans.asking import AnswerForm, form_of, said_in_words
 from plans.check import Finding, Severity, check, check_one
 from plans.compare import Change, compare
 from plans.district import district_of_data
@@ -173,17 +174,28 @@ class Imported(Struct, frozen=True, kw_only=True):
     faults: list[FaultView]
 
 
+class Answered(Struct, frozen=True, kw_only=True):
+    """A fact that somebody answered, with the answer in words; it can be taken back."""
+
+    field: str
+    zh: str
+    en: str
+
+
 class IncidentPlans(Struct, frozen=True, kw_only=True):
     """The plans for an incident with every condition explained; `levels` suggests a level for each listed plan by id.
 
-    `matching` is the last stored matching, with what changed since the one before. `stated` are answers that people gave.
+    `matching` is the last stored matching, with what changed since the one before. `stated` are answers that people gave, `answered`
+    the same in words. `answer` says how the missing fact is answered (null: nothing is asked).
     """
 
     result: MatchResult
+    answer: AnswerForm | None
     matching: MatchView | None
     levels: dict[str, LevelSuggestion]
     facts: IncidentFacts
     stated: dict[str, Any]
+    answered: list[Answered]
     seq: int
 
 
@@ -408,7 +420,10 @@ async def of_incident(ask: Ask) -> IncidentPlans:
     result = match(library, facts, limit=LISTED)
     plans = [library.by_id[m.plan_id].plan for m in result.matches]
     levels = {p.id: suggest_level(p, facts) for p in plans if p.levels and p.kind is not PlanKind.ONSITE_CARD}
-    return IncidentPlans(result=result, matching=held[0] if held else None, levels=levels, facts=facts, stated=stated, seq=seq)
+    answer = form_of(result.missing_fact.field) if result.missing_fact else None
+    answered = [Answered(field=field, zh=said.zh, en=said.en) for field, value in stated.items() for said in (said_in_words(field, value),)]
+    return IncidentPlans(result=result, answer=answer, matching=held[0] if held else None, levels=levels, facts=facts, stated=stated,
+                         answered=answered, seq=seq)
 
 
 async def suggested(ask: Ask) -> SuggestedList:

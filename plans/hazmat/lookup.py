@@ -127,6 +127,29 @@ def by_un(un: str, *, field: str = "hazmat.un") -> Substance:
     return substance
 
 
+_OFFERED = 6
+
+
+def number_of(text: str, *, field: str) -> str:
+    """The UN number that a person means who types it, the plate (268/1005) or the name of one substance.
+
+    Raises Rejected: unknown_un for what stands for none, ambiguous_name for what may be several, naming those.
+    """
+    written = unicodedata.normalize("NFKC", text).strip()
+    if _UN.match(written) or _UN_BROKEN.match(written):
+        return by_un(written, field=field).un
+    if _PLATE.match(written):
+        return search(written, 1)[0].substance.un
+    if len(meant := named(written)) == 1:
+        return meant[0]
+    likely = [substances()[un] for un in meant] or [match.substance for match in search(written, _OFFERED)]
+    if not likely:
+        return by_un(written, field=field).un
+    zh = "、".join(f"{s.un} {s.name_zh or s.names_en[0]}" for s in likely[:_OFFERED])
+    en = ", ".join(f"{s.un} {s.names_en[0] if s.names_en else s.name_zh}" for s in likely[:_OFFERED])
+    raise Rejected("ambiguous_name", f"“{written[:20]}”可能是：{zh}。请填其中的编号", f"'{written[:20]}' may be: {en}. Give one of these numbers", field=field)
+
+
 @cache
 def said_of(un: str) -> SubstanceFacts | None:
     """What the tables say of a number; None for one that they do not know."""

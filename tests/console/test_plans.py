@@ -193,3 +193,26 @@ def test_the_library_speaks_both_languages_and_fits_a_phone(new_screen: Screens)
         expect(page.locator("table.data tr").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert screen.errors == []
+
+
+def test_the_kind_of_event_is_said_where_it_is_asked_for_and_an_answer_is_taken_back(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open()
+    library_is_there(screen)
+    id = screen.report("有情况，详情不明")
+    page.goto(f"/incidents/{id}")
+    question = page.locator("[data-test=missing-fact]")
+    expect(question).to_contain_text("什么类型")
+    question.locator("input").fill("道路交通")
+    question.locator("[role=option]").first.click()
+    question.locator("[data-test=answer]").click()
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("道路交通")
+    assert screen.call("GET", f"/api/v1/incidents/{id}")["body"]["incident"]["event_types"] == ["12H00"]
+    expect(question).to_contain_text("危险货物")
+    question.locator("[data-test=yes]").click()
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险货物")
+    expect(page.locator("[data-test=answered]")).to_contain_text("涉及危险货物：是")
+    page.click("[data-test=answered] button")
+    expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("道路交通")
+    expect(question).to_contain_text("危险货物")
+    assert screen.errors == []

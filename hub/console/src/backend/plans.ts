@@ -13,12 +13,20 @@ export interface PlanMatch { plan_id: string; version: number; title: Bilingual;
 export interface Suggested { incident_id: string; version: number; plan_id: string; title: Bilingual; state: Truth; others: number }
 export interface MatchView { incident_id: string; version: number; applicable: number; plans: { plan_id: string; title: Bilingual; state: Truth }[] }
 export interface MissingFact { field: string; zh: string; en: string; plans: string[] }
+/** How the missing fact is answered: the controls follow what the hub says, so that a new fact needs none of its own. */
+export interface AnswerForm {
+  field: string
+  kind: 'flag' | 'choice' | 'number' | 'text' | 'warnings' | 'event_types' | 'report'
+  options: (Bilingual & { value: string })[]; colours: (Bilingual & { value: string })[]; units: (Bilingual & { factor: number })[]; whole: boolean
+}
 export interface LevelSuggestion { level: Level; met: boolean; zh: string; en: string }
 export interface IncidentPlans {
   result: { matches: PlanMatch[]; missing_fact: MissingFact | null; considered: number; notes: Bilingual[] }
   matching: { version: number; at: string; diff: Bilingual | null } | null
   levels: Record<string, LevelSuggestion>
   stated: Record<string, unknown>
+  answered: (Bilingual & { field: string })[]
+  answer: AnswerForm | null
 }
 export interface Owner { department: string; post: string | null; officer: string | null; phone: string | null; acting_for: string | null }
 export interface Exit { key: string; plan: string; text: Bilingual; tasks: string[] }

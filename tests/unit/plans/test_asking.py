@@ -1,0 +1,77 @@
+"""Every fact that may be asked for has a way to be answered, with values that are taken and that conditions can name."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.domain.activation import check_fact
+from hub.errors import Rejected
+from plans.asking import AnswerKind, form_of, said_in_words
+from plans.facts import BY_REPORT, FIELDS, VALUE_WORDS, Colour, WarningKind
+from plans.hazmat.lookup import number_of
+from plans.load import closed_values
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS))
+def test_every_fact_has_a_control_whose_answers_are_taken(field: str) -> None:
+    form = form_of(field)
+    match form.kind:
+        case AnswerKind.EVENT_TYPES | AnswerKind.REPORT:
+            assert field in BY_REPORT
+            return
+        case AnswerKind.FLAG:
+            answers: list[object] = [True, False]
+        case AnswerKind.CHOICE:
+            answers = [one.value for one in form.options]
+        case AnswerKind.NUMBER:
+            answers = [3 if form.whole else 3.5]
+        case AnswerKind.WARNINGS:
+            answers = [[{"kind": one.value, "colour": form.colours[-1].value}] for one in form.options]
+        case AnswerKind.TEXT:
+            answers = ["1005"]
+    assert answers
+    for answer in answers:
+        assert check_fact(field, answer) == answer
+        said = said_in_words(field, answer)
+        assert said.zh.startswith(FIELDS[field].zh) and said.en.startswith(FIELDS[field].en)
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS))
+def test_a_closed_fact_offers_just_the_values_that_conditions_may_name(field: str) -> None:
+    closed = closed_values(field)
+    if closed:
+        assert {one.value for one in form_of(field).options} == set(closed)
+
+
+def test_every_kind_and_colour_of_a_warning_may_be_said() -> None:
+    form = form_of("weather.warnings")
+    assert {one.value for one in form.options} == set(WarningKind)
+    assert [one.value for one in form.colours] == list(Colour)
+
+
+def test_what_may_be_chosen_is_told_in_words() -> None:
+    for field in ("place.setting", "hazmat.container", "weather.warnings", "family", "place.adcode"):
+        assert all(one.zh != one.value for one in form_of(field).options), field
+    assert {one.value for one in form_of("hazmat.container").options} <= VALUE_WORDS.keys()
+    assert form_of("hazmat.container").options[0].value == "road_tanker"
+
+
+def test_an_amount_is_typed_in_the_unit_that_the_question_names() -> None:
+    first = form_of("hazmat.quantity_kg").units[0]
+    assert first.zh in FIELDS["hazmat.quantity_kg"].ask_zh and first.factor == 1000
+    assert said_in_words("hazmat.quantity_kg", 25_000).zh.endswith("25 吨")
+    assert said_in_words("hazmat.quantity_kg", 900).en.endswith("900 kg")
+
+
+@pytest.mark.parametrize("said", ["1005", "UN 1005", "268/1005", "液氨", "１００５"])
+def test_a_substance_is_said_by_number_plate_or_name(said: str) -> None:
+    assert number_of(said, field="value") == "1005"
+
+
+@pytest.mark.parametrize(("said", "code"), [("9999", "unknown_un"), ("无此物质", "unknown_un"), ("氨", "ambiguous_name")])
+def test_what_is_no_single_substance_is_refused_with_what_it_may_be(said: str, code: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        number_of(said, field="value")
+    assert refused.value.code == code
+    if code == "ambiguous_name":
+        assert "1005" in refused.value.zh and "2672" in refused.value.en
