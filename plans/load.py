@@ -32,7 +32,7 @@ from plans.model import (
     conditions,
     leaves,
 )
-from plans.saying import in_chinese
+from plans.saying import in_chinese, syntax_in_chinese
 
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 40
@@ -118,6 +118,32 @@ class _Broken(Exception):
         return Fault(file, self.line, self.field, self.code, self.zh, self.en)
 
 
+_UNPRINTABLE: re.Pattern[str] = yaml.reader.Reader.NON_PRINTABLE
+
+
+def _check_characters(text: str) -> None:
+    """Name a character that stands in no text (a NUL, half of a surrogate pair) before the parser stumbles over it without saying where."""
+    found = _UNPRINTABLE.search(text)
+    if found:
+        code = f"U+{ord(found.group()):04X}"
+        line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
+        raise _Broken(line, "$", "yaml_character", f"第 {column} 个字符 {code} 不是可见文字，文件可能已损坏", f"character {column}, {code}, is no text; the file may be damaged")
+
+
+def _starts_with_tab(text: str, line: int) -> bool:
+    lines = text.splitlines()
+    return line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
+
+
+def text_of(raw: bytes, *, file: str = "<text>") -> str:
+    """The text of a plan's file, a byte order mark left out. Raises PlanRejected naming the line of the first byte that is no UTF-8."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise PlanRejected([Fault(file, line, "$", "not_utf8", "文件不是 UTF-8 编码，请另存为 UTF-8 后再试", "the file is not UTF-8; save it as UTF-8 and try again")]) from None
+
+
 def _check_events(text: str) -> None:
     """Walk the parser's events (no recursion) and refuse what could grow: aliases, depth, too many nodes, several documents."""
     depth = nodes = documents = 0
@@ -125,6 +151,8 @@ def _check_events(text: str) -> None:
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _Broken(line, "$", "yaml_alias", "预案文件不允许使用锚点或别名", "anchors and aliases are not allowed in a plan file")
+        if tag := getattr(event, "tag", None):
+            raise _Broken(line, "$", "yaml_tag", f"预案文件不允许使用类型标签“{tag}”", f"the tag {tag!r} is not allowed in a plan file")
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
@@ -511,10 +539,13 @@ def plain_yaml(text: str, file: str, spans: dict[str, tuple[int, int]] | None = 
     try:
         if len(text.encode("utf-8", "surrogatepass")) > MAX_FILE_BYTES:
             raise _Broken(1, "$", "yaml_too_large", f"文件超过 {MAX_FILE_BYTES} 字节", f"the file is larger than {MAX_FILE_BYTES} bytes")
+        _check_characters(text)
         _check_events(text)
         node = yaml.compose(text, Loader=_LOADER)
+        if node is None:
+            raise _Broken(1, "$", "yaml_shape", "文件是空的", "the file is empty")
         if not isinstance(node, yaml.MappingNode):
-            raise _Broken(1, "$", "yaml_shape", "文件应是一个映射", "the file must be a mapping")
+            raise _Broken(1, "$", "yaml_shape", "文件应由“字段: 值”的行组成", "the file must consist of lines `field: value`")
         if spans is not None:
             _spans(node, (), spans)
         return _plain(node, (), lines), lines
@@ -523,7 +554,10 @@ def plain_yaml(text: str, file: str, spans: dict[str, tuple[int, int]] | None = 
     except (yaml.YAMLError, UnicodeError) as error:
         mark = getattr(error, "problem_mark", None)
         what = str(getattr(error, "problem", None) or "unreadable text")
-        fault = Fault(file, mark.line + 1 if mark is not None else 1, "$", "yaml_syntax", f"YAML 语法错误：{what}", f"not valid YAML: {what}")
+        line = mark.line + 1 if mark is not None else 1
+        if _starts_with_tab(text, line):
+            what = "found a tab character that violates indentation"
+        fault = Fault(file, line, "$", "yaml_syntax", f"YAML 语法错误：{syntax_in_chinese(what)}", f"not valid YAML: {what}")
     raise PlanRejected([fault])
 
 
@@ -561,6 +595,11 @@ def load_text(text: str, *, file: str = "<text>") -> Plan:
     return plan
 
 
+def load_bytes(raw: bytes, *, file: str = "<text>") -> Plan:
+    """Read one plan from a file's bytes. Raises PlanRejected naming every fault with file, line and field."""
+    return load_text(text_of(raw, file=file), file=file)
+
+
 def load_files(files: Sequence[Path]) -> tuple[Plan, ...]:
     """Read plan files, all or none; the same id and version twice is a fault. Raises PlanRejected with the faults of all files."""
     plans: list[Plan] = []
@@ -588,8 +627,10 @@ def _read(path: Path) -> tuple[Plan | None, list[Fault]]:
         if path.stat().st_size > MAX_FILE_BYTES:
             en = f"the file is larger than {MAX_FILE_BYTES} bytes"
             return None, [Fault(str(path), 1, "$", "yaml_too_large", f"文件超过 {MAX_FILE_BYTES} 字节", en)]
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeError) as error:
+        text = text_of(path.read_bytes(), file=str(path))
+    except PlanRejected as refused:
+        return None, list(refused.faults)
+    except OSError as error:
         return None, [Fault(str(path), 1, "$", "unreadable", f"读不出：{why_zh(error)}", f"cannot be read: {why_en(error)}")]
     return _decode(text, str(path))
 

@@ -6,7 +6,7 @@ The rules of matching and of putting plans in force stand in `plans`; here are t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from enum import StrEnum
 from math import asin, cos, radians, sin, sqrt
 from typing import Any, Final
@@ -106,6 +106,20 @@ def check_approver(writers: Collection[str], by: str) -> None:
     if by in writers and not by.startswith("system:"):
         raise Rejected("own_plan", "编写人不能批准自己的预案，请由他人批准", "whoever wrote a version does not approve it; somebody else has to",
                        field="status")
+
+
+def check_validity(valid_from: date, valid_until: date | None, on: date, *, stands: bool) -> None:
+    """Raise Rejected for a version that is put in force outside its time.
+
+    `plan_expired`: it would never match. `plan_not_yet_valid`: another version stands (`stands`) and would end today, so that until then there were none.
+    """
+    if valid_until is not None and valid_until < on:
+        raise Rejected("plan_expired", f"有效期已于 {valid_until} 结束，不能批准生效；请先修订有效期",
+                       f"its validity ended on {valid_until}; revise it before it is put in force", field="valid_until")
+    if valid_from > on and stands:
+        raise Rejected("plan_not_yet_valid", f"该版自 {valid_from} 起才有效，现在批准会使现行版立即废止、其间无预案可用；请到期再批准，或提前生效日期",
+                       f"it is valid from {valid_from} only, and the version in force would end now, leaving none until then; approve it on that day, or set an earlier one",
+                       field="valid_from")
 
 
 # ── what is known of an incident, as plans ask for it ───────────────────────────────────────────────────────────────────────────────

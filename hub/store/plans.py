@@ -28,6 +28,7 @@ from hub.domain.activation import (
     check_approver,
     check_fact,
     check_step,
+    check_validity,
     facts_of,
 )
 from hub.domain.incident import OPEN_STATES, IncidentView
@@ -76,11 +77,16 @@ async def _writers(conn: AsyncConnection, id: str, version: int) -> set[str]:
 async def save_plan(tx: Transaction, plan: Plan, *, by: str, reason: str = "", expects: str | None = None) -> PlanHead:
     """Store a version of a plan. A draft may be saved over; any other version is fixed: raises Rejected `version_exists`.
 
-    `expects` is the SHA-256 of the draft that the writer began from: raises Rejected `changed_meanwhile` where it is another one now.
+    `expects` is the SHA-256 of the draft that the writer began from, None where the version is new to him: raises Rejected `changed_meanwhile`
+    where it is another one now, and `draft_exists` where there is one, so that nobody's draft is written over unseen.
     """
     held = await get_plan(tx.conn, plan.id, plan.version)
-    if held is not None and expects is not None and hashlib.sha256(msgspec.json.encode(held)).hexdigest() != expects and held != plan:
-        raise Rejected("changed_meanwhile", "该草案已被他人修改，请比较后再保存", "somebody saved this draft meanwhile; compare, then save again", field="version")
+    if held is not None and held != plan and held.status is PlanStatus.DRAFT:
+        if expects is None:
+            raise Rejected("draft_exists", f"预案 {plan.id} 第 {plan.version} 版已有草案，内容不同；请比较后再覆盖，或改用新版本号",
+                           f"there is another draft of version {plan.version} of {plan.id}; compare before saving over it, or use a new version", field="version")
+        if hashlib.sha256(msgspec.json.encode(held)).hexdigest() != expects:
+            raise Rejected("changed_meanwhile", "该草案已被他人修改，请比较后再保存", "somebody saved this draft meanwhile; compare, then save again", field="version")
     document = msgspec.json.encode(plan)
     head = _head(plan, document, tx, by, reason)
     if held is None:
@@ -104,8 +110,8 @@ def _columns(head: PlanHead, document: bytes) -> dict[str, Any]:
     return {"status": head.status.value, "head": msgspec.json.encode(head).decode(), "document": document.decode()}
 
 
-async def step_plan(tx: Transaction, id: str, version: int, to: PlanStatus, *, by: str, reason: str = "") -> PlanHead:
-    """Take a version one step of its life; what comes in force supersedes the version that was. Raises Rejected, or KeyError for none."""
+async def step_plan(tx: Transaction, id: str, version: int, to: PlanStatus, *, by: str, on: date, reason: str = "") -> PlanHead:
+    """Take a version one step of its life on a day; what comes in force supersedes the version that was. Raises Rejected, or KeyError for none."""
     held = await get_plan(tx.conn, id, version)
     if held is None:
         raise KeyError(id)
@@ -116,9 +122,10 @@ async def step_plan(tx: Transaction, id: str, version: int, to: PlanStatus, *, b
     check_step(held.status, to)
     if to is PlanStatus.IN_FORCE:
         check_approver(await _writers(tx.conn, id, version), by)
-        for other in await list_heads(tx.conn, id=id):
-            if other.status is PlanStatus.IN_FORCE:
-                await _set_status(tx, id, other.version, PlanStatus.SUPERSEDED, by, f"由第 {version} 版替代 / superseded by version {version}")
+        standing = [one for one in await list_heads(tx.conn, id=id) if one.status is PlanStatus.IN_FORCE]
+        check_validity(held.valid_from, held.valid_until, on, stands=bool(standing))
+        for other in standing:
+            await _set_status(tx, id, other.version, PlanStatus.SUPERSEDED, by, f"由第 {version} 版替代 / superseded by version {version}")
     return await _set_status(tx, id, version, to, by, reason)
 
 

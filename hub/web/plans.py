@@ -41,7 +41,7 @@ from plans.check import Finding, Severity, check, check_one
 from plans.compare import Change, compare
 from plans.district import district_of_data
 from plans.facts import IncidentFacts, WeatherWarning
-from plans.load import MAX_FILE_BYTES, SKELETON, PlanRejected, Reading, export_text, load_text, read_text
+from plans.load import MAX_FILE_BYTES, SKELETON, PlanRejected, Reading, export_text, load_bytes, read_text, text_of
 from plans.match import Library, MatchResult, match, suggest_level
 from plans.match.result import LevelSuggestion, State
 from plans.match.words import OutlineLine, outline
@@ -139,7 +139,7 @@ class Checked(Struct, frozen=True, kw_only=True):
 
 
 class SaveQuery(Struct, frozen=True, kw_only=True):
-    """`expects`: the SHA-256 of the draft that the writer began from; another one by now is refused."""
+    """`expects`: the SHA-256 of the draft that the writer began from (none: the version is new); another one by now is refused."""
 
     expects: Annotated[str, Meta(max_length=64)] | None = None
     reason: Annotated[str, Meta(max_length=2000)] = ""
@@ -311,7 +311,7 @@ async def checked(ask: Ask) -> Checked:
     today = ask.now.astimezone(zone_of(ask)).date()
     async with ask.store.read() as conn:
         beside = await plans_in_force(conn, today)
-    reading, findings = await asyncio.to_thread(_check, ask.body.decode("utf-8", "replace"), beside, today)
+    reading, findings = await asyncio.to_thread(_check, ask.body, beside, today)
     plan = reading.plan
     heads: list[PlanHead] = []
     if plan is not None:
@@ -335,8 +335,11 @@ async def library_checked(ask: Ask) -> LibraryFindings:
     return LibraryFindings(items=list(findings), plans=len(beside), checked_at=utc_text(ask.now))
 
 
-def _check(text: str, beside: tuple[Plan, ...], today: date) -> tuple[Reading, tuple[Finding, ...]]:
-    reading = read_text(text, file="plan")
+def _check(raw: bytes, beside: tuple[Plan, ...], today: date) -> tuple[Reading, tuple[Finding, ...]]:
+    try:
+        reading = read_text(text_of(raw, file="plan"), file="plan")
+    except PlanRejected as refused:
+        return Reading(None, refused.faults, {}, {}), ()
     if reading.plan is None or reading.faults:
         return reading, ()
     return reading, check_one(reading.plan, beside, district_of_data(today))
@@ -346,7 +349,7 @@ async def import_yaml(ask: Ask) -> Answer:
     """Store a plan's file as a draft. Every fault is named with its line; nothing is half applied."""
     ask.require(Action.PLAN_EDIT, HUB)
     try:
-        plan = await asyncio.to_thread(load_text, ask.body.decode("utf-8", "replace"), file="import")
+        plan = await asyncio.to_thread(load_bytes, ask.body, file="import")
     except PlanRejected as refused:
         faults = [FaultView(line=f.line, field=f.field, code=f.code, zh=f.zh, en=f.en) for f in refused.faults]
         return Answer(Imported(plan=None, faults=faults), status=422)
@@ -369,7 +372,8 @@ async def step(ask: Ask) -> PlanHead:
         raise NotFound
     try:
         async with ask.transaction() as tx:
-            return await step_plan(tx, ask.path["plan"], int(ask.path["version"]), ask.body.status, by=ask.who, reason=ask.body.reason)
+            return await step_plan(tx, ask.path["plan"], int(ask.path["version"]), ask.body.status, by=ask.who, on=ask.now.astimezone(zone_of(ask)).date(),
+                                   reason=ask.body.reason)
     except KeyError:
         raise NotFound from None
 

@@ -216,3 +216,78 @@ def test_the_kind_of_event_is_said_where_it_is_asked_for_and_an_answer_is_taken_
     expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("道路交通")
     expect(question).to_contain_text("危险货物")
     assert screen.errors == []
+
+
+def saved_draft(screen: Screen, plan: str, change: tuple[str, str]) -> str:
+    """A draft of the next version of a plan, stored by the interface; gives its text."""
+    text: str = screen.page.evaluate("async (path) => (await fetch(path)).text()", f"/api/v1/plans/{plan}/yaml?next=true")
+    text = text.replace(*change)
+    stored = screen.page.evaluate("""async ([path, body]) => (await fetch(path, {method: 'POST', headers: {'x-tocsin': 'console'}, body})).status""", ["/api/v1/plans", text])
+    assert stored == 201
+    return text
+
+
+def test_what_is_typed_into_a_plan_outlives_a_reload_and_meets_another_draft_side_by_side(new_screen: Screens) -> None:
+    screen, other = new_screen(), new_screen()
+    page = screen.open("/plans")
+    other.open("/plans")
+    library_is_there(screen)
+    text = saved_draft(other, "gas", ("燃气", "燃气（初稿）"))
+    page.goto("/plans/gas/edit?version=2")
+    expect(page.locator("[data-test=checked]")).to_contain_text("没有问题")
+    title = page.locator("[data-test=head-form] input").first
+    title.fill("燃气事故应急预案（甲）")
+    title.press("Tab")
+    expect(page.locator(".cm-content")).to_contain_text("（甲）")
+    page.reload()
+    expect(page.locator("[data-test=restored]")).to_be_visible()
+    expect(page.locator(".cm-content")).to_contain_text("（甲）")
+
+    sha = other.call("GET", "/api/v1/plans/gas?version=2")["body"]["head"]["sha256"]
+    done = other.page.evaluate("""async ([path, body]) => (await fetch(path, {method: 'POST', headers: {'x-tocsin': 'console'}, body})).status""",
+                               [f"/api/v1/plans?expects={sha}", text.replace("（初稿）", "（乙）")])
+    assert done == 201
+    expect(page.locator("[data-test=theirs]")).to_contain_text("第 2 版")  # said as soon as it happens, and not at the end of the work
+    expect(page.locator("[data-test=save]")).to_be_disabled()
+    page.click("[data-test=compare-theirs]")
+    expect(page.locator("[data-test=diff-view]")).to_contain_text("（乙）")
+    expect(page.locator("[data-test=diff-view]")).to_contain_text("行相同")
+    page.click("[data-test=write-over]")
+    expect(page.locator("[data-test=status]")).to_contain_text("草案")
+    assert other.call("GET", "/api/v1/plans/gas?version=2")["body"]["head"]["title"]["zh"].endswith("（甲）")
+    page.goto("/plans/gas/edit?version=2")
+    expect(page.locator("[data-test=checked]")).to_contain_text("没有问题")
+    expect(page.locator("[data-test=restored]")).to_have_count(0)
+    assert screen.errors == []
+
+
+def test_a_file_with_faults_or_in_another_encoding_stores_nothing_and_names_itself(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open("/plans")
+    library_is_there(screen)
+    page.reload()
+    choose = page.locator("input[type=file]")
+    good: str = page.evaluate("async () => (await fetch('/api/v1/plans/campus/yaml?next=true')).text()")
+    for name, raw, words in [("乱码.yaml", good.encode("gb18030"), "不是 UTF-8"), ("制表符.yaml", good.replace("\n  ", "\n\t", 1).encode(), "制表符"),
+                             ("角色.yaml", good.replace("role: ", "role: nobody-", 1).encode(), "没有角色"), ("空.yaml", b"", "空的")]:
+        choose.set_input_files({"name": name, "mimeType": "application/yaml", "buffer": raw})
+        expect(page.locator("[data-test=imported]")).to_contain_text(name)
+        expect(page.locator("[data-test=imported]")).to_contain_text(words)
+        expect(page.locator("[data-test=imported]")).to_contain_text("行")
+    assert [v["version"] for v in screen.call("GET", "/api/v1/plans/campus")["body"]["versions"]] == [1]
+
+    saved_draft(screen, "campus", ("校园", "校园（已存）"))
+    choose.set_input_files({"name": "校园.yaml", "mimeType": "application/yaml", "buffer": good.encode()})
+    expect(page.locator("[role=alert]")).to_contain_text("校园.yaml")
+    page.click("[data-test=side-by-side]")
+    expect(page.locator("[data-test=theirs]")).to_be_visible()
+    page.click("[data-test=take-theirs]")
+    expect(page.locator(".cm-content")).to_contain_text("（已存）")
+    expect(page.locator("[data-test=theirs]")).to_have_count(0)
+
+    page.locator("input[type=file]").set_input_files({"name": "乱码.yaml", "mimeType": "application/yaml", "buffer": good.encode("gb18030")})
+    expect(page.locator("[role=alert]")).to_contain_text("乱码.yaml")
+    expect(page.locator(".cm-content")).to_contain_text("（已存）")  # the text stays as it was
+    other = page.evaluate("async () => (await fetch('/api/v1/plans/gas/yaml')).text()")
+    page.locator("input[type=file]").set_input_files({"name": "gas.yaml", "mimeType": "application/yaml", "buffer": other.encode()})
+    expect(page.locator("[data-test=other-plan]")).to_contain_text("gas")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -54,6 +54,7 @@ from tests.support.district import NOW, incident_view
 
 RULES = packaged_rules()
 BY = "person:desk"
+TODAY = date(2026, 11, 23)
 CATALOGUE = load_folder()
 ROAD_ONLY = ["road-traffic"]
 BOTH = ["hazmat-road-transport", "road-traffic"]
@@ -217,9 +218,9 @@ async def test_a_later_edition_brings_what_was_never_there_and_offers_what_diffe
     own = msgspec.structs.replace(gas, version=2, status=PlanStatus.DRAFT, source=msgspec.structs.replace(gas.source, edition="ours"))
     async with store.transaction() as tx:
         await save_plan(tx, own, by=BY)
-        await step_plan(tx, "gas", 2, PlanStatus.REVIEWED, by=BY)
-        await step_plan(tx, "gas", 2, PlanStatus.IN_FORCE, by="person:leader")
-        await step_plan(tx, "campus", 1, PlanStatus.SUPERSEDED, by="person:leader", reason="另有规定")
+        await step_plan(tx, "gas", 2, PlanStatus.REVIEWED, by=BY, on=TODAY)
+        await step_plan(tx, "gas", 2, PlanStatus.IN_FORCE, by="person:leader", on=TODAY)
+        await step_plan(tx, "campus", 1, PlanStatus.SUPERSEDED, by="person:leader", on=TODAY, reason="另有规定")
 
     assert await import_catalogue(store) == 3
     assert await import_catalogue(store) == 0, "an edition is taken up once"
@@ -241,11 +242,11 @@ async def test_a_new_version_in_force_supersedes_the_one_that_was(store: Store) 
         await save_plan(tx, plan, by=BY)
         await save_plan(tx, draft, by=BY)
         with pytest.raises(Rejected, match="draft"):
-            await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY)
-        await step_plan(tx, "fire", draft.version, PlanStatus.REVIEWED, by=BY)
+            await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY, on=TODAY)
+        await step_plan(tx, "fire", draft.version, PlanStatus.REVIEWED, by=BY, on=TODAY)
         with pytest.raises(Rejected) as refused:
-            await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY)
-        await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by="person:leader")
+            await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=BY, on=TODAY)
+        await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by="person:leader", on=TODAY)
         heads = await list_heads(tx.conn, id="fire")
         steps = await history_of(tx.conn, "fire")
     assert refused.value.code == "own_plan", "four eyes: nobody approves what they wrote"
@@ -260,14 +261,14 @@ async def test_whoever_wrote_a_version_does_not_approve_it_though_somebody_else_
     plan = next(p for p in CATALOGUE if p.id == "fire")
     draft = msgspec.structs.replace(plan, version=plan.version + 1, status=PlanStatus.DRAFT)
     async with store.transaction() as tx:
-        await save_plan(tx, draft, by=BY)
-        await save_plan(tx, msgspec.structs.replace(draft, title=msgspec.structs.replace(draft.title, zh=draft.title.zh + "。")), by="person:other")
-        await step_plan(tx, "fire", draft.version, PlanStatus.REVIEWED, by="person:other")
+        begun = await save_plan(tx, draft, by=BY)
+        await save_plan(tx, msgspec.structs.replace(draft, title=msgspec.structs.replace(draft.title, zh=draft.title.zh + "。")), by="person:other", expects=begun.sha256)
+        await step_plan(tx, "fire", draft.version, PlanStatus.REVIEWED, by="person:other", on=TODAY)
         for writer in (BY, "person:other"):
             with pytest.raises(Rejected) as refused:
-                await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=writer)
+                await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by=writer, on=TODAY)
             assert refused.value.code == "own_plan"
-        assert (await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by="person:leader")).approved_by == "person:leader"
+        assert (await step_plan(tx, "fire", draft.version, PlanStatus.IN_FORCE, by="person:leader", on=TODAY)).approved_by == "person:leader"
 
 
 async def test_a_draft_that_somebody_else_saved_meanwhile_is_not_overwritten(store: Store) -> None:
@@ -277,7 +278,29 @@ async def test_a_draft_that_somebody_else_saved_meanwhile_is_not_overwritten(sto
         await save_plan(tx, msgspec.structs.replace(plan, tasks=plan.tasks[:-1]), by="person:other", expects=begun.sha256)
         with pytest.raises(Rejected) as refused:
             await save_plan(tx, msgspec.structs.replace(plan, supports=()), by=BY, expects=begun.sha256)
-    assert refused.value.code == "changed_meanwhile"
+        assert refused.value.code == "changed_meanwhile"
+        with pytest.raises(Rejected) as refused:
+            await save_plan(tx, msgspec.structs.replace(plan, supports=()), by=BY)
+    assert refused.value.code == "draft_exists", "a file that is imported writes over nobody's draft unseen"
+
+
+async def test_a_version_comes_in_force_within_its_time_alone_and_leaves_no_gap(store: Store) -> None:
+    plan = next(p for p in CATALOGUE if p.id == "fire")
+    later = [msgspec.structs.replace(plan, version=2, status=PlanStatus.DRAFT, valid_until=TODAY - timedelta(days=1)),
+             msgspec.structs.replace(plan, version=3, status=PlanStatus.DRAFT, valid_from=TODAY + timedelta(days=1))]
+    async with store.transaction() as tx:
+        await save_plan(tx, plan, by=BY)
+        codes = []
+        for one in later:
+            await save_plan(tx, one, by=BY)
+            await step_plan(tx, "fire", one.version, PlanStatus.REVIEWED, by=BY, on=TODAY)
+            with pytest.raises(Rejected) as refused:
+                await step_plan(tx, "fire", one.version, PlanStatus.IN_FORCE, by="person:leader", on=TODAY)
+            codes.append(refused.value.code)
+        assert [h.status for h in await list_heads(tx.conn, id="fire")] == [PlanStatus.IN_FORCE, PlanStatus.REVIEWED, PlanStatus.REVIEWED]
+        await step_plan(tx, "fire", 3, PlanStatus.IN_FORCE, by="person:leader", on=TODAY + timedelta(days=1))
+        assert [h.status for h in await list_heads(tx.conn, id="fire")] == [PlanStatus.SUPERSEDED, PlanStatus.REVIEWED, PlanStatus.IN_FORCE]
+    assert codes == ["plan_expired", "plan_not_yet_valid"]
 
 
 async def test_a_version_that_left_the_draft_cannot_be_altered(store: Store) -> None:
@@ -718,7 +741,7 @@ async def test_a_plan_that_comes_in_force_is_matched_to_what_is_open_at_once_and
     async with store.transaction() as tx:
         await save_plan(tx, fresh, by="system:catalogue")
         await save_plan(tx, newer, by=BY)
-        await step_plan(tx, newer.id, 2, PlanStatus.IN_FORCE, by="person:other")
+        await step_plan(tx, newer.id, 2, PlanStatus.IN_FORCE, by="person:other", on=TODAY)
     await follow(store, matching)
     async with store.read() as conn:
         held = await get_match(conn, view.id)

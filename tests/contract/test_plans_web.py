@@ -264,6 +264,12 @@ async def test_plans_travel_as_yaml_and_faults_are_named_with_their_line(hub: Ru
         assert leader.body["head"]["version"] == plan.version + 1 and leader.body["people"] and leader.body["conditions"]["applies"]
     assert await desk.ask("POST", "/api/v1/plans", raw=newer.replace("role: ", "role: no-such-", 1).encode()) == 422
     assert desk.body["faults"][0]["line"] > 1 and desk.body["plan"] is None
+    damaged = newer.encode()[:200] + b"\xff" + newer.encode()[200:]
+    for path in ("/api/v1/plans", "/api/v1/plans/check"):
+        assert await desk.ask("POST", path, raw=damaged) in (200, 422)
+        assert [f["code"] for f in desk.body["faults"]] == ["not_utf8"], "no word is stored with a sign in its place"
+    assert await desk.ask("POST", "/api/v1/plans", raw=b"#" * 1_000_001) == 422
+    assert desk.body["message"]["zh"] == "内容超过 1 MB"
 
 
 async def test_the_linter_answers_an_editor_with_lines_spans_and_the_next_version_and_stores_nothing(hub: Running, desk: Visitor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from plans.load import (
     departments,
     export_text,
     find_cycle,
+    load_bytes,
     load_files,
     load_folder,
     load_text,
@@ -182,8 +184,8 @@ def test_an_oversized_text_is_refused_unread() -> None:
         ("id: a\nid: b", "yaml_duplicate_key"),
         ("id: a\n---\nid: b", "yaml_documents"),
         ("? [a]\n: b", "yaml_key"),
-        ("id: \x00", "yaml_syntax"),
-        ("!!python/object/apply:os.system ['true']", "yaml_shape"),
+        ("id: \x00", "yaml_character"),
+        ("!!python/object/apply:os.system ['true']", "yaml_tag"),
     ],
 )
 def test_text_that_is_no_plan_is_refused_by_name(source: str, code: str) -> None:
@@ -241,7 +243,47 @@ def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
     file.write_bytes("id: 预案".encode("gb18030"))
     with pytest.raises(PlanRejected) as caught:
         load_files([file])
-    assert caught.value.faults[0].code == "unreadable"
+    assert caught.value.faults[0].code == "not_utf8"
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16", "utf-16-be"])
+def test_a_file_in_another_encoding_is_refused_as_such_and_not_taken_with_signs_in_place_of_its_words(encoding: str) -> None:
+    with pytest.raises(PlanRejected) as caught:
+        load_bytes(written().encode(encoding), file="火灾.yaml")
+    (fault,) = caught.value.faults
+    assert (fault.code, fault.file) == ("not_utf8", "火灾.yaml") and "UTF-8" in fault.zh
+
+
+def test_a_single_damaged_byte_is_named_with_its_line() -> None:
+    lines = written().encode().split(b"\n")
+    lines[2] += b"\xff"
+    with pytest.raises(PlanRejected) as caught:
+        load_bytes(b"\n".join(lines))
+    assert [(f.code, f.line) for f in caught.value.faults] == [("not_utf8", 3)]
+
+
+@pytest.mark.parametrize("edit", [lambda s: s.replace("\n", "\r\n"), lambda s: "\ufeff" + s], ids=["CRLF", "BOM"])
+def test_line_ends_and_a_byte_order_mark_of_another_system_change_nothing(edit: Callable[[str], str]) -> None:
+    assert load_bytes(edit(written()).encode()) == load_text(written())
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "words"),
+    [
+        ("id: a\ntitle:\n\tzh: b\n", 3, "制表符"),
+        ("id: a\ntitle: x: y\n", 2, "冒号"),
+        ("id: a\ntitle: {zh: b\nversion: 1\n", 3, "花括号"),
+        ("id: a\ntitle: 'b\n", 3, "引号未闭合"),
+        ("id: a\ntitle: @b\n", 2, "加引号"),
+        ("id: a\nversion\nkind: b\n", 3, "缺少冒号"),
+        ("id: a\nversion: !!int 3\n", 2, "类型标签"),
+        ("id: a\nversion: 3\x07\n", 2, "U+0007"),
+        ("# 只有注释\n", 1, "空的"),
+    ],
+)
+def test_what_is_no_yaml_is_told_in_chinese_with_its_line(source: str, line: int, words: str) -> None:
+    (fault,) = faults_of(source)
+    assert fault.line == line and words in fault.zh and not set("abcdefghijklmnopqrstuvwxyz") & set(fault.zh.replace("tag:yaml.org,2002:int", "").replace("Tab", ""))
 
 
 def test_a_condition_of_the_console_is_checked_too() -> None:

@@ -74,6 +74,7 @@ export interface PlanHead {
   id: string; version: number; status: PlanStatus; kind: string; title: Bilingual; source: { document: string; edition: string; issuing_body: string; clauses?: string[] }
   valid_from: string; valid_until: string | null; tasks: number; sha256: string; changed_at: string; changed_by: string; reason?: string; saved_by?: string; reviewed_by?: string | null; approved_by?: string | null
 }
+export interface PlanDifference { field: string; before: unknown; after: unknown }
 export type PlanStatus = 'draft' | 'reviewed' | 'in_force' | 'superseded'
 export interface OutlineLine extends Bilingual { depth: number; op: string }
 export interface PlanDocument {
@@ -104,7 +105,8 @@ const one = (id: string): string => `/api/v1/activations/${encodeURIComponent(id
 export const plans = {
   list: () => get<{ items: PlanHead[] }>('/api/v1/plans'),
   step: (id: string, version: number, status: string, reason = '') => post<PlanHead>(`/api/v1/plans/${encodeURIComponent(id)}/versions/${version}/status`, { status, reason }),
-  compare: (id: string, before: number, after: number) => get<{ items: { field: string; before: unknown; after: unknown }[] }>(`/api/v1/plans/${encodeURIComponent(id)}/compare`, { before, after }),
+  /** Two versions of a plan, or (`other`) one of it and one of another plan. */
+  compare: (id: string, before: number, after: number, other: string | null = null) => get<{ items: PlanDifference[] }>(`/api/v1/plans/${encodeURIComponent(id)}/compare`, { before, after, other }),
   check: () => get<{ items: LibraryFinding[]; plans: number; checked_at: string }>('/api/v1/plans/check'),
   suggested: () => get<{ items: Suggested[]; seq: number }>('/api/v1/suggested-plans'),
   whole: (id: string, version: number | null = null) => get<PlanWhole>(`/api/v1/plans/${encodeURIComponent(id)}`, { version }),
@@ -172,8 +174,8 @@ export const importResources = (file: Blob): Promise<ImportedTable> =>
 export const importPlan = (file: Blob, query: { expects?: string | null; reason?: string } = {}): Promise<ImportedPlan> =>
   sendFile(address('/api/v1/plans', query), file, (body): body is ImportedPlan => Array.isArray((body as ImportedPlan | null)?.faults))
 
-export const checkPlan = (source: string): Promise<CheckedPlan> =>
-  sendFile('/api/v1/plans/check', new Blob([source]), (body): body is CheckedPlan => Array.isArray((body as CheckedPlan | null)?.findings))
+export const checkPlan = (source: string | Blob): Promise<CheckedPlan> =>
+  sendFile('/api/v1/plans/check', source instanceof Blob ? source : new Blob([source]), (body): body is CheckedPlan => Array.isArray((body as CheckedPlan | null)?.findings))
 
 /** Send something that was kept on the phone; it may have been sent before. */
 export const send = (path: string, body: unknown): Promise<unknown> => post(path, body)

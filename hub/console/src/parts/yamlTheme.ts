@@ -20,6 +20,7 @@ const look = EditorView.theme({
   '.cm-changedText': { background: 'color-mix(in srgb, var(--warn) 40%, transparent) !important' },
   '.cm-changedLine, .cm-deletedChunk': { backgroundColor: 'color-mix(in srgb, var(--warn) 12%, transparent) !important' },
   '.cm-collapsedLines': { background: 'var(--raised)', color: 'var(--soft)' },
+  '.cm-collapsedLines:before, .cm-collapsedLines:after': { content: '"…" !important' },
 })
 const words = HighlightStyle.define([
   { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'var(--accent)' },

@@ -23,6 +23,9 @@ const placeOf = (person: string | null): string => `${PLACE}${person ?? ''}.`
 
 const kept = (place: string): string[] => Object.keys(localStorage).filter((key) => key.startsWith(place))
 
+/** Put something into one's own draft under a key, for the form that will be opened with it. */
+export const keepDraft = (key: string, draft: object): void => localStorage.setItem(placeOf(useSession().person) + key, JSON.stringify(draft))
+
 /** How many drafts of this person wait in this browser. */
 export const draftsOf = (person: string | null): number => kept(placeOf(person)).length
 
