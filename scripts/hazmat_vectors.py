@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> int:
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "tests" / "fixtures" / "hazmat_vectors.json"
     lines = ",\n".join(json.dumps(vector, ensure_ascii=False, separators=(",", ":")) for vector in offline.vectors())
-    target.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    searches = json.dumps(offline.searches(), ensure_ascii=False, separators=(",", ":"))
+    target.write_text(f'{{"cases":[\n{lines}\n],\n"searches":{searches}}}\n', encoding="utf-8")
     print(f"{target}: {len(offline.vectors())} cases")
     return 0
 

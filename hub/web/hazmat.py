@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from datetime import datetime
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
@@ -22,7 +22,7 @@ from hub.store.zones import tick as tick_off
 from hub.web.incidents import find
 from hub.web.route import Ask, Route
 from hub.web.seen import masked
-from plans.hazmat.model import Container, HazmatCard, HazmatFacts, MatchKind, Placard, Point, Substance, Wind
+from plans.hazmat.model import Container, HazmatCard, HazmatFacts, MatchKind, Placard, Point, SpillSize, Substance, Wind
 
 MAPPED = 200
 """Incidents whose zones a map shows: the newest ones (our own choice)."""
@@ -74,6 +74,8 @@ class CardQuery(Struct, frozen=True, kw_only=True):
     container: Container = Container.UNKNOWN
     quantity_kg: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     in_water: bool | None = None
+    spill: SpillSize | None = None
+    hazard_zone: Literal["A", "B", "C", "D"] | None = None
     lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
     lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
     wind: Annotated[str, Meta(max_length=60)] | None = None
@@ -151,7 +153,7 @@ async def card(ask: Ask) -> HazmatCard:
     q: CardQuery = ask.query
     facts = HazmatFacts(
         un=q.un, hin=q.hin, placard_class=q.placard_class, leak=q.leak, fire=q.fire, container=q.container, quantity_kg=q.quantity_kg,
-        in_water=q.in_water, point=Point(q.lon, q.lat) if q.lon is not None and q.lat is not None else None,
+        in_water=q.in_water, spill=q.spill, hazard_zone=q.hazard_zone, point=Point(q.lon, q.lat) if q.lon is not None and q.lat is not None else None,
         wind=winds.parse(q.wind, ask.now) if q.wind else None)
     known = receptors.known(include_demo=ask.hub.settings.demo)
     return await asyncio.to_thread(lambda: make(facts, at=ask.now, known=known))

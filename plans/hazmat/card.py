@@ -97,13 +97,13 @@ def _warnings(
     if substance is not None:
         found += _substance_warnings(facts, substance)
     else:
-        found.append(Words("物质不明：按指南111，先隔离100米，罐体着火800米，尽快查明。", "Unknown material: guide 111, isolate 100 m, 800 m for a tank on fire; identify it."))
+        found.append(tables.said("unknown_material"))
     if hin is not None and hin.no_water:
-        found.append(Words(f"危险识别号{hin.hin}带X：未经专家同意禁用水。", f"Hazard number {hin.hin} carries an X: no water without a specialist."))
+        found.append(tables.said("no_water", hin=hin.hin))
     if guide.note is not None:
         found.append(guide.note)
     if any(zone.radius.plus for zone in zones):
-        found.append(Words("表中为“11.0+公里”，实际可能更远，图上只画到11公里。", "The table prints 11.0+ km: it may reach farther than the 11 km drawn."))
+        found.append(tables.said("plus"))
     if facts.point is None:
         found.append(Words("没有位置：昼夜不明，按夜间；未画区域。", "No place: day or night is unknown, night is used; no zone is drawn."))
     elif not receptors.in_district(facts.point):
@@ -115,17 +115,13 @@ def _warnings(
 def _substance_warnings(facts: HazmatFacts, substance: Substance) -> list[Words]:
     found: list[Words] = []
     if facts.hin is not None and lookup.plate_agrees(facts.hin, substance.un) is False:
-        codes = "、".join(sorted({c.hin for c in substance.classes if c.hin}))
-        found.append(Words(
-            f"橙色牌上下不符：UN{substance.un}在ADR 2017中为{codes}，请再看一次。",
-            f"The plate does not fit: ADR 2017 gives UN{substance.un} the number {codes.replace('、', ', ')}; look again.",
-        ))  # fmt: skip
+        codes = sorted({c.hin for c in substance.classes if c.hin})
+        found.append(tables.said("plate_unlike", un=substance.un, hins_zh="、".join(codes), hins_en=", ".join(codes)))
     if substance.gas_in_water is not None:
-        gas = substance.gas_in_water.value
-        found.append(Words(f"遇水放出有毒气体：{gas}（ERG 2024表2）。严防入水。", f"Gives toxic gas with water: {gas} (ERG 2024, Table 2). Keep it out of water."))
+        found.append(tables.said("gas_in_water", gas=substance.gas_in_water.value))
     if substance.polymerises:
-        found.append(Words("受热或着火可爆炸性聚合（P）。", "May polymerise explosively in heat or fire (P)."))
+        found.append(tables.said("polymerises"))
     if len(substance.guides) > 1:
         numbers = [fact.value for fact in substance.guides]
-        found.append(Words(f"同一编号有多个指南：{'、'.join(numbers)}，按实际货物选用。", f"Several guides for this number: {', '.join(numbers)}; choose by the goods."))
+        found.append(tables.said("several_guides", numbers_zh="、".join(numbers), numbers_en=", ".join(numbers)))
     return found

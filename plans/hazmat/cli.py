@@ -13,7 +13,7 @@ from hub.errors import Rejected
 from plans.hazmat import card as cards
 from plans.hazmat import lookup
 from plans.hazmat import wind as winds
-from plans.hazmat.model import Container, HazmatCard, HazmatFacts, Point, Shape, Sourced, Substance
+from plans.hazmat.model import Container, HazmatCard, HazmatFacts, MatchKind, Point, Shape, Sourced, SpillSize, Substance
 
 app = typer.Typer(help="危险货物：查物质、画区域（离线） / Dangerous goods: lookup and zones, offline", no_args_is_help=True)
 
@@ -44,6 +44,8 @@ def look_up(
     if as_json:
         typer.echo(msgspec.json.encode(matches).decode())
     else:
+        if matches and all(match.why is MatchKind.LIKE for match in matches):
+            typer.echo("没有这个名称，写法相近的有（请核对）： / no such name; written alike (check which it is):", err=True)
         for match in matches:
             typer.echo(_line(match.substance))
     if not matches:
@@ -82,6 +84,8 @@ def draw(
     fire: Annotated[bool, typer.Option("--fire", help="着火 / fire")] = False,
     in_water: Annotated[bool | None, typer.Option("--in-water/--not-in-water", help="入水 / spilled in water")] = None,
     quantity_kg: Annotated[float | None, typer.Option(help="数量，千克 / quantity")] = None,
+    spill: Annotated[SpillSize | None, typer.Option(help="泄漏大小，现场说了算 / size of the spill as told from the scene")] = None,
+    hazard_zone: Annotated[str | None, typer.Option(help="吸入危害区 A 到 D / inhalation hazard zone A to D")] = None,
     shape: Annotated[Shape, typer.Option(help="楔形或原书方形 / wedge or the square of the book")] = Shape.WEDGE,
     at: Annotated[str | None, typer.Option(help="时间 ISO 8601 / time; now by default")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="整张卡片 / the whole card")] = False,
@@ -91,6 +95,7 @@ def draw(
         moment = _moment(at)
         facts = HazmatFacts(
             un=un, hin=hin, placard_class=placard, leak=leak, fire=fire, container=container, in_water=in_water, quantity_kg=quantity_kg,
+            spill=spill, hazard_zone=hazard_zone,
             point=Point(lon, lat), wind=winds.parse(wind, moment) if wind else None,
         )  # fmt: skip
         card = cards.card(facts, at=moment, shape=shape)
@@ -112,14 +117,15 @@ def _moment(at: str | None) -> datetime:
 
 
 def _metres(value: Sourced | None) -> str:
-    return "-" if value is None else f"{value.value:g}{'+' if value.plus else ''} {value.unit} ({value.source})"
+    return "-" if value is None else f"{value.value:g}{'+' if value.plus else ''} {value.unit} ({value.source}; {value.conversion})"
 
 
 def _print(card: HazmatCard) -> None:
     typer.echo(card.title.zh + "\n" + card.title.en)
     typer.echo(f"隔离 isolate: {_metres(card.distances.isolation)}")
     typer.echo(f"防护 protect ({card.distances.daylight}, {card.distances.direction}): {_metres(card.distances.protective)}")
-    typer.echo(f"火灾 fire: {_metres(card.distances.fire_isolation or card.distances.fire_evacuation)}")
+    typer.echo(f"火灾隔离 isolate a fire: {_metres(card.distances.fire_isolation)}")
+    typer.echo(f"火灾疏散 evacuate a fire: {_metres(card.distances.fire_evacuation)}")
     for zone in card.zones:
         facing = "" if zone.downwind_deg is None else f" towards {zone.downwind_deg:.0f}° ± {zone.half_angle_deg or 0:.0f}°"
         typer.echo(f"{zone.kind} {zone.shape} {zone.radius.value:g} m, {zone.area_m2 / 1e4:.1f} ha{facing}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,11 +35,11 @@ class _Picked(Struct, frozen=True):
 
     isolation: Sourced
     protective: Sourced | None
-    direction: Direction
-    wind_class: WindClass | None
-    water_only: bool
-    conditional: bool
-    notes: tuple[Words, ...]
+    direction: Direction = Direction.DOWNWIND
+    wind_class: WindClass | None = None
+    water_only: bool = False
+    conditional: bool = False
+    notes: tuple[Words, ...] = ()
 
 
 def check(facts: HazmatFacts) -> None:
@@ -110,23 +111,32 @@ def _all(found: Distances) -> list[Sourced]:
 
 
 def together(several: Sequence[Distances]) -> Distances:
-    """The distances for several loads at one place, the gravest first: of each kind the longest, with the source that it has.
-
-    Two protective distances of which one holds all around and the other downwind cannot be one zone: the shorter one that holds all around
-    then counts as isolation, so that nobody is let into it from upwind.
-    """
+    """The distances for several loads at one place, the gravest first: of each kind the longest, with the source that it has."""
     first = several[0]
     if len(several) == 1:
         return first
-    chosen = max((one for one in several if one.protective is not None), key=lambda one: one.protective.value if one.protective else 0.0, default=first)
-    around = [one.protective for one in several if one.protective is not None and one.direction is Direction.AROUND and chosen.direction is not Direction.AROUND]
+    chosen, isolation = _both(several)
     return replace(
-        first, isolation=_longest([*(one.isolation for one in several), *around]) or first.isolation, protective=chosen.protective,
-        direction=chosen.direction, wind_class=next((one.wind_class for one in several if one.wind_class is not None), None),
+        first, isolation=isolation, protective=chosen.protective, direction=chosen.direction,
+        wind_class=next((one.wind_class for one in several if one.wind_class is not None), None),
         fire_isolation=_longest(one.fire_isolation for one in several), fire_evacuation=_longest(one.fire_evacuation for one in several),
         only_when_spilled_in_water=chosen.only_when_spilled_in_water, conditional=chosen.conditional,
         notes=tuple(dict.fromkeys(note for one in several for note in one.notes)),
     )  # fmt: skip
+
+
+_T = TypeVar("_T", Distances, _Picked)
+
+
+def _both(several: Sequence[_T]) -> tuple[_T, Sourced]:
+    """The one whose protective distance is the longest, and the isolation that holds for all.
+
+    Two protective distances of which one holds all around and the other downwind cannot be one zone: the shorter one that holds all around
+    then counts as isolation, so that nobody is let into it from upwind.
+    """
+    chosen = max((one for one in several if one.protective is not None), key=lambda one: one.protective.value if one.protective else 0.0, default=several[0])
+    around: list[Sourced] = [one.protective for one in several if one.protective is not None and one.direction is Direction.AROUND and chosen.direction is not Direction.AROUND]
+    return chosen, _longest([*(one.isolation for one in several), *around]) or several[0].isolation
 
 
 def _longest(found: Iterable[Sourced | None]) -> Sourced | None:
@@ -135,65 +145,59 @@ def _longest(found: Iterable[Sourced | None]) -> Sourced | None:
 
 def _leak_notes(facts: HazmatFacts) -> tuple[Words, ...]:
     if facts.leak is None:
-        return (Words("是否泄漏不明，按泄漏处理。", "It is not known whether it leaks: taken as leaking."),)
-    if facts.leak is False:
-        return (Words("未泄漏：隔离距离为预防性。", "No leak: the isolation is precautionary."),)
-    return ()
+        return (tables.said("leak_unknown"),)
+    return (tables.said("no_leak"),) if facts.leak is False else ()
 
 
 def _pick(
     facts: HazmatFacts, substance: Substance | None, guide: Guide, size: SpillSize, daylight: Daylight, wind: WindClass
 ) -> _Picked:
+    """Of every line that may hold the longest of each distance: what is not known must not shorten any of them."""
     lines = tables.table1().get(substance.un, ()) if substance else ()
-    if not lines:
-        return _from_guide(facts, guide, size, ())
-    line, conditional, notes = _line(lines, facts, size)
-    if line is None:
-        return _from_guide(facts, guide, size, notes)
+    held, notes = _lines(lines, facts)
+    found = [_from_line(line, facts, size, daylight, wind) for line in held]
+    if not any(not line.only_when_spilled_in_water for line in held) and not (held and facts.in_water is True):
+        found.append(_from_guide(guide, facts, size))  # on land the guide holds where Table 1 has a line for water alone
+    chosen, isolation = _both(found)
+    conditional = facts.in_water is None and (chosen.water_only or any(one.water_only and one.isolation is isolation for one in found))
+    return replace(
+        chosen, isolation=isolation, wind_class=next((one.wind_class for one in found if one.wind_class is not None), None), conditional=conditional,
+        notes=tuple(dict.fromkeys((*notes, *(note for one in found for note in one.notes)))),
+    )  # fmt: skip
+
+
+def _from_line(line: Table1Line, facts: HazmatFacts, size: SpillSize, daylight: Daylight, wind: WindClass) -> _Picked:
     water = line.only_when_spilled_in_water
     if size is SpillSize.SMALL:
-        protective = line.small_day if daylight is Daylight.DAY else line.small_night
-        return _Picked(line.small_isolate, protective, Direction.DOWNWIND, None, water, conditional, notes)
+        return _Picked(line.small_isolate, line.small_day if daylight is Daylight.DAY else line.small_night, water_only=water)
     if line.table3:
-        row, more = table3_line(line.un, facts.container)
-        return _Picked(row.isolate, row.protective(daylight, wind), Direction.DOWNWIND, wind, water, conditional, (*notes, *more))
+        row, notes = table3_line(line.un, facts.container)
+        return _Picked(row.isolate, row.protective(daylight, wind), wind_class=wind, water_only=water, notes=notes)
     large = line.large_day if daylight is Daylight.DAY else line.large_night
     assert line.large_isolate is not None, line.un
     assert large is not None, line.un
-    return _Picked(line.large_isolate, large, Direction.DOWNWIND, None, water, conditional, notes)
+    return _Picked(line.large_isolate, large, water_only=water)
 
 
-def _reach(line: Table1Line, size: SpillSize) -> tuple[float, float]:
-    # the night column is never the shorter one; isolation breaks the tie
-    small = size is SpillSize.SMALL
-    night, isolate = (line.small_night, line.small_isolate) if small else (line.large_night, line.large_isolate)
-    return (night.value if night else math.inf, isolate.value if isolate else math.inf)
-
-
-def _line(lines: tuple[Table1Line, ...], facts: HazmatFacts, size: SpillSize) -> tuple[Table1Line | None, bool, tuple[Words, ...]]:
-    """The line of Table 1 that holds, whether it is conditional on water, and what to say about the choice."""
+def _lines(lines: tuple[Table1Line, ...], facts: HazmatFacts) -> tuple[list[Table1Line], list[Words]]:
+    """The lines of Table 1 that may hold, and what to say about the choice."""
     zone = facts.hazard_zone
     zoned = [line for line in lines if zone is not None and line.hazard_zone == zone]
-    notes: list[Words] = []
-    if any(line.hazard_zone for line in lines) and len(lines) > 1 and not zoned:
-        notes.append(Words("原书按吸入危害区分行，未知时取最大者。", "The book has several inhalation hazard zones; the longest is taken while it is unknown."))
     group = zoned or list(lines)
+    notes = [tables.said("zones_unknown")] if len({line.hazard_zone for line in group} - {""}) > 1 else []
+    if len(materials := list(dict.fromkeys(line.material for line in group))) > 1:
+        notes.append(tables.said("several_materials", names=" / ".join(materials)))
     water = [line for line in group if line.spilled is Spilled.WATER]
-    other = [line for line in group if line.spilled is not Spilled.WATER]
     if not water:
-        return max(other, key=lambda line: _reach(line, size)), False, tuple(notes)
-    if facts.in_water is True:
-        notes.append(Words("泄漏入水：用表1“水中泄漏”行。", "Spilled in water: the line for spills in water."))
-        return water[0], False, tuple(notes)
-    if facts.in_water is False:
-        if other:
-            notes.append(Words("未入水：用表1“陆上泄漏”行；严防入水。", "Not in water: the line for spills on land; keep it out of water."))
-            return other[0], False, tuple(notes)
-        notes.append(Words("未入水：表1距离不适用，按指南；严防入水。", "Not in water: Table 1 does not apply, the guide does; keep it out of water."))
-        return None, False, tuple(notes)
-    chosen = max((*other, *water), key=lambda line: _reach(line, size))
-    notes.append(Words("遇水放毒：是否入水不明，按较大者给出，请尽快查明。", "Gives toxic gas with water: whether it is in water is unknown, the longer line is shown; find out."))
-    return chosen, chosen.only_when_spilled_in_water, tuple(notes)
+        return group, notes
+    other = [line for line in group if line.spilled is not Spilled.WATER]
+    match facts.in_water:
+        case True:
+            return water, [*notes, tables.said("in_water")]
+        case False:
+            return other, [*notes, tables.said("on_land" if other else "not_in_water")]
+        case None:
+            return [*other, *water], [*notes, tables.said("water_unknown")]
 
 
 def table3_line(un: str, container: Container) -> tuple[Table3Line, tuple[Words, ...]]:
@@ -205,8 +209,7 @@ def table3_line(un: str, container: Container) -> tuple[Table3Line, tuple[Words,
     exact = name == wanted[0] and container.value in rules["table3_exact"]
     if exact or (name != wanted[0] and {name, wanted[0]} <= {"small_cylinders", "small_cylinders_or_one_ton"}):
         return rows[name], ()
-    said = name.replace("_", " ")
-    return rows[name], (Words(f"表3无此容器，按“{_ROW_ZH[name]}”行。", f"Table 3 has no row for this container: read as {said}."),)
+    return rows[name], (tables.said("table3_row", row_zh=_ROW_ZH[name], row_en=name.replace("_", " ")),)
 
 
 _ROW_ZH = {
@@ -215,19 +218,19 @@ _ROW_ZH = {
 }  # fmt: skip
 
 
-def _from_guide(facts: HazmatFacts, guide: Guide, size: SpillSize, notes: tuple[Words, ...]) -> _Picked:
+def _from_guide(guide: Guide, facts: HazmatFacts, size: SpillSize) -> _Picked:
     """Distances from the guide's EVACUATION part: immediate isolation, and for a large spill the evacuation it prints."""
     immediate = [d for d in guide.distances if d.trigger == "immediate" and d.isolate is not None]
     if not immediate:
-        unknown = lookup.unknown()
-        return _from_guide(facts, unknown, size, (*notes, Words("该指南没有距离，按指南111。", "The guide prints no distance: guide 111 is used.")))
+        unknown = _from_guide(lookup.unknown(), facts, size)
+        return replace(unknown, notes=(tables.said("guide_without_distance"),))
     wanted = (facts.physical or Physical.LIQUID).value
     chosen = next((d for d in immediate if d.applies_to == wanted), None) or next((d for d in immediate if d.applies_to == "any"), immediate[0])
     assert chosen.isolate is not None
     large = next((d for d in guide.distances if d.trigger == "large_spill" and d.evacuate is not None), None)
     if size is SpillSize.LARGE and large is not None:
-        return _Picked(chosen.isolate, large.evacuate, large.direction, None, False, False, notes)
-    return _Picked(chosen.isolate, None, Direction.DOWNWIND, None, False, False, notes)
+        return _Picked(chosen.isolate, large.evacuate, large.direction)
+    return _Picked(chosen.isolate, None)
 
 
 _IN_VEHICLE = ("vehicle_load", "packages_in_vehicle", "large_quantity", "large_container")
@@ -241,8 +244,7 @@ def _fire(facts: HazmatFacts, guide: Guide) -> tuple[Sourced | None, Sourced | N
     found = [d for d in guide.distances if d.trigger == "fire"]
     fitting = [d for d in found if d.applies_to in _IN_VEHICLE or (tank and d.applies_to.startswith(("tank", "ammonium")))]
     if not fitting:
-        note = Words("指南对此容器着火没有给出距离，按隔离距离并向上加大。", "The guide prints no fire distance for this container: widen the isolation.")
-        return None, None, (note,)
+        return None, None, (tables.said("no_fire_distance"),)
     if not _is_ammonium_nitrate(facts):
         fitting = [d for d in fitting if not d.applies_to.startswith("ammonium")] or fitting
     best = max(fitting, key=lambda d: max(d.isolate.value if d.isolate else 0, d.evacuate.value if d.evacuate else 0))

@@ -44,8 +44,14 @@ def area_m2(polygon: Polygon) -> float:
     return abs(float(area))
 
 
+def _beside(lon: float, other: float) -> float:
+    """The same meridian as the number nearest to `other`: a ring over the date line runs on past 180 degrees and does not jump round the earth."""
+    return lon + 360 * round((other - lon) / 360)
+
+
 def _ring(points: Iterable[Point]) -> Polygon:
-    pairs = [(round(p.lon, 7), round(p.lat, 7)) for p in points]
+    first, *others = points
+    pairs = [(round(_beside(p.lon, first.lon), 7), round(p.lat, 7)) for p in (first, *others)]
     return Polygon(coordinates=((*pairs, pairs[0]),))
 
 
@@ -143,7 +149,8 @@ def contains(zone: Zone, point: Point) -> bool:
     from shapely.geometry import Point as ShapelyPoint
     from shapely.geometry import Polygon as ShapelyPolygon
 
-    return bool(ShapelyPolygon(zone.polygon.coordinates[0]).covers(ShapelyPoint(point.lon, point.lat)))
+    ring = zone.polygon.coordinates[0]
+    return bool(ShapelyPolygon(ring).covers(ShapelyPoint(_beside(point.lon, ring[0][0]), point.lat)))
 
 
 def diff(old: Sequence[Zone], new: Sequence[Zone], receptors: Iterable[Receptor]) -> ZoneDiff:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from hub.errors import Rejected
+from plans.characters import simplified
 from plans.facts import IncidentFacts, SubstanceFacts, described
 from plans.hazmat import tables
 from plans.hazmat.model import (
@@ -36,6 +37,12 @@ _UN = re.compile(
     r"^(?:(?:UN|NA|ID)\s*(?:编号|号码?|NUMBER|NO\.?)?|联合国(?:危险货物)?编号|危险货物编号|危规号)\s*[#:：.\-]?\s*(\d{4})$|^(\d{4})$", re.IGNORECASE
 )
 _UN_BROKEN = re.compile(r"^(?:UN|NA)\s*[#:：.\-]?\s*\d+$", re.IGNORECASE)
+# 2.3, 第3类, 第八类, class 8: what a diamond says, and no name
+_CLASS = re.compile(r"^(?:第|CLASS|DIVISION)?\s*(?P<digit>[1-9](?:\.[1-6][A-S]?)?)\s*[类项级]?$|^第?(?P<word>[一二三四五六七八九])类$", re.IGNORECASE)
+# numbers within a sentence: 橙色牌 268/1005, UN 1005 Ammonia
+_PLATE_SAID = re.compile(r"(?<![\dA-Z])(X?\d{2,3})\s*[/|]\s*(\d{4})(?!\d)", re.IGNORECASE)
+_UN_SAID = re.compile(r"(?<![A-Z])(?:UN|NA|联合国编号|危险货物编号|危规号)\s*(?:编号|号码?|NUMBER|NO\.?)?\s*[#:：.\-]?\s*(\d{4})(?!\d)", re.IGNORECASE)
+_HIN_BARE, _UN_BARE = re.compile(r"(?<![\dA-Z.])(X?\d{2,3})(?![\d.])", re.IGNORECASE), re.compile(r"(?<![\d.])(\d{4})(?![\d.年])")
 _HIN = re.compile(r"^(?:(?:HIN|KEMLER|危险性?识别号|危险标识号)\s*[:：]?)?\s*(X?\s*\d{2,3})$", re.IGNORECASE)
 _CAS = re.compile(r"^(?:CAS\s*(?:登记)?(?:号码?|NO\.?|RN)?)?\s*[:：]?\s*(\d{2,7}-\d{2}-\d)$", re.IGNORECASE)
 _EXPLOSIVE_GUIDES = MappingProxyType({"1.1": "112", "1.2": "112", "1.3": "112", "1.4": "114", "1.5": "112", "1.6": "112"})
@@ -53,8 +60,8 @@ _MAX_QUERY = 200
 
 
 def normal(text: str) -> str:
-    """The form in which names are compared: half-width, lower case, no blanks or punctuation that people vary."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    """The form in which names are compared: half-width, lower case, simplified characters, no blanks or punctuation that people vary."""
+    folded = simplified(unicodedata.normalize("NFKC", text)).casefold()
     return re.sub(r"[\s'’`\"·•_]+", "", folded)
 
 
@@ -184,7 +191,8 @@ def checked(facts: IncidentFacts) -> IncidentFacts:
 def search(text: str, limit: int = 10) -> tuple[Match, ...]:
     """Find substances by UN, plate (268/1005), hazard number, CAS, Chinese or English name; best first, at most `limit`.
 
-    An empty result means unknown: use `unknown()`. Raises Rejected: unknown_un, unknown_hin, bad_cas, bad_query.
+    Numbers also within a sentence; where nothing fits, names that differ by a slip (MatchKind.LIKE). An empty result means unknown: use
+    `unknown()`. Raises Rejected: unknown_un, unknown_hin, bad_cas, bad_query, is_class for a class, which is looked up by its placard.
     """
     if not text.strip() or len(text) > _MAX_QUERY:
         raise Rejected("bad_query", "请输入1到200个字。", "Type between 1 and 200 characters.", field="q")
@@ -198,7 +206,14 @@ def search(text: str, limit: int = 10) -> tuple[Match, ...]:
         return _by_cas(found[1])[:limit]
     if found := _HIN.match(query):
         return _by_hin(_hin(found[1]), limit)
-    return _by_name(query, limit)
+    if found := _CLASS.match(simplified(query)):
+        class_ = found["digit"] or str("一二三四五六七八九".index(found["word"]) + 1)
+        raise Rejected(
+            "is_class", f"“{query[:10]}”是类别：请按菱形标志查（{class_}）。", f"'{query[:10]}' is a class: look it up by the diamond placard ({class_}).", field="q"
+        )  # fmt: skip
+    if query.isascii() and query.isdigit():
+        by_un(query, field="q")
+    return _in_words(query, limit)
 
 
 def _hin(text: str) -> str:
@@ -319,15 +334,74 @@ def _score(query: str, said: Sequence[str], name: str, kind: MatchKind, written:
     return 0
 
 
-def _by_name(query: str, limit: int) -> tuple[Match, ...]:
+def _in_words(query: str, limit: int) -> tuple[Match, ...]:
+    best = {match.substance.un: match for match in _numbers_in(query)}
+    for match in _by_name(query):
+        best.setdefault(match.substance.un, match)
+    found = best or {match.substance.un: match for match in _like(query)}
+    ranked = sorted(found.values(), key=lambda m: (-m.score, m.substance.name_zh is None, m.substance.un))
+    return tuple(ranked[:limit])
+
+
+def _numbers_in(query: str) -> list[Match]:
+    """What plates and numbers within a sentence name. A bare number of four digits counts beside a hazard number that the substance carries."""
+    said = {un: hin for hin, un in _PLATE_SAID.findall(query)} | dict.fromkeys(_UN_SAID.findall(query), "")
+    codes = {_hin(hin) for hin in _HIN_BARE.findall(query)}
+    for un in _UN_BARE.findall(query):
+        if un in substances() and (hin := next((entry.hin for entry in substances()[un].classes if entry.hin in codes), "")):
+            said.setdefault(un, hin)
+    return [
+        Match(substance=substances()[un], score=850, why=MatchKind.PLATE if hin else MatchKind.UN, matched=f"{_hin(hin)}/{un}" if hin else un)
+        for un, hin in said.items() if un in substances()
+    ]  # fmt: skip
+
+
+_SLIP_LATIN, _SLIP_CHINESE, _SLIPS_FROM = 5, 4, 8
+"""Shorter names differ from others by one letter anyhow (乙二醇, 乙二胺); from the third length on two slips are taken."""
+
+
+def _like(query: str) -> list[Match]:
+    """Names that differ by a slip or two of the pen: amonia, 三氯化磷 written with another character. Said to be like, never to be it."""
+    wanted = normal(query)
+    if len(wanted) < (_SLIP_LATIN if wanted.isascii() else _SLIP_CHINESE) or wanted.isdigit():
+        return []
+    most = 2 if wanted.isascii() and len(wanted) >= _SLIPS_FROM else 1
+    found: dict[str, Match] = {}
+    for name, un, kind, written in name_index():
+        if kind is MatchKind.FORMULA or name.isascii() != wanted.isascii():
+            continue
+        near = min((_slips(wanted, one, most) for one in (name, *_words(written)) if len(one) >= _SLIP_CHINESE), default=most + 1)
+        score = 200 - 10 * near - (0 if len(name) == len(wanted) else 1)
+        if near <= most and (un not in found or found[un].score < score):
+            found[un] = Match(substance=substances()[un], score=score, why=MatchKind.LIKE, matched=written)
+    return list(found.values())
+
+
+def _slips(a: str, b: str, most: int) -> int:
+    """How many letters are changed, left out, put in or exchanged with the next (Damerau-Levenshtein, restricted); more than `most` ends early."""
+    if abs(len(a) - len(b)) > most:
+        return most + 1
+    before, row = list[int](), list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        above, row = row, [i]
+        for j, y in enumerate(b, start=1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y)))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                row[j] = min(row[j], before[j - 2] + 1)
+        if min(row) > most:
+            return most + 1
+        before = above
+    return row[-1]
+
+
+def _by_name(query: str) -> list[Match]:
     wanted, said = normal(query), _words(query)
     best: dict[str, Match] = {}
     for name, un, kind, written in name_index():
         score = _score(wanted, said, name, kind, written) if wanted else 0
         if score and (un not in best or best[un].score < score):
             best[un] = Match(substance=substances()[un], score=score, why=kind, matched=written)
-    ranked = sorted(best.values(), key=lambda m: (-m.score, m.substance.name_zh is None, m.substance.un))
-    return tuple(ranked[:limit])
+    return list(best.values())
 
 
 _DIGIT_WORDS: Mapping[str, Words] = MappingProxyType({

@@ -84,6 +84,7 @@ class MatchKind(StrEnum):
     NAME_EN = "name_en"
     FORMULA = "formula"
     PLACARD = "placard"
+    LIKE = "like"
 
 
 class ZoneKind(StrEnum):

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from hub.errors import Rejected
+from plans import characters
 from plans.hazmat import distances as distance_rules
 from plans.hazmat import geometry, lookup, receptors, sun, tables
 from plans.hazmat import wind as winds
-from plans.hazmat.model import Container, Daylight, HazmatFacts, Point, SpillSize, Zone
+from plans.hazmat.model import Container, Daylight, Distances, HazmatFacts, MatchKind, Point, SpillSize, Wind, Zone
 
 FORMAT = 1
 
@@ -42,7 +44,7 @@ def _substances() -> dict[str, Any]:
 
 def content() -> Mapping[str, Any]:
     """The bundle as plain values: tables as columns and rows, metres and degrees, WGS-84."""
-    names = ("table1", "table1_more", "table2", "table3", "guides", "guide_phrases", "guide_actions", "guide_distances", "hin", "placards", "winds", "beaufort", "containers")
+    names = ("table1", "table1_more", "table2", "table3", "guides", "guide_phrases", "guide_actions", "guide_distances", "hin", "placards", "winds", "beaufort", "containers", "notes")
     keys = ("small_spill", "table3_wind", "beyond_table_m", "unknown_material", "wind", "wedge", "sun", "staging", "table3_containers", "table3_exact", "containers", "limits")
     rules = tables.rules()
     return {
@@ -51,6 +53,7 @@ def content() -> Mapping[str, Any]:
         "substances": _substances(),
         "tables": {name: _table(name) for name in names},
         "rules": {key: rules[key] for key in keys},
+        "simplified": "".join(old + new for old, new in characters.pairs().items()),
         "district": [[p.lon, p.lat] for p in receptors.district()],
         "receptors": _receptors(),
     }
@@ -83,12 +86,33 @@ def vectors() -> list[dict[str, Any]]:
     return [_vector(**case) for case in _cases()]
 
 
+def searches() -> dict[str, list[str] | str]:
+    """What searching finds for what is typed: numbers, best first, or the code of the refusal."""
+    return {query: _found(query) for query in _QUERIES}
+
+
+def _found(query: str) -> list[str] | str:
+    try:
+        return [f"{match.substance.un} {match.why}" if match.why is MatchKind.LIKE else match.substance.un for match in lookup.search(query, 10)]
+    except Rejected as error:
+        return error.code
+
+
+_QUERIES = (
+    "1005", "ＵＮ１００５", "UN-1005", "268/1005", "268\n1005", "2681005", "X423/1428", "x 423", "268", "HIN 33", "液氨", "氨", "氯氣", "鹽酸", "發煙硫酸",
+    "環氧乙烷", "nh₃", "H2SO4", "HCl", "7664-41-7", "7664-41-8", "ammonia", "anhydrous ammonia", "amonia", "clorine", "sulfric acid", "qwertyuiop", "MDI",
+    "TDI", "乙二醇", "氯化亚枫", "三氯硅完", "0", "9999", "10055", "UN10055", "UN0", "2.3", "第3类", "第八類", "class 8", "3", "1.4S", "牌子上写着268和1005",
+    "橙色牌 268/1005", "UN 1005 Ammonia", "UN1830 液氨", "上268下1005", "2024年1005号", "25吨液氨罐车", "<script>", "鞭炮", "二甲苯",
+)  # fmt: skip
+
+
 _PLACE = (119.112, 34.865)
 _NOON = datetime(2026, 6, 21, 4, 0, tzinfo=UTC)
 _MIDNIGHT = datetime(2026, 6, 21, 16, 0, tzinfo=UTC)
 _WINDS = (
     "东南风3级", "SE", "135°", "0°", "360°", "静风", "偏南风2-3级", "NNE 12 km/h", "西北风6级", None, "西偏北风3级", "南偏东15°", "S15°E 10 kt", "吹向315°",
     "下风向西北", "西北风，下风向东侧有村庄", "南到东南风3级", "南风转北风", "北风3级以下", "东风3-5m/s", "风向135 风速3.2m/s", "无持续风向", "东 南风7、8级",
+    "東南風", "西北方向扩散", "烟往西北飘", "向西北方向", "风由东南向西北", "白烟向西北方向扩散，东南风3级", "smoke drifting NW", "微风", "风向东南",
     "north-easterly 20 mph", "偏东南风3-4级", "南西风2级", "顺风方向为西北", "无明显风",
 )  # fmt: skip
 
@@ -105,26 +129,42 @@ def _cases() -> list[dict[str, Any]]:
                 cases.append({"facts": facts, "wind": "SW", "at": at})
         cases += [{"facts": HazmatFacts(un=un, leak=True, spill=SpillSize.SMALL), "wind": "N 3 m/s", "at": at} for un in ("1005", "1017", "1092", "1744", "1809")]
         cases.append({"facts": HazmatFacts(fire=True), "wind": "SE", "at": at})
+        cases += [
+            {"facts": HazmatFacts(un=un, leak=True, container=c), "wind": None, "at": at}
+            for un in ("1828", "1838", "1183", "2845", "2927", "1955", "3303", "1744", "3166") for c in (Container.ROAD_TANKER, Container.DRUM)
+        ]
+        ages = (0, 29, 31, 119, 121, -1, -5, -130)
+        cases += [{"facts": HazmatFacts(un="1017", leak=True), "wind": "SE 5 m/s", "at": at, "age": timedelta(minutes=minutes)} for minutes in ages]
     return cases
 
 
-def _vector(facts: HazmatFacts, wind: str | None, at: datetime) -> dict[str, Any]:
+def _vector(facts: HazmatFacts, wind: str | None, at: datetime, age: timedelta = timedelta(0)) -> dict[str, Any]:
     place = Point(*_PLACE)
-    blowing = winds.parse(wind, at) if wind else None
+    blowing = winds.parse(wind, at - age) if wind else None
     daylight: Daylight = sun.daylight(place, at)
     found = distance_rules.distances(facts, daylight=daylight, wind_class=winds.table3_class(blowing))
     drawn = geometry.zones(place, found, blowing, at)
     given = {
         "un": facts.un, "leak": facts.leak, "fire": facts.fire, "container": facts.container.value, "spill": facts.spill.value if facts.spill else None,
-        "in_water": facts.in_water, "lon": place.lon, "lat": place.lat, "wind": wind, "at": at.isoformat().replace("+00:00", "Z"),
+        "in_water": facts.in_water, "lon": place.lon, "lat": place.lat, "wind": wind, "at": _text(at), "wind_at": _text(at - age),
     }  # fmt: skip
     expected = {
         "daylight": daylight.value, "spill": found.spill.value, "isolation_m": found.isolation.value,
         "protective_m": found.protective.value if found.protective else None, "plus": bool(found.protective and found.protective.plus),
         "direction": found.direction.value, "fire_m": found.fire_isolation.value if found.fire_isolation else None,
-        "conditional": found.conditional, "zones": [_drawn(zone) for zone in drawn],
+        "conditional": found.conditional, "sources": [d.source for d in (found.isolation, found.protective, found.fire_isolation) if d is not None],
+        "notes": [[words.zh, words.en] for words in (*found.notes, *winds.use(blowing, at).notes)], "staging": _staging(place, found, blowing, at), "zones": [_drawn(zone) for zone in drawn],
     }  # fmt: skip
     return {"given": given, "expected": expected}
+
+
+def _staging(place: Point, found: Distances, blowing: Wind | None, at: datetime) -> list[Any]:
+    staging = receptors.staging(place, found, blowing, at)
+    return [staging.distance.value, staging.approach.zh, staging.approach.en, staging.reason.zh]
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _drawn(zone: Zone) -> dict[str, Any]:

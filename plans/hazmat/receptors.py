@@ -231,12 +231,12 @@ def staging(centre: Point, distances: Distances, wind: Wind | None, at: datetime
     )  # fmt: skip
     use = winds.use(wind, at)
     if use.from_deg is None:
-        approach = Words("风向不明：不得靠近，先测风，走高处。", "No wind direction: keep off, measure the wind first, use high ground.")
-        reason = Words(f"距泄漏点不小于{value}米，避开低洼和烟云。", f"At least {value} m from the release, away from hollows and the cloud.")
+        approach = tables.said("approach_unknown")
+        reason = tables.said("stay_off", value=value)
         return Staging(approach_deg=None, approach=approach, point=None, distance=distance, reason=reason)
     name = winds.compass(use.from_deg)
     return Staging(
-        approach_deg=use.from_deg, approach=Words(f"从{name.zh}方（上风）进入。", f"Come in from the {name.en} (upwind)."),
+        approach_deg=use.from_deg, approach=tables.said("approach", side_zh=name.zh, side_en=name.en),
         point=geometry.destination(centre, use.from_deg, value), distance=distance,
-        reason=Words(f"上风{value}米，在隔离和火灾距离之外。", f"{value} m upwind, outside isolation and fire distances."),
+        reason=tables.said("stage", value=value),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from plans.hazmat.model import Sourced, Spilled, Table1Line, Table3Line
+from plans.hazmat.model import Sourced, Spilled, Table1Line, Table3Line, Words
 
 KM_TO_M = "printed km x 1000"
 AS_PRINTED = "as printed"
@@ -32,6 +32,17 @@ def rules() -> Mapping[str, Any]:
     text = files("plans.hazmat").joinpath("data", "rules.yaml").read_bytes()
     values = yaml.load(text, Loader=loader)  # noqa: S506 a safe loader, in C where it is
     return MappingProxyType(values)
+
+
+@cache
+def _notes() -> Mapping[str, Words]:
+    return MappingProxyType({row["code"]: Words(row["zh"], row["en"]) for row in rows("notes")})
+
+
+def said(code: str, **values: object) -> Words:
+    """The sentence of `notes.csv` in both languages, its {names} filled in."""
+    words = _notes()[code]
+    return Words(words.zh.format(**values), words.en.format(**values)) if values else words
 
 
 def erg_edition() -> str:

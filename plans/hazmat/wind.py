@@ -15,6 +15,7 @@ from functools import cache
 from msgspec import Struct
 
 from hub.errors import Rejected
+from plans.characters import simplified
 from plans.hazmat import tables
 from plans.hazmat.model import Wind, WindClass, Words
 
@@ -34,10 +35,14 @@ _BARE = re.compile(r"(?:^|风向(?:角)?[\s:：为是=]*)(-?\d+(?:\.\d+)?)(?=$|[
 _QUADRANT = re.compile(r"([东南西北])偏([东南西北])\s*(\d+(?:\.\d+)?)\s*(?:°|度)?|(?<![A-Za-z])([NS])\s*(\d+(?:\.\d+)?)\s*°?\s*([EW])(?![A-Za-z])", re.IGNORECASE)
 _QUARTERS = {"北": 0, "N": 0, "东": 90, "E": 90, "南": 180, "S": 180, "西": 270, "W": 270}
 _TOWARDS = re.compile(
-    r"(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|[下顺]风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])"
-    r"|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)",
+    r"(?:[吹刮飘漂](?:向|往|到)|[飘漂](?=[东南西北偏])|(?<![风方])(?:往|向|朝)(?=[东南西北偏\d])|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|[下顺]风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])"
+    r"|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\bdrift(?:s|ing)?\b|\btowards?\b)",
     re.IGNORECASE,
 )
+# 西北方向扩散: what the named side is said to get
+_DRIFTS = re.compile(r"(?:方向?|向|侧|边|面)?(?:正在|已)?(?:扩散|飘|漂|移动|蔓延)")
+# 吹西北, 西北方向有烟: a north-west wind or one towards the north-west? In one of two the wedge would lie the wrong way round
+_EITHER_WAY = re.compile(r"[吹刮](?=[东南西北偏])|[烟雾味]")
 _SPLIT_POINT = re.compile(r"\b(north|south)[\s-]+(east|west)", re.IGNORECASE)
 _GAP = re.compile(r"(?<=[东南西北偏])\s+(?=[东南西北偏风])")
 _TURNS = r"(?:方向?|风)?\s*(?:转为?|到|至|或|间|、|/|[-~－—–]|\bor\b)\s*"
@@ -92,11 +97,11 @@ def measured(from_deg: float | None, speed_ms: float | None, observed_at: dateti
 def parse(text: str, observed_at: datetime | None = None) -> Wind:
     """Read a typed wind: names in Chinese or English, degrees, 级, m/s, km/h, gusts, 静风, "吹向西北".
 
-    Raises Rejected: bad_wind_direction (999°), bad_wind_speed, unknown_wind for a text that says nothing of wind.
+    Raises Rejected: bad_wind_direction (999°), bad_wind_speed, ambiguous_wind (吹西北), unknown_wind for a text that says nothing of wind.
     """
     if len(text) > 200:
         raise Rejected("unknown_wind", "风的描述过长。", "The description of the wind is too long.", field="wind")
-    said = unicodedata.normalize("NFKC", text).strip()
+    said = simplified(unicodedata.normalize("NFKC", text)).strip()
     gust, rest = _take_gust(said)
     minimum, maximum, rest = _take_speed(rest)
     force_name = None
@@ -170,13 +175,7 @@ def _of_the_name(wind: Wind) -> list[Words]:
     """That the speed of a typed wind is taken from the name of its force: everyday speech says 微风 of any light wind."""
     if wind.force_name is None:
         return []
-    return [
-        Words(
-            f"“{wind.force_name}”按GB/T 28591取{wind.speed_min_ms:g}～{wind.speed_max_ms:g}米/秒；若只是说风大小，请填风力级数或风速。",
-            f"“{wind.force_name}” is taken as the force of that name in GB/T 28591, {wind.speed_min_ms:g} to {wind.speed_max_ms:g} m/s; "
-            "if it was said loosely, give the force in figures or the speed.",
-        )
-    ]
+    return [tables.said("force_name", name=wind.force_name, low=f"{wind.speed_min_ms:g}", high=f"{wind.speed_max_ms:g}")]
 
 
 @cache
@@ -191,7 +190,7 @@ def _names() -> tuple[Mapping[str, tuple[float, float]], re.Pattern[str]]:
 
 def _take_direction(text: str) -> tuple[float | None, float]:
     """Where the wind comes from and how far it may lie to either side; (None, 0) where the words name none or turn right round."""
-    rest = _GAP.sub("", text.strip(" ,，。;；"))
+    rest = _SPLIT_POINT.sub(r"\1\2", _GAP.sub("", text.strip(" ,，。;；")))
     towards = _TOWARDS.search(rest)
     measured_deg = float(tables.rules()["wind"]["measured_uncertainty_deg"])
     if found := _QUADRANT.search(rest):
@@ -199,11 +198,18 @@ def _take_direction(text: str) -> tuple[float | None, float]:
     elif found := _DEGREES.search(rest) or _BARE.search(rest):
         direction, uncertainty = _direction(float(found[1])), measured_deg
     else:
-        said = list(_names()[1].finditer(_SPLIT_POINT.sub(r"\1\2", rest)))
+        said = list(_names()[1].finditer(rest))
         # "X风" always says where it comes from, wherever else the text points to
         if blowing := next((one for one in said if one[2]), None):
             return _turned(blowing[1])
-        subject = _names()[1].search(_SPLIT_POINT.sub(r"\1\2", rest[towards.end() :] if towards else rest))
+        drifting = next((one for one in said if _DRIFTS.match(rest, one.end())), None)
+        if towards is None and drifting is None and said and _EITHER_WAY.search(rest):
+            raise Rejected(
+                "ambiguous_wind", "分不清从哪边来、往哪边去：请写“西北风”或“吹向西北”。",
+                "Where it comes from or where it goes to? Write NW wind, or blowing towards NW.", field="wind",
+            )  # fmt: skip
+        subject = drifting or _names()[1].search(rest, towards.end() if towards else 0)
+        towards = towards or drifting
         if subject is None:
             return None, 0.0
         named, uncertainty = _turned(subject[1])
@@ -260,22 +266,22 @@ def use(wind: Wind | None, at: datetime) -> WindUse:
     """What to do with `wind` at the moment `at`: a wedge, a wider wedge for a stale wind, or a circle. Says why in the notes."""
     rule = tables.rules()["wind"]
     if wind is None:
-        return _circle(None, False, Words("没有风的数据，按四周画圆。", "No wind is known: drawn to all sides."))
+        return _circle(None, False, tables.said("no_wind"))
     age = None if wind.observed_at is None else (at - wind.observed_at).total_seconds()
     notes = _of_the_name(wind)
     if wind.from_deg is None:
-        return _circle(age, False, Words("风向不定或不明，按四周画圆。", "The wind turns or its direction is unknown: drawn to all sides."), *notes)
+        return _circle(age, False, tables.said("wind_turns"), *notes)
     if _is_calm(wind):
-        return _circle(age, False, Words("风很小，风向不可靠，按四周画圆。", "Hardly any wind, its direction cannot be trusted: drawn to all sides."), *notes)
+        return _circle(age, False, tables.said("calm"), *notes)
     extra = wind.uncertainty_deg
     if age is None:
-        notes.append(Words("风的观测时间不明。", "It is not known when the wind was observed."))
+        notes.append(tables.said("wind_time_unknown"))
     stale = age is not None and (age > float(rule["stale_after_s"]) or age < -float(rule["max_clock_ahead_s"]))
     if age is not None and abs(age) > float(rule["expired_after_s"]):
-        return _circle(age, True, Words(f"风已是{_age_zh(age)}，不再用于定向，按四周画圆。", f"The wind is {_age_en(age)}: no longer used, drawn to all sides."))
+        return _circle(age, True, tables.said("wind_expired", age_zh=_age_zh(age), age_en=_age_en(age)))
     if stale and age is not None:
         extra += float(rule["stale_extra_deg"])
-        notes.append(Words(f"风已是{_age_zh(age)}，已加宽楔形，请重新测风。", f"The wind is {_age_en(age)}: the wedge is widened, measure again."))
+        notes.append(tables.said("wind_stale", age_zh=_age_zh(age), age_en=_age_en(age)))
     return WindUse(from_deg=wind.from_deg, half_extra_deg=extra, stale=stale, age_s=age, notes=tuple(notes))
 
 

@@ -17,6 +17,7 @@ import msgspec
 import yaml
 
 from hub.errors import Rejected
+from plans import characters
 from plans.triage import page
 
 LIMIT_CHARS = 200_000  # longer than any investigation report; a bound on our own work, not a regulatory figure
@@ -24,19 +25,12 @@ LIMIT_CHARS = 200_000  # longer than any investigation report; a bound on our ow
 _KEEP = set("，。、；：！？（）")
 
 
-def _lines(name: str) -> list[str]:
-    """The words of a data file; # opens a comment line."""
-    lines = resources.files("plans.triage").joinpath("data", name).read_text("utf-8").splitlines()
-    return [word for line in lines if not line.startswith("#") for word in line.split()]
-
-
 def _char_map() -> dict[int, str]:
     table: dict[int, str] = {}
     for code in range(0xFF01, 0xFF5F):
         if chr(code) not in _KEEP:
             table[code] = unicodedata.normalize("NFKC", chr(code))
-    for pair in _lines("traditional.txt"):
-        table[ord(pair[0])] = pair[1]
+    table.update((ord(old), new) for old, new in characters.pairs().items())
     for quote in "\u201c\u201d\u300c\u300d\u300e\u300f\u2018\u2019\uff02":
         table[ord(quote)] = '"'
     for dash in "\u2013\u2014\u2212\uff5e\u301c":

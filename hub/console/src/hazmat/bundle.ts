@@ -9,6 +9,7 @@ export interface RawBundle {
   editions: { erg: { edition: string }; adr: { edition: string } }
   substances: { columns: string[]; rows: unknown[][] }
   tables: Record<string, Table>
+  simplified: string
   rules: {
     small_spill: { max_l: number; density_floor_kg_per_l: number }
     table3_wind: { low_below_kmh: number; high_above_kmh: number }
@@ -16,13 +17,15 @@ export interface RawBundle {
     wind: { calm_below_ms: number; max_speed_ms: number; stale_after_s: number; stale_extra_deg: number; expired_after_s: number; max_clock_ahead_s: number; measured_uncertainty_deg: number }
     wedge: { half_angle_deg: number; circle_from_half_angle_deg: number }
     sun: { day_above_deg: number }
+    staging: { factor: number; min_m: number }
+    table3_exact: string[]
     table3_containers: Record<string, string[]>
     containers: { small: string[]; large: string[]; tank: string[] }
     limits: Bilingual[]
   }
 }
 
-export interface Substance { un: string; name_zh: string | null; aliases_zh: string[]; names_en: string[]; cas: string | null; formula: string | null; guides: string[]; inhalation: boolean; polymerises: boolean; classes: string[][]; matters: [string, string] | null }
+export interface Substance { un: string; name_zh: string | null; aliases_zh: string[]; names_en: string[]; cas: string | null; formula: string | null; guides: string[]; inhalation: boolean; polymerises: boolean; gas_in_water: string | null; classes: string[][]; matters: [string, string] | null }
 
 export interface Book {
   edition: string
@@ -38,6 +41,8 @@ export interface Book {
   winds: Row[]
   beaufort: Row[]
   containers: Map<string, string>
+  notes: Map<string, Row>
+  simplified: Map<string, string>
   rules: RawBundle['rules']
 }
 
@@ -49,6 +54,16 @@ function grouped(all: Row[], key: string): Map<string, Row[]> {
   return found
 }
 const by = (all: Row[], key: string): Map<string, Row> => new Map(all.map((row) => [row[key]!, row]))
+
+/** A sentence of the hub in both languages, its {names} filled in. */
+export function said(book: Book, code: string, values: Record<string, string | number> = {}): Bilingual {
+  const row = book.notes.get(code)!
+  const fill = (text: string): string => text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name]))
+  return { zh: fill(row.zh!), en: fill(row.en!) }
+}
+
+/** Half-width, and every traditional character written simplified. */
+export const plain = (book: Book, text: string): string => [...text.normalize('NFKC')].map((one) => book.simplified.get(one) ?? one).join('')
 
 /** Open a bundle. Throws for a format that this page does not know. */
 export function openBook(raw: RawBundle): Book {
@@ -70,6 +85,8 @@ export function openBook(raw: RawBundle): Book {
     winds: table('winds').sort((a, b) => b.name!.length - a.name!.length),
     beaufort: table('beaufort'),
     containers: new Map(table('containers').map((row) => [row.word!, row.container!])),
+    notes: by(table('notes'), 'code'),
+    simplified: new Map([...raw.simplified].flatMap((one, n, all) => (n % 2 ? [] : [[one, all[n + 1]!] as const]))),
     rules: raw.rules,
   }
 }

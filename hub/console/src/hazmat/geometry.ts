@@ -1,7 +1,7 @@
 // Circles and wedges on the WGS-84 ellipsoid, and where the sun stands; as plans/hazmat/geometry.py and sun.py, checked against the same cases.
 import type { Book } from './bundle'
 import type { Distances } from './distances'
-import { useWind, type Wind } from './wind'
+import { roundEven, useWind, type Wind } from './wind'
 
 export type Lonlat = [number, number]
 export interface Zone { kind: 'isolation' | 'protective' | 'fire'; shape: 'circle' | 'wedge'; radius_m: number; downwind_deg: number | null; half_angle_deg: number | null; polygon: { coordinates: Lonlat[][] } }
@@ -45,12 +45,6 @@ export function destination([lon, lat]: Lonlat, bearing_deg: number, distance_m:
   return [lon + deg(l), deg(lat2)]
 }
 
-/** Half to even, as the hub rounds. */
-function roundEven(value: number): number {
-  const down = Math.floor(value)
-  return value - down === 0.5 ? (down % 2 === 0 ? down : down + 1) : Math.round(value)
-}
-
 function arc(centre: Lonlat, radius_m: number, from: number, to: number): Lonlat[] {
   // a chord cuts inside the arc; the rim is moved out so that the polygon has the area of the true arc
   const steps = Math.max(1, roundEven((to - from) / STEP_DEG))
@@ -76,7 +70,7 @@ function protective(book: Book, centre: Lonlat, radius_m: number, wind: Wind | n
 }
 
 /** Every zone of the distances, the innermost first. */
-export function zonesOf(book: Book, centre: Lonlat, found: Distances & { fire_evacuation?: { value: number } | null }, wind: Wind | null, at: number): Zone[] {
+export function zonesOf(book: Book, centre: Lonlat, found: Distances, wind: Wind | null, at: number): Zone[] {
   const drawn = [circle(centre, found.isolation.value, 'isolation')]
   const fire = Math.max(found.fire?.value ?? 0, found.fire_evacuation?.value ?? 0)
   if (fire) drawn.push(circle(centre, fire, 'fire'))

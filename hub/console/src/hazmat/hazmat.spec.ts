@@ -4,20 +4,19 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openBook, type RawBundle } from './bundle'
-import { distancesFor, type Facts } from './distances'
+import { distancesFor, stagingFor, type Facts } from './distances'
 import { daylight, destination, zonesOf, type Lonlat } from './geometry'
-import { guideOf, hinOf, hinsOf, search } from './lookup'
-import { NoWind, parseWind, windClass } from './wind'
+import { guideOf, hinOf, hinsOf, refusal, search } from './lookup'
+import { compass, NoWind, parseWind, useWind, windClass } from './wind'
 
 interface Vector {
-  given: Facts & { lon: number; lat: number; wind: string | null; at: string }
-  expected: { daylight: string; spill: string; isolation_m: number; protective_m: number | null; plus: boolean; direction: string; fire_m: number | null; conditional: boolean; zones: { kind: string; shape: string; radius_m: number; downwind_deg: number | null; half_angle_deg: number | null; vertices: number; sample: Lonlat[] }[] }
+  given: Facts & { lon: number; lat: number; wind: string | null; at: string; wind_at: string }
+  expected: { daylight: string; spill: string; isolation_m: number; protective_m: number | null; plus: boolean; direction: string; fire_m: number | null; conditional: boolean; sources: string[]; notes: [string, string][]; staging: [number, string, string, string]; zones: { kind: string; shape: string; radius_m: number; downwind_deg: number | null; half_angle_deg: number | null; vertices: number; sample: Lonlat[] }[] }
 }
 const root = resolve(import.meta.dirname, '../../../..')
 const python = process.env.PYTHON ?? resolve(root, '.venv/bin/python')
 const bundle = JSON.parse(execFileSync(python, ['-c', 'import sys; from plans.hazmat import offline; sys.stdout.buffer.write(offline.bundle())'], { cwd: root, maxBuffer: 64 * 2 ** 20 }).toString()) as RawBundle
-const read = JSON.parse(readFileSync(resolve(root, 'tests/fixtures/hazmat_vectors.json'), 'utf8')) as Vector[] | { cases: Vector[] }
-const vectors = Array.isArray(read) ? read : read.cases
+const { cases: vectors, searches } = JSON.parse(readFileSync(resolve(root, 'tests/fixtures/hazmat_vectors.json'), 'utf8')) as { cases: Vector[]; searches: Record<string, string[] | string> }
 const book = openBook(bundle)
 
 describe('the phone reckons as the hub does', () => {
@@ -26,11 +25,16 @@ describe('the phone reckons as the hub does', () => {
   it.each(vectors.map((one) => [`${one.given.un} ${one.given.container} ${one.given.wind} ${one.given.at}`, one] as const))('%s', (_, { given, expected }) => {
     const at = Date.parse(given.at)
     const centre: Lonlat = [given.lon, given.lat]
-    const wind = given.wind ? parseWind(book, given.wind, at) : null
+    const wind = given.wind ? parseWind(book, given.wind, Date.parse(given.wind_at)) : null
     const day = daylight(book, centre, at)
     const found = distancesFor(book, given, day, windClass(book, wind))
     expect({ daylight: day, spill: found.spill, isolation_m: found.isolation.value, protective_m: found.protective?.value ?? null, plus: found.protective?.plus ?? false, direction: found.direction, fire_m: found.fire?.value ?? null, conditional: found.conditional })
-      .toEqual({ ...expected, zones: undefined })
+      .toEqual({ ...expected, zones: undefined, sources: undefined, notes: undefined, staging: undefined })
+    const use = useWind(book, wind, at)
+    expect([found.isolation, found.protective, found.fire].flatMap((one) => (one ? [one.source] : []))).toEqual(expected.sources)
+    expect([...found.notes, ...use.notes].map((one) => [one.zh, one.en])).toEqual(expected.notes)
+    const staging = stagingFor(book, found, use.from_deg === null ? null : compass(use.from_deg))
+    expect([staging.metres, staging.approach.zh, staging.approach.en, staging.reason.zh]).toEqual(expected.staging)
     const zones = zonesOf(book, centre, found, wind, at)
     expect(zones.map((one) => [one.kind, one.shape, one.radius_m, one.downwind_deg, one.half_angle_deg, one.polygon.coordinates[0]!.length - 1]))
       .toEqual(expected.zones.map((one) => [one.kind, one.shape, one.radius_m, one.downwind_deg, one.half_angle_deg, one.vertices]))
@@ -39,6 +43,13 @@ describe('the phone reckons as the hub does', () => {
       expect(Math.abs(lon - point[0])).toBeLessThan(3e-7)
       expect(Math.abs(lat - point[1])).toBeLessThan(3e-7)
     }))
+  })
+})
+
+describe('the phone finds what the hub finds', () => {
+  it.each(Object.entries(searches))('%s', (query, expected) => {
+    const found = search(book, query).map((one) => one.substance.un + (one.like ? ' like' : ''))
+    expect(refusal(book, query) ?? found).toEqual(expected)
   })
 })
 

@@ -1,7 +1,8 @@
 // Wind as people type it (东南风3级, SE, 135°), and how far it can be trusted; as plans/hazmat/wind.py, checked against the same cases.
-import type { Book } from './bundle'
+import type { Bilingual } from '@/backend/types'
+import { plain, said, type Book } from './bundle'
 
-export interface Wind { from_deg: number | null; uncertainty_deg: number; min_ms: number | null; max_ms: number | null; observed_at: number | null; variable: boolean }
+export interface Wind { from_deg: number | null; uncertainty_deg: number; min_ms: number | null; max_ms: number | null; observed_at: number | null; variable: boolean; force_name?: string | null }
 
 const NUMBER = '(?:\\d+(?:\\.\\d+)?|[零〇一二两三四五六七八九十]+)'
 const FORCE = new RegExp(`(${NUMBER})\\s*(?:[-~－—–至到、]\\s*(${NUMBER})\\s*)?级`)
@@ -13,7 +14,11 @@ const DEGREES = /(?<![A-Za-z\d.])(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)/
 const BARE = /(?:^|风向(?:角)?[\s:：为是=]*)(-?\d+(?:\.\d+)?)(?=$|[\s,，;；])/
 const QUADRANT = /([东南西北])偏([东南西北])\s*(\d+(?:\.\d+)?)\s*(?:°|度)?|(?<![A-Za-z])([NS])\s*(\d+(?:\.\d+)?)\s*°?\s*([EW])(?![A-Za-z])/i
 const QUARTERS: Record<string, number> = { 北: 0, N: 0, 东: 90, E: 90, 南: 180, S: 180, 西: 270, W: 270 }
-const TOWARDS = /(?:[吹刮飘漂](?:向|往)|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|[下顺]风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\btowards?\b)/i
+const TOWARDS = /(?:[吹刮飘漂](?:向|往|到)|[飘漂](?=[东南西北偏])|(?<![风方])(?:往|向|朝)(?=[东南西北偏\d])|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|[下顺]风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\bdrift(?:s|ing)?\b|\btowards?\b)/i
+// 西北方向扩散: what the named side is said to get
+const DRIFTS = /^(?:方向?|向|侧|边|面)?(?:正在|已)?(?:扩散|飘|漂|移动|蔓延)/
+// 吹西北, 西北方向有烟: a north-west wind or one towards the north-west? In one of two the wedge would lie the wrong way round
+const EITHER_WAY = /[吹刮](?=[东南西北偏])|[烟雾味]/
 const SPLIT_POINT = /\b(north|south)[\s-]+(east|west)/gi
 const GAP = /(?<=[东南西北偏])\s+(?=[东南西北偏风])/g
 const TURNS = '(?:方向?|风)?\\s*(?:转为?|到|至|或|间|、|/|[-~－—–]|\\bor\\b)\\s*'
@@ -23,7 +28,7 @@ const DIGITS: Record<string, number> = { ...Object.fromEntries([...'零一二三
 
 /** A wind that nobody can read, or that cannot be; `code` is the hub's. */
 export class NoWind extends Error {
-  constructor(readonly code: 'bad_wind_direction' | 'bad_wind_speed' | 'unknown_wind') {
+  constructor(readonly code: 'bad_wind_direction' | 'bad_wind_speed' | 'unknown_wind' | 'ambiguous_wind') {
     super(code)
   }
 }
@@ -42,7 +47,7 @@ function force(book: Book, low: number, high: number): [number, number] {
   return [Number(from.min_ms), Number(to.max_ms)]
 }
 
-function takeSpeed(book: Book, text: string): [number | null, number | null, string] {
+function takeSpeed(book: Book, text: string): [number | null, number | null, string, string?] {
   const forced = FORCE.exec(text)
   if (forced) {
     const [low, high] = [number(forced[1]!), number(forced[2] ?? forced[1]!)].sort((a, b) => a - b)
@@ -55,8 +60,11 @@ function takeSpeed(book: Book, text: string): [number | null, number | null, str
     if (low! < 0 || high! > book.rules.wind.max_speed_ms) throw new NoWind('bad_wind_speed')
     return [low!, high!, text.replace(said[0], '')]
   }
-  const named = book.beaufort.find((row) => row.force !== '0' && row.name_zh!.split(' ').some((name) => name && text.includes(name)))
-  return named ? [Number(named.min_ms), Number(named.max_ms), text] : [null, null, text]
+  for (const row of book.beaufort) {
+    const name = row.force === '0' ? undefined : row.name_zh!.split(' ').find((one) => one && text.includes(one))
+    if (name) return [Number(row.min_ms), Number(row.max_ms), text, name]
+  }
+  return [null, null, text]
 }
 
 const patterns = new WeakMap<Book, { rows: Map<string, [number, number]>; some: string; one: RegExp }>()
@@ -100,7 +108,7 @@ function quadrant(found: RegExpExecArray): number {
 }
 
 function takeDirection(book: Book, text: string): [number | null, number] {
-  const rest = text.replace(/^[ ,，。;；]+|[ ,，。;；]+$/g, '').replace(GAP, '')
+  const rest = text.replace(/^[ ,，。;；]+|[ ,，。;；]+$/g, '').replace(GAP, '').replace(SPLIT_POINT, '$1$2')
   const towards = TOWARDS.exec(rest)
   const back = (degrees: number): number => (towards ? (degrees + 180) % 360 : degrees)
   const corner = QUADRANT.exec(rest)
@@ -111,26 +119,29 @@ function takeDirection(book: Book, text: string): [number | null, number] {
     if (!(value >= 0 && value <= 360)) throw new NoWind('bad_wind_direction')
     return [back(value % 360), book.rules.wind.measured_uncertainty_deg]
   }
-  const { some } = names(book)
-  const blowing = [...rest.replace(SPLIT_POINT, '$1$2').matchAll(new RegExp(some, 'gi'))].find((one) => one[2])
+  const all = [...rest.matchAll(new RegExp(names(book).some, 'gi'))]
+  // "X风" always says where it comes from, wherever else the text points to
+  const blowing = all.find((one) => one[2])
   if (blowing) return turned(book, blowing[1]!)
-  const subject = new RegExp(some, 'i').exec((towards ? rest.slice(towards.index + towards[0].length) : rest).replace(SPLIT_POINT, '$1$2'))
+  const drifting = all.find((one) => DRIFTS.test(rest.slice(one.index + one[0].length)))
+  if (!towards && !drifting && all.length && EITHER_WAY.test(rest)) throw new NoWind('ambiguous_wind')
+  const subject = drifting ?? all.find((one) => one.index >= (towards ? towards.index + towards[0].length : 0))
   const [from, half] = subject ? turned(book, subject[1]!) : [null, 0]
-  return from === null ? [null, 0] : [back(from), half]
+  return from === null ? [null, 0] : [drifting ? (from + 180) % 360 : back(from), half]
 }
 
 /** Read a typed wind. Throws NoWind. */
 export function parseWind(book: Book, text: string, observed_at: number | null): Wind {
-  const said = text.normalize('NFKC').trim().replace(GUST, '')
-  let [min_ms, max_ms, rest] = takeSpeed(book, said)
-  if (min_ms !== null && BELOW.test(said)) min_ms = 0
+  const written = plain(book, text).trim().replace(GUST, '')
+  let [min_ms, max_ms, rest, force_name] = takeSpeed(book, written)
+  if (min_ms !== null && BELOW.test(written)) min_ms = 0
   const calm = CALM.test(rest)
   let variable = VARIABLE.test(rest)
   if (calm && max_ms === null) [min_ms, max_ms] = force(book, 0, 0)
   const [from_deg, uncertainty_deg] = variable || calm ? [null, 0] : takeDirection(book, rest)
   variable ||= from_deg === null && !calm && new RegExp(names(book).some, 'i').test(rest)
   if (from_deg === null && min_ms === null && !variable) throw new NoWind('unknown_wind')
-  return { from_deg, uncertainty_deg, min_ms, max_ms, observed_at, variable }
+  return { from_deg, uncertainty_deg, min_ms, max_ms, observed_at, variable, force_name: force_name ?? null }
 }
 
 /** The column of Table 3; an unknown wind takes the weakest, where the distances are longest. */
@@ -141,13 +152,38 @@ export function windClass(book: Book, wind: Wind | null): 'low' | 'moderate' | '
   return kmh > book.rules.table3_wind.high_above_kmh ? 'high' : 'moderate'
 }
 
-/** What a wind is good for at a moment: `from_deg` null where a circle has to be drawn. */
-export function useWind(book: Book, wind: Wind | null, at: number): { from_deg: number | null; extra_deg: number; stale: boolean } {
+/** What a wind is good for at a moment: `from_deg` null where a circle has to be drawn, and the notes say why. */
+export function useWind(book: Book, wind: Wind | null, at: number): { from_deg: number | null; extra_deg: number; stale: boolean; notes: Bilingual[] } {
   const rule = book.rules.wind
-  const circle = { from_deg: null, extra_deg: 180, stale: false }
-  if (!wind || wind.from_deg === null || (wind.max_ms !== null && wind.max_ms < rule.calm_below_ms)) return circle
+  const circle = (stale: boolean, ...notes: Bilingual[]) => ({ from_deg: null, extra_deg: 180, stale, notes })
+  if (!wind) return circle(false, said(book, 'no_wind'))
+  const notes = wind.force_name ? [said(book, 'force_name', { name: wind.force_name, low: wind.min_ms!, high: wind.max_ms! })] : []
+  if (wind.from_deg === null) return circle(false, said(book, 'wind_turns'), ...notes)
+  if (wind.max_ms !== null && wind.max_ms < rule.calm_below_ms) return circle(false, said(book, 'calm'), ...notes)
   const age = wind.observed_at === null ? null : (at - wind.observed_at) / 1000
-  if (age !== null && Math.abs(age) > rule.expired_after_s) return { ...circle, stale: true }
+  if (age === null) notes.push(said(book, 'wind_time_unknown'))
+  else if (Math.abs(age) > rule.expired_after_s) return circle(true, said(book, 'wind_expired', aged(age)))
   const stale = age !== null && (age > rule.stale_after_s || age < -rule.max_clock_ahead_s)
-  return { from_deg: wind.from_deg, extra_deg: wind.uncertainty_deg + (stale ? rule.stale_extra_deg : 0), stale }
+  if (stale) notes.push(said(book, 'wind_stale', aged(age!)))
+  return { from_deg: wind.from_deg, extra_deg: wind.uncertainty_deg + (stale ? rule.stale_extra_deg : 0), stale, notes }
+}
+
+/** Half to even, as the hub rounds. */
+export function roundEven(value: number): number {
+  const down = Math.floor(value)
+  return value - down === 0.5 ? (down % 2 === 0 ? down : down + 1) : Math.round(value)
+}
+
+function aged(age_s: number): { age_zh: string; age_en: string } {
+  const minutes = roundEven(Math.abs(age_s / 60))
+  return age_s >= 0 ? { age_zh: `${minutes}分钟前的`, age_en: `${minutes} minutes old` } : { age_zh: `${minutes}分钟后的（时钟不符）`, age_en: `${minutes} minutes in the future (clocks differ)` }
+}
+
+const COMPASS_ZH = ['北', '北东北', '东北', '东东北', '东', '东东南', '东南', '南东南', '南', '南西南', '西南', '西西南', '西', '西西北', '西北', '北西北']
+const COMPASS_EN = ['N', 'NNE', 'NE', 'ENE', 'E', 'ESE', 'SE', 'SSE', 'S', 'SSW', 'SW', 'WSW', 'W', 'WNW', 'NW', 'NNW']
+
+/** The sixteen-point name of a bearing. */
+export function compass(bearing_deg: number): Bilingual {
+  const n = roundEven(bearing_deg / 22.5) % 16
+  return { zh: COMPASS_ZH[n]!, en: COMPASS_EN[n]! }
 }

@@ -60,6 +60,24 @@ def test_a_load_of_which_only_the_diamond_is_seen_is_found_by_class_and_colour()
     assert code == 0 and "guide 123" in output
 
 
+def test_a_small_leak_from_a_tanker_and_a_hazard_zone_can_be_told_as_the_book_asks() -> None:
+    base = [*ZONES, "--leak", "--container", "road_tanker"]
+    assert "60 m (ERG 2024, Table 1, UN1017 small spill" in _run(*base, "--un", "1017", "--spill", "small")[1]
+    assert "hazard zone D large spill, day; printed km x 1000" in _run(*base, "--un", "1953", "--hazard-zone", "D")[1]
+    assert _run(*base, "--un", "1953", "--hazard-zone", "E")[0] == 2
+
+
+def test_what_is_only_written_alike_is_said_to_be_so() -> None:
+    code, output = _run("lookup", "amonia")
+    assert code == 0 and "写法相近" in output and "UN1005" in output
+    assert "写法相近" not in _run("lookup", "ammonia")[1]
+
+
+def test_both_distances_around_a_fire_are_printed() -> None:
+    _, output = _run(*ZONES, "--un", "1005", "--fire", "--container", "road_tanker", "--leak")
+    assert "isolate a fire: 1600 m" in output and "evacuate a fire: 1600 m" in output
+
+
 def test_zones_as_json_is_the_whole_card() -> None:
     code, output = _run(*ZONES, "--un", "1005", "--leak", "--json")
     assert code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.errors import Rejected
-from plans.hazmat import lookup
+from plans.hazmat import lookup, tables
 from plans.hazmat.distances import distances, spill_size, table3_line
 from plans.hazmat.model import Container, Daylight, Direction, HazmatFacts, Physical, SpillSize, WindClass
 
@@ -73,6 +73,38 @@ def test_a_water_reactive_load_has_its_line_for_water_its_line_for_land_and_the_
     assert (land.protective.value, land.only_when_spilled_in_water, land.conditional) == (500, False, False)
     assert (water.protective.value, water.protective.plus, water.only_when_spilled_in_water) == (11000, True, True)
     assert (unknown.protective.value, unknown.conditional) == (11000, True)
+
+
+@pytest.mark.parametrize(
+    ("un", "daylight", "isolation", "protective", "conditional"),
+    [("1838", Daylight.DAY, 30, 400, False), ("1838", Daylight.NIGHT, 30, 1200, True), ("1828", Daylight.DAY, 60, 300, False), ("1828", Daylight.NIGHT, 60, 700, True)],
+)
+def test_while_water_is_unknown_neither_distance_is_shorter_than_on_land_or_in_water(
+    un: str, daylight: Daylight, isolation: float, protective: float, conditional: bool
+) -> None:
+    tanker = {"un": un, "leak": True, "container": Container.ROAD_TANKER}
+    found = {water: distances(HazmatFacts(**tanker, in_water=water), daylight=daylight) for water in (None, True, False)}  # type: ignore[arg-type]
+    assert found[None].protective is not None
+    assert (found[None].isolation.value, found[None].protective.value, found[None].conditional) == (isolation, protective, conditional)
+    assert found[None].isolation.value == max(found[water].isolation.value for water in (True, False))
+
+
+def test_while_water_is_unknown_no_water_reactive_load_is_isolated_less_than_its_guide_says_for_land() -> None:
+    for un, lines in tables.table1().items():
+        if not any(line.only_when_spilled_in_water for line in lines):
+            continue
+        for size in SpillSize:
+            both = [_night(HazmatFacts(un=un, leak=True, spill=size, in_water=water)) for water in (True, False)]
+            found = _night(HazmatFacts(un=un, leak=True, spill=size))
+            assert found.isolation.value == max(one.isolation.value for one in both), un
+            assert (found.protective.value if found.protective else 0) == max(one.protective.value if one.protective else 0 for one in both), un
+
+
+def test_several_materials_under_one_number_are_named_and_the_longest_is_taken() -> None:
+    found = _night(HazmatFacts(un="2845", leak=True, container=Container.ROAD_TANKER))
+    assert found.protective is not None and found.protective.value == 4200
+    assert any("Ethyl phosphonous" in note.en and "Methyl phosphonous" in note.zh for note in found.notes)
+    assert not any("materials" in note.en for note in _night(HazmatFacts(un="1017", leak=True)).notes)
 
 
 def test_a_load_dangerous_in_water_alone_falls_back_to_its_guide_on_land() -> None:

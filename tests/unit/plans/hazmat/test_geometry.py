@@ -175,6 +175,19 @@ def test_a_turning_wind_says_who_came_in_and_who_went_out() -> None:
     assert [r.id for r in diff((), drawn(225), people).entered] == ["north-east", "near"]
 
 
+@pytest.mark.parametrize("lon", [179.999, -179.999, 180.0])
+@pytest.mark.parametrize("lat", [0.0, 34.9, 60.0])
+def test_a_zone_over_the_date_line_holds_what_lies_in_it_and_nothing_round_the_earth(lon: float, lat: float) -> None:
+    centre = Point(lon, lat)
+    drawn = (circle(centre, _m(1800), ZoneKind.ISOLATION), wedge(centre, _m(1800), 135, 45))
+    for bearing in range(0, 360, 10):
+        near, far = (Point(*GEOD.fwd(lon, lat, bearing, distance)[:2]) for distance in (900, 1830))
+        downwind = abs((bearing - 315 + 180) % 360 - 180) < 44
+        assert contains(drawn[0], near) and not contains(drawn[0], far)
+        assert contains(drawn[1], near) is downwind or abs(abs((bearing - 315 + 180) % 360 - 180) - 45) <= 5
+        assert not contains(drawn[1], far)
+
+
 def test_destination_and_bearing_distance_are_each_other_backwards() -> None:
     there = destination(HERE, 123.4, 4567)
     bearing, distance = bearing_distance(HERE, there)

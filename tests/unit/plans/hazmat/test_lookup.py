@@ -7,7 +7,7 @@ import pytest
 from hub.errors import Rejected
 from plans.hazmat import lookup, tables
 from plans.hazmat.lookup import by_placard, by_un, container, guide, guides, hin_meaning, plate_agrees, search, unknown
-from plans.hazmat.model import Container
+from plans.hazmat.model import Container, MatchKind
 
 
 def _first(text: str) -> str:
@@ -32,6 +32,36 @@ def test_an_alias_or_english_name_finds_the_right_number(text: str, un: str) -> 
 @pytest.mark.parametrize(("text", "un"), [("ammonia anhydrous", "1005"), ("acid sulfuric", "1830"), ("soda caustic", "1823")])
 def test_the_words_of_an_english_name_are_found_in_any_order(text: str, un: str) -> None:
     assert search(text)[0].substance.un == un
+
+
+@pytest.mark.parametrize(
+    ("text", "un"),
+    [("氯氣", "1017"), ("鹽酸", "1789"), ("發煙硫酸", "1831"), ("環氧乙烷", "1040"), ("三氯化燐", "1809"), ("橙色牌 268/1005", "1005"), ("牌子上写着268和1005", "1005"),
+     ("UN 1005 Ammonia", "1005"), ("UN1830 液氨", "1830"), ("鞭炮", "0336")],
+)  # fmt: skip
+def test_traditional_characters_and_numbers_within_a_sentence_are_read(text: str, un: str) -> None:
+    assert search(text)[0].substance.un == un
+
+
+@pytest.mark.parametrize(("text", "un"), [("amonia", "1005"), ("clorine", "1017"), ("sulfric acid", "1830"), ("chlroine", "1017"), ("氯化亚枫", "1836")])
+def test_a_slip_of_the_pen_finds_what_is_written_alike_and_says_that_it_is_only_like(text: str, un: str) -> None:
+    found = search(text)
+    assert found[0].substance.un == un
+    assert {match.why for match in found} == {MatchKind.LIKE}
+
+
+@pytest.mark.parametrize("text", ["乙二醇", "qwertyuiop", "2024年1005号"])
+def test_a_short_chinese_name_with_one_other_character_is_another_substance_and_a_year_is_no_number(text: str) -> None:
+    assert search(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("0", "unknown_un"), ("00000", "unknown_un"), ("10055", "unknown_un"), ("2.3", "is_class"), ("第3类", "is_class"), ("第八類", "is_class"), ("8", "is_class")]
+)
+def test_a_number_of_other_length_and_a_class_are_no_names(text: str, code: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        search(text)
+    assert refused.value.code == code
 
 
 def test_a_few_letters_in_the_middle_of_a_long_name_are_no_find() -> None:

@@ -35,7 +35,7 @@ def test_every_table_of_the_bundle_has_rows_as_long_as_its_columns() -> None:
 
 def test_the_vectors_on_file_are_what_the_hub_computes_today() -> None:
     on_file = json.loads(VECTORS.read_text(encoding="utf-8"))
-    assert on_file == json.loads(json.dumps(offline.vectors()))
-    assert len(on_file) >= 100
-    shapes = {zone["shape"] for vector in on_file for zone in vector["expected"]["zones"]}
+    assert on_file == {"cases": json.loads(json.dumps(offline.vectors())), "searches": offline.searches()}
+    assert len(on_file["cases"]) >= 100
+    shapes = {zone["shape"] for vector in on_file["cases"] for zone in vector["expected"]["zones"]}
     assert shapes == {"circle", "wedge"}

@@ -20,7 +20,9 @@ AT = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
      ("0°", 0), ("360°", 0), ("360", 0), ("东北偏北风2级", 22.5), ("北东北风", 22.5), ("西南西风", 247.5), ("NNW 4 m/s", 337.5), ("偏南风", 180),
      ("吹向西北", 135), ("往西北方向扩散", 135), ("blowing to NW", 135), ("１８０度", 180), ("吹向315°", 135), ("下风向西北", 135), ("风向135", 135),
      ("风向：135 风速3.2m/s", 135), ("东 南风", 135), ("西偏北", 292.5), ("北偏东风2级", 22.5), ("南偏东15°", 165), ("北偏西30度", 330), ("S 15° E", 165),
-     ("偏东南风3-4级", 135), ("南西风", 225), ("北东风2级", 45), ("顺风方向为西北", 135)],
+     ("偏东南风3-4级", 135), ("南西风", 225), ("北东风2级", 45), ("顺风方向为西北", 135), ("東南風", 135),
+     ("東風3級", 90), ("西北方向扩散", 135), ("西北向扩散", 135), ("烟往西北飘", 135), ("烟雾飘西北", 135), ("向西北方向", 135), ("风由东南向西北", 135),
+     ("风向东南", 135), ("吹西北风", 315), ("白烟向西北方向扩散，东南风3级", 135), ("smoke drifting NW", 135)],
 )  # fmt: skip
 def test_the_direction_is_where_the_wind_comes_from(text: str, degrees: float) -> None:
     assert parse(text).from_deg == degrees
@@ -70,6 +72,18 @@ def test_a_gust_is_kept_apart_from_the_mean_wind() -> None:
     assert parse("北风4级，阵风7级").gust_ms == 17.1
     assert parse("北风，阵风15米/秒").gust_ms == 15
     assert parse("北风，阵风15米/秒").speed_min_ms is None
+
+
+@pytest.mark.parametrize("text", ["吹西北", "刮东北，3级", "西北方向有烟", "白雾 东南"])
+def test_a_side_that_may_be_where_it_comes_from_or_where_it_goes_is_asked_and_not_guessed(text: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        parse(text)
+    assert refused.value.code == "ambiguous_wind"
+
+
+@pytest.mark.parametrize("text", ["靜風", "旋轉風", "風向不定"])
+def test_a_calm_and_a_turning_wind_in_traditional_characters_have_no_direction(text: str) -> None:
+    assert parse(text).from_deg is None
 
 
 @pytest.mark.parametrize("text", ["999°", "-5°", "361度", "720", "风向400°", "风向999", "南偏东120°", "南偏北20°"])
