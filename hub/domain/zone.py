@@ -18,7 +18,7 @@ from hub.domain.incident import IncidentView
 from hub.wire import Hazmat
 from hub.wire import Wind as MeasuredWind
 from plans.facts import answered
-from plans.hazmat.model import Affected, Distances, EvacuationItem, Polygon, Staging, TownToAsk, Wind, Words, Zone
+from plans.hazmat.model import Affected, Distances, EvacuationItem, HazmatFacts, Polygon, Staging, TownToAsk, Wind, Words, Zone
 
 FRESH: Final = timedelta(minutes=60)
 """A measured wind that is older is no wind of now (our own choice; `plans.hazmat` widens the wedge much earlier)."""
@@ -46,7 +46,8 @@ class Named(Struct, frozen=True, kw_only=True):
 class ZonesView(Struct, frozen=True, kw_only=True):
     """The zones of an incident, whole: shapes, the wind they rest on and whence it was known, who is inside, where to wait.
 
-    `wind_source` is `agent:ID`, `typed` or None; `entered` and `left` are against the drawing before.
+    `wind_source` is `agent:ID`, `typed` or None; `entered` and `left` are against the drawing before. `load` is what was known of the gravest
+    load (None in drawings of an earlier edition), so that its card starts from the same facts.
     """
 
     incident_id: str
@@ -70,6 +71,7 @@ class ZonesView(Struct, frozen=True, kw_only=True):
     left: tuple[Named, ...]
     version: int
     drill: bool = False
+    load: HazmatFacts | None = None
 
 
 class PointShape(Struct, frozen=True, kw_only=True, tag_field="type", tag="Point"):

@@ -214,7 +214,7 @@ async def _draw(store: Store, incident: IncidentView, by: str, typed: Typed | No
         zones=card.zones, wind=wind, wind_source=source, follows_wind=source != "typed", affected=card.affected,
         junctions_to_close=card.junctions_to_close, evacuation=card.evacuation, towns_to_ask=card.towns_to_ask, staging=card.staging,
         warnings=(*misread(incident), *card.warnings), limits=card.limits, entered=entered if before else (), left=left, version=(kept.version if kept else 0) + 1,
-        drill=incident.drill)
+        drill=incident.drill, load=msgspec.structs.replace(card.facts, point=None, wind=None))
     async with store.transaction() as tx:
         return await _put(tx, incident, view, said, kept, by)
 
@@ -237,11 +237,14 @@ async def _put(tx: Transaction, incident: IncidentView, view: ZonesView, typed: 
 async def tick(tx: Transaction, incident: IncidentView, receptor_id: str, *, done: bool, note: str, by: str, seen_at: datetime | None = None) -> Tick:
     """Tick a line of the evacuation list off (or on again), as it was seen at `seen_at` (None: now); gives the line as it stands.
 
-    What a phone kept while it had no signal does not undo what somebody saw later, and sent twice it is ticked once. Raises Rejected for a
-    receptor that is not on the list.
+    What a phone kept while it had no signal does not undo what somebody saw later, and sent twice it is ticked once. A place that left the
+    zone meanwhile, because the wind turned, is ticked all the same: it may come in again. Raises Rejected for one that nobody knows.
     """
+    from plans.hazmat import receptors
+
     kept = await get_zones(tx.conn, incident.id)
-    if kept is None or kept.view is None or receptor_id not in {e.receptor_id for e in kept.view.evacuation}:
+    listed = {e.receptor_id for e in kept.view.evacuation} if kept is not None and kept.view is not None else set[str]()
+    if receptor_id not in listed and (not listed or receptor_id not in {one.id for one in receptors.known(include_demo=incident.drill)}):
         raise Rejected("unknown_receptor", "疏散清单中没有此项", "the evacuation list has no such line", field="receptor_id")
     held = next((one for one in await ticks_of(tx.conn, incident.id) if one.receptor_id == receptor_id), None)
     at = utc_text(min(seen_at, tx.now)) if seen_at is not None else tx.at

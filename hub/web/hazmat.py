@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from hub.domain.access import HUB, Action
 from hub.domain.incident import IncidentView
 from hub.domain.zone import Feature, Tick, Typed, ZonesView, features, wants_zones
 from hub.errors import Rejected
 from hub.store.access import visible_incidents
-from hub.store.zones import draw, drawn_zones, get_zones, ticked, ticks_of, told, wind_of
+from hub.store.zones import draw, drawn_zones, get_zones, measured_wind, ticked, ticks_of, told, wind_of
 from hub.store.zones import tick as tick_off
 from hub.web.incidents import find
 from hub.web.route import Ask, Route
@@ -85,11 +85,14 @@ class IncidentZones(Struct, frozen=True, kw_only=True):
     """The zones of an incident (null: none are drawn), and the lines of the evacuation list that were ticked.
 
     `wind_now` is the newest wind there is and `wind_now_source` whose: the drawing rests on an older one while that hardly differs.
+    `measured` is what the nearest instrument says meanwhile, also while a wind that the scene told goes before it.
     """
 
     zones: ZonesView | None
     wind_now: Wind | None
     wind_now_source: str | None
+    measured: Wind | None
+    measured_source: str | None
     ticks: list[Tick]
     seq: int
 
@@ -112,10 +115,13 @@ class ZoneFeatures(Struct, frozen=True, kw_only=True, tag_field="type", tag="Fea
 
 
 class DrawBody(Struct, frozen=True, kw_only=True):
-    """What the scene says: the wind in words or degrees (null: follow the measured wind), and whether the load runs into water."""
+    """What the scene says: the wind in words or degrees (null: follow the measured wind), and whether the load runs into water (null: not known).
 
-    wind: Annotated[str, Meta(max_length=60)] | None = None
-    in_water: bool | None = None
+    What is left out stays as it was told before; a wind keeps its time.
+    """
+
+    wind: Annotated[str, Meta(max_length=60)] | UnsetType | None = UNSET
+    in_water: bool | UnsetType | None = UNSET
 
 
 class TickBody(Struct, frozen=True, kw_only=True):
@@ -209,19 +215,27 @@ async def _whole(ask: Ask, incident: IncidentView, seq: int) -> IncidentZones:
         kept = await get_zones(conn, incident.id)
         ticks = await ticks_of(conn, incident.id)
         wind, source = await wind_of(conn, incident, kept.typed if kept else Typed(), ask.now)
-    return IncidentZones(zones=kept.view if kept else None, wind_now=wind, wind_now_source=source, ticks=ticks, seq=seq)
+        instrument, measured = await measured_wind(conn, incident, ask.now) or (None, None)
+    return IncidentZones(
+        zones=kept.view if kept else None, wind_now=wind, wind_now_source=source, measured=measured, measured_source=instrument, ticks=ticks, seq=seq
+    )  # fmt: skip
 
 
 async def redraw(ask: Ask) -> IncidentZones:
-    """Draw the zones by what the scene says; without a wind they follow the measured one again."""
+    """Draw the zones by what the scene says; with a wind of null they follow the measured one again."""
     found = await find(ask, Action.ZONE_EDIT)
     if found.incident.place.lon is None or found.incident.place.lat is None:
         raise Rejected("no_point", "事件没有坐标，不能绘制", "the incident has no point; nothing can be drawn", field="place")
     async with ask.store.read() as conn:
         incident = await told(conn, found.incident)
+        kept = await get_zones(conn, incident.id)
     if not wants_zones(incident):
         raise Rejected("no_hazmat", "事件不涉及危险货物", "no dangerous goods are known of", field="hazmat")
-    typed = Typed(wind=ask.body.wind or None, at=ask.now if ask.body.wind else None, in_water=ask.body.in_water, by=ask.who)
+    typed = msgspec.structs.replace(kept.typed if kept else Typed(), by=ask.who)
+    if ask.body.wind is not UNSET:
+        typed = msgspec.structs.replace(typed, wind=ask.body.wind or None, at=ask.now if ask.body.wind else None)
+    if ask.body.in_water is not UNSET:
+        typed = msgspec.structs.replace(typed, in_water=ask.body.in_water)
     await draw(ask.store, found.incident, by=ask.who, typed=typed)
     return await _whole(ask, found.incident, await ask.store.head())
 

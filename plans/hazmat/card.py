@@ -56,7 +56,7 @@ def card(
     zones: tuple[Zone, ...] = geometry.zones(facts.point, found, facts.wind, at, shape=shape) if facts.point is not None else ()
     affected = receptors.inside(zones, receptors.known() if known is None else known) if zones else ()
     return HazmatCard(
-        made_at=at, title=_title(facts, substance), substance=substance, hin=hin, placard=placard, guide=guide, distances=found, zones=zones,
+        made_at=at, facts=facts, title=_title(facts, substance), substance=substance, hin=hin, placard=placard, guide=guide, distances=found, zones=zones,
         affected=affected, junctions_to_close=receptors.junctions_to_close(affected), evacuation=receptors.evacuation_list(affected),
         towns_to_ask=receptors.to_ask(zones), wind=facts.wind, warnings=(*_beside(others), *_warnings(facts, substance, hin, guide, zones, at)),
         staging=receptors.staging(facts.point, found, facts.wind, at) if facts.point is not None else None,

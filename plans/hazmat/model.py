@@ -507,9 +507,10 @@ class ZoneDiff(Struct, frozen=True, kw_only=True):
 
 
 class HazmatCard(Struct, frozen=True, kw_only=True):
-    """Everything a responder needs on one page, and what the method cannot do."""
+    """Everything a responder needs on one page, and what the method cannot do. `facts` are those of the load it is the card of."""
 
     made_at: datetime
+    facts: HazmatFacts
     title: Words
     substance: Substance | None
     hin: HinMeaning | None

@@ -86,6 +86,57 @@ def test_the_phone_looks_up_a_plate_and_keeps_what_was_done_with_no_signal(new_s
     expect(page.locator("[data-test=of-others]")).to_contain_text("1")
 
 
+def test_the_card_asks_what_the_book_asks_and_says_what_it_does_not_know(new_screen: Screens) -> None:
+    page = new_screen(width=390, height=844).page
+    page.goto("/field/#hazmat")
+    numbers, notes = page.locator("[data-test=hazmat-distances]"), page.locator("[data-test=hazmat-notes]")
+    page.fill("[data-test=hazmat-query]", "1836")
+    page.click("[data-test=hazmat-found]")
+    expect(numbers.locator(".isolation")).to_contain_text("600 m")
+    expect(numbers.locator(".isolation")).to_contain_text("仅当入水时适用")
+    expect(notes).to_contain_text("HCl+SO2")
+    page.select_option("[data-test=hazmat-water]", label="未入水")
+    expect(numbers.locator(".isolation")).to_contain_text("30 m")
+    expect(numbers.locator(".isolation")).not_to_contain_text("仅当")
+    page.select_option("[data-test=hazmat-spill]", "small")
+    expect(numbers.locator(".protective")).to_contain_text("小量")
+    expect(page.locator("[data-test=upwind]")).to_contain_text("风向不明")
+    page.fill("[data-test=hazmat-wind]", "吹西北")
+    expect(page.locator("[data-test=hazmat] .fault")).to_contain_text("哪边来")
+    page.fill("[data-test=hazmat-wind]", "東南風3級")
+    expect(page.locator("[data-test=upwind]")).to_contain_text("从东南方（上风）进入")
+    expect(page.locator("[data-test=wind-age]")).to_be_visible()
+    page.fill("[data-test=hazmat-wind]", "东南风1级")
+    expect(notes).to_contain_text("风很小")
+    expect(page.locator("[data-test=hazmat-limits]")).to_contain_text("30分钟")
+
+    for typed, said in (("9999", "没有这个 UN 编号"), ("10055", "没有这个 UN 编号"), ("999/1005", "危险识别号"), ("7664-41-8", "校验位"), ("amonia", "写法相近")):
+        page.fill("[data-test=hazmat-query]", typed)
+        expect(page.locator("[data-test=hazmat]")).to_contain_text(said)
+    page.keyboard.press("Enter")
+    expect(numbers).to_have_count(0)  # what is only written alike is not opened unasked
+    page.fill("[data-test=hazmat-query]", "第8类")
+    page.click("[data-test=placards] [data-class='8']")
+    expect(page.locator("[data-test=hazmat]")).to_contain_text("154")
+
+
+def test_the_card_of_an_incident_starts_from_its_load_and_shows_the_distances_of_the_drawing(new_screen: Screens) -> None:
+    desk = new_screen(width=390, height=844)
+    desk.open()
+    load = {"un": "1017", "container": "rail_tank_car", "leak": True, "fire": True}
+    id = desk.report("氯气铁路罐车泄漏起火", **{**LEAK, "hazmat": [load]})
+    zones = eventually(lambda: desk.call("GET", f"/api/v1/incidents/{id}/zones")["body"]["zones"], 20)
+    page = desk.page
+    page.goto("/field/#scene")
+    scene = page.locator("[data-test=scene]", has_text="氯气").first
+    expect(scene.locator("[data-test=scene-limits]")).to_contain_text("30分钟")
+    expect(scene.locator(".numbers")).to_contain_text("Table 3")
+    scene.locator("[data-test=scene-card]").click()
+    expect(page.locator("[data-test=hazmat-distances] .isolation")).to_contain_text("1 km")
+    assert zones["distances"]["isolation"]["value"] == 1000
+    expect(page.locator("[data-test=hazmat-distances] .fire").first).to_be_visible()
+
+
 def test_the_field_page_fits_a_phone_in_both_languages(new_screen: Screens) -> None:
     for locale, word in (("zh", "我的任务"), ("en", "My tasks")):
         page = new_screen(width=360, height=740, locale=locale).page

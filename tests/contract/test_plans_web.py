@@ -158,6 +158,7 @@ async def test_what_was_typed_in_gives_way_to_a_measured_wind_once_it_is_stale(h
 
     await blow()
     assert await desk.ask("GET", path) == 200 and desk.body["wind_now_source"] == "typed", "what the scene says counts first"
+    assert desk.body["measured_source"] == "agent:wx" and desk.body["measured"]["from_deg"] == 315, "the instrument is heard beside it"
     clock.advance(timedelta(minutes=45))
     await blow()
     assert await desk.ask("GET", path) == 200 and desk.body["wind_now_source"] == "agent:wx"
@@ -165,6 +166,39 @@ async def test_what_was_typed_in_gives_way_to_a_measured_wind_once_it_is_stale(h
         await mark_all(tx)
     turned = (await until(desk, path, lambda b: b["zones"]["wind_source"] == "agent:wx"))["zones"]
     assert next(z["downwind_deg"] for z in turned["zones"] if z["kind"] == "protective") == 135 and turned["follows_wind"]
+
+
+async def test_water_told_keeps_the_wind_that_was_told_and_its_age(hub: Running, desk: Visitor) -> None:
+    clock = hub.services.clock
+    assert isinstance(clock, ManualClock)
+    id = await file(desk, hazmat=[{"un": "1836", "container": "road_tanker", "leak": True}])
+    path = f"/api/v1/incidents/{id}/zones"
+    await until(desk, path, lambda b: b["zones"] is not None)
+    assert await desk.ask("POST", path, {"wind": "东南风3级"}) == 200
+    told = desk.body["zones"]
+    assert told["distances"]["conditional"] is True and told["load"]["in_water"] is None and told["load"]["container"] == "road_tanker"
+    clock.advance(timedelta(minutes=10))
+    assert await desk.ask("POST", path, {"in_water": False}) == 200
+    dry = desk.body["zones"]
+    assert dry["load"]["in_water"] is False and dry["distances"]["isolation"]["value"] == 30
+    assert dry["wind"]["observed_at"] == told["wind"]["observed_at"] and dry["wind_source"] == "typed"
+    assert await desk.ask("POST", path, {"wind": "北风3级"}) == 200
+    assert desk.body["zones"]["load"]["in_water"] is False, "a wind does not take back what was told of the water"
+    assert await desk.ask("POST", path, {"wind": None}) == 200 and desk.body["zones"]["wind_source"] is None
+    assert await desk.ask("POST", path, {"in_water": None}) == 200 and desk.body["zones"]["load"]["in_water"] is None
+
+
+async def test_a_place_that_left_the_zone_before_the_tick_came_through_is_ticked_all_the_same(hub: Running, desk: Visitor) -> None:
+    id = await file(desk)
+    path = f"/api/v1/incidents/{id}/zones"
+    before = (await until(desk, path, lambda b: b["zones"] is not None))["zones"]
+    assert await desk.ask("POST", path, {"wind": "南风4级"}) == 200
+    left = {e["receptor_id"] for e in before["evacuation"]} - {e["receptor_id"] for e in desk.body["zones"]["evacuation"]}
+    assert left, "a wedge holds fewer than the circle"
+    line = f"/api/v1/incidents/{id}/evacuation/{sorted(left)[0]}"
+    assert await desk.ask("POST", line, {"done": True}) == 200
+    assert await desk.ask("POST", path, {"wind": None}) == 200
+    assert {t["receptor_id"] for t in desk.body["ticks"] if t["done"]} == {sorted(left)[0]}, "it stands when the wind turns back"
 
 
 async def test_zones_are_those_of_the_gravest_load_also_where_it_is_only_named(hub: Running, desk: Visitor) -> None:

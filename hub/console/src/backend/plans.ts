@@ -63,13 +63,16 @@ export interface Receptor { id: string; kind: string; name_zh: string; name_en: 
 export interface Affected { receptor: Receptor; distance_m: number; zones: string[] }
 export interface ZonesView {
   incident_id: string; drill: boolean; un?: string | null
-  drawn_at: string; why: Bilingual; title: Bilingual; zones: Zone[]; wind: Wind | null; wind_source: string | null
+  drawn_at: string; why: Bilingual; title: Bilingual; zones: Zone[]; distances: { daylight: 'day' | 'night'; spill: 'small' | 'large'; conditional: boolean; only_when_spilled_in_water: boolean; notes: Bilingual[] }; wind: Wind | null; wind_source: string | null
   affected: Affected[]; junctions_to_close: Affected[]; evacuation: { receptor_id: string; name_zh: string; name_en: string; population: number | null; action: Bilingual; distance_m: number; demo: boolean }[]
   towns_to_ask: { code: string; name_zh: string; why: Bilingual }[]; staging: { approach: Bilingual; reason: Bilingual; point: { lon: number; lat: number } | null } | null
   warnings: Bilingual[]; limits: Bilingual[]; entered: (Bilingual & { id: string })[]; left: (Bilingual & { id: string })[]; version: number
+  load?: Load | null
 }
+/** What was known of the load that a drawing rests on. */
+export interface Load { un: string | null; hin: string | null; container: string; leak: boolean | null; fire: boolean | null; in_water: boolean | null; spill: 'small' | 'large' | null; quantity_kg: number | null }
 export interface Wind { from_deg: number | null; text: string; observed_at: string | null }
-export interface IncidentZones { zones: ZonesView | null; wind_now: Wind | null; wind_now_source: string | null; ticks: { receptor_id: string; done: boolean; by: string; at: string }[] }
+export interface IncidentZones { zones: ZonesView | null; wind_now: Wind | null; wind_now_source: string | null; measured: Wind | null; measured_source: string | null; ticks: { receptor_id: string; done: boolean; by: string; at: string }[] }
 export interface PlanHead {
   id: string; version: number; status: PlanStatus; kind: string; title: Bilingual; source: { document: string; edition: string; issuing_body: string; clauses?: string[] }
   valid_from: string; valid_until: string | null; tasks: number; sha256: string; changed_at: string; changed_by: string; reason?: string; saved_by?: string; reviewed_by?: string | null; approved_by?: string | null
@@ -134,7 +137,8 @@ export const tasks = {
 export const zones = {
   all: () => get<{ items: ZonesView[]; done: Record<string, string[]>; seq: number }>('/api/v1/zones'),
   of: (incident: string) => get<IncidentZones>(`${of(incident)}/zones`),
-  draw: (incident: string, wind: string | null, in_water: boolean | null = null) => post<IncidentZones>(`${of(incident)}/zones`, { wind, in_water }),
+  /** What is left out stays as it was; a wind of null follows the measured one. */
+  draw: (incident: string, said: { wind?: string | null; in_water?: boolean | null }) => post<IncidentZones>(`${of(incident)}/zones`, said),
   tick: (incident: string, receptor: string, done: boolean) => post<unknown>(`${of(incident)}/evacuation/${encodeURIComponent(receptor)}`, { done }),
 }
 

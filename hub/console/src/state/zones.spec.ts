@@ -6,7 +6,7 @@ import { applyZones, featuresOf, type ZoneMap } from './zones'
 const ring: [number, number][][] = [[[119, 34], [119.1, 34], [119.1, 34.1], [119, 34]]]
 const zone = (kind: 'isolation' | 'protective') => ({ kind, shape: 'circle', radius: { value: 100, plus: false, table: '', edition: '', row: '' }, polygon: { coordinates: ring }, downwind_deg: null })
 const view = (version: number): ZonesView => ({
-  incident_id: 'a', drill: false, drawn_at: '', why: { zh: '', en: '' }, title: { zh: '氨', en: 'Ammonia' }, zones: [zone('isolation'), zone('protective')], wind: null, wind_source: null,
+  incident_id: 'a', drill: false, drawn_at: '', why: { zh: '', en: '' }, title: { zh: '氨', en: 'Ammonia' }, distances: { daylight: 'day', spill: 'large', conditional: false, only_when_spilled_in_water: false, notes: [] }, zones: [zone('isolation'), zone('protective')], wind: null, wind_source: null,
   affected: [], junctions_to_close: [], evacuation: [], towns_to_ask: [], staging: { approach: { zh: '', en: '' }, reason: { zh: '', en: '' }, point: { lon: 119, lat: 34 } },
   warnings: [], limits: [], entered: [], left: [], version,
 })

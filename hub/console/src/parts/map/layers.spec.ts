@@ -15,7 +15,7 @@ const camera = (id: string, change: Partial<Camera> = {}): Camera => ({
 })
 const circle = (radius_m: number): Point[] => Array.from({ length: 37 }, (_, n) => destination(AT, n * 10, radius_m))
 const zones = (change: Partial<ZonesView> = {}): ZonesView => ({
-  incident_id: 'i', drill: true, drawn_at: '', why: { zh: '', en: '' }, title: { zh: '液氨', en: 'Ammonia' }, wind: null, wind_source: null, junctions_to_close: [], evacuation: [], towns_to_ask: [], warnings: [], limits: [], entered: [], left: [], version: 1,
+  incident_id: 'i', drill: true, drawn_at: '', why: { zh: '', en: '' }, title: { zh: '液氨', en: 'Ammonia' }, distances: { daylight: 'day', spill: 'large', conditional: false, only_when_spilled_in_water: false, notes: [] }, wind: null, wind_source: null, junctions_to_close: [], evacuation: [], towns_to_ask: [], warnings: [], limits: [], entered: [], left: [], version: 1,
   zones: [
     { kind: 'isolation', shape: 'circle', radius: { value: 150, plus: false, table: '', edition: '', row: '' }, polygon: { coordinates: [circle(150)] }, downwind_deg: null },
     { kind: 'protective', shape: 'wedge', radius: { value: 800, plus: false, table: '', edition: '', row: '' }, polygon: { coordinates: [circle(800)] }, downwind_deg: 315 },
