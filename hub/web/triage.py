@@ -81,7 +81,7 @@ def _report(draft: Any, text: str, ask: Ask) -> dict[str, Any]:
         report["loss_yuan"] = draft.loss_yuan
     state = {name: value for name in ("leak", "fire", "explosion") if (value := getattr(draft, name)) is not None}
     container = {"container": str(draft.container)} if draft.container else {}
-    loads = [{"un": s.un, "name": s.name, **container, **state} for s in draft.substances if s.role in ("released", "cargo", "involved")]
+    loads = [{**({"un": s.un} if s.un else {}), "name": s.name, **container, **state} for s in draft.substances if s.role in ("released", "cargo", "involved")]
     if loads:
         report["hazmat"] = loads[:20]
     return report

@@ -21,7 +21,7 @@ _NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)  # the labels were written for t
 
 
 class Labelled(msgspec.Struct, frozen=True):
-    """A text with what a careful reader takes from it; `substances` are UN numbers."""
+    """A text with what a careful reader takes from it; `substances` are UN numbers, or names of what has none."""
 
     id: str
     text: str
@@ -47,7 +47,7 @@ def score(pairs: list[tuple[Labelled, Draft]]) -> dict[str, Any]:
     """The figures of `tocsin bench triage` for labelled texts and their drafts."""
     filed = [(gold, draft) for gold, draft in pairs if "family" not in gold.skip]
     graded = [(gold, draft) for gold, draft in pairs if "grade" not in gold.skip]
-    told = [(set(gold.substances), {s.un for s in draft.substances}) for gold, draft in pairs if "substances" not in gold.skip]
+    told = [(set(gold.substances), {s.un or s.name for s in draft.substances}) for gold, draft in pairs if "substances" not in gold.skip]
     right = sum(len(gold & found) for gold, found in told)
     wanted, named = sum(len(gold) for gold, _ in told), sum(len(found) for _, found in told)
     counted = [(value, getattr(draft.casualties, field)) for gold, draft in pairs for field, value in gold.casualties.items()]

@@ -56,10 +56,10 @@ class Casualties(msgspec.Struct, frozen=True):
 
 
 class Substance(msgspec.Struct, frozen=True):
-    """A dangerous substance the text names; `un` is four digits."""
+    """A dangerous substance the text names; `un` is four digits, None where the books of transport have no number for that name."""
 
     name: str
-    un: str
+    un: str | None
     role: Role
 
 

@@ -21,7 +21,10 @@ from plans.triage.text import Prepared, Sentence, Standing, data
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A row of the substance table. `hazard_class` and `hin` are ADR 2017, `guide` is ERG 2024; "" where the book has none."""
+    """A row of the substance table. `hazard_class` and `hin` are ADR 2017, `guide` is ERG 2024; "" where the book has none.
+
+    `un` is "" for what the books of transport do not number (乙二醇, 辛醇, 氚); it is then told apart from others by its canonical name.
+    """
 
     name: str
     un: str
@@ -29,6 +32,11 @@ class Entry(msgspec.Struct, frozen=True):
     hazard_class: str
     hin: str
     guide: str
+
+    @property
+    def key(self) -> str:
+        """What is counted as one substance: the UN number, or the canonical name where there is none; "" is no substance."""
+        return self.un or self.canonical
 
 
 class Mention(msgspec.Struct, frozen=True):
@@ -92,6 +100,9 @@ class _Context(msgspec.Struct, frozen=True):
     sources: frozenset[str]
     merge: dict[str, str]
     same_as: dict[str, str]
+    vaguer: dict[str, frozenset[str]]
+    chemical: re.Pattern[str]
+    unnumbered_in: frozenset[str]
     late: re.Pattern[str]
     burns: re.Pattern[str]
     exacter: frozenset[str]
@@ -110,7 +121,8 @@ def _table() -> _Table:
     lines = resources.files("plans.triage").joinpath("data", "substances.csv").read_text("utf-8").splitlines()
     for row in csv.DictReader(line for line in lines if not line.startswith("#")):
         entry = Entry(row["name"], row["un"], row["canonical"], row["class"], row["hin"], row["guide"])
-        by_un.setdefault(entry.un, entry)
+        if entry.un:
+            by_un.setdefault(entry.un, entry)
         lengths.setdefault(entry.name[0].upper(), set()).add(len(entry.name))
         words[entry.name.upper()] = entry
         for other in _spellings(entry.name):
@@ -174,6 +186,9 @@ def _context() -> _Context:
         frozenset(raw["sources"]),
         {str(k): str(v) for k, v in raw["merge"].items()},
         {str(k): str(v) for k, v in raw["same_as"].items()},
+        {str(name): frozenset(map(str, others)) for name, others in raw["vaguer"].items()},
+        re.compile(raw["chemical"].format(unit=f"(?:{'|'.join(raw['chemical_units'])})", end=f"(?:{'|'.join(raw['chemical_ends'])})")),
+        frozenset(raw["unnumbered_in"]),
         re.compile("|".join(raw["late"])),
         re.compile(raw["burns"]),
         frozenset([*raw["exacter_end"], *raw["exacter_start"]]),
@@ -201,23 +216,38 @@ def _names(text: str) -> list[Mention]:
     if len(upper) != len(text):  # a few letters of other scripts grow when capitalised
         upper = text
     done: list[Mention] = []
+    known: list[tuple[int, int]] = []
     index, size = 0, len(text)
     while index < size:
         for length in table.lengths.get(upper[index], ()):
             entry = table.words.get(upper[index : index + length]) if index + length <= size else None
             if entry is not None and not _counts_one(upper, index, length, table):
-                if entry.un and not _is_substance(text, index, index + length, context):
+                if entry.key and not _is_substance(text, index, index + length, context):
                     index += 1  # 液态氢 in 液态氢氧化钠 hides no 氢氧化钠
                     break
-                if entry.un:
+                if entry.key:
                     parts = table.joined.get(entry.name, (entry,))
                     done += [Mention(part, index, index + length) for part in parts]
+                known.append((index, index + length))
                 index += length
                 break
         else:
             index += 1
     done += _numbers(text, table)
+    done += _systematic(text, known, context)
     return sorted(done, key=lambda m: m.start)
+
+
+def _systematic(text: str, known: list[tuple[int, int]], context: _Context) -> list[Mention]:
+    """Chemicals that the table does not have, told by how a systematic name is built (氯甲基三甲基硅烷); `known` stretches are the table's."""
+    done, at = [], 0
+    for match in context.chemical.finditer(text):
+        while at < len(known) and known[at][1] <= match.start():
+            at += 1
+        free = at == len(known) or known[at][0] >= match.end()
+        if free and _is_substance(text, match.start(), match.end(), context):
+            done.append(Mention(Entry(match[0], "", match[0], "", "", ""), match.start(), match.end()))
+    return done
 
 
 def _counts_one(text: str, index: int, length: int, table: _Table) -> bool:
@@ -257,6 +287,7 @@ _SIGN = re.compile(r"上(?:面|排|半部分?|方|边|行)?(?:的?数?字?)(?:�
 _MULTIPLE, _RADICALS = frozenset("二三四五六"), frozenset("氯溴碘氟硝甲乙丙丁苯")  # 三氯丙烯 is no 氯丙烯
 _IN_A_COMPOUND = re.compile("[苯萘吡][甲乙丙丁][酸醇醛酮腈胺酰酯]")
 _ASCII = re.compile(r"[A-Za-z0-9]")
+_DAY = re.compile(r"\d{1,2}月\d|\d{4}年")  # 铱-192 4月13日, of which a prepared text has no space
 
 
 def _numbers(text: str, table: _Table) -> list[Mention]:
@@ -275,7 +306,7 @@ def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
     before, after = text[max(0, start - 8) : start], text[end : end + 10]
     if _ASCII.match(text[start]) and text[start].isalpha() and before[-1:].isascii() and before[-1:].isalnum():
         return False
-    if _ASCII.match(text[end - 1]) and after[:1].isascii() and after[:1].isalnum():
+    if _ASCII.match(text[end - 1]) and after[:1].isascii() and after[:1].isalnum() and not _DAY.match(after):
         return False
     if after[:1] in context.compound_after and after[:2] not in ("化工", "酸性", "基地"):
         return False
@@ -287,48 +318,50 @@ def _is_substance(text: str, start: int, end: int, context: _Context) -> bool:
 
 
 def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
-    """The substances of the incident, one per UN number, in the order of the text."""
+    """The substances of the incident, one per UN number or per name without one, in the order of the text."""
     context, opening = _context(), prepared.opening()
     found = _first_ones(found)
     roles: dict[str, _Part] = {}
     first: dict[str, Mention] = {}
-    mistaken = {m.entry.un for m in found if context.mistaken.search(_around(prepared.text, m))}
+    mistaken = {m.entry.key for m in found if context.mistaken.search(_around(prepared.text, m))}
     acted = {
-        m.entry.un
+        m.entry.key
         for m in found
         if prepared.sentence_at(m.start).standing is Standing.MAIN
         and context.late.search(_near(prepared, prepared.sentence_at(m.start), m))
     }
-    safe = {m.entry.un for m in found if context.carried_off.search(_near(prepared, prepared.sentence_at(m.start), m))}
+    safe = {m.entry.key for m in found if context.carried_off.search(_near(prepared, prepared.sentence_at(m.start), m))}
     for number, mention in enumerate(found):
         if number and _ALSO_CALLED.fullmatch(prepared.text, found[number - 1].end, mention.start):
             continue
         sentence = prepared.sentence_at(mention.start)
-        role = None if mention.entry.un in mistaken else _part(prepared, sentence, mention, context, family)
+        role = None if mention.entry.key in mistaken else _part(prepared, sentence, mention, context, family)
         if role is None or not (mention.start < opening or role >= _Part.CARGO or _happens(prepared, sentence, mention, role, context)):
             continue
-        un = _un(prepared.text, mention, context)
-        if un in safe and role is not _Part.RELEASED:
+        key = _key(prepared.text, mention, context)
+        if key in safe and role is not _Part.RELEASED:
             continue
-        first.setdefault(un, mention)
-        roles[un] = max(role, roles.get(un, role))
-    for un in list(first):
-        exacter = _exacter(un, first, context)
+        first.setdefault(key, mention)
+        roles[key] = max(role, roles.get(key, role))
+    for key in list(first):
+        exacter = _exacter(key, first, context)
         if exacter is not None:
-            roles[exacter] = max(roles[exacter], roles[un])
-            del first[un]
-    best = min(max((roles[un] for un in first), default=_Part.EXPLAINED), _Part.ACTING)
+            roles[exacter] = max(roles[exacter], roles[key])
+            del first[key]
+    best = min(max((roles[key] for key in first), default=_Part.EXPLAINED), _Part.ACTING)
     if best is _Part.EXPLAINED and family not in context.explained_in:
         return []  # the nature of a gas, told beside a collision: no substance of it
     if best is _Part.EXPLAINED and len(first) > 1 and not all(_composing(prepared, mention, context) for mention in first.values()):
         return []  # 氧化剂主要包括过氧化氢、高锰酸钾、硝酸: examples of a class, and nothing of the load
-    first = {un: mention for un, mention in first.items() if roles[un] >= best}
+    first = {key: mention for key, mention in first.items() if roles[key] >= best}
     limit = max(opening, _introduced(prepared, first, roles))
     done = []
-    for un, mention in first.items():
-        if mention.start < limit or (un in acted and roles[un] is _Part.RELEASED):
-            name = mention.entry.name if not mention.entry.name.isdigit() else mention.entry.canonical
-            done.append(Named(Substance(name, un, _ROLES[roles[un]]), mention.start, mention.end))
+    for key, mention in first.items():
+        if mention.start < limit or (key in acted and roles[key] is _Part.RELEASED):
+            entry = mention.entry
+            name = entry.name if not entry.name.isdigit() else entry.canonical
+            un = key if entry.un else None
+            done.append(Named(Substance(name, un, _ROLES[roles[key]]), mention.start, mention.end))
     return done
 
 
@@ -343,8 +376,8 @@ def _introduced(prepared: Prepared, first: dict[str, Mention], roles: dict[str, 
 
     What a text names only after its opening and after this explains, compares or describes.
     """
-    most = min(max((roles[un] for un in first), default=_Part.EXPLAINED), _Part.CARGO)
-    return prepared.sentence_at(min((mention.start for un, mention in first.items() if roles[un] >= most), default=0)).end
+    most = min(max((roles[key] for key in first), default=_Part.EXPLAINED), _Part.CARGO)
+    return prepared.sentence_at(min((mention.start for key, mention in first.items() if roles[key] >= most), default=0)).end
 
 
 _READ = 60  # mentions of one substance; what a longer report says of it after these adds nothing to its part
@@ -355,22 +388,24 @@ def _first_ones(found: list[Mention]) -> list[Mention]:
     seen: Counter[str] = Counter()
     done = []
     for mention in found:
-        seen[mention.entry.un] += 1
-        if seen[mention.entry.un] <= _READ:
+        seen[mention.entry.key] += 1
+        if seen[mention.entry.key] <= _READ:
             done.append(mention)
     return done
 
 
-def _exacter(un: str, first: dict[str, Mention], context: _Context) -> str | None:
+def _exacter(key: str, first: dict[str, Mention], context: _Context) -> str | None:
     """The number of 氰化钠溶液 for 氰化钠 where both are named, of 三氧化二砷 for 砷, of the liquefied form for the gas."""
-    if context.merge.get(un) in first:
-        return context.merge[un]
-    name = first[un].entry.name
+    if context.merge.get(key) in first:
+        return context.merge[key]
+    name = first[key].entry.name
     if context.same_as.get(name) in first:
         return context.same_as[name]
+    if name in context.vaguer and (others := [other for other in first if other in context.vaguer[name]]):
+        return others[0]
     for other, mention in first.items():
         longer = mention.entry.name
-        holds = other != un and len(longer) > len(name) and name in longer
+        holds = other != key and len(longer) > len(name) and name in longer
         if holds and (name in context.only_where or longer.replace(name, "", 1) in context.exacter):
             return other
     return None
@@ -408,11 +443,11 @@ def _around(text: str, mention: Mention) -> str:
     return text[max(0, mention.start - 16) : mention.start] + "\u25a1" + text[mention.end : mention.end + 24]
 
 
-def _un(text: str, mention: Mention, context: _Context) -> str:
+def _key(text: str, mention: Mention, context: _Context) -> str:
     """A name that stands for the solid and the solution is read as the solution where a tank or a solution is spoken of."""
     other = context.solutions.get(mention.entry.un)
     around = text[max(0, mention.start - 20) : mention.end + 8]
-    return other if other is not None and context.solution.search(around) else mention.entry.un
+    return other if other is not None and context.solution.search(around) else mention.entry.key
 
 
 _TO_COMMA = re.compile(r"[^，,。；！？\n]*")
@@ -476,6 +511,8 @@ def _part(prepared: Prepared, sentence: Sentence, mention: Mention, context: _Co
     if sentence.setting:
         part = min(part, _Part.PRODUCT)
     if part < _Part.CARGO and family in context.only_released_in:
+        return None
+    if not mention.entry.un and (part < _Part.ACTING or (family not in context.unnumbered_in and mention.entry.name not in context.only_where)):
         return None
     return part if part is _Part.CARGO or _more_than_goods(prepared, sentence, mention, context) else None
 

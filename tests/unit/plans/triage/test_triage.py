@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -217,7 +219,7 @@ def test_event_types_exist_in_the_table_of_the_hub() -> None:
     assert {str(code) for code in used} <= set(table)
 
 
-def _uns(text: str) -> list[str]:
+def _uns(text: str) -> list[str | None]:
     return [s.un for s in triage(text, NOW).substances]
 
 
@@ -251,10 +253,31 @@ def test_a_substance_tells_its_role() -> None:
 
 def test_the_substance_table_is_large_and_well_formed() -> None:
     lines = resources.files("plans.triage").joinpath("data", "substances.csv").read_text("utf-8").splitlines()
-    rows = [line.split(",") for line in lines if not line.startswith("#")][1:]
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
     assert len(rows) >= 400
-    assert all(any(len(cell) == 4 and cell.isdigit() for cell in row) for row in rows)
+    assert all(re.fullmatch(r"[0-9]{4}", row["un"]) or not (row["un"] or row["class"] or row["hin"] or row["guide"]) for row in rows)
+    assert all(row["name"] and row["canonical"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "substances"),
+    [
+        ("一辆装载33吨乙二醇的槽罐车起火，罐体烧穿", [("乙二醇", None)]),
+        ("釜内双氧水分解爆炸，波及相邻企业辛醇储罐，辛醇泄漏燃烧", [("双氧水", "2014"), ("辛醇", None)]),
+        ("焊枪引燃尾气管内的四甲基硅烷、氯甲基三甲基硅烷，釜内物料爆炸，5人死亡", [("四甲基硅烷", "2749"), ("氯甲基三甲基硅烷", None)]),
+        ("装有二异丙基萘的罐车侧翻，二异丙基萘流入水沟", [("二异丙基萘", None)]),
+        ("核电站水管破损，泄漏约百吨含氚放射性水", [("氚", None)]),
+        ("一餐馆后厨疑似燃气爆炸，3人受伤", [("燃气", None)]),
+        ("一餐馆后厨燃气爆炸，漏出的是天然气，3人受伤", [("天然气", "1971")]),
+        ("装了20吨钙镁合金的货车遇雨自燃", [("钙镁合金", "1393")]),
+        ("厂区内的己二酸二甲酯仓库进水", []),
+        ("氨基酸和聚丙烯酰胺仓库起火", []),
+        ("工人把氯酸钠当作丁酰胺投进反应釜，釜爆炸，2人死亡", [("氯酸钠", "1495")]),
+    ],
+)
+def test_a_substance_without_a_un_number_is_named_all_the_same(text: str, substances: list[tuple[str, str | None]]) -> None:
+    assert [(s.name, s.un) for s in triage(text, NOW).substances] == substances
 
 
 @pytest.mark.parametrize(
