@@ -74,6 +74,6 @@ def _links(text: str, start: int) -> int:
 def _is_headline(line: str) -> bool:
     mark = _MARK.match(line)
     bare = line[mark.end() :] if mark is not None else line
-    if not 8 <= len(bare) <= 44 or "。" in bare or bare.endswith(("；", "：", "，", "、", '"', "…")):
+    if not 8 <= len(bare) <= 44 or "。" in bare or bare.endswith(("；", "：", "，", "、", '"')):
         return False
     return _OWN.match(bare) is None

@@ -331,12 +331,16 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
         and context.late.search(_near(prepared, prepared.sentence_at(m.start), m))
     }
     safe = {m.entry.key for m in found if context.carried_off.search(_near(prepared, prepared.sentence_at(m.start), m))}
+    explained: dict[str, Mention] = {}
     for number, mention in enumerate(found):
         if number and _ALSO_CALLED.fullmatch(prepared.text, found[number - 1].end, mention.start):
             continue
         sentence = prepared.sentence_at(mention.start)
         role = None if mention.entry.key in mistaken else _part(prepared, sentence, mention, context, family)
-        if role is None or not (mention.start < opening or role >= _Part.CARGO or _happens(prepared, sentence, mention, role, context)):
+        if role is None:
+            continue
+        if not (mention.start < opening or role >= _Part.CARGO or _happens(prepared, sentence, mention, role, context)):
+            explained.setdefault(mention.entry.key, mention)
             continue
         key = _key(prepared.text, mention, context)
         if key in safe and role is not _Part.RELEASED:
@@ -348,6 +352,8 @@ def named(prepared: Prepared, found: list[Mention], family: str) -> list[Named]:
         if exacter is not None:
             roles[exacter] = max(roles[exacter], roles[key])
             del first[key]
+    if not first and len(explained) == 1 and family in context.explained_in:
+        first, roles = explained, dict.fromkeys(explained, _Part.EXPLAINED)  # the one that a report explains, and names nowhere else
     best = min(max((roles[key] for key in first), default=_Part.EXPLAINED), _Part.ACTING)
     if best is _Part.EXPLAINED and family not in context.explained_in:
         return []  # the nature of a gas, told beside a collision: no substance of it
