@@ -407,6 +407,11 @@ async def test_a_pasted_text_becomes_a_draft_and_nothing_is_invented(hub: Runnin
     assert desk.body["plans"][0] == "hazmat-road-transport" and "hazmat" in desk.body["evidence"]
 
 
+async def test_a_load_that_has_no_un_number_is_drafted_by_its_name_alone(hub: Running, desk: Visitor) -> None:
+    assert await desk.ask("POST", "/api/v1/triage", {"text": "今天14时许，一辆装载33吨乙二醇的槽罐车在G204国道追尾起火，罐体烧穿。"}) == 200, desk.body
+    assert [(load["name"], load.get("un", "none")) for load in desk.body["report"]["hazmat"]] == [("乙二醇", "none")]
+
+
 async def test_a_pasted_text_on_a_drill_or_on_figures_is_no_report_of_an_incident(hub: Running, desk: Visitor) -> None:
     assert await desk.ask("POST", "/api/v1/triage", {"text": "昨日举行液氯泄漏应急演练，模拟钢瓶阀门损坏，2人中毒昏迷。"}) == 200, desk.body
     assert desk.body["nature"] == "drill" and desk.body["report"]["drill"] is True and desk.body["grade"] is None

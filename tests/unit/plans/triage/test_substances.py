@@ -43,7 +43,7 @@ def test_a_tsunami_in_traditional_characters_is_one() -> None:
         ("一辆运送LNG液化气的罐车被追尾，罐内的液化气持续外泄。", ["1972"]),
         ("硝化棉失去湿润剂，高温下自燃。\n大火烧到隔壁。\n最后引起堆放的硝酸铵等发生爆炸。", ["2556", "1942"]),
         ("误将氮气当成压缩空气送进冷凝器，1人吸入后窒息死亡。", ["1066"]),
-        ("反应釜内三氯丙烯冲料起火，2人烧伤。", []),
+        ("反应釜内三氯丙烯冲料起火，2人烧伤。", [None]),
         ("印刷厂仓库的二甲苯起火，对面有几桶柴油，消防员把柴油搬开。", ["1307"]),
         ("化工厂爆炸，2人受伤。监测站采样，甲苯检出浓度为0.007mg/m3，苯乙烯0.013mg/m3，未超过限值。", []),
         ("管线用氮气多次置换后仍有缝隙，催化剂自燃，1人死亡。", []),
@@ -61,7 +61,7 @@ def test_a_tsunami_in_traditional_characters_is_one() -> None:
         ("陇川县一辆载有氰化钠的货车翻入河沟，监测显示河水氰化物浓度为零，达标。", ["1689"]),
     ],
 )
-def test_what_explains_a_substance_gives_way_to_the_load(text: str, expected: list[str]) -> None:
+def test_what_explains_a_substance_gives_way_to_the_load(text: str, expected: list[str | None]) -> None:
     assert [one.un for one in triage(text).substances] == expected
 
 
