@@ -81,10 +81,11 @@ class VersionQuery(Struct, frozen=True, kw_only=True):
 
 
 class CompareQuery(Struct, frozen=True, kw_only=True):
-    """The two versions to compare."""
+    """The two versions to compare. `other`: the plan that `after` is a version of (none: the same plan)."""
 
     before: Version
     after: Version
+    other: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class Compared(Struct, frozen=True, kw_only=True):
@@ -278,11 +279,11 @@ async def export(ask: Ask) -> web.Response:
 
 
 async def compared(ask: Ask) -> Compared:
-    """What differs between two versions of a plan."""
+    """What differs between two versions of a plan, or between two plans."""
     ask.require(Action.PLAN_READ, HUB)
     async with ask.store.read() as conn:
         before = await get_plan(conn, ask.path["plan"], ask.query.before)
-        after = await get_plan(conn, ask.path["plan"], ask.query.after)
+        after = await get_plan(conn, ask.query.other or ask.path["plan"], ask.query.after)
     if before is None or after is None:
         raise NotFound
     return Compared(items=list(compare(before, after)))
@@ -460,7 +461,7 @@ ROUTES = [
     Route("GET", _PLAN, one, Action.PLAN_READ, query=VersionQuery, returns=PlanWhole, zh="预案", en="one plan"),
     Route("GET", _PLAN + "/yaml", export, Action.PLAN_READ, query=YamlQuery, export=True, zh="导出预案（YAML）", en="export a plan (YAML)"),
     Route("GET", _PLAN + "/history", history, Action.PLAN_READ, returns=History, zh="预案沿革", en="a plan's history"),
-    Route("GET", _PLAN + "/compare", compared, Action.PLAN_READ, query=CompareQuery, returns=Compared, zh="比较版本", en="compare versions"),
+    Route("GET", _PLAN + "/compare", compared, Action.PLAN_READ, query=CompareQuery, returns=Compared, zh="比较版本或两个预案", en="compare versions, or two plans"),
     Route("POST", _PLAN + "/versions/{version:[0-9]+}/status", step, Action.PLAN_EDIT, also=(Action.PLAN_APPROVE,), body=StepBody, returns=PlanHead,
           zh="审核、批准预案", en="review or approve a version"),
     Route("GET", _INCIDENT + "/plans", of_incident, Action.PLAN_MATCH, returns=IncidentPlans, zh="匹配的预案", en="the plans for an incident"),

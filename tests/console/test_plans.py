@@ -178,6 +178,13 @@ def test_a_plan_is_revised_with_the_linters_help_compared_and_reviewed(new_scree
     expect(page.locator("[data-test=history]")).to_contain_text("名称规范")
     page.click("[data-test=compare]")
     expect(page.locator("[data-test=fields]")).to_contain_text("title.zh")
+    expect(page.locator("[data-test=fields] li")).to_have_count(1)  # number and state of a version always differ
+    expect(page.locator("[data-test=diff-view]")).to_contain_text("行相同")
+    page.select_option("[data-test=other]", "gas")
+    expect(page.locator("[data-test=diff-view]")).to_contain_text("燃气")
+    expect(page.locator("[data-test=fields]")).to_contain_text("处不同")
+    page.select_option("[data-test=other]", "fire")
+    expect(page.locator("[data-test=fields]")).to_contain_text("title.zh")
     page.click("[data-test=step-reviewed]")
     page.click("[data-test=step-confirm]")
     expect(page.locator("[data-test=status]")).to_contain_text("已审核")

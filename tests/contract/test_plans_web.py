@@ -282,6 +282,9 @@ async def test_plans_travel_as_yaml_and_faults_are_named_with_their_line(hub: Ru
     assert await desk.ask("POST", "/api/v1/plans", raw=newer.encode()) == 201 and desk.body["plan"]["status"] == "draft"
     assert await desk.ask("GET", f"/api/v1/plans/fire/compare?before={plan.version}&after={plan.version + 1}") == 200
     assert {c["field"] for c in desk.body["items"]} == {"version", "status"}
+    assert await desk.ask("GET", f"/api/v1/plans/fire/compare?before={plan.version}&after=1&other=gas") == 200
+    assert {"id", "title.zh"} <= {c["field"] for c in desk.body["items"]}, "two plans are compared as two versions are"
+    assert await desk.ask("GET", f"/api/v1/plans/fire/compare?before={plan.version}&after=1&other=no-such") == 404
     assert await desk.ask("POST", f"/api/v1/plans/fire/versions/{plan.version + 1}/status", {"status": "reviewed"}) == 200
     one = f"/api/v1/plans/fire/versions/{plan.version + 1}/status"
     assert await desk.ask("POST", one, {"status": "in_force"}) == 403, "a leader approves"
