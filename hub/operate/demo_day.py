@@ -252,9 +252,9 @@ async def _respond(hub: Running, event: Happened, incident_id: str) -> None:
         tasks = await tasks_of(conn, whole) if whole is not None else []
     for task in [one for one in tasks if not one.waits_for][:event.tasks_done]:
         async with store.transaction() as tx:
-            duty = await get_obligation(tx.conn, task.id)
-            if whole is not None and duty is not None:
-                await finish_task(tx, rules, whole, duty, by=BY, text="已完成（演示）", ref=f"task:{task.id}")
+            duty, incident = await get_obligation(tx.conn, task.id), await get_incident(tx.conn, incident_id)
+            if whole is not None and duty is not None and incident is not None:
+                await finish_task(tx, rules, whole, duty, incident, by=BY, text="已完成（演示）", ref=f"task:{task.id}")
         await asyncio.sleep(BREATH_S)
 
 

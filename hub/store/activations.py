@@ -29,7 +29,7 @@ from hub.domain.activation import (
     StageStep,
 )
 from hub.domain.duty_rules import DutyRules
-from hub.domain.incident import OPEN_STATES, Act, IncidentView
+from hub.domain.incident import OPEN_STATES, Act, IncidentNoted, IncidentView
 from hub.domain.notice import Fields, in_both
 from hub.domain.obligation import Evidence, Obligation, Owed
 from hub.domain.obligation import State as DutyState
@@ -37,6 +37,7 @@ from hub.domain.sharing import Origin
 from hub.errors import Rejected, changed_meanwhile
 from hub.ids import new_id
 from hub.store import obligations as ledger
+from hub.store.changes import changes_of_incident
 from hub.store.duty_data import load_rules
 from hub.store.notices import message_drafts, queue
 from hub.store.organisation import get_person, list_departments, towns_by_adcode
@@ -588,10 +589,14 @@ def _needs_active(head: ResponseHead) -> None:
 
 
 async def finish_task(
-    tx: Transaction, rules: DutyRules, whole: Whole, duty: Obligation, *, by: str, text: str, ref: str, reason: str | None = None,
+    tx: Transaction, rules: DutyRules, whole: Whole, duty: Obligation, incident: IncidentView, *, by: str, text: str, ref: str, reason: str | None = None,
 ) -> Obligation:
-    """Report a task done, with what shows it. Done twice is done once. Raises Rejected `predecessor_open` unless a reason is given."""
+    """Report a task done, with what shows it. Done twice is done once; what somebody else saw of it is noted in the incident's timeline, once.
+
+    Raises Rejected `predecessor_open` unless a reason is given.
+    """
     if duty.state in (DutyState.MET, DutyState.MET_LATE):
+        await _note_too(tx, duty, incident, text.strip(), by=by)
         return duty
     task = next((t for t in whole.document.tasks if t.key == _task_key(duty)), None)
     duties = await _duties(tx.conn, whole.head.id)
@@ -601,6 +606,17 @@ async def finish_task(
         raise Rejected("predecessor_open", f"前置任务未完成：{'；'.join(d.title_zh for d in titles)}。确需先完成请说明理由",
                        f"these come first: {'; '.join(d.title_en for d in titles)}; give a reason to go ahead", field="reason")
     return await ledger.meet(tx, rules, duty.id, by=by, reason=reason, evidence=Evidence(ref=ref, zh=text, en="", at=tx.now))
+
+
+async def _note_too(tx: Transaction, duty: Obligation, incident: IncidentView, text: str, *, by: str) -> None:
+    """Keep what a second person saw of a task that was done already."""
+    if not text or (duty.evidence is not None and duty.evidence.zh.strip() == text):
+        return
+    said = f"{duty.title_zh}：{text}"
+    noted = [c for c in await changes_of_incident(tx.conn, incident.id) if c.kind == "incident.noted" and c.actor == by]
+    if any(c.read(IncidentNoted).text == said for c in noted):
+        return
+    tx.record(IncidentNoted(text=said), actor=by, subject=f"incident:{incident.id}", incident_id=incident.id, drill=incident.drill)
 
 
 def response_of(duty: Obligation) -> str | None:

@@ -58,9 +58,10 @@ class StartBody(Struct, frozen=True, kw_only=True):
 
 
 class LevelBody(Struct, frozen=True, kw_only=True):
-    """The level, and why."""
+    """The level, and why. `seen`: the level that the reader saw as he decided (none: he does not say)."""
 
     level: Level
+    seen: Level | None = None
     reason: Reason | None = None
 
 
@@ -197,23 +198,29 @@ async def _held(ask: Ask, action: Action) -> _Held:
 
 
 async def set_level(ask: Ask) -> IncidentResponse:
-    """Raise or lower the level: only the difference is applied."""
+    """Raise or lower the level: only the difference is applied. The plans are those that run by then, whoever joined them meanwhile.
+
+    Refused `level_changed` where the level is no longer the one that was seen: to raise from IV to III must not lower from I.
+    """
     held = await _held(ask, Action.PLAN_LEVEL)
-    plans = [p.id for p in held.whole.document.plans]
-    return await _changed(ask, held, plans, ask.body.level)
+    return await _changed(ask, held, None, ask.body.level, seen=ask.body.seen)
 
 
 async def switch(ask: Ask) -> IncidentResponse:
     """Put other plans in force instead: only the difference is applied."""
     held = await _held(ask, Action.PLAN_ACTIVATE)
-    return await _changed(ask, held, list(ask.body.plans), ask.body.level or held.whole.head.level)
+    return await _changed(ask, held, list(ask.body.plans), ask.body.level)
 
 
-async def _changed(ask: Ask, held: _Held, plans: list[str], level: Level) -> IncidentResponse:
+async def _changed(ask: Ask, held: _Held, plans: list[str] | None, level: Level | None, *, seen: Level | None = None) -> IncidentResponse:
+    """Change plans, level or both; None: what stands as the writer's turn comes."""
     facts, _ = await facts_now(ask, held.incident)
     async with ask.transaction() as tx:
         whole = await _again(tx.conn, held)
-        await change_response(tx, await load_rules(tx.conn), held.incident, facts, whole, plans, level, by=ask.who, reason=ask.body.reason)
+        if seen is not None and seen is not whole.head.level is not level:
+            raise Rejected("level_changed", f"级别已由他人调为{whole.head.level}级，请核对后再定", f"somebody set level {whole.head.level} meanwhile; look again", field="level")
+        await change_response(tx, await load_rules(tx.conn), held.incident, facts, whole, plans or [p.id for p in whole.document.plans], level or whole.head.level,
+                              by=ask.who, reason=ask.body.reason)
     return await _whole(ask, held.incident, await ask.store.head())
 
 
@@ -305,12 +312,12 @@ async def acknowledge(ask: Ask) -> TaskView:
 
 
 async def done(ask: Ask) -> TaskView:
-    """Report a task done. Sent twice it is done once, so that a phone may send again what it kept."""
+    """Report a task done. Sent twice it is done once, so that a phone may send again what it kept; what a second person saw goes into the timeline."""
     duty, whole, incident = await _task(ask, Action.TASK_DONE)
     async with ask.transaction() as tx:
         held = await get_obligation(tx.conn, duty.id)
         assert held is not None
-        await finish_task(tx, await load_rules(tx.conn), whole, held, by=ask.who, text=ask.body.evidence, ref=f"task:{duty.id}", reason=ask.body.reason)
+        await finish_task(tx, await load_rules(tx.conn), whole, held, incident, by=ask.who, text=ask.body.evidence, ref=f"task:{duty.id}", reason=ask.body.reason)
     return await _view(ask, whole, incident, duty.id)
 
 

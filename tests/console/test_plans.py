@@ -239,18 +239,18 @@ def test_what_is_typed_into_a_plan_outlives_a_reload_and_meets_another_draft_sid
     page = screen.open("/plans")
     other.open("/plans")
     library_is_there(screen)
-    text = saved_draft(other, "gas", ("燃气", "燃气（初稿）"))
-    page.goto("/plans/gas/edit?version=2")
+    text = saved_draft(other, "earthquake", ("地震应急", "地震应急（初稿）"))
+    page.goto("/plans/earthquake/edit?version=2")
     expect(page.locator("[data-test=checked]")).to_contain_text("没有问题")
     title = page.locator("[data-test=head-form] input").first
-    title.fill("燃气事故应急预案（甲）")
+    title.fill("地震应急预案（甲）")
     title.press("Tab")
     expect(page.locator(".cm-content")).to_contain_text("（甲）")
     page.reload()
     expect(page.locator("[data-test=restored]")).to_be_visible()
     expect(page.locator(".cm-content")).to_contain_text("（甲）")
 
-    sha = other.call("GET", "/api/v1/plans/gas?version=2")["body"]["head"]["sha256"]
+    sha = other.call("GET", "/api/v1/plans/earthquake?version=2")["body"]["head"]["sha256"]
     done = other.page.evaluate("""async ([path, body]) => (await fetch(path, {method: 'POST', headers: {'x-tocsin': 'console'}, body})).status""",
                                [f"/api/v1/plans?expects={sha}", text.replace("（初稿）", "（乙）")])
     assert done == 201
@@ -261,8 +261,8 @@ def test_what_is_typed_into_a_plan_outlives_a_reload_and_meets_another_draft_sid
     expect(page.locator("[data-test=diff-view]")).to_contain_text("行相同")
     page.click("[data-test=write-over]")
     expect(page.locator("[data-test=status]")).to_contain_text("草案")
-    assert other.call("GET", "/api/v1/plans/gas?version=2")["body"]["head"]["title"]["zh"].endswith("（甲）")
-    page.goto("/plans/gas/edit?version=2")
+    assert other.call("GET", "/api/v1/plans/earthquake?version=2")["body"]["head"]["title"]["zh"].endswith("（甲）")
+    page.goto("/plans/earthquake/edit?version=2")
     expect(page.locator("[data-test=checked]")).to_contain_text("没有问题")
     expect(page.locator("[data-test=restored]")).to_have_count(0)
     assert screen.errors == []
@@ -286,6 +286,8 @@ def test_a_file_with_faults_or_in_another_encoding_stores_nothing_and_names_itse
     saved_draft(screen, "campus", ("校园", "校园（已存）"))
     choose.set_input_files({"name": "校园.yaml", "mimeType": "application/yaml", "buffer": good.encode()})
     expect(page.locator("[role=alert]")).to_contain_text("校园.yaml")
+    saved_draft(screen, "gas", ("燃气", "燃气（另一份）"))  # what others store meanwhile takes the refusal off no screen
+    expect(page.locator("[data-test=pending]")).to_contain_text("燃气（另一份）")
     page.click("[data-test=side-by-side]")
     expect(page.locator("[data-test=theirs]")).to_be_visible()
     page.click("[data-test=take-theirs]")
@@ -298,3 +300,36 @@ def test_a_file_with_faults_or_in_another_encoding_stores_nothing_and_names_itse
     other = page.evaluate("async () => (await fetch('/api/v1/plans/gas/yaml')).text()")
     page.locator("input[type=file]").set_input_files({"name": "gas.yaml", "mimeType": "application/yaml", "buffer": other.encode()})
     expect(page.locator("[data-test=other-plan]")).to_contain_text("gas")
+
+
+def test_two_operators_at_one_incident_see_what_the_other_did_and_undo_nothing_unawares(new_screen: Screens) -> None:
+    first, second = new_screen(), new_screen()
+    one, two = first.open(), second.open()
+    library_is_there(first)
+    id = first.report("两车相撞，两人值守", event_types=["12H00"])
+    for page in (one, two):
+        page.goto(f"/incidents/{id}")
+        expect(page.locator("[data-test=missing-fact]")).to_contain_text("危险货物")
+    one.click("[data-test=missing-fact] [data-test=no]")
+    expect(two.locator("[data-test=answered]")).to_contain_text("涉及危险货物：否")
+    for page in (one, two):
+        page.click("[data-test=activate]")
+        expect(page.locator("[data-test=preview]")).to_contain_text("项任务")
+    one.click("[data-test=start]")
+    expect(two.locator("[data-test=started-elsewhere]")).to_be_visible()
+    expect(two.locator("[data-test=start]")).to_be_disabled()
+    two.keyboard.press("Escape")
+    expect(two.locator("[data-test=tasks] > li").first).to_be_visible()
+
+    two.click("[data-test=set-level]")
+    two.select_option("[data-test=level-choice]", "III")
+    one.click("[data-test=set-level]")
+    one.select_option("[data-test=level-choice]", "I")
+    one.click("[data-test=confirm]")
+    expect(two.locator("[data-test=level-moved]")).to_contain_text("I 级")
+    two.click("[data-test=confirm]")
+    expect(two.locator("dialog [role=alert]")).to_contain_text("已由他人调为I级")
+    expect(one.locator("[data-test=level]")).to_have_text("I 级")
+    two.click("[data-test=confirm]")  # now it is meant
+    expect(one.locator("[data-test=level]")).to_have_text("III 级")
+    assert len(first.call("GET", f"/api/v1/incidents/{id}/activations")["body"]["history"]) == 1

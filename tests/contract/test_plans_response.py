@@ -13,7 +13,7 @@ import pytest
 from hub.clock import ManualClock
 from hub.domain.activation import ResponseHead, ResponseState
 from hub.domain.duty_rules import packaged_rules
-from hub.domain.incident import Act, IncidentOpened, IncidentUpdated, IncidentView
+from hub.domain.incident import Act, IncidentNoted, IncidentOpened, IncidentUpdated, IncidentView
 from hub.domain.notice import halves
 from hub.domain.obligation import State
 from hub.domain.report import PlaceView
@@ -36,6 +36,7 @@ from hub.store.activations import (
     tasks_of,
     terminate,
 )
+from hub.store.changes import changes_of_incident
 from hub.store.desk import act_on
 from hub.store.notices import list_notices, list_pending
 from hub.store.obligations import get_obligation, list_obligations
@@ -467,9 +468,14 @@ async def test_a_task_waits_for_those_before_it_unless_somebody_says_why(store: 
         duty = await get_obligation(tx.conn, waiting.id)
         assert duty is not None
         with pytest.raises(Rejected, match="come first"):
-            await finish_task(tx, RULES, held, duty, by=BY, text="已完成", ref="task:x")
-        done = await finish_task(tx, RULES, held, duty, by=BY, text="已完成", ref="task:x", reason="现场先行处置")
-        assert await finish_task(tx, RULES, held, done, by=BY, text="又发一次", ref="task:x") == done
+            await finish_task(tx, RULES, held, duty, view, by=BY, text="已完成", ref="task:x")
+        done = await finish_task(tx, RULES, held, duty, view, by=BY, text="已完成", ref="task:x", reason="现场先行处置")
+    for by, text in ((BY, "已完成"), ("person:other", "下游两处也已封堵"), ("person:other", "下游两处也已封堵"), ("person:other", " ")):
+        async with store.transaction() as tx:
+            assert await finish_task(tx, RULES, held, done, view, by=by, text=text, ref="task:x") == done
+    async with store.read() as conn:
+        noted = [(c.actor, c.read(IncidentNoted).text) for c in await changes_of_incident(conn, view.id) if c.kind == "incident.noted"]
+    assert noted == [("person:other", f"{done.title_zh}：下游两处也已封堵")], "what a second person saw of it is kept, once"
     assert done.state is State.MET and done.evidence is not None and done.evidence.zh == "已完成"
 
 

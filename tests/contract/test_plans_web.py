@@ -255,9 +255,24 @@ async def test_the_level_is_raised_tasks_are_done_and_the_response_ends(hub: Run
 
     assert await desk.ask("POST", one + "/level", {"level": "II"}) == 200
     assert desk.body["response"]["level"] == "II" and len(desk.body["tasks"]) >= len(tasks)
+    assert await desk.ask("POST", one + "/level", {"level": "III", "seen": "IV"}) == 422 and desk.body["code"] == "level_changed", "to raise must not lower"
+    assert await desk.ask("POST", one + "/level", {"level": "II", "seen": "IV"}) == 200, "what both wanted is no quarrel"
     assert await desk.ask("POST", one + "/terminate", {}) == 422 and desk.body["code"] == "termination_needs_reason"
     assert await desk.ask("POST", one + "/terminate", {"reason": "处置完毕"}) == 200
     assert desk.body["response"]["state"] == "terminated"
+
+
+async def test_a_level_that_is_set_as_another_operator_joins_plans_takes_none_of_them_away(hub: Running, desk: Visitor) -> None:
+    id = await file(desk, hazmat=[], title="G204 两车相撞起火")
+    assert await desk.ask("POST", f"/api/v1/incidents/{id}/activations", {"plans": ["road-traffic"], "level": "IV"}) == 200, desk.body
+    one = f"/api/v1/activations/{desk.body['response']['id']}"
+    async with Visitor(hub.web_url) as other:
+        _, token = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office", scope=Scope.ALL)
+        other.hold(token)
+        for plan, level in (("gas", "III"), ("campus", "II"), ("power-outage", "III"), ("fire", "I")):
+            assert await asyncio.gather(desk.ask("POST", f"/api/v1/incidents/{id}/activations", {"plans": [plan]}), other.ask("POST", one + "/level", {"level": level})) == [200, 200]
+    assert await desk.ask("GET", f"/api/v1/incidents/{id}/activations") == 200
+    assert {p["id"] for p in desk.body["response"]["plans"]} == {"road-traffic", "gas", "campus", "power-outage", "fire"}
 
 
 async def test_a_department_sees_its_own_tasks_once_the_response_shares_the_incident(hub: Running, desk: Visitor) -> None:

@@ -121,7 +121,8 @@ export const plans = {
   preview: (incident: string, chosen: string[], level: Level | null) => post<Activation>(`${of(incident)}/activations/preview`, { plans: chosen, level }),
   start: (incident: string, chosen: string[], level: Level | null) => post<IncidentResponse>(`${of(incident)}/activations`, { plans: chosen, level }),
   response: (incident: string) => get<IncidentResponse>(`${of(incident)}/activations`),
-  level: (id: string, level: Level, reason: string) => post<IncidentResponse>(`${one(id)}/level`, { level, reason }),
+  /** `seen`: the level that stood on the screen as it was decided. */
+  level: (id: string, level: Level, reason: string, seen: Level) => post<IncidentResponse>(`${one(id)}/level`, { level, reason, seen }),
   stage: (id: string, stage: Stage, met: string[], reason: string | null) => post<IncidentResponse>(`${one(id)}/stage`, { stage, met, reason }),
   terminate: (id: string, met: string[], reason: string | null) => post<IncidentResponse>(`${one(id)}/terminate`, { met, reason }),
   bundle: (incident: string, reason: string) => file(`${of(incident)}/bundle`, { reason }),
