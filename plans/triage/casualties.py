@@ -35,7 +35,7 @@ _PERSON = (
 )
 _GAP = r"[^，。；：！？、,\d\n（）\"]"
 _BETWEEN = rf"(?:(?!重伤|轻伤|受伤|[一二两三四五六七八九十]人?死|(?<!包括)(?<!含)[一二两三四五六七八九十](?:名|位|人)(?!份|们)|脱困|脱险|受灾|死亡|遇难|失踪|失联|被困|中毒|获救|生还|疏散|转移){_GAP}){{0,14}}?"
-_COUNT_WORDS = r"(?:人数|总人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|矿工|船员|渔民|旅客|民众|军人|平民|儿童|官兵|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
+_COUNT_WORDS = r"(?:人数|总人数|人员|群众|居民|职工|学生|村民|师生|游客|乘客|矿工|船员|渔民|旅客|民众|军人|平民|儿童|官兵|病人|患者|者|总数|病例|员工|工人|周边|附近|沿线|危险区|受灾|受威胁|沿岸|低洼)?(?:人数|人员|群众|居民)?"
 _REACH = r"(?:了|可能|预计|已经|已|达到|达|升至|上升至|增至|增加到|增加至|上升到|升到|攀升至|修正为|更正为|核减为|共计|总计|合计|累计|一共|共|约|近|超过|过|至少|有|为|是|:|：|至|超|逾|仍有|仍为|最终){0,3}"
 
 _BETWEEN_DEAD = _BETWEEN.replace("|中毒", "").replace("(?!重伤", "(?![鱼虾蟹猪鸡鸭鹅羊牛]|家禽|牲畜|重伤")
@@ -54,7 +54,7 @@ _FAR = {
         rf"{_N}(?:名|位|个)(?:(?!死|亡|遇难|获救|生还|找到)[^。；：\d\n]){{0,44}}?(?:失踪|失联|下落不明|生死不明|不知去向)"
     ),
 }
-_LONE = r"(?:博士后|实验人员|驾船人|大副|二副|水手|农机手|场主|男工|船主|船长|轮机长|船老大|房主|屋主|户主|租户|摊主|食客|顾客|阿姨|飞行员|副驾驶|机手|押运员|环卫工|操作工|检修工|维修工|作业人员|瓦匠|钓友|登山者|驴友|骑行者|路人|行人|住户|租客|业主|老伴|安装工|搬运工|巡检工|推车工|值班员|保姆|村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者|护林员|消防员|民警|队员|牧民|患者|病人|老太|大爷|群众|农妇|婴儿|幼儿|司炉工|锅炉工|炉工|打磨工|清洁工|焊工|电工|保洁员|厨师|装卸工|店主|老板|网红|教师|医生|护士|老师|旅客|女乘客|少女|少年|老妇|妇人|老翁|大妈|大叔|小伙|门卫|快递员|外卖员|女工|民工|游泳者|中学生|小学生|大学生|研究生|女孩子|同学)"
+_LONE = r"(?:副机长|机长|博士后|实验人员|驾船人|大副|二副|水手|农机手|场主|男工|船主|船长|轮机长|船老大|房主|屋主|户主|租户|摊主|食客|顾客|阿姨|飞行员|副驾驶|机手|押运员|环卫工|操作工|检修工|维修工|作业人员|瓦匠|钓友|登山者|驴友|骑行者|路人|行人|住户|租客|业主|老伴|安装工|搬运工|巡检工|推车工|值班员|保姆|村民|男子|女子|工人|农民|学生|老人|司机|驾驶员|女孩|男孩|男童|女童|儿童|幼童|老汉|小孩|妇女|员工|职工|民工|矿工|船员|游客|乘客|市民|居民|女士|先生|保安|骑手|渔民|女生|男生|死者|护林员|消防员|民警|队员|牧民|患者|病人|老太|大爷|群众|农妇|婴儿|幼儿|司炉工|锅炉工|炉工|打磨工|清洁工|焊工|电工|保洁员|厨师|装卸工|店主|老板|网红|教师|医生|护士|老师|旅客|女乘客|少女|少年|老妇|妇人|老翁|大妈|大叔|小伙|门卫|快递员|外卖员|女工|民工|游泳者|中学生|小学生|大学生|研究生|女孩子|同学)"
 _ONE = {
     "trapped": re.compile(
         r"(?<![名多些位等数几两和])(?:司机|驾驶员|驾驶人|副驾驶|男子|女子|老人|男童|女童|男孩|女孩|小孩|机手|工人)(?:仍|也|则)?(?:被困|被卡在|被压在|被埋)"
@@ -94,8 +94,8 @@ _ILL = [
     ),
     re.compile(rf"{_N}(?:名|人|位){_GAP}{{0,6}}(?:仍|还|正|均|都|尚)?(?:住|躺)?在(?:[^，。；\d]{{0,6}}医院|病房|重症监护室)(?!死|去世|不治)"),
     re.compile(rf"(?:医院|卫生院|急诊)[^，。；\d]{{0,6}}(?:收|收治|接诊|接收)(?:了)?{_N}(?:名|人|位)(?![^，。；]{{0,4}}(?:死|遗体))"),
-    re.compile(rf"(?:毒倒|撂倒|放倒|熏倒|病倒)(?:了)?{_N}{_PERSON}"),
-    re.compile(rf"(?<!订餐的)(?<!就餐的)(?<!用餐的)(?<!住校)(?<!在校)(?<!全校)(?<!寄宿)(?<!就读)(?:学生|师生|员工|工人|群众|儿童|患者|病人|孩子|人数)(?:多达|达到|达|超过|已有|共有|有){_N}{_PERSON}"),
+    re.compile(rf"(?:毒倒|撂倒|放倒|熏倒|病倒)(?:了)?(?:一家)?{_N}{_PERSON}"),
+    re.compile(rf"(?<!订餐的)(?<!就餐的)(?<!用餐的)(?<!住校)(?<!在校)(?<!全校)(?<!寄宿)(?<!就读)(?:学生|师生|员工|工人|群众|儿童|患者|病人|孩子|(?:中毒|患病|发病|不适)(?:的)?人数)(?:多达|达到|达|超过|已有|共有|有){_N}{_PERSON}"),
     re.compile(rf"(?:发病|患病|就诊|就医|看病|看医生|住院|入院|留院|送医|病例)(?:治疗|救治|观察)?(?:的)?(?:人数|学生|人员|病人|患者)?{_REACH}{_N}(?:人|名|例)"),
 ]
 # 100多名儿童到医院检查，其中59名儿童确诊中毒: those who were found to be poisoned, whoever else was looked at
@@ -511,11 +511,11 @@ def _figures(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str])
         value = parse(match["n"])
         if value is not None and not _vague(prepared.text, match.start("n")):
             over = "余" in match["n"] or "多" in match["n"]
-            done.append(Figure(value, match.start(), match.end(), over, prepared.text[match.start("n") - 1 : match.start("n")] in _ABOUT))
+            done.append(Figure(value, match.start(), match.end(), over, _ABOUT.search(prepared.text, 0, match.start("n")) is not None))
     return done
 
 
-_ABOUT = ("近", "约")
+_ABOUT = re.compile(r"(?:约|(?<![附最邻临就])近)\Z")  # 附近五十九人 are just that many
 
 
 def _exact(every: list[Figure]) -> list[Figure]:
@@ -746,6 +746,8 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
         _WHO_MOVES.match(after) or re.search(r"能力|可(?:紧急)?(?:疏散|转移)|吨|辆|立方|公里|头|只|万元", text + after)
     ):
         return True
+    if field == "dead" and _ONE_OF_THE_HURT.search(text):
+        return True  # 5船员中毒昏迷船长不幸身亡
     if field == "dead" and _RIDERS.search(before[-3:]) and _DRIVER.search(text):
         return True  # 载33名学生校车遇车祸，司机身亡
     return field == "poisoned" and after.startswith(("者家属", "原因", "窒息事故"))
@@ -758,6 +760,7 @@ _NOT_SO = {
     "seriously_injured": re.compile(r"(?:者|员|人)(?:当)?中(?:有)?，?(?:重|危|伤势)"),  # 34名伤者中有重伤8人
     "injured": re.compile(r"(?:没有|并未|未|毫发无|无)(?:人|明显|大碍)?(?:受伤|伤)"),
 }
+_ONE_OF_THE_HURT = re.compile(rf"(?:昏迷|中毒|受伤|倒地){_LONE}")
 _FUNERAL = re.compile(r"丧事|丧宴|办丧|出殡|葬礼")
 _RIDERS, _DRIVER = re.compile(r"载(?:有|着|了)?\Z"), re.compile(r"司机|驾驶员|驾驶人")
 
@@ -850,6 +853,7 @@ def _deaths(prepared: Prepared, start: int, end: int) -> list[Figure]:
         done.append(Figure(2, match.start(), match.end()))
     done += _names(prepared, start, end, _NAMED_DEAD)
     done += [Figure(listed["list"].count("（"), listed.start(), listed.end()) for listed in _NAMED_LIST.finditer(prepared.text, start, end)]
+    done += [Figure(2, two.start(), two.end()) for two in _TWO["dead"].finditer(prepared.text, start, end)]
     if not done and not re.search(rf"{NUMBER}[名人死]", prepared.text[start:end]):
         single = _SINGLE.search(prepared.text, start, end)
         if single is not None:
