@@ -511,7 +511,7 @@ def _figures(prepared: Prepared, start: int, end: int, pattern: re.Pattern[str])
         value = parse(match["n"])
         if value is not None and not _vague(prepared.text, match.start("n")):
             over = "余" in match["n"] or "多" in match["n"]
-            done.append(Figure(value, match.start(), match.end(), over, _ABOUT.search(prepared.text, 0, match.start("n")) is not None))
+            done.append(Figure(value, match.start(), match.end(), over, _ABOUT.search(prepared.text, max(0, match.start("n") - 2), match.start("n")) is not None))
     return done
 
 
