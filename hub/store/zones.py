@@ -110,8 +110,11 @@ async def measured_wind(conn: AsyncConnection, incident: IncidentView, now: date
     lon, lat = incident.place.lon, incident.place.lat
     if lon is None or lat is None:
         return None
-    stale_after = timedelta(seconds=float(tables.rules()["wind"]["stale_after_s"]))
-    found = nearest_wind([(a.id, a.wind) for a in await list_agents(conn) if a.wind is not None], lon, lat, now, stale_after=stale_after)
+    rule = tables.rules()["wind"]
+    stale_after = timedelta(seconds=float(rule["stale_after_s"]))
+    # an instrument that reads what no wind can be is broken: it neither turns a zone nor keeps one from being drawn
+    sane = [(a.id, a.wind) for a in await list_agents(conn) if a.wind is not None and a.wind.speed_mps <= float(rule["max_speed_ms"])]
+    found = nearest_wind(sane, lon, lat, now, stale_after=stale_after)
     if found is None:
         return None
     agent, wind = found
@@ -119,13 +122,17 @@ async def measured_wind(conn: AsyncConnection, incident: IncidentView, now: date
 
 
 async def wind_of(conn: AsyncConnection, incident: IncidentView, typed: Typed, now: datetime) -> tuple[Wind | None, str | None]:
-    """The wind to go by and whose it is: the one typed in, else the one measured nearest, else none. Raises Rejected for words that are no wind.
+    """The wind to go by and whose it is: the one typed in, else the one measured nearest, else none.
 
-    What was typed in counts until it is stale; then a wind that is measured now goes before it.
+    What was typed in counts until it is stale; then a wind that is measured now goes before it. Kept words that nobody can read any more (they
+    were taken by an earlier edition) are no wind: a drawing never fails for them.
     """
     from plans.hazmat import wind as winds
 
-    said = winds.parse(typed.wind, typed.at) if typed.wind else None
+    said = None
+    if typed.wind:
+        with suppress(Rejected):
+            said = winds.parse(typed.wind, typed.at)
     if said is not None and not winds.use(said, now).stale:
         return said, "typed"
     measured = await measured_wind(conn, incident, now)
@@ -183,7 +190,7 @@ async def draw(store: Store, incident: IncidentView, *, by: str = "system:zones"
     """Draw an incident's zones by what is known now; gives the drawing that stands. What would hardly differ is not drawn again.
 
     The geometry takes a tenth of a second and runs in a thread, outside of any transaction; where another drawing came in meanwhile it is
-    done again on top of that one. `typed` replaces what was typed in before; raises Rejected for a wind that is none.
+    done again on top of that one. `typed` replaces what was typed in before.
     """
     for _ in range(ATTEMPTS):
         with suppress(_Overtaken, IntegrityError):

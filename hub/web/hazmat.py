@@ -223,6 +223,8 @@ async def _whole(ask: Ask, incident: IncidentView, seq: int) -> IncidentZones:
 
 async def redraw(ask: Ask) -> IncidentZones:
     """Draw the zones by what the scene says; with a wind of null they follow the measured one again."""
+    from plans.hazmat import wind as winds
+
     found = await find(ask, Action.ZONE_EDIT)
     if found.incident.place.lon is None or found.incident.place.lat is None:
         raise Rejected("no_point", "事件没有坐标，不能绘制", "the incident has no point; nothing can be drawn", field="place")
@@ -233,6 +235,8 @@ async def redraw(ask: Ask) -> IncidentZones:
         raise Rejected("no_hazmat", "事件不涉及危险货物", "no dangerous goods are known of", field="hazmat")
     typed = msgspec.structs.replace(kept.typed if kept else Typed(), by=ask.who)
     if ask.body.wind is not UNSET:
+        if ask.body.wind:
+            winds.parse(ask.body.wind)
         typed = msgspec.structs.replace(typed, wind=ask.body.wind or None, at=ask.now if ask.body.wind else None)
     if ask.body.in_water is not UNSET:
         typed = msgspec.structs.replace(typed, in_water=ask.body.in_water)

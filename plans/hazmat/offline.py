@@ -19,7 +19,7 @@ from plans.hazmat import geometry, lookup, receptors, sun, tables
 from plans.hazmat import wind as winds
 from plans.hazmat.model import Container, Daylight, Distances, HazmatFacts, MatchKind, Point, SpillSize, Wind, Zone
 
-FORMAT = 1
+FORMAT = 2
 
 
 def _table(name: str) -> dict[str, Any]:

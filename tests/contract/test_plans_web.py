@@ -10,14 +10,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from sqlalchemy import update
 
 from hub.app import Running
 from hub.clock import ManualClock, utc_text
 from hub.domain.access import Role, Scope
+from hub.domain.zone import Typed
 from hub.ids import new_id
 from hub.store.agents import note_telemetry, put_agent
 from hub.store.changes import changes_after
+from hub.store.schema_plan import zone_set
 from hub.store.zones import mark_all
 from hub.wire import Telemetry, Wind
 from plans.load import export_text, load_folder
@@ -166,6 +170,31 @@ async def test_what_was_typed_in_gives_way_to_a_measured_wind_once_it_is_stale(h
         await mark_all(tx)
     turned = (await until(desk, path, lambda b: b["zones"]["wind_source"] == "agent:wx"))["zones"]
     assert next(z["downwind_deg"] for z in turned["zones"] if z["kind"] == "protective") == 135 and turned["follows_wind"]
+
+
+async def test_an_instrument_that_reads_what_no_wind_can_be_does_not_keep_zones_from_being_drawn(hub: Running, desk: Visitor) -> None:
+    store, clock = hub.services.store, hub.services.clock
+    for name, speed, from_deg, lon in (("broken", 110.0, 315.0, 119.112), ("wx", 4.0, 135.0, 119.2)):
+        async with store.transaction() as tx:
+            await put_agent(tx, agent_id=name, name=name, kind="sensor", department_id="meteorological-bureau", secret="s" * 32, trusted=True)
+            wind = Wind(from_deg=from_deg, speed_mps=speed, at=clock.now(), lon=lon, lat=34.865)
+            await note_telemetry(tx, name, Telemetry(at=clock.now(), wind=wind))
+    id = await file(desk)
+    zones = (await until(desk, f"/api/v1/incidents/{id}/zones", lambda b: b["zones"] is not None))["zones"]
+    assert zones["wind_source"] == "agent:wx" and zones["staging"]["approach_deg"] == 135
+
+
+async def test_words_that_an_earlier_edition_took_for_a_wind_do_not_keep_zones_from_being_drawn(hub: Running, desk: Visitor) -> None:
+    store = hub.services.store
+    id = await file(desk)
+    path = f"/api/v1/incidents/{id}/zones"
+    await until(desk, path, lambda b: b["zones"] is not None)
+    assert await desk.ask("POST", path, {"wind": "吹西北"}) == 422 and desk.body["code"] == "ambiguous_wind"
+    async with store.transaction() as tx:
+        typed = Typed(wind="吹西北", at=hub.services.clock.now())
+        await tx.conn.execute(update(zone_set).where(zone_set.c.incident_id == id).values(typed=msgspec.json.encode(typed).decode()))
+    assert await desk.ask("GET", path) == 200 and desk.body["wind_now"] is None
+    assert await desk.ask("POST", path, {"in_water": True}) == 200 and desk.body["zones"]["load"]["in_water"] is True
 
 
 async def test_water_told_keeps_the_wind_that_was_told_and_its_age(hub: Running, desk: Visitor) -> None:
@@ -410,7 +439,7 @@ async def test_hazmat_is_searched_and_the_bundle_is_fetched_once(hub: Running, d
     assert desk.body["distances"]["isolation"]["table"] and desk.body["zones"]
     async with desk.client.get(desk.base + "/api/v1/hazmat/bundle", auto_decompress=False, headers=desk.headers) as answer:
         packed, tag = await answer.read(), answer.headers["ETag"]
-    assert json.loads(gzip.decompress(packed))["format"] == 1
+    assert json.loads(gzip.decompress(packed))["format"] == 2
     async with desk.client.get(desk.base + "/api/v1/hazmat/bundle", headers=desk.headers | {"If-None-Match": tag}) as answer:
         assert answer.status == 304
 

@@ -67,7 +67,7 @@ export const plain = (book: Book, text: string): string => [...text.normalize('N
 
 /** Open a bundle. Throws for a format that this page does not know. */
 export function openBook(raw: RawBundle): Book {
-  if (raw.format !== 1) throw new Error(`unknown format ${raw.format}`)
+  if (raw.format !== 2) throw new Error(`unknown format ${raw.format}`)
   const table = (name: string): Row[] => rows(raw.tables[name]!)
   const { columns } = raw.substances
   const substances = raw.substances.rows.map((row) => Object.fromEntries(columns.map((name, n) => [name, row[n]])) as unknown as Substance)
