@@ -380,6 +380,23 @@ def test_the_suggested_plans_are_those_whose_ids_are_fixed_and_are_in_the_catalo
     assert all(resources.files("plans").joinpath("catalogue", f"{plan}.yaml").is_file() for plan in named | {"general"})
 
 
+@pytest.mark.parametrize(
+    ("text", "plans"),
+    [
+        ("一辆停在服务区的液氯罐车阀门泄漏，消防员堵漏", ["hazmat-road-transport", "general"]),
+        ("一辆满载甲醇的罐车追尾侧翻起火", ["hazmat-road-transport", "road-traffic", "general"]),
+        ("地震时兰州大学的学生跑出教室", ["earthquake", "general"]),
+        ("农民在田里遭雷击身亡", ["general"]),
+        ("暴雨大风吹倒大棚，城区多处内涝，气象台发布橙色预警", ["flood-typhoon", "general"]),
+        ("数百名村民堵路抗议征地，与警方对峙", ["general"]),
+        ("恐怖分子在火车站持刀砍杀旅客", ["terror-attack", "general"]),
+        ("渔船清洗鱼舱时船员硫化氢中毒，两人死亡", ["marine-fishing", "general"]),
+    ],
+)
+def test_no_plan_is_suggested_for_a_word_alone(text: str, plans: list[str]) -> None:
+    assert triage(text, NOW, plans=True).plans == plans
+
+
 def test_a_school_poisoning_also_wants_the_campus_plan() -> None:
     assert triage("某小学40名学生午餐后食物中毒", NOW, plans=True).plans == ["food-poisoning", "campus", "general"]
 
