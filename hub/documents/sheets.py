@@ -1,15 +1,18 @@
-"""Excel as it goes out: the daily report as a form to fill in (`filled` reads it back), the statistics, the digest."""
+"""Excel as it goes out: the daily report as a form to fill in (`filled` reads it back), the statistics, the digest, the register of resources."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from hub.documents.words import STANDINGS
 from hub.domain.daily import Field, FieldKind, Template
 from hub.domain.digest import Digest
+from hub.domain.resource import Resource
+from hub.domain.resource_table import COLUMNS, KINDS
 
 TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIRST_FIELD_ROW: Final = 7
@@ -76,6 +79,51 @@ def _hint(field: Field) -> str:
     told = {FieldKind.COUNT: f"整数 {field.unit_zh}".strip(), FieldKind.YES_NO: "是/否", FieldKind.TEXT: "文字", FieldKind.TABLE: "填在同名工作表",
             FieldKind.ATTACHMENTS: ""}[field.kind]
     return f"{told}（必填）" if field.required else told
+
+
+_RESOURCE_NOTES: Final[Mapping[str, str]] = {
+    "id": "必填。小写字母、数字、连字符，如 lime-01；已有的编号会更新该资源", "kind": f"必填。{'、'.join(KINDS)}", "name_zh": "必填", "department_id": "必填。部门名称或编号",
+    "capability": "必填。能力代码，见右表；与预案里写的一致才能匹配", "quantity": "必填。只填数字", "unit": "必填。吨、套、台、辆、人、张……与预案一致", "lon": "十进制度，如 119.1290",
+    "lat": "十进制度，如 34.8380", "crs": "WGS84（缺省）、CGCS2000、GCJ02（高德、腾讯）、BD09（百度）；导入时换算为 WGS84", "low_below": "低于此数时提醒", "expires_on": "如 2027-06-30",
+}
+
+
+def resource_sheet(rows: Sequence[Resource], *, departments: Mapping[str, str], capabilities: Mapping[str, str]) -> bytes:
+    """The register as the table that an import reads, with a second sheet that says what goes into which column.
+
+    `departments` and `capabilities` give names by id. Without rows it is the empty form.
+    """
+    from openpyxl import Workbook
+    from openpyxl.styles import Font
+
+    book = Workbook()
+    page = book.active
+    page.title = "应急资源"
+    kinds = {kind: zh for zh, kind in KINDS.items()}
+    for n, (zh, field) in enumerate(COLUMNS.items(), 1):
+        page.cell(1, n, zh).font = Font(bold=True)
+        page.column_dimensions[page.cell(1, n).column_letter].width = 22 if field in ("name_zh", "name_en", "place", "capability", "department_id") else 12
+        for line, row in enumerate(rows, 2):
+            match field:
+                case "kind":
+                    value: Any = kinds[row.kind]
+                case "department_id":
+                    value = departments.get(row.department_id, row.department_id)
+                case "crs":
+                    value = None if row.lon is None else "WGS84"
+                case _:
+                    value = getattr(row, field)
+            _put(page.cell(line, n), value)
+    page.freeze_panes = "A2"
+    notes = book.create_sheet("填写说明")
+    lines = [("列", "怎样填", "能力代码", "是什么", "部门编号", "部门名称"), *zip_longest(
+        COLUMNS, (_RESOURCE_NOTES.get(field, "") for field in COLUMNS.values()), capabilities, capabilities.values(), departments, departments.values())]
+    for line, texts in enumerate(lines, 1):
+        for n, text in enumerate(texts, 1):
+            _put(notes.cell(line, n), text)
+    for letter, width in (("A", 10), ("B", 60), ("C", 26), ("D", 26), ("E", 22), ("F", 26)):
+        notes.column_dimensions[letter].width = width
+    return _bytes(book)
 
 
 def statistics_sheet(first: str, last: str, rows: Sequence[Sequence[Any]]) -> bytes:

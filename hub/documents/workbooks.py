@@ -6,7 +6,9 @@ A formula that no program has worked out yet has no value in the file; its text 
 from __future__ import annotations
 
 import io
+import re
 import zipfile
+from collections.abc import Sequence
 from typing import Any, Final
 
 from hub.errors import Fault, Rejected
@@ -15,8 +17,12 @@ MOST_UNPACKED: Final = 30 * 2**20
 """The most that a workbook may unpack to in bytes (our own choice): openpyxl takes some thirty times as much memory for it."""
 COUNTERS: Final = frozenset({"序号", "编号", "no", "no."})
 """Columns that count the lines of a table and say nothing else."""
+MOST_MERGED: Final = 5_000
+"""The most merged ranges that are spread (our own choice)."""
 FORMULA: Final = "f"
 """The type of a cell that holds a formula (ECMA-376 part 1, 18.3.1.40, as openpyxl names it)."""
+_FORMULA: Final = re.compile(rb"<(?:\w+:)?f[\s/>]")
+"""How a formula begins in the text of a sheet."""
 _COMPOUND: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 """How a compound file begins ([MS-CFB] 2.2): Excel's old format, and any workbook with a password."""
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
@@ -28,15 +34,22 @@ def open_book(raw: bytes, *, most_rows: int, most_columns: int) -> Any:
     from openpyxl import load_workbook  # 30 MB, needed for these few acts
 
     try:
-        if sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(raw)).infolist()) > MOST_UNPACKED:
+        packed = zipfile.ZipFile(io.BytesIO(raw))
+        if sum(entry.file_size for entry in packed.infolist()) > MOST_UNPACKED:
             raise Rejected("too_large", "表格解压后过大", "the workbook is too large when unpacked", field="file")
         book = load_workbook(io.BytesIO(raw), data_only=True)
-        _show_uncounted(book, load_workbook(io.BytesIO(raw), read_only=True), most_rows, most_columns)
+        if _has_formulas(packed):  # reading a workbook a second time costs as much as the first
+            _show_uncounted(book, load_workbook(io.BytesIO(raw), read_only=True), most_rows, most_columns)
     except Rejected:
         raise
     except Exception as error:  # openpyxl raises whatever a damaged file makes it stumble over
         raise _no_workbook(raw) from error
     return book
+
+
+def _has_formulas(packed: zipfile.ZipFile) -> bool:
+    """Does any part hold an element `f`, with whatever prefix? Sheets may stand under any name."""
+    return any(_FORMULA.search(packed.read(name)) for name in packed.namelist() if name.endswith(".xml"))
 
 
 def _show_uncounted(results: Any, formulas: Any, most_rows: int, most_columns: int) -> None:
@@ -47,6 +60,28 @@ def _show_uncounted(results: Any, formulas: Any, most_rows: int, most_columns: i
             for cell in row:
                 if cell.data_type == FORMULA and isinstance(held := sheet.cell(cell.row, cell.column), Cell) and held.value is None:
                     held.value = str(getattr(cell.value, "text", cell.value))
+
+
+def visible(book: Any) -> list[Any]:
+    """The sheets that whoever opens the workbook sees, in their order; what is hidden is not read."""
+    return [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+
+
+def read_cells(sheet: Any, *, most_rows: int, most_columns: int) -> list[list[Any]]:
+    """The values of a sheet's cells, line by line, all lines of one length."""
+    return [list(row) for row in sheet.iter_rows(
+        max_row=min(sheet.max_row, most_rows), max_col=min(sheet.max_column, most_columns), values_only=True)]
+
+
+def spread(sheet: Any, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """The same cells, a merged one said in every place that it covers."""
+    out = [list(row) for row in rows]
+    for merged in list(sheet.merged_cells.ranges)[:MOST_MERGED]:
+        top = out[merged.min_row - 1][merged.min_col - 1] if merged.min_row <= len(out) and merged.min_col <= len(out[0]) else None
+        for y in range(merged.min_row - 1, min(merged.max_row, len(out))):
+            for x in range(merged.min_col - 1, min(merged.max_col, len(out[y]))):
+                out[y][x] = top
+    return out
 
 
 def _no_workbook(raw: bytes) -> Rejected:

@@ -54,9 +54,14 @@ def _bd09_to_gcj02(lon: float, lat: float) -> tuple[float, float]:
     return z * cos(theta), z * sin(theta)
 
 
+def in_china(lon: float, lat: float) -> bool:
+    """Is a point in the box outside which GCJ-02 shifts nothing? It holds all of China, and more."""
+    return 72.004 <= lon <= 137.8347 and 0.8293 <= lat <= 55.8271
+
+
 def _shift(lon: float, lat: float) -> tuple[float, float]:
     """How far GCJ-02 lies from WGS-84 at a WGS-84 point, in degrees; nothing outside China's bounding box."""
-    if not (72.004 <= lon <= 137.8347 and 0.8293 <= lat <= 55.8271):
+    if not in_china(lon, lat):
         return 0.0, 0.0
     x, y = lon - 105.0, lat - 35.0
     wave = (20.0 * sin(6.0 * x * pi) + 20.0 * sin(2.0 * x * pi)) * 2.0 / 3.0

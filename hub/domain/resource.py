@@ -5,22 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from math import asin, cos, radians, sin, sqrt
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
 from hub.domain.change import ChangeBody, change
 from hub.domain.data import packaged
-from hub.domain.typed import figures, read_date
 from hub.errors import Rejected
 from hub.ids import exactly
 from plans.model import Text
-from plans.saying import in_chinese
 
 
 class ResourceKind(StrEnum):
@@ -136,15 +134,6 @@ class Request(Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-class LineError(Struct, frozen=True, kw_only=True):
-    """A line of a table that cannot be taken: its number (counted as the sheet does), the column and what is wrong."""
-
-    line: int
-    column: str
-    zh: str
-    en: str
-
-
 @change("resource.saved", zh="资源登记", en="a resource was stored")
 class ResourceSaved(ChangeBody, frozen=True, kw_only=True):
     """The resource as it now is."""
@@ -242,66 +231,3 @@ def shortcomings(resource: Resource, today: date, *, ahead: timedelta) -> tuple[
         found.append((f"expiry-{resource.expires_on}", f"{'已过期' if over else '即将到期'}：{resource.name_zh}，{resource.expires_on}",
                       f"{'has expired' if over else 'expires'}: {resource.name_en or resource.name_zh}, {resource.expires_on}"))
     return tuple(found)
-
-
-COLUMNS: Final[Mapping[str, str]] = {
-    "编号": "id", "类别": "kind", "名称": "name_zh", "英文名": "name_en", "部门": "department_id", "能力": "capability", "数量": "quantity",
-    "单位": "unit", "地点": "place", "经度": "lon", "纬度": "lat", "下限": "low_below", "有效期": "expires_on", "联系人": "contact", "电话": "phone",
-}
-"""The columns of the table, as its first line names them (Chinese, or the field's own name)."""
-_KINDS: Final[Mapping[str, str]] = {"队伍": "team", "车辆": "vehicle", "物资": "stock", "专家": "expert", "医院": "hospital", "避难所": "shelter"}
-_NUMBERS: Final = ("quantity", "low_below", "lon", "lat")
-_NEEDED: Final = ("id", "kind", "name_zh", "department_id", "capability", "quantity", "unit")
-
-
-def parse_table(
-    rows: Sequence[Sequence[Any]], departments: Mapping[str, str], may: Callable[[Resource], bool] = lambda _: True,
-) -> tuple[list[Resource], list[LineError]]:
-    """The resources of a table whose first line names the columns, and every error with its line; an import takes all lines or none.
-
-    `departments` gives the id behind an id or a name, `may` whether the writer keeps such a resource.
-    """
-    if not rows:
-        return [], [LineError(line=1, column="", zh="表是空的", en="the table is empty")]
-    heads = [str(cell or "").strip() for cell in rows[0]]
-    names = [COLUMNS.get(head, head) for head in heads]
-    errors = [LineError(line=1, column=name, zh=f"缺少列：{name}", en=f"the column {name} is missing") for name in _NEEDED if name not in names]
-    errors += [LineError(line=1, column=head, zh=f"没有“{head}”这一列；可用：{'、'.join(COLUMNS)}", en=f"there is no column {head!r}")
-               for head, name in zip(heads, names, strict=True) if head and name not in COLUMNS.values()]
-    if errors:
-        return [], errors
-    found, seen = [], dict[str, int]()
-    for number, row in enumerate(rows[1:], start=2):
-        raw = {name: cell for name, cell in zip(names, row, strict=False) if name and cell not in (None, "")}
-        if not raw:
-            continue
-        raw["department_id"] = departments.get(str(raw.get("department_id", "")).strip(), raw.get("department_id"))
-        resource, wrong = _line(raw, number)
-        if resource is not None and resource.department_id not in departments:
-            wrong = LineError(line=number, column="department_id", zh=f"没有部门“{resource.department_id}”", en="there is no such department")
-        elif resource is not None and resource.id in seen:
-            wrong = LineError(line=number, column="id", zh=f"编号与第 {seen[resource.id]} 行重复", en=f"the id stands on line {seen[resource.id]} too")
-        elif resource is not None and not may(resource):
-            wrong = LineError(line=number, column="department_id", zh=f"不能维护 {resource.department_id} 的资源", en="not your department's")
-        if wrong is not None:
-            errors.append(wrong)
-        elif resource is not None:
-            seen[resource.id] = number
-            found.append(resource)
-    return found, errors
-
-
-def _line(raw: dict[str, Any], number: int) -> tuple[Resource | None, LineError | None]:
-    values = {name: str(cell).strip() if name in ("id", "phone", "contact", "unit", "capability") else cell for name, cell in raw.items()}
-    values["kind"] = _KINDS.get(str(values.get("kind", "")).strip(), values.get("kind"))
-    values |= {name: figures(cell) for name, cell in values.items() if name in _NUMBERS and isinstance(cell, str)}
-    expires = values.get("expires_on")
-    if isinstance(expires, datetime):
-        values["expires_on"] = expires.date()
-    elif isinstance(expires, str):
-        values["expires_on"] = read_date(expires) or expires
-    try:
-        return msgspec.convert(values, Resource, strict=False), None
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$.")
-        return None, LineError(line=number, column=where.rstrip("`"), zh=f"第 {number} 行不合要求：{in_chinese(what)}", en=f"line {number}: {what}")

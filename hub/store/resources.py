@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.calendar import local_day
@@ -38,7 +38,7 @@ from hub.store import obligations as ledger
 from hub.store.reports import get_incident
 from hub.store.schema_plan import resource as table
 from hub.store.schema_plan import resource_request
-from hub.store.writer import Store, Transaction
+from hub.store.writer import Recorded, Store, Transaction
 from plans.model import Text
 
 ACTOR: Final = "system:resources"
@@ -56,10 +56,9 @@ async def get_resource(conn: AsyncConnection, id: str) -> Resource | None:
     return msgspec.json.decode(text, type=Resource) if text is not None else None
 
 
-async def list_resources(conn: AsyncConnection, *, capability: str | None = None, kind: str | None = None, department_id: str | None = None,
-                         limit: int = 5_000) -> list[Resource]:
-    """Resources by id."""
-    query = select(table.c.view).order_by(table.c.id).limit(limit)
+async def list_resources(conn: AsyncConnection, *, capability: str | None = None, kind: str | None = None, department_id: str | None = None) -> list[Resource]:
+    """Resources by id: all of them, since what a page leaves out would be watched and suggested by nobody."""
+    query = select(table.c.view).order_by(table.c.id)
     for column, value in ((table.c.capability, capability), (table.c.kind, kind), (table.c.department_id, department_id)):
         if value is not None:
             query = query.where(column == value)
@@ -73,15 +72,22 @@ async def save_resource(tx: Transaction, wanted: Resource, *, by: str) -> Resour
         return held
     if held is not None and wanted.version not in (0, held.version):
         raise changed_meanwhile()
+    if held is not None and held.out > 0 and not wanted.active:
+        raise Rejected("still_out", f"{held.name_zh} 还有 {held.out:g} {held.unit} 调出未还，归还后才能停用",
+                       f"{held.out:g} {unit_en(held.unit)} of {held.name_en or held.name_zh} are still out: it can be taken out of use once they are back", field="active")
     saved = msgspec.structs.replace(wanted, version=held.version + 1 if held else 1, out=held.out if held else 0.0)
     await _put(tx, saved, fresh=held is None)
     tx.record(ResourceSaved(resource=saved), actor=by, subject=f"resource:{saved.id}", department_id=saved.department_id)
     return saved
 
 
+def _values(r: Resource) -> dict[str, Any]:
+    return {"kind": r.kind.value, "department_id": r.department_id, "capability": r.capability, "quantity": r.quantity, "version": r.version,
+            "expires_on": r.expires_on.isoformat() if r.expires_on else None, "active": r.active, "view": msgspec.json.encode(r).decode()}
+
+
 async def _put(tx: Transaction, r: Resource, *, fresh: bool) -> None:
-    values = {"kind": r.kind.value, "department_id": r.department_id, "capability": r.capability, "quantity": r.quantity, "version": r.version,
-              "expires_on": r.expires_on.isoformat() if r.expires_on else None, "active": r.active, "view": msgspec.json.encode(r).decode()}
+    values = _values(r)
     if fresh:
         await tx.conn.execute(insert(table).values(id=r.id, **values))
     else:
@@ -296,10 +302,35 @@ async def watch_stock(store: Store, rules: DutyRules, *, demo: bool = False) -> 
         await asyncio.sleep(CHECK_EVERY_S)
 
 
-async def import_resources(tx: Transaction, rows: Sequence[Resource], *, by: str) -> int:
-    """Store the resources of a table; gives how many were new or altered."""
-    altered = 0
-    for row in rows:
-        held = await get_resource(tx.conn, row.id)
-        altered += await save_resource(tx, row, by=by) != held
-    return altered
+class Prepared(NamedTuple):
+    """What an import writes, made ready before the writer's turn: each resource as it will be, and its change. `held`: the versions that it began from."""
+
+    held: dict[str, int]
+    rows: list[Resource]
+    changes: list[Recorded]
+
+
+def prepare_import(found: Iterable[Resource], held: Mapping[str, Resource], *, by: str) -> Prepared:
+    """What of a table is new or altered, with its changes: 20,000 lines take a second here, which nobody else waits for."""
+    rows = []
+    for row in found:
+        before = held.get(row.id)
+        if before is None or msgspec.structs.replace(row, version=before.version, out=before.out) != before:
+            rows.append(msgspec.structs.replace(row, version=before.version + 1 if before else 1, out=before.out if before else 0.0))
+    changes = [Recorded(ResourceSaved(resource=row), actor=by, subject=f"resource:{row.id}", department_id=row.department_id) for row in rows]
+    return Prepared({row.id: held[row.id].version for row in rows if row.id in held}, rows, changes)
+
+
+async def import_resources(tx: Transaction, prepared: Prepared) -> int:
+    """Store what a table adds and alters; gives how many. Raises Rejected where one of them changed meanwhile: then none is stored."""
+    versions = {row.id: row.version for row in await tx.conn.execute(select(table.c.id, table.c.version))}
+    if {row.id: versions[row.id] for row in prepared.rows if row.id in versions} != prepared.held:
+        raise changed_meanwhile()
+    values = [{"key": row.id, **_values(row)} for row in prepared.rows]
+    if fresh := [v for v in values if v["key"] not in versions]:
+        await tx.conn.execute(insert(table), [{"id": v["key"], **{k: x for k, x in v.items() if k != "key"}} for v in fresh])
+    if altered := [v for v in values if v["key"] in versions]:
+        await tx.conn.execute(update(table).where(table.c.id == bindparam("key")), altered)
+    for entry in prepared.changes:
+        tx.append(entry)
+    return len(prepared.rows)

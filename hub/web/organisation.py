@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from hub.documents.workbooks import COUNTERS, is_uncounted, open_book, uncounted
+from hub.documents.workbooks import COUNTERS, is_uncounted, open_book, read_cells, spread, uncounted
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.classified import ClassifiedHit, packaged_guard
 from hub.domain.organisation import (
@@ -329,14 +329,7 @@ def _text(cell: Any) -> str:
 
 def _cells(raw: bytes) -> list[list[Any]]:
     sheet = open_book(raw, most_rows=MAX_LINES + 2, most_columns=MAX_COLUMNS).worksheets[0]
-    rows = [list(row) for row in sheet.iter_rows(
-        max_row=min(sheet.max_row, MAX_LINES + 2), max_col=min(sheet.max_column, MAX_COLUMNS), values_only=True)]
-    for merged in list(sheet.merged_cells.ranges)[:5000]:
-        top = rows[merged.min_row - 1][merged.min_col - 1] if merged.min_row <= len(rows) else None
-        for y in range(merged.min_row - 1, min(merged.max_row, len(rows))):
-            for x in range(merged.min_col - 1, min(merged.max_col, len(rows[y]))):
-                rows[y][x] = top
-    return rows
+    return spread(sheet, read_cells(sheet, most_rows=MAX_LINES + 2, most_columns=MAX_COLUMNS))
 
 
 async def importing(ask: Ask) -> Imported:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
+from aiohttp import web
 from msgspec import Meta, Struct
 
-from hub.documents.workbooks import is_uncounted, open_book, uncounted
+from hub.documents.sheets import TYPE, resource_sheet
+from hub.documents.workbooks import is_uncounted, open_book, read_cells, spread, uncounted, visible
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.calendar import local_day
-from hub.domain.resource import LineError, Request, RequestState, Resource, ResourceKind, Suggestion, parse_table
+from hub.domain.resource import Request, RequestState, Resource, ResourceKind, Suggestion
+from hub.domain.resource_table import LineError, Sheet, choose_sheet, head_of, letters, parse_table
 from hub.errors import Rejected
 from hub.ids import exactly, new_id
 from hub.store.access import incident_thing
 from hub.store.duty_data import load_rules
 from hub.store.organisation import list_departments
+from hub.store.plans import plans_in_force
 from hub.store.resources import (
     ask_for,
     get_request,
@@ -26,6 +29,7 @@ from hub.store.resources import (
     import_resources,
     list_resources,
     move_request,
+    prepare_import,
     requests_of,
     save_resource,
     suggest,
@@ -37,6 +41,9 @@ from plans.model import Text
 
 MAX_TABLE_BYTES = 5 * 2**20
 MAX_LINES = 20_000
+MAX_ROWS = MAX_LINES + 10
+"""Lines with the title and the names of the columns above them."""
+MOST_ERRORS = 500
 MAX_COLUMNS = 50
 
 
@@ -56,11 +63,18 @@ class Resources(Struct, frozen=True, kw_only=True):
 
 
 class Imported(Struct, frozen=True, kw_only=True):
-    """How many lines were taken and altered something, and the errors: with one, nothing is taken."""
+    """How many lines were taken and altered something, and the errors: with one, nothing is taken. `faults`: how many errors there are, listed or not."""
 
     lines: int
     altered: int
     errors: list[LineError]
+    faults: int
+
+
+class TableQuery(Struct, frozen=True, kw_only=True):
+    """`empty`: the form without what is registered."""
+
+    empty: bool = False
 
 
 class SuitQuery(Struct, frozen=True, kw_only=True):
@@ -139,35 +153,59 @@ async def save(ask: Ask) -> Resource:
         return await save_resource(tx, wanted, by=ask.who)
 
 
-def _rows(table: bytes) -> list[list[Any]]:
-    """The cells of the first sheet. Raises Rejected for what is no workbook, unpacks to too much or has too many lines."""
-    sheet = open_book(table, most_rows=MAX_LINES, most_columns=MAX_COLUMNS).worksheets[0]
-    if sheet.max_row > MAX_LINES + 1:
-        raise Rejected("too_large", f"不超过 {MAX_LINES} 行", f"no more than {MAX_LINES} lines")
-    return [list(row) for row in sheet.iter_rows(max_col=min(sheet.max_column, MAX_COLUMNS), values_only=True)]
+def _sheets(table: bytes) -> list[Sheet]:
+    """The sheets of a workbook that can be seen. Raises Rejected for what is no workbook, unpacks to too much or has too many lines."""
+    book = open_book(table, most_rows=MAX_ROWS, most_columns=MAX_COLUMNS)
+    return [_sheet(sheet, book.epoch.date()) for sheet in visible(book)]
 
 
-def _formulas(rows: Sequence[Sequence[Any]]) -> list[LineError]:
-    """The cells that hold a formula and no value: they would be taken as empty."""
-    faults = [uncounted(str(head or ""), line, str(head or "")) for line, row in enumerate(rows, start=1)
-              for head, cell in zip(rows[0], row, strict=True) if is_uncounted(cell)]
-    return [LineError(line=f.row or 0, column=f.field, zh=f.zh, en=f.en) for f in faults]
+def _sheet(sheet: Any, epoch: date) -> Sheet:
+    rows = read_cells(sheet, most_rows=MAX_ROWS, most_columns=MAX_COLUMNS)
+    beyond = sheet.iter_rows(min_row=MAX_ROWS + 1, max_col=MAX_COLUMNS, values_only=True) if sheet.max_row > MAX_ROWS else ()
+    if any(cell is not None for row in beyond for cell in row):  # a format may reach to the last line that a sheet can have
+        raise Rejected("too_large", f"不超过 {MAX_LINES} 行", f"no more than {MAX_LINES} lines", field="file")
+    return Sheet(rows=rows, spread=spread(sheet, rows), epoch=epoch)
+
+
+def _formulas(sheet: Sheet) -> list[LineError]:
+    """The cells that hold a formula and no value: they would be taken as text."""
+    heads = sheet.spread[head_of(sheet)[0]] if sheet.spread else ()
+    return [LineError(line=line, column=str(head or ""), cell=f"{letters(n)}{line}", zh=fault.zh, en=fault.en)
+            for line, row in enumerate(sheet.rows, start=1) for n, (head, cell) in enumerate(zip(heads, row, strict=True))
+            if is_uncounted(cell) and (fault := uncounted(str(head or ""), line, str(head or "")))]
 
 
 async def import_table(ask: Ask) -> Answer:
-    """Take an Excel table of resources: all lines, or none with every error named."""
+    """Take an Excel table of resources: all lines, or none with every error named by its cell."""
     ask.require(Action.RESOURCE_EDIT, Thing(kind=ThingKind.RESOURCE, department_id=ask.actor.department_id))
-    rows = await asyncio.to_thread(_rows, ask.body)
-    ask.look_over([[str(cell) for cell in row] for row in rows])
+    sheet = choose_sheet(await asyncio.to_thread(_sheets, ask.body))
+    ask.look_over(await asyncio.to_thread(lambda: [["" if cell is None else str(cell) for cell in row] for row in sheet.rows]))
     async with ask.store.read() as conn:
-        departments = {name: d.id for d in await list_departments(conn) for name in (d.zh, d.id)}
-    found, errors = parse_table(rows, departments, lambda row: ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed)
-    formulas = _formulas(rows)
+        departments = {name: d.id for d in await list_departments(conn) for name in (d.id, d.zh)}
+        held = {one.id: one for one in await list_resources(conn)}
+    found, errors = await asyncio.to_thread(parse_table, sheet, departments, held=held, may=lambda row: ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed)
+    formulas = _formulas(sheet)
     if errors := formulas + [e for e in errors if e.line not in {f.line for f in formulas}]:
-        return Answer(Imported(lines=len(rows) - 1 if rows else 0, altered=0, errors=errors[:500]), status=422)
+        return Answer(Imported(lines=len(found) + len({e.line for e in errors}), altered=0, errors=errors[:MOST_ERRORS], faults=len(errors)), status=422)
+    prepared = await asyncio.to_thread(prepare_import, found, held, by=ask.who)
     async with ask.transaction() as tx:
-        altered = await import_resources(tx, found, by=ask.who)
-    return Answer(Imported(lines=len(found), altered=altered, errors=[]), status=200)
+        altered = await import_resources(tx, prepared)
+    return Answer(Imported(lines=len(found), altered=altered, errors=[], faults=0), status=200)
+
+
+async def table(ask: Ask) -> web.Response:
+    """The register of whoever asks as the table that the import reads; `empty`: the form alone."""
+    ask.require(Action.RESOURCE_READ, HUB)
+    async with ask.store.read() as conn:
+        departments = {d.id: d.zh for d in await list_departments(conn) if d.active}
+        held = [one for one in await list_resources(conn) if one.active]
+        plans = await plans_in_force(conn, local_day((await load_rules(conn)).calendar, ask.now))
+    known = {wish.capability: wish.text.zh for plan in plans for wish in plan.resources} | {one.capability: one.name_zh for one in held}
+    own = [] if ask.query.empty else [one for one in held if ask.may(Action.RESOURCE_EDIT, _thing(one)).allowed]
+    decision = msgspec.structs.replace(ask.may(Action.RESOURCE_READ, HUB), tier=Tier.LEAD)
+    await chain_reading(ask, Action.RESOURCE_READ, [_thing(row) for row in own if row.contact or row.phone], decision)
+    body = await asyncio.to_thread(resource_sheet, own, departments=departments, capabilities=dict(sorted(known.items())))
+    return web.Response(body=body, content_type=TYPE, headers={"Content-Disposition": 'attachment; filename="resources.xlsx"'})
 
 
 async def suiting(ask: Ask) -> Suiting:
@@ -229,6 +267,7 @@ ROUTES = [
     Route("POST", "/api/v1/resources", save, Action.RESOURCE_EDIT, body=Resource, returns=Resource, zh="登记资源", en="store a resource"),
     Route("POST", "/api/v1/resources/import", import_table, Action.RESOURCE_EDIT, body=bytes, returns=Imported, limit_bytes=MAX_TABLE_BYTES,
           zh="导入资源（Excel）", en="import resources (Excel)"),
+    Route("GET", "/api/v1/resources/table", table, Action.RESOURCE_READ, query=TableQuery, export=True, zh="资源表（Excel），空表为模板", en="the register as the table that an import reads; empty: the form"),
     Route("GET", _I + "/resources/suitable", suiting, Action.RESOURCE_REQUEST, query=SuitQuery, returns=Suiting, zh="就近可用资源", en="nearest that suit"),
     Route("GET", _I + "/requests", asked, Action.INCIDENT_READ, returns=Requests, zh="资源请求", en="requests of an incident"),
     Route("POST", _I + "/requests", request, Action.RESOURCE_REQUEST, body=RequestBody, returns=Request, zh="请求资源", en="ask for a resource"),

@@ -481,6 +481,34 @@ async def test_an_excel_table_is_taken_whole_or_refused_with_each_line(hub: Runn
     assert await desk.ask("POST", "/api/v1/resources/import", raw=b"no table") == 422
 
 
+async def test_the_register_goes_out_as_the_table_that_comes_back_in(hub: Running, desk: Visitor) -> None:
+    lime = {"id": "lime-1", "kind": "stock", "name_zh": "+石灰", "department_id": "fire-rescue", "capability": "lime", "quantity": 8, "unit": "吨", "lon": 119.1,
+            "lat": 34.8, "expires_on": "2027-06-30", "phone": "013800000000", "low_below": 2}
+    assert await desk.ask("POST", "/api/v1/resources", lime) == 200
+    assert await desk.ask("POST", "/api/v1/resources", lime | {"id": "gone", "active": False}) == 200
+    whole, form = [await fetched(desk, path) for path in ("/api/v1/resources/table", "/api/v1/resources/table?empty=true")]
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=whole) == 200 and (desk.body["lines"], desk.body["altered"]) == (1, 0), desk.body
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=form) == 422 and "没有数据" in desk.body["errors"][0]["zh"]
+
+
+async def fetched(desk: Visitor, path: str) -> bytes:
+    async with desk.client.get(desk.base + path) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.read()
+
+
+async def test_an_import_takes_over_nothing_of_another_department_and_wipes_no_column(hub: Running, desk: Visitor) -> None:
+    lime = {"id": "lime-1", "kind": "stock", "name_zh": "石灰", "department_id": "fire-rescue", "capability": "lime", "quantity": 8, "unit": "吨", "lon": 119.1, "lat": 34.8}
+    assert await desk.ask("POST", "/api/v1/resources", lime) == 200
+    theirs = workbook(HEAD, ("lime-1", "物资", "石灰", "water-bureau", "lime", 0, "吨", None))
+    async with Visitor(hub.web_url) as water:
+        water.hold((await cookie_for(hub.services.store, Role.DEPARTMENT_REPORTER, department="water-bureau"))[1])
+        assert await water.ask("POST", "/api/v1/resources/import", raw=theirs) == 422 and water.body["errors"][0]["cell"] == "D2"
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, ("lime-1", "物资", "石灰", "fire-rescue", "lime", 9, "吨", None))) == 200
+    assert await desk.ask("GET", "/api/v1/resources") == 200
+    assert [(r["department_id"], r["quantity"], r["lon"]) for r in desk.body["items"]] == [("fire-rescue", 9, 119.1)]
+
+
 async def test_a_formula_without_a_result_in_a_table_of_resources_is_named_with_its_cell(hub: Running, desk: Visitor) -> None:
     lime = ("lime-1", "物资", "石灰", "fire-rescue", "lime", 8, "吨")
     assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, (*lime, "=TODAY()+30"))) == 422, "its expiry would be lost"

@@ -1,8 +1,8 @@
-"""What suits and in which order, the steps of a request, what is wrong with a stock, and tables taken whole or refused by line."""
+"""What suits and in which order, the steps of a request, and what is wrong with a stock."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ from hub.domain.resource import (
     Resource,
     ResourceKind,
     check_offer,
-    parse_table,
     shortcomings,
     suitable,
     take_step,
@@ -96,56 +95,6 @@ def test_low_and_expiring_stock_is_told_once_each() -> None:
     assert [code.partition("-")[0] for code, _, _ in found] == ["low", "expiry"] and found[0][2].endswith("1 of at least 2 t")
     assert "已过期" in shortcomings(stock("c", expires_on=TODAY - timedelta(days=1)), TODAY, ahead=timedelta(days=30))[0][1]
     assert shortcomings(stock("b", 5, low_below=2), TODAY, ahead=timedelta(days=30)) == ()
-
-
-DEPARTMENTS = {"fire-rescue": "fire-rescue", "消防救援大队": "fire-rescue"}
-HEAD = ("id", "kind", "name_zh", "department_id", "capability", "quantity", "unit")
-
-
-def test_every_faulty_line_is_named_by_its_number_in_the_sheet() -> None:
-    rows = [HEAD, ("a", "stock", "甲", "fire-rescue", "lime", 1, "吨"), ("b", "boat", "乙", "fire-rescue", "lime", 1, "吨"), (None,) * 7,
-            ("A B", "stock", "丙", "fire-rescue", "lime", 1, "吨"), ("d", "stock", "丁", "fire-rescue", "lime", "many", "吨")]
-    found, errors = parse_table(rows, DEPARTMENTS)
-    assert [r.id for r in found] == ["a"] and [(e.line, e.column) for e in errors] == [(3, "kind"), (5, "id"), (6, "quantity")]
-
-
-def test_a_table_without_its_columns_says_which() -> None:
-    _, errors = parse_table([("id", "名称")], {})
-    assert {e.column for e in errors} == {"kind", "department_id", "capability", "quantity", "unit"}
-
-
-def test_a_column_that_nobody_knows_is_named_and_not_lost() -> None:
-    found, errors = parse_table([(*HEAD, "有效期限", None), ("a", "stock", "甲", "fire-rescue", "lime", 1, "吨", date(2027, 1, 1), None)], DEPARTMENTS)
-    assert found == [] and [(e.line, e.column) for e in errors] == [(1, "有效期限")]
-
-
-def test_figures_and_days_are_read_as_people_type_them() -> None:
-    head = (*HEAD, "low_below", "expires_on")
-    lines = [(f"r{n}", "物资", "石灰", "消防救援大队", "lime", quantity, "吨", low, day) for n, (quantity, low, day) in enumerate([
-        ("1,200", "２０", "2027/6/30"), ("１，２００．５", None, "2027年6月30日"), (1200, "20", "2027.6.30"), ("1200", 20, datetime(2027, 6, 30, 0, 0))])]
-    found, errors = parse_table([head, *lines], DEPARTMENTS)
-    assert errors == [] and {r.expires_on for r in found} == {date(2027, 6, 30)}
-    assert [(r.quantity, r.low_below) for r in found] == [(1200, 20), (1200.5, None), (1200, 20), (1200, 20)]
-    _, errors = parse_table([head, ("a", "物资", "石灰", "消防救援大队", "lime", "1,2", "吨", None, None),
-                             ("b", "物资", "石灰", "消防救援大队", "lime", -1, "吨", None, None), ("c", "物资", "石灰", "消防救援大队", "lime", 1, "吨", None, "2027/2/30")],
-                            DEPARTMENTS)
-    assert [(e.line, e.column) for e in errors] == [(2, "quantity"), (3, "quantity"), (4, "expires_on")]
-
-
-def test_a_department_may_be_named_as_people_call_it() -> None:
-    (found,), errors = parse_table([HEAD, ("a", "物资", "甲", "消防救援大队", "lime", 1, "吨")], DEPARTMENTS)
-    assert (found.department_id, errors) == ("fire-rescue", [])
-
-
-def test_a_line_that_is_not_the_writers_is_named_by_its_number_behind_blank_lines() -> None:
-    rows = [HEAD, (None,) * 7, ("a", "stock", "甲", "fire-rescue", "lime", 1, "吨")]
-    found, errors = parse_table(rows, DEPARTMENTS, lambda _: False)
-    assert found == [] and [(e.line, e.column) for e in errors] == [(3, "department_id")]
-
-
-def test_what_is_wrong_with_a_value_is_said_in_both_languages() -> None:
-    _, (error,) = parse_table([HEAD, ("a", "stock", "甲", "fire-rescue", "lime", -1, "吨")], DEPARTMENTS)
-    assert "不得小于 0" in error.zh and ">= 0" in error.en
 
 
 def test_a_refused_step_is_told_in_words_of_each_language() -> None:
