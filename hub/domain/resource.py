@@ -221,13 +221,16 @@ def unit_en(unit: str) -> str:
 
 
 def shortcomings(resource: Resource, today: date, *, ahead: timedelta) -> tuple[tuple[str, str, str], ...]:
-    """What is wrong with a stock today: (code, Chinese, English) for too little, and for an end of life within `ahead`."""
+    """What is wrong with a stock today: (code, Chinese, English) for too little, for an end of life within `ahead`, and for one that has come.
+
+    Whoever said of stock that goes bad soon that it is seen to, and did not replace it, is told once more when it has.
+    """
     found = []
     if resource.active and resource.low_below is not None and resource.quantity < resource.low_below:
         found.append(("low", f"库存不足：{resource.name_zh} 仅 {resource.quantity:g} {resource.unit}，低于 {resource.low_below:g}",
                       f"low stock: {resource.name_en or resource.name_zh}, {resource.quantity:g} of at least {resource.low_below:g} {unit_en(resource.unit)}"))
     if resource.active and resource.expires_on is not None and resource.expires_on - ahead <= today:
         over = resource.expires_on < today
-        found.append((f"expiry-{resource.expires_on}", f"{'已过期' if over else '即将到期'}：{resource.name_zh}，{resource.expires_on}",
+        found.append((f"{'expired' if over else 'expiry'}-{resource.expires_on}", f"{'已过期' if over else '即将到期'}：{resource.name_zh}，{resource.expires_on}",
                       f"{'has expired' if over else 'expires'}: {resource.name_en or resource.name_zh}, {resource.expires_on}"))
     return tuple(found)

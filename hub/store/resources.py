@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.calendar import local_day
@@ -44,6 +44,10 @@ from plans.model import Text
 ACTOR: Final = "system:resources"
 DESK: Final = "district-office"
 CHECK_EVERY_S: Final = 3600.0
+LOOK_EVERY_S: Final = 10.0
+"""How soon whoever made a stock good is rid of its warning (our own choice)."""
+PLACES: Final = 6
+"""Decimals of an amount: what two amounts leave is no long fraction."""
 ANSWER_WITHIN: Final = timedelta(minutes=10)
 """The least time for an answer to what is asked again after its due time (our own choice)."""
 
@@ -122,6 +126,12 @@ async def _by_key(conn: AsyncConnection, key: str) -> Request | None:
     return msgspec.json.decode(text, type=Request) if text is not None else None
 
 
+async def _rests(conn: AsyncConnection, key: str) -> list[Request]:
+    """What is asked for apart since somebody offered less than a request wanted."""
+    rows = await conn.execute(select(resource_request.c.view).where(resource_request.c.key.startswith(f"{key}:rest:", autoescape=True)))
+    return [msgspec.json.decode(text, type=Request) for text in rows.scalars()]
+
+
 async def suggest(conn: AsyncConnection, incident: IncidentView, *, capability: str, quantity: float, unit: str, today: date) -> tuple[Any, ...]:
     """The nearest resources that suit, with the reason. Demo resources count in drills alone."""
     rows = [r for r in await list_resources(conn, capability=capability) if incident.drill or not r.demo]
@@ -137,23 +147,30 @@ async def ask_for(
     A request that was cancelled is asked again; one for more than before takes the new quantity as long as nothing was offered.
     """
     held = await _by_key(tx.conn, key)
-    if held is not None and (held.state is not RequestState.CANCELLED and (held.quantity >= quantity or held.state is not RequestState.REQUESTED)):
-        return held
+    if held is not None:
+        quantity = round(quantity - sum(rest.quantity for rest in await _rests(tx.conn, key) if rest.state is not RequestState.CANCELLED), PLACES)
+        enough = quantity <= (0 if held.state is RequestState.CANCELLED else held.quantity)
+        if enough or held.state not in (RequestState.CANCELLED, RequestState.REQUESTED):
+            return held
     suggestions = await suggest(tx.conn, incident, capability=capability, quantity=quantity, unit=unit, today=local_day(rules.calendar, tx.now))
     owner = suggestions[0].department_id if suggestions else DESK
     step = Step(state=RequestState.REQUESTED, at=tx.at, by=by)
     if held is None:
-        request = Request(id=new_id(), key=key, incident_id=incident.id, activation_id=activation_id, capability=capability, quantity=quantity,
-                          unit=unit, text=text, asked_by=asked_by, department_id=owner, due_at=due_at, state=RequestState.REQUESTED,
-                          suggestions=suggestions, steps=(step,), drill=incident.drill)
-        await tx.conn.execute(insert(resource_request).values(id=request.id, incident_id=incident.id, activation_id=activation_id, key=key,
-                                                              **_columns(request)))
-        _record(tx, request, by)
+        request = await _make(tx, Request(
+            id=new_id(), key=key, incident_id=incident.id, activation_id=activation_id, capability=capability, quantity=quantity, unit=unit, text=text,
+            asked_by=asked_by, department_id=owner, due_at=due_at, state=RequestState.REQUESTED, suggestions=suggestions, steps=(step,), drill=incident.drill), by)
     else:
         request = msgspec.structs.replace(held, state=RequestState.REQUESTED, quantity=quantity, suggestions=suggestions, department_id=owner,
                                           resource_id=None, offered=None, steps=(*held.steps, step), version=held.version + 1)
         await _store(tx, held, request, by)
     await _owe_answer(tx, rules, request)
+    return request
+
+
+async def _make(tx: Transaction, request: Request, by: str) -> Request:
+    await tx.conn.execute(insert(resource_request).values(
+        id=request.id, incident_id=request.incident_id, activation_id=request.activation_id, key=request.key, **_columns(request)))
+    _record(tx, request, by)
     return request
 
 
@@ -197,6 +214,8 @@ async def move_request(
         raise KeyError(id)
     after = take_step(held, to, by=by, at=tx.at, note=note)
     if after is held:
+        if to is RequestState.OFFERED:
+            await _refuse_second(tx, held, resource_id)
         return held
     if to is RequestState.OFFERED:
         after = await _offer(tx, rules, held, after, resource_id, quantity)
@@ -218,12 +237,21 @@ async def move_request(
     return after
 
 
-async def _suitable_now(tx: Transaction, rules: DutyRules, request: Request) -> tuple[Any, ...]:
+async def _refuse_second(tx: Transaction, held: Request, resource_id: str | None) -> None:
+    """Two may offer for one request; whoever comes second is told, and does not send what nobody waits for."""
+    if resource_id not in (None, held.resource_id):
+        first = await get_resource(tx.conn, held.resource_id or "")
+        zh, en = (first.name_zh, first.name_en or first.name_zh) if first else (held.department_id, held.department_id)
+        raise Rejected("already_offered", f"此请求已由“{zh}”答复，不必再提供", f"{en} was offered for this request already", field="resource_id")
+
+
+async def _suitable_now(tx: Transaction, rules: DutyRules, request: Request, *, besides: str | None = None) -> tuple[Any, ...]:
     incident = await get_incident(tx.conn, request.incident_id)
     if incident is None:
         return ()
-    return await suggest(tx.conn, incident, capability=request.capability, quantity=request.quantity, unit=request.unit,
-                         today=local_day(rules.calendar, tx.now))
+    found = await suggest(tx.conn, incident, capability=request.capability, quantity=request.quantity, unit=request.unit,
+                          today=local_day(rules.calendar, tx.now))
+    return tuple(one for one in found if one.resource_id != besides)
 
 
 async def _offer(tx: Transaction, rules: DutyRules, held: Request, after: Request, resource_id: str | None, quantity: float | None) -> Request:
@@ -233,7 +261,18 @@ async def _offer(tx: Transaction, rules: DutyRules, held: Request, after: Reques
     amount = held.quantity if quantity is None else quantity
     check_offer(found, held, amount, local_day(rules.calendar, tx.now))
     await _out(tx, found.id, amount)
-    return msgspec.structs.replace(after, resource_id=found.id, offered=amount, department_id=found.department_id)
+    if amount < held.quantity:
+        await _ask_for_rest(tx, rules, held, round(held.quantity - amount, PLACES), step=len(after.steps), besides=found.id)
+    return msgspec.structs.replace(after, resource_id=found.id, offered=amount, quantity=min(amount, held.quantity), department_id=found.department_id)
+
+
+async def _ask_for_rest(tx: Transaction, rules: DutyRules, held: Request, quantity: float, *, step: int, besides: str) -> None:
+    """Ask others for what an offer leaves open, as a request of its own: both together are what was wanted, whatever becomes of either."""
+    rest = msgspec.structs.replace(held, id=new_id(), key=f"{held.key}:rest:{step}", quantity=quantity, version=1,
+                                   steps=(Step(state=RequestState.REQUESTED, at=tx.at, by=ACTOR, note="其余部分 / the rest"),))
+    suggestions = await _suitable_now(tx, rules, rest, besides=besides)
+    rest = msgspec.structs.replace(rest, suggestions=suggestions, department_id=suggestions[0].department_id if suggestions else DESK)
+    await _owe_answer(tx, rules, await _make(tx, rest, ACTOR))
 
 
 async def _out(tx: Transaction, resource_id: str, by: float, *, used: float = 0.0) -> None:
@@ -248,10 +287,11 @@ async def _out(tx: Transaction, resource_id: str, by: float, *, used: float = 0.
 
 
 async def withdraw(tx: Transaction, rules: DutyRules, key: str, *, by: str, reason: str) -> None:
-    """Cancel a request that nothing has been sent for yet."""
+    """Cancel a request that nothing has been sent for yet, and what is asked for apart for its rest."""
     held = await _by_key(tx.conn, key)
-    if held is not None and held.state in (RequestState.REQUESTED, RequestState.OFFERED):
-        await move_request(tx, rules, held.id, RequestState.CANCELLED, by=by, note=reason)
+    for one in (*(() if held is None else (held,)), *await _rests(tx.conn, key)):
+        if one.state in (RequestState.REQUESTED, RequestState.OFFERED):
+            await move_request(tx, rules, one.id, RequestState.CANCELLED, by=by, note=reason)
 
 
 async def withdraw_all(tx: Transaction, rules: DutyRules, activation_id: str, *, by: str) -> None:
@@ -279,27 +319,52 @@ async def check_stock(store: Store, rules: DutyRules, *, ahead: timedelta = time
                    post_id=f"{r.department_id}.duty", subject=f"resource:{r.id}", title_zh=zh, title_en=en,
                    due_at=store.clock.now() + within, drill=r.demo)
               for cause, (r, zh, en) in causes.items() if cause not in standing]
-    over = [id for cause, id in standing.items() if cause not in causes]
+    by_id = {r.id: r for r in rows}
+    over = [(id, by_id.get(cause.split(":")[1])) for cause, id in standing.items() if cause not in causes]
     if wanted or over:
         async with store.transaction() as tx:
             await ledger.make(tx, rules, wanted, actor=ACTOR)
-            for id in over:
-                await ledger.meet(tx, rules, id, by=ACTOR, evidence=Evidence(ref=id, zh="库存已补足或更换", en="the stock was made good", at=tx.now))
+            for id, resource in over:
+                await _cured(tx, rules, id, resource, today)
     return len(causes)
 
 
+async def _cured(tx: Transaction, rules: DutyRules, id: str, resource: Resource | None, today: date) -> None:
+    """End the duty of a cause that is no more, in the words of what became of it."""
+    if resource is None or not resource.active:
+        await ledger.excuse(tx, rules, id, by=ACTOR, reason="该资源已停用 / the resource is no longer in use")
+    elif resource.expires_on is not None and resource.expires_on < today:
+        await ledger.excuse(tx, rules, id, by=ACTOR, reason="已过期，另行督办 / it has expired, which is owed by itself")
+    else:
+        await ledger.meet(tx, rules, id, by=ACTOR, evidence=Evidence(ref=id, zh="库存已补足或更换", en="the stock was made good", at=tx.now))
+
+
 async def watch_stock(store: Store, rules: DutyRules, *, demo: bool = False) -> None:
-    """Look over the stock for ever, once an hour; waits out a store that is away. `demo`: the demo district's register is stored first."""
+    """Look over the stock for ever: soon after the register changed, and once an hour, since days pass too. Waits out a store that is away.
+
+    `demo`: the demo district's register is stored first.
+    """
+    seen, looked_at = None, 0.0
     while True:
         try:
             if demo:
                 async with store.transaction() as tx:
                     await load_demo(tx)
                 demo = False
-            await check_stock(store, rules)
+            now, register = asyncio.get_running_loop().time(), await _register(store)
+            if register != seen or now - looked_at >= CHECK_EVERY_S:
+                await check_stock(store, rules)
+                seen, looked_at = register, now
         except Unavailable:
             pass
-        await asyncio.sleep(CHECK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _register(store: Store) -> tuple[int, int]:
+    """How many resources there are and the sum of their versions: another pair wherever something was made or altered."""
+    async with store.read() as conn:
+        row = (await conn.execute(select(func.count(), func.coalesce(func.sum(table.c.version), 0)))).one()
+    return int(row[0]), int(row[1])
 
 
 class Prepared(NamedTuple):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.documents.sheets import TYPE, resource_sheet
 from hub.documents.workbooks import is_uncounted, open_book, read_cells, spread, uncounted, visible
@@ -75,6 +77,21 @@ class TableQuery(Struct, frozen=True, kw_only=True):
     """`empty`: the form without what is registered."""
 
     empty: bool = False
+
+
+class Capability(Struct, frozen=True, kw_only=True):
+    """Something that resources are for: its code, what the plans (or the register) call it, and the unit that requests for it come in."""
+
+    id: str
+    zh: str
+    en: str
+    unit: str
+
+
+class Capabilities(Struct, frozen=True, kw_only=True):
+    """What plans ask for and what is registered."""
+
+    items: list[Capability]
 
 
 class SuitQuery(Struct, frozen=True, kw_only=True):
@@ -199,13 +216,26 @@ async def table(ask: Ask) -> web.Response:
     async with ask.store.read() as conn:
         departments = {d.id: d.zh for d in await list_departments(conn) if d.active}
         held = [one for one in await list_resources(conn) if one.active]
-        plans = await plans_in_force(conn, local_day((await load_rules(conn)).calendar, ask.now))
-    known = {wish.capability: wish.text.zh for plan in plans for wish in plan.resources} | {one.capability: one.name_zh for one in held}
+        known = await _capabilities(conn, held, ask.now)
     own = [] if ask.query.empty else [one for one in held if ask.may(Action.RESOURCE_EDIT, _thing(one)).allowed]
     decision = msgspec.structs.replace(ask.may(Action.RESOURCE_READ, HUB), tier=Tier.LEAD)
     await chain_reading(ask, Action.RESOURCE_READ, [_thing(row) for row in own if row.contact or row.phone], decision)
-    body = await asyncio.to_thread(resource_sheet, own, departments=departments, capabilities=dict(sorted(known.items())))
+    body = await asyncio.to_thread(resource_sheet, own, departments=departments, capabilities={one.id: f"{one.zh}（{one.unit}）" for one in known})
     return web.Response(body=body, content_type=TYPE, headers={"Content-Disposition": 'attachment; filename="resources.xlsx"'})
+
+
+async def _capabilities(conn: AsyncConnection, held: Iterable[Resource], now: datetime) -> list[Capability]:
+    plans = await plans_in_force(conn, local_day((await load_rules(conn)).calendar, now))
+    registered = {one.capability: Capability(id=one.capability, zh=one.name_zh, en=one.name_en or one.name_zh, unit=one.unit) for one in held}
+    wanted = {wish.capability: Capability(id=wish.capability, zh=wish.text.zh, en=wish.text.en, unit=wish.unit) for plan in plans for wish in plan.resources}
+    return sorted((registered | wanted).values(), key=lambda one: one.id)
+
+
+async def capabilities(ask: Ask) -> Capabilities:
+    """What plans in force ask for, and what is registered: a resource suits a request with the same capability and unit alone."""
+    ask.require(Action.RESOURCE_READ, HUB)
+    async with ask.store.read() as conn:
+        return Capabilities(items=await _capabilities(conn, [one for one in await list_resources(conn) if one.active], ask.now))
 
 
 async def suiting(ask: Ask) -> Suiting:
@@ -267,6 +297,7 @@ ROUTES = [
     Route("POST", "/api/v1/resources", save, Action.RESOURCE_EDIT, body=Resource, returns=Resource, zh="登记资源", en="store a resource"),
     Route("POST", "/api/v1/resources/import", import_table, Action.RESOURCE_EDIT, body=bytes, returns=Imported, limit_bytes=MAX_TABLE_BYTES,
           zh="导入资源（Excel）", en="import resources (Excel)"),
+    Route("GET", "/api/v1/resources/capabilities", capabilities, Action.RESOURCE_READ, returns=Capabilities, zh="能力代码", en="what resources are for"),
     Route("GET", "/api/v1/resources/table", table, Action.RESOURCE_READ, query=TableQuery, export=True, zh="资源表（Excel），空表为模板", en="the register as the table that an import reads; empty: the form"),
     Route("GET", _I + "/resources/suitable", suiting, Action.RESOURCE_REQUEST, query=SuitQuery, returns=Suiting, zh="就近可用资源", en="nearest that suit"),
     Route("GET", _I + "/requests", asked, Action.INCIDENT_READ, returns=Requests, zh="资源请求", en="requests of an incident"),

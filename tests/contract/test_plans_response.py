@@ -17,7 +17,7 @@ from hub.domain.incident import Act, IncidentNoted, IncidentOpened, IncidentUpda
 from hub.domain.notice import halves
 from hub.domain.obligation import State
 from hub.domain.report import PlaceView
-from hub.domain.resource import RequestState, Resource, ResourceKind
+from hub.domain.resource import Request, RequestState, Resource, ResourceKind
 from hub.domain.sharing import Origin
 from hub.errors import Rejected
 from hub.respond.matching import Matching
@@ -43,7 +43,17 @@ from hub.store.obligations import get_obligation, list_obligations
 from hub.store.organisation import list_departments, save_department, seed_departments
 from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
 from hub.store.reports import insert_incidents, update_incident
-from hub.store.resources import ask_for, check_stock, get_resource, load_demo, move_request, requests_of, save_resource
+from hub.store.resources import (
+    ask_for,
+    check_stock,
+    get_resource,
+    list_resources,
+    load_demo,
+    move_request,
+    requests_of,
+    save_resource,
+    withdraw,
+)
 from hub.store.roster import make_standard_posts
 from hub.store.sharing import shares_of
 from hub.wire import Hazmat
@@ -698,6 +708,113 @@ async def test_an_offer_that_is_taken_back_is_to_be_answered_again(store: Store)
     async with store.read() as conn:
         (owed,) = await list_obligations(conn, owed_only=True, subject=subject)
     assert owed.department_id == "fire-rescue" and owed.due_at > owed.created_at
+
+
+async def asked_for(store: Store, view: IncidentView, quantity: float = 20, key: str = "k") -> Request:
+    async with store.transaction() as tx:
+        return await ask_for(tx, RULES, view, capability="lime", quantity=quantity, unit="吨", text=Text("石灰", "lime"), due_at=tx.now, asked_by="district-office",
+                             by=BY, activation_id=None, key=key)
+
+
+async def step(store: Store, request: Request, to: RequestState, resource_id: str | None = None, quantity: float | None = None) -> Request:
+    async with store.transaction() as tx:
+        return await move_request(tx, RULES, request.id, to, by=BY, resource_id=resource_id, quantity=quantity)
+
+
+async def limes(store: Store, **amounts: float) -> None:
+    """Lime at two departments, and as much as is said of each."""
+    async with store.transaction() as tx:
+        for id, amount in amounts.items():
+            await save_resource(tx, msgspec.structs.replace(LIME, id=id, name_zh=id, name_en=id, department_id=f"{id}-bureau", quantity=amount, low_below=None), by=BY)
+
+
+async def owed_answers(store: Store) -> list[tuple[str, str]]:
+    async with store.read() as conn:
+        found = await list_obligations(conn, owed_only=True, kinds={"resource_request"}, limit=100)
+    return sorted((o.department_id, o.title_en.rpartition("(")[2]) for o in found)
+
+
+async def test_the_second_of_two_departments_that_offer_is_told_and_lends_nothing(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await limes(store, emergency=30, water=30)
+    request = await asked_for(store, view)
+    await step(store, request, RequestState.OFFERED, "emergency")
+    assert (await step(store, request, RequestState.OFFERED, "emergency")).state is RequestState.OFFERED, "pressed twice is pressed once"
+    with pytest.raises(Rejected, match="already_offered") as refused:
+        await step(store, request, RequestState.OFFERED, "water")
+    assert "emergency" in refused.value.zh
+    async with store.read() as conn:
+        lent = {r.id: r.out for r in await list_resources(conn)}
+    assert lent == {"emergency": 20, "water": 0}
+
+
+async def test_what_an_offer_leaves_open_is_asked_of_others_and_both_together_are_what_was_wanted(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await limes(store, emergency=8.1, water=5)
+    request = await asked_for(store, view)
+    first = await step(store, request, RequestState.OFFERED, "emergency", 8.1)
+    async with store.read() as conn:
+        _, rest = await requests_of(conn, view.id)
+    assert (first.quantity, rest.quantity, rest.department_id, rest.text) == (8.1, 11.9, "water-bureau", first.text)
+    assert [s.resource_id for s in rest.suggestions] == ["water"] and await owed_answers(store) == [("water-bureau", "11.9 t)")]
+    await step(store, rest, RequestState.OFFERED, "water", 5)
+    assert await owed_answers(store) == [("district-office", "6.9 t)")], "nobody has more: the desk sees to it"
+    again = await asked_for(store, view)
+    assert again.id == request.id and again.quantity == 8.1, "asked again it is asked for already"
+    await step(store, request, RequestState.REQUESTED)
+    assert (await asked_for(store, view, 25)).quantity == 13.1, "five more than before, beside what is asked for apart"
+    async with store.transaction() as tx:
+        await withdraw(tx, RULES, "k", by=BY, reason="不再需要")
+    assert await owed_answers(store) == []
+    async with store.read() as conn:
+        assert {r.state for r in await requests_of(conn, view.id)} == {RequestState.CANCELLED} and {r.out for r in await list_resources(conn)} == {0}
+
+
+async def test_nothing_is_taken_out_of_use_while_it_is_lent(store: Store) -> None:
+    await district(store)
+    view = await opened(store)
+    await limes(store, emergency=30)
+    request = await asked_for(store, view)
+    await step(store, request, RequestState.OFFERED, "emergency")
+    async with store.read() as conn:
+        held = await get_resource(conn, "emergency")
+    assert held is not None
+    with pytest.raises(Rejected, match="still_out"):
+        async with store.transaction() as tx:
+            await save_resource(tx, msgspec.structs.replace(held, active=False), by=BY)
+    await step(store, request, RequestState.CANCELLED)
+    async with store.transaction() as tx:
+        saved = await save_resource(tx, msgspec.structs.replace(held, active=False, version=0), by=BY)
+    assert not saved.active and saved.out == 0
+
+
+async def test_stock_that_goes_bad_is_told_before_and_once_more_when_it_has_and_ends_in_the_words_of_what_became_of_it(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    today = clock.now().astimezone(ZoneInfo(RULES.calendar.zone)).date()
+    foam = msgspec.structs.replace(LIME, low_below=None, expires_on=today + timedelta(days=10))
+
+    async def said() -> list[tuple[str, State, str]]:
+        await check_stock(store, RULES)
+        async with store.read() as conn:
+            return [(o.title_en.partition(":")[0], o.state, (o.reason or (o.evidence.en if o.evidence else "")).rpartition(" / ")[2])
+                    for o in sorted(await list_obligations(conn, kinds={"resource_stock"}, limit=100), key=lambda o: o.id)]
+
+    async with store.transaction() as tx:
+        await save_resource(tx, foam, by=BY)
+    assert await said() == await said() == [("expires", State.OPEN, "")]
+    clock.advance(timedelta(days=11))
+    assert await said() == [("expires", State.EXCUSED, "it has expired, which is owed by itself"), ("has expired", State.OPEN, "")]
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(foam, expires_on=today + timedelta(days=700)), by=BY)
+    assert (await said())[1] == ("has expired", State.MET, "the stock was made good")
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(foam, expires_on=today + timedelta(days=20)), by=BY)
+    assert (await said())[2][1] is State.OPEN
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(foam, expires_on=today + timedelta(days=20), active=False), by=BY)
+    assert (await said())[2][1:] == (State.EXCUSED, "the resource is no longer in use")
 
 
 async def test_what_is_used_up_of_a_stock_is_gone_from_it_and_no_more_comes_back_than_was_lent(store: Store) -> None:
