@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -41,6 +41,14 @@ class CaseResult(msgspec.Struct, frozen=True):
     missing_fact: MissingFact | None
 
 
+class Doubt(msgspec.Struct, frozen=True):
+    """Something about the cases that makes their result doubtful: a plan that the library does not have, an event type that no table has."""
+
+    case: str
+    zh: str
+    en: str
+
+
 class BacktestReport(msgspec.Struct, frozen=True):
     """All results and their sums. Shares are of the cases that state what was expected; None where none does."""
 
@@ -53,6 +61,9 @@ class BacktestReport(msgspec.Struct, frozen=True):
     only_general: int
     never_matched: tuple[str, ...]
     confusion: tuple[tuple[str, str, int], ...]  # expected first, got first, how often; only where they differ
+    with_level: int
+    level_right: int
+    doubts: tuple[Doubt, ...]
 
     @property
     def found_share(self) -> float | None:
@@ -103,9 +114,12 @@ def _ambiguity(result: MatchResult) -> tuple[str | None, str | None]:
     return None, None
 
 
-def backtest(library: Library, cases: Iterable[Case]) -> BacktestReport:
-    """Replay cases in their order and sum up."""
-    results = tuple(replay(library, case) for case in cases)
+def backtest(library: Library, cases: Iterable[Case], known_types: Collection[str] | None = None) -> BacktestReport:
+    """Replay cases in their order and sum up. `known_types`: the codes of event types, to name what is none of them."""
+    results, doubts = list[CaseResult](), list[Doubt]()
+    for case in cases:
+        results.append(replay(library, case))
+        doubts += _doubts(library, case, known_types)
     judged = [r for r in results if r.expected]
     confusion: dict[tuple[str, str], int] = {}
     for r in judged:
@@ -116,7 +130,7 @@ def backtest(library: Library, cases: Iterable[Case]) -> BacktestReport:
     general = {e.plan.id for e in library.entries if e.plan.kind is PlanKind.GENERAL}
     plans = [e.plan.id for e in library.entries if e.plan.kind is not PlanKind.ONSITE_CARD]
     return BacktestReport(
-        results=results,
+        results=tuple(results),
         cases=len(results),
         with_expectation=len(judged),
         all_found=sum(not r.missed for r in judged),
@@ -125,4 +139,16 @@ def backtest(library: Library, cases: Iterable[Case]) -> BacktestReport:
         only_general=sum(set(r.matched) <= general for r in results),
         never_matched=tuple(sorted(i for i in plans if i not in seen)),
         confusion=tuple((a, b, n) for (a, b), n in sorted(confusion.items(), key=lambda item: (-item[1], item[0]))),
+        with_level=sum(r.level_is_right is not None for r in results),
+        level_right=sum(r.level_is_right is True for r in results),
+        doubts=tuple(doubts),
     )
+
+
+def _doubts(library: Library, case: Case, known_types: Collection[str] | None) -> Iterator[Doubt]:
+    for plan in case.expected:
+        if plan not in library.by_id:
+            yield Doubt(case.id, f"案例 {case.id}：生效预案里没有“{plan}”，计为漏", f"case {case.id}: no plan {plan!r} is in force; it counts as missed")
+    for code in case.facts.event_types if known_types is not None else ():
+        if code not in known_types:  # type: ignore[operator] # known_types is given here
+            yield Doubt(case.id, f"案例 {case.id}：没有事件类型 {code}", f"case {case.id}: there is no event type {code}")

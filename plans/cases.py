@@ -45,9 +45,10 @@ def read_cases(file: Path, zone: str) -> list[Case]:
         raise PlanRejected([Fault(str(file), 1, "$", "too_large", f"文件超过 {MAX_FILE_BYTES} 字节", f"larger than {MAX_FILE_BYTES} bytes")])
     text = file.read_text("utf-8")
     said = _of_yaml(text, str(file)) if file.suffix in (".yaml", ".yml") else _of_lines(text, str(file))
-    cases, faults = [], []
+    cases, faults, seen = list[Case](), list[Fault](), set[str]()
     for lines, where, one in said:
         part = "facts" if one.report is None else "report"
+        faults += _unclear(one, lines, where, seen, str(file))
         try:
             facts = facts_of_report(one.report, zone=ZoneInfo(zone)) if one.report is not None else one.facts or IncidentFacts()
             cases.append(Case(str(one.id), lookup.checked(facts), one.expected, one.level, one.title))
@@ -59,7 +60,18 @@ def read_cases(file: Path, zone: str) -> list[Case]:
             faults.append(Fault(str(file), line_of(lines, field), field, "bad_report", f"报告读不懂：{error}", f"not a report: {error}"))
     if faults:
         raise PlanRejected(faults)
+    if not cases:
+        raise PlanRejected([Fault(str(file), 1, "$", "no_cases", "文件里没有案例", "there are no cases in the file")])
     return cases
+
+
+def _unclear(one: _Said, lines: _Lines, where: str, seen: set[str], file: str) -> Iterator[Fault]:
+    """An id that stands there twice, and a case that says nothing of what happened (or says it twice)."""
+    if str(one.id) in seen:
+        yield Fault(file, line_of(lines, f"{where}id"), f"{where}id", "duplicate_id", f"编号“{one.id}”重复", f"the id {one.id!r} stands there twice")
+    seen.add(str(one.id))
+    if (one.facts is None) is (one.report is None):
+        yield Fault(file, line_of(lines, f"{where}facts"), f"{where}facts", "facts_or_report", "应有 facts 或 report 其中一个", "either facts or a report, and one of them alone")
 
 
 def _of_yaml(text: str, file: str) -> Iterator[tuple[_Lines, str, _Said]]:

@@ -108,6 +108,7 @@ class District(msgspec.Struct, frozen=True):
     stock: tuple[StockLine, ...] | None = None
     contacts: tuple[Contact, ...] | None = None
     names: Mapping[str, Text] = {}
+    units: Mapping[str, str] = {}
 
 
 def check(plans: Sequence[Plan], district: District) -> tuple[Finding, ...]:
@@ -490,14 +491,21 @@ def _stock(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
             if have >= want.quantity:
                 continue
             missing = have == 0
+            unit = district.units.get(want.unit, want.unit)
             yield _finding(
                 Severity.ERROR if missing else Severity.WARNING,
                 "stock_missing" if missing else "stock_short",
                 plan,
                 f"resources[{i}]",
-                f"{want.text.zh}：需 {want.quantity:g}{want.unit}，台账有 {have:g}{want.unit}",
-                f"{want.text.en}: {want.quantity:g} {want.unit} wanted, {have:g} in stock",
+                f"{want.text.zh}：需 {want.quantity:g}{want.unit}，可用 {have:g}{want.unit}{_elsewhere(held, want.capability, want.unit)[0]}",
+                f"{want.text.en}: {want.quantity:g} {unit} wanted, {have:g} free{_elsewhere(held, want.capability, want.unit)[1]}",
             )
+
+
+def _elsewhere(held: Mapping[tuple[str, str], float], capability: str, unit: str) -> tuple[str, str]:
+    """That it is there in another unit, where it is: nobody would look for that."""
+    others = sorted(u for (c, u), quantity in held.items() if c == capability and u != unit and quantity > 0)
+    return (f"（台账另以 {'、'.join(others)} 计，单位须一致）", f" (it is registered in {', '.join(others)}: the units have to be the same)") if others else ("", "")
 
 
 def _contacts(plans: Sequence[Plan], district: District) -> Iterator[Finding]:

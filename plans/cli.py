@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,20 +17,22 @@ from zoneinfo import ZoneInfo
 import msgspec
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from hub.errors import Rejected, why_en, why_zh
 from plans import load
 from plans.activate import Bindings, activate
-from plans.backtest import BacktestReport, backtest
+from plans.backtest import Case, backtest
 from plans.cases import read_cases
 from plans.check import District, Severity, check, worst_level
 from plans.compare import compare
-from plans.district import district_of_data
+from plans.district import district_of_data, event_codes
 from plans.facts import IncidentFacts, facts_of_report
 from plans.hazmat import lookup
 from plans.match import Library, MatchResult, explain, match
 from plans.model import Level, Plan, in_force, json_schema
+from plans.telling import backtest_lines, finding_lines
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="预案：列表、匹配、检查、回放 / plans")
 
@@ -57,9 +59,23 @@ def _named_errors() -> Iterator[None]:
     except Rejected as error:
         typer.echo(f"{error.code}: {error.message}" + (f" [{error.field}]" if error.field else ""), err=True)
         raise typer.Exit(2) from None
-    except (msgspec.ValidationError, msgspec.DecodeError, ValueError, OSError) as error:
+    except OSError as error:
+        named = f"{error.filename}：" if error.filename else ""
+        typer.echo(f"读不懂输入：{named}{why_zh(error)} / cannot read the input: {why_en(error)}", err=True)
+        raise typer.Exit(2) from None
+    except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
         typer.echo(f"读不懂输入：{why_zh(error)} / cannot read the input: {why_en(error)}", err=True)
         raise typer.Exit(2) from None
+
+
+def _district(file: Path | None) -> District:
+    """The district as a file gives it, or as the data files know it. Raises Rejected that names the file."""
+    if file is None:
+        return district_of_data(_today())
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=District)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Rejected("bad_district", f"{file}：{why_zh(error)}", f"{file}: {why_en(error)}", field="district") from None
 
 
 def _print_json(value: object) -> None:
@@ -203,16 +219,11 @@ def check_command(
     """检查预案库；有错误时退出码为 1 / lint the library; exit code 1 where there are errors."""
     with _named_errors():
         plans = _plans(folder)
-        known = msgspec.json.decode(district.read_bytes(), type=District) if district else district_of_data(_today())
-        findings = check(plans, known)
+        findings = check(plans, _district(district))
     if as_json:
         _print_json({"plans": len(plans), "findings": findings})
     else:
-        table = Table("", "代码 code", "预案 plan", "字段 field", "说明 finding")
-        for f in findings:
-            table.add_row(f.severity, f.code, f.plan or "—", f.field, f"{f.zh}\n{f.en}")
-        Console().print(table)
-        Console().print(f"{len(plans)} 个预案，{len(findings)} 条发现 / {len(plans)} plans, {len(findings)} findings")
+        _print_lines(finding_lines(findings, len(plans)))
     if worst_level(findings) is Severity.ERROR:
         raise typer.Exit(1)
 
@@ -224,33 +235,26 @@ def backtest_command(
     zone: _Zone = "Asia/Shanghai",
     as_json: _Json = False,
 ) -> None:
-    """用过去的事件回放预案库 / replay past incidents against the library."""
+    """用过去的事件回放预案库；漏掉应有预案时退出码为 1 / replay past incidents against the library; exit code 1 where an expected plan was missed."""
     with _named_errors():
-        report = backtest(_library(folder), read_cases(cases, zone))
+        report = backtest(_library(folder), watched(read_cases(cases, zone)), event_codes())
     if as_json:
         _print_json({**msgspec.to_builtins(report), "found_share": report.found_share})
     else:
-        print_backtest(report)
+        _print_lines(backtest_lines(report))
+    if report.all_found < report.with_expectation:
+        raise typer.Exit(1)
 
 
-def print_backtest(report: BacktestReport) -> None:
-    """The results as a table for people, and their sums."""
-    console = Console()
-    table = Table("案例 case", "匹配 matched", "应有 expected", "漏 missed", "多 unexpected", "含糊 ambiguous")
-    for r in report.results:
-        table.add_row(
-            f"{r.id} {r.title}",
-            "、".join(r.matched),
-            "、".join(r.expected),
-            "、".join(r.missed),
-            "、".join(r.unexpected),
-            r.ambiguous_zh or "",
-        )
-    console.print(table)
-    console.print(
-        f"{report.cases} 起；应有预案全部找到 {report.all_found}/{report.with_expectation}，首位正确 {report.first_right}；"
-        f"含糊 {report.ambiguous}；仅总体预案 {report.only_general}；从未出现：{'、'.join(report.never_matched) or '无'}"
-    )
+def watched(cases: Sequence[Case]) -> Iterator[Case]:
+    """The cases, with a bar of how far they are where somebody watches."""
+    bar = Console(stderr=True)
+    yield from track(cases, "回放 replaying", console=bar, transient=True, disable=not bar.is_terminal)
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
 
 
 @app.command("compare")

@@ -37,10 +37,12 @@ from hub.store.plans import facts_from, plans_in_force, stated_facts
 from hub.store.reports import get_incident
 from plans.backtest import BacktestReport, backtest
 from plans.check import Finding, Severity, check, worst_level
-from plans.cli import print_backtest
+from plans.cli import watched
+from plans.district import event_codes
 from plans.facts import IncidentFacts
 from plans.match import Library
 from plans.model import Level, Stage
+from plans.telling import backtest_lines, finding_lines
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="启动、升降级、终止预案 / put plans in force")
 Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
@@ -134,19 +136,20 @@ def terminate_command(
 def check_command(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """今晚能用吗：按中心的值班、物资、通讯录检查生效预案；有错误时退出码 1 / would the plans work tonight? exit status 1 where there are errors."""
 
-    async def run() -> tuple[Finding, ...]:
+    async def run() -> tuple[int, tuple[Finding, ...]]:
         settings = load_settings(config, data_dir=data)
         zone = ZoneInfo(settings.local_zone)
         async with stored(settings) as store, store.read() as conn:
             now = store.clock.now()
-            return check(await plans_in_force(conn, now.astimezone(zone).date()), await district_now(conn, now, zone, drill=settings.demo))
+            plans = await plans_in_force(conn, now.astimezone(zone).date())
+            return len(plans), check(plans, await district_now(conn, now, zone, drill=settings.demo))
 
-    findings = asyncio.run(run())
+    plans, findings = asyncio.run(run())
     if as_json:
         typer.echo(msgspec.json.encode(findings).decode())
     else:
-        for found in findings:
-            typer.echo(f"{found.severity}\t{found.code}\t{found.plan or '—'}\t{found.field}\n  {found.zh}\n  {found.en}")
+        for line in finding_lines(findings, plans):
+            typer.echo(line)
     if worst_level(findings) is Severity.ERROR:
         raise typer.Exit(1)
 
@@ -163,13 +166,14 @@ def backtest_command(
         zone = ZoneInfo(settings.local_zone)
         async with stored(settings) as store, store.read() as conn:
             plans = await plans_in_force(conn, store.clock.now().astimezone(zone).date())
-            return backtest(Library(plans), await stored_cases(conn, zone, drill=None if drills else False, limit=limit))
+            return backtest(Library(plans), watched([case for _, case in await stored_cases(conn, zone, drill=None if drills else False, limit=limit)]), event_codes())
 
     report = asyncio.run(run())
     if as_json:
         typer.echo(msgspec.json.encode({**msgspec.to_builtins(report), "found_share": report.found_share}).decode())
     else:
-        print_backtest(report)
+        for line in backtest_lines(report):
+            typer.echo(line)
 
 
 @app.command("list")

@@ -143,13 +143,16 @@ async def list_responses(conn: AsyncConnection, *, active_only: bool = True, lim
     return [msgspec.json.decode(text, type=ResponseHead) for text in (await conn.execute(query)).scalars()]
 
 
-async def stored_cases(conn: AsyncConnection, zone: ZoneInfo, *, drill: bool | None = False, limit: int = 500) -> list[Case]:
-    """The newest incidents as cases to replay: what is known of each, and the plans and level that people last put in force for it."""
+async def stored_cases(conn: AsyncConnection, zone: ZoneInfo, *, drill: bool | None = False, limit: int = 500, where: Any = None) -> list[tuple[str, Case]]:
+    """The newest incidents as cases to replay, each with its id: what is known of it, and the plans and level that people last put in force for it.
+
+    `where` is the access condition of whoever asks.
+    """
     found = []
-    for view in await list_incidents(conn, drill=drill, limit=limit):
+    for view in await list_incidents(conn, drill=drill, limit=limit, where=where):
         head = next(iter(await responses_of(conn, view.id)), None)
         facts = facts_from(view, zone, await stated_facts(conn, view.id))
-        found.append(Case(view.no, facts, tuple(p.id for p in head.plans) if head else (), head.level if head else None, view.title))
+        found.append((view.id, Case(view.no, facts, tuple(p.id for p in head.plans) if head else (), head.level if head else None, view.title)))
     return found
 
 

@@ -17,7 +17,9 @@ from hub.clock import utc_text
 from hub.domain.access import HUB, Action
 from hub.domain.activation import MatchView, PlanHead, PlanStep
 from hub.domain.incident import IncidentView
+from hub.domain.masking import scrub
 from hub.store.access import visible_incidents
+from hub.store.activations import stored_cases
 from hub.store.district import district_now
 from hub.store.organisation import appointments_of, get_post
 from hub.store.plans import (
@@ -37,15 +39,17 @@ from hub.store.plans import (
 from hub.web.incidents import find
 from hub.web.route import Answer, Ask, Message, NotFound, Route
 from plans.asking import AnswerForm, form_of, said_in_words
+from plans.backtest import CaseResult, backtest
 from plans.check import Finding, Severity, check, check_one
 from plans.compare import Change, compare
-from plans.district import district_of_data
+from plans.district import district_of_data, event_codes
 from plans.facts import IncidentFacts, WeatherWarning
 from plans.load import MAX_FILE_BYTES, SKELETON, PlanRejected, Reading, export_text, load_bytes, read_text, text_of
 from plans.match import Library, MatchResult, match, suggest_level
 from plans.match.result import LevelSuggestion, State
 from plans.match.words import OutlineLine, outline
 from plans.model import Plan, PlanKind, PlanStatus, Text, conditions
+from plans.telling import is_remarkable
 
 LISTED = 20
 SUGGESTED = 300
@@ -166,6 +170,33 @@ class LibraryFindings(Struct, frozen=True, kw_only=True):
     items: list[Finding]
     plans: int
     checked_at: str
+
+
+class ReplayQuery(Struct, frozen=True, kw_only=True):
+    """How many of the newest incidents; drills too?"""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 200
+    drills: bool = False
+
+
+class ReplayedCase(Struct, frozen=True, kw_only=True):
+    """An incident where something is to be looked at."""
+
+    incident_id: str
+    result: CaseResult
+
+
+class Replayed(Struct, frozen=True, kw_only=True):
+    """The newest incidents replayed: the sums, and the incidents where a plan was missed, nobody put one in force, or two are level."""
+
+    cases: int
+    with_expectation: int
+    all_found: int
+    first_right: int
+    ambiguous: int
+    only_general: int
+    never_matched: tuple[str, ...]
+    items: list[ReplayedCase]
 
 
 class Imported(Struct, frozen=True, kw_only=True):
@@ -336,6 +367,21 @@ async def library_checked(ask: Ask) -> LibraryFindings:
     return LibraryFindings(items=list(findings), plans=len(beside), checked_at=utc_text(ask.now))
 
 
+async def replayed(ask: Ask) -> Replayed:
+    """What the plans in force would have matched to the newest incidents, beside what people put in force for them."""
+    ask.require(Action.PLAN_READ, HUB)
+    ask.require(Action.INCIDENT_LIST, HUB)
+    zone = zone_of(ask)
+    async with ask.store.read() as conn:
+        plans = await plans_in_force(conn, ask.now.astimezone(zone).date())
+        cases = await stored_cases(conn, zone, drill=None if ask.query.drills else False, limit=ask.query.limit,
+                                   where=visible_incidents(ask.actor, ask.now, Action.INCIDENT_READ))
+    report = await asyncio.to_thread(backtest, Library(plans), [case for _, case in cases], event_codes())
+    return Replayed(cases=report.cases, with_expectation=report.with_expectation, all_found=report.all_found, first_right=report.first_right,
+                    ambiguous=report.ambiguous, only_general=report.only_general, never_matched=report.never_matched,
+                    items=[ReplayedCase(incident_id=id, result=msgspec.structs.replace(result, title=scrub(result.title))) for (id, _), result in zip(cases, report.results, strict=True) if is_remarkable(result)])
+
+
 def _check(raw: bytes, beside: tuple[Plan, ...], today: date) -> tuple[Reading, tuple[Finding, ...]]:
     try:
         reading = read_text(text_of(raw, file="plan"), file="plan")
@@ -455,6 +501,7 @@ ROUTES = [
     Route("GET", "/api/v1/plans", listing, Action.PLAN_READ, returns=PlanList, zh="预案库", en="the library of plans"),
     Route("POST", "/api/v1/plans/check", checked, Action.PLAN_EDIT, body=bytes, returns=Checked, limit_bytes=MAX_FILE_BYTES, zh="检查预案文本", en="lint a plan's text"),
     Route("GET", "/api/v1/plans/check", library_checked, Action.PLAN_READ, returns=LibraryFindings, zh="预案库体检", en="lint the library with tonight's rosters and stock"),
+    Route("GET", "/api/v1/plans/backtest", replayed, Action.PLAN_READ, query=ReplayQuery, returns=Replayed, zh="回放近期事件", en="replay the newest incidents against the library"),
     Route("GET", "/api/v1/plans/skeleton", skeleton, Action.PLAN_EDIT, zh="预案模板（YAML）", en="a plan to begin from (YAML)"),
     Route("POST", "/api/v1/plans", import_yaml, Action.PLAN_EDIT, body=bytes, query=SaveQuery, returns=Imported, status=201, limit_bytes=MAX_FILE_BYTES, own_refusal=True,
           zh="导入预案（YAML）", en="import a plan (YAML)"),

@@ -80,7 +80,7 @@ class TableQuery(Struct, frozen=True, kw_only=True):
 
 
 class Capability(Struct, frozen=True, kw_only=True):
-    """Something that resources are for: its code, what the plans (or the register) call it, and the unit that requests for it come in."""
+    """Something that resources are for: its code, what the plans call it (the code again where none asks for it), and the unit that requests for it come in."""
 
     id: str
     zh: str
@@ -218,15 +218,13 @@ async def table(ask: Ask) -> web.Response:
         held = [one for one in await list_resources(conn) if one.active]
         known = await _capabilities(conn, held, ask.now)
     own = [] if ask.query.empty else [one for one in held if ask.may(Action.RESOURCE_EDIT, _thing(one)).allowed]
-    decision = msgspec.structs.replace(ask.may(Action.RESOURCE_READ, HUB), tier=Tier.LEAD)
-    await chain_reading(ask, Action.RESOURCE_READ, [_thing(row) for row in own if row.contact or row.phone], decision)
     body = await asyncio.to_thread(resource_sheet, own, departments=departments, capabilities={one.id: f"{one.zh}（{one.unit}）" for one in known})
     return web.Response(body=body, content_type=TYPE, headers={"Content-Disposition": 'attachment; filename="resources.xlsx"'})
 
 
 async def _capabilities(conn: AsyncConnection, held: Iterable[Resource], now: datetime) -> list[Capability]:
     plans = await plans_in_force(conn, local_day((await load_rules(conn)).calendar, now))
-    registered = {one.capability: Capability(id=one.capability, zh=one.name_zh, en=one.name_en or one.name_zh, unit=one.unit) for one in held}
+    registered = {one.capability: Capability(id=one.capability, zh=one.capability, en=one.capability, unit=one.unit) for one in held}
     wanted = {wish.capability: Capability(id=wish.capability, zh=wish.text.zh, en=wish.text.en, unit=wish.unit) for plan in plans for wish in plan.resources}
     return sorted((registered | wanted).values(), key=lambda one: one.id)
 

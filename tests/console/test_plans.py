@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -333,3 +334,15 @@ def test_two_operators_at_one_incident_see_what_the_other_did_and_undo_nothing_u
     two.click("[data-test=confirm]")  # now it is meant
     expect(one.locator("[data-test=level]")).to_have_text("III 级")
     assert len(first.call("GET", f"/api/v1/incidents/{id}/activations")["body"]["history"]) == 1
+
+
+def test_the_library_is_replayed_over_the_newest_incidents_on_its_own_page(new_screen: Screens) -> None:
+    screen = new_screen()
+    screen.open()
+    id = screen.report("回放用的仓库火灾", event_types=["12G00"])
+    assert screen.call("POST", f"/api/v1/incidents/{id}/activations", {"plans": ["gas"], "level": "IV"})["status"] in (200, 201)
+    page = screen.open("/plans")
+    page.click("[data-test=replay-library]")
+    case = page.locator("[data-test=replayed]", has_text="回放用的仓库火灾")
+    expect(case).to_contain_text("实际启动但不会匹配")
+    expect(case.locator("a")).to_have_attribute("href", re.compile(id))

@@ -182,6 +182,12 @@ def test_stock_missing_short_and_enough() -> None:
     assert found(plan(resources=[want(1, "lime")])) == {("stock_missing", "fire", "resources[0]")}
 
 
+def test_stock_that_is_registered_in_another_unit_is_named() -> None:
+    district = changed(stock=(StockLine("foam", "kg", 500),), units={"L": "litres"})
+    (finding,) = check([plan(resources=[want(100)]), GENERAL], district)
+    assert finding.code == "stock_missing" and "kg" in finding.zh and "registered in kg" in finding.en and "100 litres wanted" in finding.en
+
+
 def test_stock_lines_of_one_capability_add_up() -> None:
     lines = (StockLine("foam", "L", 300), StockLine("foam", "L", 300), StockLine("foam", "kg", 900))
     assert found(plan(resources=[want(600)]), district=changed(stock=lines)) == set()

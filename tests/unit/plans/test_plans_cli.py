@@ -144,7 +144,9 @@ def test_backtest_of_the_shipped_cases() -> None:
 def test_backtest_of_supplied_json_lines_of_reports(tmp_path: Path) -> None:
     file = tmp_path / "cases.jsonl"
     file.write_text(json.dumps({"id": 1, "report": REPORT, "expected": ["gas"]}) + "\n", "utf-8")
-    report = as_json("backtest", str(file))
+    result = run("backtest", str(file), "--json")
+    assert result.exit_code == 1, "what was expected is missed"
+    report = json.loads(result.stdout)
     assert report["results"][0]["missed"] == ["gas"]
     assert report["confusion"] == [["gas", "hazmat-road-transport", 1]]
 
@@ -162,6 +164,9 @@ def test_backtest_of_supplied_json_lines_of_reports(tmp_path: Path) -> None:
         ("c.yaml", "a: &a [x, x]\nb: &b [*a, *a]\ncases: [*b]\n", "c.yaml:1: $: yaml_alias"),
         ("c.jsonl", '{"id": "a"}\n{bad\n[]\n', "c.jsonl:2: $: json_syntax"),
         ("c.jsonl", '{"id": "a"}\n{bad\n[]\n', "c.jsonl:3: $: schema"),
+        ("c.jsonl", "\n", "c.jsonl:1: $: no_cases"),
+        ("c.jsonl", '{"id": "a", "facts": {}}\n{"id": "a", "facts": {}}\n', "c.jsonl:2: id: duplicate_id"),
+        ("c.yaml", "cases:\n- {id: a, facts: {}}\n- {id: b}\n", "c.yaml:3: cases[1].facts: facts_or_report"),
     ],
 )
 def test_a_bad_case_is_named_with_file_line_and_field(tmp_path: Path, name: str, text: str, said: str) -> None:
@@ -171,6 +176,33 @@ def test_a_bad_case_is_named_with_file_line_and_field(tmp_path: Path, name: str,
     assert result.exit_code == 2
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_backtest_tells_what_is_to_be_looked_at_in_both_languages_and_whole(tmp_path: Path) -> None:
+    file = tmp_path / "c.jsonl"
+    cases = [{"id": 1, "facts": {"event_types": ["12G02"]}, "expected": ["fire"]}, {"id": "两车追尾", "facts": {"event_types": ["12H00"]}, "expected": ["gone-plan"]},
+             {"id": 3, "facts": {"event_types": ["99Z99"]}}]
+    file.write_text("".join(json.dumps(case) + "\n" for case in cases), "utf-8")
+    result = run("backtest", str(file))
+    assert result.exit_code == 1 and "…" not in result.stdout
+    assert "漏 missed: gone-plan" in result.stdout and "no plan 'gone-plan' is in force" in result.stdout and "没有事件类型 99Z99" in result.stdout
+    assert "all expected plans found 1/2" in result.stdout and "应有预案全部找到 1/2" in result.stdout
+    assert not any(line.startswith("1\t") for line in result.stdout.splitlines()), "what went well is in the sums"
+
+
+def test_a_check_tells_whole_sentences_however_narrow_the_screen(tmp_path: Path) -> None:
+    file_of(tmp_path, valid_until="2026-01-02")
+    said = run("check", "--folder", str(tmp_path)).stdout
+    assert "已于 2026-01-02 失效" in said and "expired on 2026-01-02" in said and "…" not in said
+    assert "错误 error\tsource_expired" in said and said.index("错误 error") < said.index("提示 note")
+
+
+def test_a_district_that_cannot_be_read_is_named_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "district.json"
+    file.write_text('{"today": "nope"}', "utf-8")
+    for name in (file, tmp_path / "missing.json"):
+        result = run("check", "--district", str(name))
+        assert result.exit_code == 2 and str(name) in result.stderr
 
 
 def test_a_case_of_yaml_may_be_a_report_of_the_wire(tmp_path: Path) -> None:

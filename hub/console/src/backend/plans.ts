@@ -54,7 +54,7 @@ export interface TaskView {
 export interface Suggestion extends Bilingual { resource_id: string; name_zh: string; name_en: string; department_id: string; distance_m: number | null; free: number }
 export interface ResourceRequest {
   id: string; incident_id: string; capability: string; quantity: number; unit: string; text: Bilingual; asked_by: string; department_id: string; due_at: string
-  state: 'requested' | 'offered' | 'dispatched' | 'arrived' | 'returned' | 'cancelled'; suggestions: Suggestion[]; steps: { state: string; at: string; by: string }[]; resource_id: string | null; offered: number | null
+  state: 'requested' | 'offered' | 'dispatched' | 'arrived' | 'returned' | 'cancelled'; suggestions: Suggestion[]; steps: { state: string; at: string; by: string; note?: string }[]; resource_id: string | null; offered: number | null
 }
 export interface IncidentResponse { response: ResponseHead | null; document: Activation | null; tasks: TaskView[]; requests: ResourceRequest[]; history: ResponseHead[] }
 export interface Zone { kind: 'isolation' | 'protective' | 'fire'; shape: string; centre?: { lon: number; lat: number }; radius: { value: number; plus: boolean; table: string; edition: string; row: string }; polygon: { coordinates: [number, number][][] }; downwind_deg: number | null }
@@ -100,7 +100,12 @@ export interface PlanStep { version: number; what: 'saved' | PlanStatus; at: str
 export interface LineNote extends Bilingual { line: number; field: string; code: string; severity?: 'error' | 'warning' | 'note' }
 /** What the linter says of a text; `spans` gives where the value of each plain field stands, in code points. */
 export interface CheckedPlan { faults: LineNote[]; findings: LineNote[]; spans: Record<string, [number, number]>; id: string | null; version: number | null; status: PlanStatus | null; sha256: string | null; next: number | null }
-export interface Resource { id: string; kind: string; name_zh: string; name_en?: string; department_id: string; capability: string; quantity: number; unit: string; place?: string; lon?: number | null; lat?: number | null; active?: boolean; expires_on?: string | null; low_below?: number | null; contact?: string; phone?: string; out?: number; demo?: boolean }
+export interface Resource { id: string; kind: string; name_zh: string; name_en?: string; department_id: string; capability: string; quantity: number; unit: string; place?: string; lon?: number | null; lat?: number | null; active?: boolean; expires_on?: string | null; low_below?: number | null; contact?: string; phone?: string; out?: number; demo?: boolean; version?: number }
+export interface Capability extends Bilingual { id: string; unit: string }
+
+/** What the library says of an incident beside what people put in force for it; plans by id. */
+export interface ReplayedCase { incident_id: string; result: { id: string; title: string; matched: string[]; undetermined: string[]; expected: string[]; missed: string[]; unexpected: string[]; first_is_right: boolean | null; level: Level | null; level_is_right: boolean | null; ambiguous_zh: string | null; ambiguous_en: string | null } }
+export interface Replayed { cases: number; with_expectation: number; all_found: number; first_right: number; ambiguous: number; only_general: number; never_matched: string[]; items: ReplayedCase[] }
 
 const of = (incident: string): string => `/api/v1/incidents/${encodeURIComponent(incident)}`
 const one = (id: string): string => `/api/v1/activations/${encodeURIComponent(id)}`
@@ -111,6 +116,7 @@ export const plans = {
   /** Two versions of a plan, or (`other`) one of it and one of another plan. */
   compare: (id: string, before: number, after: number, other: string | null = null) => get<{ items: PlanDifference[] }>(`/api/v1/plans/${encodeURIComponent(id)}/compare`, { before, after, other }),
   check: () => get<{ items: LibraryFinding[]; plans: number; checked_at: string }>('/api/v1/plans/check'),
+  replay: (drills: boolean) => get<Replayed>('/api/v1/plans/backtest', { drills }),
   suggested: () => get<{ items: Suggested[]; seq: number }>('/api/v1/suggested-plans'),
   whole: (id: string, version: number | null = null) => get<PlanWhole>(`/api/v1/plans/${encodeURIComponent(id)}`, { version }),
   history: (id: string) => get<{ items: PlanStep[]; people: Record<string, Bilingual> }>(`/api/v1/plans/${encodeURIComponent(id)}/history`),
@@ -150,14 +156,21 @@ export const receptors = { list: () => get<{ items: Receptor[] }>('/api/v1/recep
 
 export const resources = {
   list: (query: Query = {}) => get<{ items: Resource[]; seq: number }>('/api/v1/resources', query),
-  step: (id: string, state: ResourceRequest['state'], resource_id: string | null = null, quantity: number | null = null) =>
-    post<ResourceRequest>(`/api/v1/requests/${encodeURIComponent(id)}/step`, { state, resource_id, quantity }),
+  save: (one: Resource) => post<Resource>('/api/v1/resources', one),
+  capabilities: () => get<{ items: Capability[] }>('/api/v1/resources/capabilities'),
+  /** Where the register lies as the table that the import reads; `empty`: the form alone. */
+  table: (empty: boolean) => address('/api/v1/resources/table', empty ? { empty: 'true' } : {}),
+  asked: (incident: string) => get<{ items: ResourceRequest[]; seq: number }>(`${of(incident)}/requests`),
+  suitable: (incident: string, capability: string, quantity: number, unit: string) => get<{ items: Suggestion[] }>(`${of(incident)}/resources/suitable`, { capability, quantity, unit }),
+  ask: (incident: string, body: { id: string; capability: string; quantity: number; unit: string; text: string; within_min: number }) => post<ResourceRequest>(`${of(incident)}/requests`, body),
+  step: (id: string, state: ResourceRequest['state'], resource_id: string | null = null, quantity: number | null = null, note = '') =>
+    post<ResourceRequest>(`/api/v1/requests/${encodeURIComponent(id)}/step`, { state, resource_id, quantity, note }),
 }
 
 /** The bundle of hazmat support, from the hub or, without signal, from the phone's own copy (the service worker keeps it). */
 export const hazmatBundle = <T>(): Promise<T> => get<T>('/api/v1/hazmat/bundle')
 
-export interface ImportedTable { lines: number; altered: number; errors: (Bilingual & { line: number; column: string })[] }
+export interface ImportedTable { lines: number; altered: number; faults: number; errors: (Bilingual & { line: number; column: string; cell: string })[] }
 export interface ImportedPlan { plan: PlanHead | null; faults: LineNote[] }
 
 /** Send a file as it is; an answer that names the file's faults comes back like any other. */
