@@ -76,6 +76,7 @@ class CardQuery(Struct, frozen=True, kw_only=True):
     in_water: bool | None = None
     spill: SpillSize | None = None
     hazard_zone: Literal["A", "B", "C", "D"] | None = None
+    material: Annotated[str, Meta(max_length=120)] | None = None
     lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
     lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
     wind: Annotated[str, Meta(max_length=60)] | None = None
@@ -159,7 +160,7 @@ async def card(ask: Ask) -> HazmatCard:
     q: CardQuery = ask.query
     facts = HazmatFacts(
         un=q.un, hin=q.hin, placard_class=q.placard_class, leak=q.leak, fire=q.fire, container=q.container, quantity_kg=q.quantity_kg,
-        in_water=q.in_water, spill=q.spill, hazard_zone=q.hazard_zone, point=Point(q.lon, q.lat) if q.lon is not None and q.lat is not None else None,
+        in_water=q.in_water, spill=q.spill, hazard_zone=q.hazard_zone, material=q.material, point=Point(q.lon, q.lat) if q.lon is not None and q.lat is not None else None,
         wind=winds.parse(q.wind, ask.now) if q.wind else None)
     known = receptors.known(include_demo=ask.hub.settings.demo)
     return await asyncio.to_thread(lambda: make(facts, at=ask.now, known=known))

@@ -85,6 +85,7 @@ def draw(
     in_water: Annotated[bool | None, typer.Option("--in-water/--not-in-water", help="入水 / spilled in water")] = None,
     quantity_kg: Annotated[float | None, typer.Option(help="数量，千克 / quantity")] = None,
     spill: Annotated[SpillSize | None, typer.Option(help="泄漏大小，现场说了算 / size of the spill as told from the scene")] = None,
+    material: Annotated[str | None, typer.Option(help="表1同一编号下的哪种物质（原书写法） / which material of Table 1 under the number, as the book writes it")] = None,
     hazard_zone: Annotated[str | None, typer.Option(help="吸入危害区 A 到 D / inhalation hazard zone A to D")] = None,
     shape: Annotated[Shape, typer.Option(help="楔形或原书方形 / wedge or the square of the book")] = Shape.WEDGE,
     at: Annotated[str | None, typer.Option(help="时间 ISO 8601 / time; now by default")] = None,
@@ -95,7 +96,7 @@ def draw(
         moment = _moment(at)
         facts = HazmatFacts(
             un=un, hin=hin, placard_class=placard, leak=leak, fire=fire, container=container, in_water=in_water, quantity_kg=quantity_kg,
-            spill=spill, hazard_zone=hazard_zone,
+            spill=spill, hazard_zone=hazard_zone, material=material,
             point=Point(lon, lat), wind=winds.parse(wind, moment) if wind else None,
         )  # fmt: skip
         card = cards.card(facts, at=moment, shape=shape)

@@ -43,7 +43,7 @@ class _Picked(Struct, frozen=True):
 
 
 def check(facts: HazmatFacts) -> None:
-    """Refuse facts that cannot be: Rejected(bad_quantity, bad_volume, unknown_un, unknown_hin, bad_hazard_zone)."""
+    """Refuse facts that cannot be: Rejected(bad_quantity, bad_volume, unknown_un, unknown_hin, bad_material, bad_hazard_zone)."""
     for value, field, code in ((facts.quantity_kg, "hazmat.quantity_kg", "bad_quantity"), (facts.volume_l, "hazmat.volume_l", "bad_volume")):
         if value is not None and not (math.isfinite(value) and 0 <= value <= 1e9):
             raise Rejected(code, "数量应为不小于零的数。", "A quantity is a number that is not negative.", field=field)
@@ -51,8 +51,20 @@ def check(facts: HazmatFacts) -> None:
         lookup.by_un(facts.un)
     if facts.hin is not None:
         lookup.hin_meaning(facts.hin)
+    if facts.material is not None and facts.material not in (names := materials(facts.un)):
+        said = "、".join(names) or "无"
+        raise Rejected(
+            "bad_material", f"表1在此编号下没有这种物质，有：{said}。", f"Table 1 has no such material under this number; it has: {', '.join(names) or 'none'}.",
+            field="hazmat.material",
+        )  # fmt: skip
     if facts.hazard_zone is not None and facts.hazard_zone not in ("A", "B", "C", "D"):
         raise Rejected("bad_hazard_zone", "吸入危害区为A、B、C或D。", "An inhalation hazard zone is A, B, C or D.", field="hazmat.hazard_zone")
+
+
+def materials(un: str | None) -> tuple[str, ...]:
+    """The materials that Table 1 has under a number, in the order of the book."""
+    lines = tables.table1().get(lookup.by_un(un).un, ()) if un is not None else ()
+    return tuple(dict.fromkeys(line.material for line in lines))
 
 
 def spill_size(facts: HazmatFacts) -> tuple[SpillSize, Words]:
@@ -181,12 +193,11 @@ def _from_line(line: Table1Line, facts: HazmatFacts, size: SpillSize, daylight: 
 
 def _lines(lines: tuple[Table1Line, ...], facts: HazmatFacts) -> tuple[list[Table1Line], list[Words]]:
     """The lines of Table 1 that may hold, and what to say about the choice."""
-    zone = facts.hazard_zone
-    zoned = [line for line in lines if zone is not None and line.hazard_zone == zone]
-    group = zoned or list(lines)
+    known = [line for line in lines if facts.material is None or line.material == facts.material]
+    group = [line for line in known if facts.hazard_zone is None or line.hazard_zone == facts.hazard_zone] or known
     notes = [tables.said("zones_unknown")] if len({line.hazard_zone for line in group} - {""}) > 1 else []
-    if len(materials := list(dict.fromkeys(line.material for line in group))) > 1:
-        notes.append(tables.said("several_materials", names=" / ".join(materials)))
+    if len(names := list(dict.fromkeys(line.material for line in group))) > 1:
+        notes.append(tables.said("several_materials", names=" / ".join(names)))
     water = [line for line in group if line.spilled is Spilled.WATER]
     if not water:
         return group, notes

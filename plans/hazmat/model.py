@@ -368,7 +368,7 @@ class Wind(Struct, frozen=True, kw_only=True):
 
 
 class HazmatFacts(Struct, frozen=True, kw_only=True):
-    """What a report says of one load; None is unknown and is never read as no."""
+    """What a report says of one load; None is unknown and is never read as no. `material`: which of several that Table 1 has under one number."""
 
     un: str | None = None
     hin: str | None = None
@@ -382,6 +382,7 @@ class HazmatFacts(Struct, frozen=True, kw_only=True):
     in_water: bool | None = None
     physical: Physical | None = None
     hazard_zone: str | None = None
+    material: str | None = None
     point: Point | None = None
     wind: Wind | None = None
 

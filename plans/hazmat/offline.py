@@ -133,6 +133,8 @@ def _cases() -> list[dict[str, Any]]:
             {"facts": HazmatFacts(un=un, leak=True, container=c), "wind": None, "at": at}
             for un in ("1828", "1838", "1183", "2845", "2927", "1955", "3303", "1744", "3166") for c in (Container.ROAD_TANKER, Container.DRUM)
         ]
+        for un, zone, material in (("1953", "D", None), ("3303", "B", None), ("1955", None, "Organic phosphate mixed with compressed gas"), ("2845", None, "Ethyl phosphonous dichloride, anhydrous"), ("1741", "A", None)):
+            cases.append({"facts": HazmatFacts(un=un, leak=True, hazard_zone=zone, material=material), "wind": None, "at": at})
         ages = (0, 29, 31, 119, 121, -1, -5, -130)
         cases += [{"facts": HazmatFacts(un="1017", leak=True), "wind": "SE 5 m/s", "at": at, "age": timedelta(minutes=minutes)} for minutes in ages]
     return cases
@@ -146,7 +148,7 @@ def _vector(facts: HazmatFacts, wind: str | None, at: datetime, age: timedelta =
     drawn = geometry.zones(place, found, blowing, at)
     given = {
         "un": facts.un, "leak": facts.leak, "fire": facts.fire, "container": facts.container.value, "spill": facts.spill.value if facts.spill else None,
-        "in_water": facts.in_water, "lon": place.lon, "lat": place.lat, "wind": wind, "at": _text(at), "wind_at": _text(at - age),
+        "in_water": facts.in_water, "hazard_zone": facts.hazard_zone, "material": facts.material, "lon": place.lon, "lat": place.lat, "wind": wind, "at": _text(at), "wind_at": _text(at - age),
     }  # fmt: skip
     expected = {
         "daylight": daylight.value, "spill": found.spill.value, "isolation_m": found.isolation.value,

@@ -110,6 +110,15 @@ def test_the_card_asks_what_the_book_asks_and_says_what_it_does_not_know(new_scr
     expect(notes).to_contain_text("风很小")
     expect(page.locator("[data-test=hazmat-limits]")).to_contain_text("30分钟")
 
+    page.fill("[data-test=hazmat-query]", "2845")
+    page.click("[data-test=hazmat-found]")
+    expect(notes).to_contain_text("几种物质")
+    page.select_option("[data-test=hazmat-line]", label="Ethyl phosphonous dichloride, anhydrous")
+    expect(numbers.locator(".isolation")).to_contain_text("30 m")
+    expect(notes).not_to_contain_text("几种物质")
+    page.fill("[data-test=hazmat-query]", "1017")
+    page.click("[data-test=hazmat-found]")
+    expect(page.locator("[data-test=hazmat-wind]")).to_have_value("东南风1级")  # another substance, the same scene
     for typed, said in (("9999", "没有这个 UN 编号"), ("10055", "没有这个 UN 编号"), ("999/1005", "危险识别号"), ("7664-41-8", "校验位"), ("amonia", "写法相近")):
         page.fill("[data-test=hazmat-query]", typed)
         expect(page.locator("[data-test=hazmat]")).to_contain_text(said)

@@ -10,6 +10,7 @@ export interface RawBundle {
   substances: { columns: string[]; rows: unknown[][] }
   tables: Record<string, Table>
   simplified: string
+  district: [number, number][]
   rules: {
     small_spill: { max_l: number; density_floor_kg_per_l: number }
     table3_wind: { low_below_kmh: number; high_above_kmh: number }
@@ -43,6 +44,7 @@ export interface Book {
   containers: Map<string, string>
   notes: Map<string, Row>
   simplified: Map<string, string>
+  middle: [number, number]
   rules: RawBundle['rules']
 }
 
@@ -65,6 +67,12 @@ export function said(book: Book, code: string, values: Record<string, string | n
 /** Half-width, and every traditional character written simplified. */
 export const plain = (book: Book, text: string): string => [...text.normalize('NFKC')].map((one) => book.simplified.get(one) ?? one).join('')
 
+/** The middle of the box around an outline. */
+function middleOf(ring: [number, number][]): [number, number] {
+  const half = (values: number[]): number => (Math.min(...values) + Math.max(...values)) / 2
+  return [half(ring.map(([lon]) => lon)), half(ring.map(([, lat]) => lat))]
+}
+
 /** Open a bundle. Throws for a format that this page does not know. */
 export function openBook(raw: RawBundle): Book {
   if (raw.format !== 2) throw new Error(`unknown format ${raw.format}`)
@@ -86,6 +94,7 @@ export function openBook(raw: RawBundle): Book {
     beaufort: table('beaufort'),
     containers: new Map(table('containers').map((row) => [row.word!, row.container!])),
     notes: by(table('notes'), 'code'),
+    middle: middleOf(raw.district),
     simplified: new Map([...raw.simplified].flatMap((one, n, all) => (n % 2 ? [] : [[one, all[n + 1]!] as const]))),
     rules: raw.rules,
   }

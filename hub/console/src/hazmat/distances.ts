@@ -2,7 +2,7 @@
 import type { Bilingual } from '@/backend/types'
 import { said, type Book, type Row } from './bundle'
 
-export interface Facts { un: string | null; leak: boolean | null; fire: boolean | null; container: string; spill: 'small' | 'large' | null; in_water: boolean | null; quantity_kg?: number | null; placard_class?: string | null }
+export interface Facts { un: string | null; leak: boolean | null; fire: boolean | null; container: string; spill: 'small' | 'large' | null; in_water: boolean | null; quantity_kg?: number | null; placard_class?: string | null; hazard_zone?: string | null; material?: string | null }
 /** A number in metres and where it stands; `in_km`: the book prints kilometres. */
 export interface Distance { value: number; plus: boolean; source: string; in_km: boolean }
 export interface Distances { spill: 'small' | 'large'; guide: string; isolation: Distance; protective: Distance | null; direction: string; fire: Distance | null; fire_evacuation: Distance | null; conditional: boolean; notes: Bilingual[] }
@@ -28,7 +28,10 @@ function distance(text: string | undefined, plus: boolean, source: string, in_km
 interface Picked { isolation: Distance; protective: Distance | null; direction: string; water_only: boolean; notes: Bilingual[] }
 
 /** The lines of Table 1 that may hold, and what to say about the choice. */
-function linesOf(book: Book, all: Row[], in_water: boolean | null): [Row[], Bilingual[]] {
+function linesOf(book: Book, lines: Row[], { in_water, hazard_zone, material }: Facts): [Row[], Bilingual[]] {
+  const known = lines.filter((line) => !material || line.material === material)
+  const zoned = known.filter((line) => !hazard_zone || line.hazard_zone === hazard_zone)
+  const all = zoned.length ? zoned : known
   const notes = new Set(all.map((line) => line.hazard_zone).filter(Boolean)).size > 1 ? [said(book, 'zones_unknown')] : []
   const materials = [...new Set(all.map((line) => line.material))]
   if (materials.length > 1) notes.push(said(book, 'several_materials', { names: materials.join(' / ') }))
@@ -81,7 +84,7 @@ function fromLine(book: Book, line: Row, facts: Facts, size: string, daylight: D
 
 /** Of every line that may hold the longest of each distance: what is not known must not shorten any of them. */
 function pick(book: Book, facts: Facts, guide: string, size: string, daylight: Daylight, wind: WindColumn): Picked & { conditional: boolean } {
-  const [held, notes] = linesOf(book, (facts.un && book.table1.get(facts.un)) || [], facts.in_water)
+  const [held, notes] = linesOf(book, (facts.un && book.table1.get(facts.un)) || [], facts)
   const found = held.map((line) => fromLine(book, line, facts, size, daylight, wind))
   // on land the guide holds where Table 1 has a line for water alone
   if (held.every((line) => line.spilled === 'water') && !(held.length && facts.in_water === true)) found.push(fromGuide(book, guide, size))

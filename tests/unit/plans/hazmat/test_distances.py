@@ -104,6 +104,12 @@ def test_several_materials_under_one_number_are_named_and_the_longest_is_taken()
     found = _night(HazmatFacts(un="2845", leak=True, container=Container.ROAD_TANKER))
     assert found.protective is not None and found.protective.value == 4200
     assert any("Ethyl phosphonous" in note.en and "Methyl phosphonous" in note.zh for note in found.notes)
+    told = _night(HazmatFacts(un="2845", leak=True, container=Container.ROAD_TANKER, material="Ethyl phosphonous dichloride, anhydrous"))
+    assert told.protective is not None and (told.isolation.value, told.protective.value) == (100, 2300)
+    assert not any("materials" in note.en for note in told.notes)
+    with pytest.raises(Rejected) as refused:
+        _night(HazmatFacts(un="2845", leak=True, material="Chlorine"))
+    assert refused.value.code == "bad_material" and "Methyl phosphonous" in refused.value.message
     assert not any("materials" in note.en for note in _night(HazmatFacts(un="1017", leak=True)).notes)
 
 
