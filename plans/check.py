@@ -405,7 +405,11 @@ def _coverage(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
     if district.event_types is None or district.towns is None:
         yield _undone("event_types", "事件类型或乡镇名录未提供，未查覆盖", "event types or towns were not given: coverage was not checked")
         return
-    if not any(plan.kind is PlanKind.GENERAL for plan in plans):
+    if not plans:
+        yield _finding(Severity.ERROR, "no_plans", None, "plans", "没有一个预案生效，任何事件都匹配不到预案", "no plan is in force, so that no incident matches any")
+        return
+    has_general = any(plan.kind is PlanKind.GENERAL for plan in plans)
+    if not has_general:
         yield _finding(Severity.ERROR, "no_general_plan", None, "plans", "没有生效的总体预案", "no general plan is in force")
     library = Library(plan for plan in plans if plan.kind in (PlanKind.SPECIAL, PlanKind.DEPARTMENT))
     for event in district.event_types:
@@ -414,12 +418,12 @@ def _coverage(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
         bare = [t for t in district.towns if not _is_covered(library, event.code, t.adcode)]
         if len(bare) == len(district.towns):
             yield _finding(
-                Severity.NOTE,
+                Severity.NOTE if has_general else Severity.WARNING,
                 "uncovered_event_type",
                 None,
                 event.code,
-                f"{event.zh}（{event.code}）没有专项预案，只有总体预案",
-                f"{event.en} ({event.code}) has the general plan only",
+                f"{event.zh}（{event.code}）没有专项预案，" + ("只有总体预案" if has_general else "也没有总体预案"),
+                f"{event.en} ({event.code}) has " + ("the general plan only" if has_general else "neither a plan of its own nor a general one"),
             )
         elif bare:
             names = "、".join(t.zh for t in bare)

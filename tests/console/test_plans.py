@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from hub.operate.bundle import check as check_archive
 from tests.support.screens import Screen, eventually
@@ -346,3 +347,26 @@ def test_the_library_is_replayed_over_the_newest_incidents_on_its_own_page(new_s
     case = page.locator("[data-test=replayed]", has_text="回放用的仓库火灾")
     expect(case).to_contain_text("实际启动但不会匹配")
     expect(case.locator("a")).to_have_attribute("href", re.compile(id))
+
+
+def answered(body: Any, route: Route) -> None:
+    """Answer a request of the page as a hub in another state would."""
+    route.fulfill(json=body)
+
+
+def test_a_district_without_plans_is_told_so_and_how_to_begin(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open()
+    library_is_there(screen)
+    id = screen.report("没有预案的事件")
+    page.route("**/api/v1/plans", partial(answered, {"items": [], "seq": 0}))
+    page.goto("/plans")
+    expect(page.locator("[data-test=no-plans]")).to_contain_text("新建预案")
+    whole = screen.call("GET", f"/api/v1/incidents/{id}/plans")["body"]
+    for considered, words in ((0, "没有生效的预案"), (3, "没有适用的预案")):
+        nothing = whole | {"answer": None, "result": whole["result"] | {"matches": [], "missing_fact": None, "considered": considered}}
+        page.unroute("**/api/v1/incidents/*/plans")
+        page.route("**/api/v1/incidents/*/plans", partial(answered, nothing))
+        page.goto(f"/incidents/{id}")
+        expect(page.locator("[data-test=no-match]")).to_contain_text(words)
+        expect(page.locator("[data-test=activate]")).to_be_disabled()

@@ -152,6 +152,18 @@ def test_a_missing_general_plan_is_an_error() -> None:
     assert "no_general_plan" in {f.code for f in check([plan()], WHOLE)}
 
 
+def test_an_empty_library_is_said_in_one_line_and_claims_no_general_plan() -> None:
+    (finding,) = [f for f in check([], WHOLE) if f.field == "plans"]
+    assert (finding.code, finding.severity) == ("no_plans", Severity.ERROR)
+    assert not [f for f in check([], WHOLE) if f.code == "uncovered_event_type"]
+
+
+def test_a_type_without_any_plan_is_not_said_to_have_the_general_one() -> None:
+    more = changed(event_types=(*TYPES, EventType("11C00", "地震", "Earthquake")))
+    (bare,) = [f for f in check([plan()], more) if f.code == "uncovered_event_type"]
+    assert bare.severity is Severity.WARNING and "也没有总体预案" in bare.zh and "neither" in bare.en
+
+
 def test_an_empty_post_tonight_is_an_error_naming_the_department() -> None:
     posts = {d: (Post(d, "desk", None if d == "fire-rescue" else "officer"),) for d in DEPARTMENTS if d != "town-zhewang"}
     assert found(plan(), district=changed(posts=posts)) == {("post_empty", None, "fire-rescue"), ("post_empty", None, "town-zhewang")}
