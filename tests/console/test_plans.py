@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from hub.operate.bundle import check as check_archive
-from tests.support.screens import Screen, eventually
+from tests.support.screens import CALL_JS, RunningHub, Screen, eventually
 
 Screens = Callable[..., Screen]
 LEAK: dict[str, Any] = {
@@ -370,3 +371,79 @@ def test_a_district_without_plans_is_told_so_and_how_to_begin(new_screen: Screen
         page.goto(f"/incidents/{id}")
         expect(page.locator("[data-test=no-match]")).to_contain_text(words)
         expect(page.locator("[data-test=activate]")).to_be_disabled()
+
+
+def person_page(hub: RunningHub, browser: Browser, account: str, link: str) -> Page:
+    """Somebody who signs in for the first time by a link, with the second factor that the role needs."""
+    page = browser.new_context(base_url=hub.address).new_page()
+    page.goto(link)
+    if not page.locator("[name=account]").input_value():
+        page.fill("[name=account]", account)
+    for name in ("password", "again"):
+        page.fill(f"[name={name}]", "A long look at night 77")
+    page.click("button.main")
+    expect(page.locator("[data-test=account]")).to_be_visible()
+    made = page.evaluate(CALL_JS, ["POST", "/api/v1/session/second-factor", None])["body"]
+    assert page.evaluate(CALL_JS, ["POST", "/api/v1/session/second-factor/confirm", {"code": pyotp.TOTP(made["secret"]).now()}])["status"] == 200
+    return page
+
+
+def test_a_new_district_gets_from_no_leader_to_its_own_plan_in_force_by_the_screens_alone(tmp_path: Path, browser: Browser) -> None:
+    hub = RunningHub(tmp_path)
+    hub.start()
+    try:
+        desk = browser.new_context(base_url=hub.address).new_page()
+        desk.goto(hub.link)
+        desk.fill("[name=account]", "desk")
+        for name in ("password", "again"):
+            desk.fill(f"[name={name}]", "A long look at night 77")
+        desk.click("button.main")
+        desk.wait_for_selector("[data-test=condition].good")
+        desk.goto("/plans/new")
+        fields = desk.locator("[data-test=head-form] input")
+        for place, words in ((0, "本区道路事故预案"), (2, "road-own")):
+            fields.nth(place).fill(words)
+            fields.nth(place).press("Tab")
+        desk.click("[data-test=save]")
+        expect(desk.locator("[data-test=waits]")).to_contain_text("带班领导")
+        desk.click("[data-test=step-reviewed]")
+        desk.click("[data-test=step-confirm]")
+        expect(desk.locator("[data-test=waits]")).to_contain_text("等待带班领导批准")
+        expect(desk.locator("[data-test=step-in_force]")).to_have_count(0)
+
+        clerk, guard = (person_page(hub, browser, who, hub.sign_in_link(who)) for who in ("sysadmin", "secadmin"))
+        clerk.goto("/organisation")
+        clerk.get_by_role("button", name="人员").click()
+        clerk.click("[data-test=add-person]")
+        clerk.locator("dialog input").first.fill("陈带班")
+        clerk.locator("dialog select").select_option("district-office")
+        clerk.locator("dialog .main").click()
+        expect(clerk.locator("table")).to_contain_text("陈带班")
+        guard.goto("/organisation")
+        guard.click("[data-test=add-post]")
+        guard.fill("[data-test=post-zh]", "带班领导")
+        guard.click("[data-test=post-save]")
+        expect(guard.locator("table")).to_contain_text("带班领导")
+        guard.get_by_role("button", name="人员").click()
+        guard.get_by_text("陈带班").click()
+        guard.fill("[data-test=appoint-reason]", "区里任命")
+        guard.select_option("[data-test=appoint-to]", "district-office-leader")
+        guard.get_by_role("button", name="任命").click()
+        expect(guard.locator("dialog li")).to_contain_text("带班领导")
+        clerk.get_by_text("陈带班").click()
+        clerk.fill("[data-test=login]", "chen")
+        clerk.get_by_role("button", name="开设账号").click()
+        leader = person_page(hub, browser, "chen", clerk.locator("[data-test=link]").inner_text())
+        leader.goto("/plans")
+        leader.locator("[data-test=pending] a", has_text="本区道路事故预案").click()
+        leader.click("[data-test=step-in_force]")
+        leader.click("[data-test=step-confirm]")
+        expect(leader.locator("[data-test=status]")).to_have_text("生效")
+        expect(desk.locator("[data-test=status]")).to_have_text("生效")
+        screen = Screen(desk.context)
+        screen.open()
+        page = screen.page
+        page.goto(f"/incidents/{screen.report('两车相撞', event_types=['12H00'])}")
+        expect(page.locator("[data-test=plans] ol")).to_contain_text("本区道路事故预案")
+    finally:
+        hub.kill()

@@ -65,6 +65,7 @@ export const organisation = {
   people: (after = '') => get<{ items: PersonRow[]; next: string | null }>('/api/v1/people', { after }),
   person: (id: string) => get<{ person: PersonRow; appointments: Appointment[] }>(`/api/v1/people/${encodeURIComponent(id)}`),
   addPerson: (body: { name: string; phone: string; department_id: string | null }) => post<PersonRow>('/api/v1/people', body),
+  savePost: (one: Post) => ask<Post>('PUT', `/api/v1/posts/${encodeURIComponent(one.id)}`, { body: one }),
   appoint: (body: { person_id: string; post_id: string; reason: string }) => post<Appointment>('/api/v1/appointments', body),
   release: (id: string, reason: string) => post<unknown>(`/api/v1/appointments/${encodeURIComponent(id)}/release`, { reason }),
   leave: (id: string, reason: string) => post<{ successors: Record<string, string | null> }>(`/api/v1/people/${encodeURIComponent(id)}/leave`, { reason }),
