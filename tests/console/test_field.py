@@ -146,6 +146,38 @@ def test_the_card_of_an_incident_starts_from_its_load_and_shows_the_distances_of
     expect(page.locator("[data-test=hazmat-distances] .fire").first).to_be_visible()
 
 
+def test_what_is_half_typed_on_the_phone_is_there_again_after_its_browser_closed_the_page_without_signal(new_screen: Screens) -> None:
+    desk, phone = new_screen(), new_screen(width=390, height=844)
+    desk.open()
+    library_is_there(desk)
+    id = desk.report("手机半途液氨泄漏", **LEAK)
+    eventually(lambda: desk.call("GET", f"/api/v1/incidents/{id}/activations")["body"]["tasks"], 20)
+    page = phone.page
+    page.goto("/field/")
+    expect(page.locator("[data-test=kept][data-kept=true]")).to_be_visible()
+    page.context.set_offline(True)
+    mine = page.locator("[data-test=own-tasks] li", has_text="手机半途液氨泄漏").filter(has_not_text="前置任务").first
+    mine.locator("input").fill("东口已封，差西口")
+    page.click("[data-test=tab-report]")
+    page.fill("[data-test=report-text]", "罐体结霜，")
+    page.close()
+
+    page = phone.page.context.new_page()
+    page.goto("/field/#report")
+    expect(page.locator("[data-test=report-text]")).to_have_value("罐体结霜，")
+    page.click("[data-test=tab-tasks]")
+    again = page.locator("[data-test=own-tasks] li", has_text="手机半途液氨泄漏").filter(has_not_text="前置任务").first
+    expect(again.locator("input")).to_have_value("东口已封，差西口")
+    page.click("[data-test=tab-report]")
+    page.fill("[data-test=report-text]", "罐体结霜，两人撤出")
+    page.fill("[data-test=report-place]", "赣马镇北")
+    page.click("[data-test=report-send]")
+    expect(page.locator("[data-test=outbox]")).to_contain_text("1")
+    page.reload()
+    page.click("[data-test=tab-report]")
+    expect(page.locator("[data-test=report-text]")).to_have_value("")  # what waits to be sent is in the outbox and no draft any more
+
+
 def test_the_field_page_fits_a_phone_in_both_languages(new_screen: Screens) -> None:
     for locale, word in (("zh", "我的任务"), ("en", "My tasks")):
         page = new_screen(width=360, height=740, locale=locale).page

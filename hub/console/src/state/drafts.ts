@@ -26,6 +26,17 @@ const kept = (place: string): string[] => Object.keys(localStorage).filter((key)
 /** Put something into one's own draft under a key, for the form that will be opened with it. */
 export const keepDraft = (key: string, draft: object): void => localStorage.setItem(placeOf(useSession().person) + key, JSON.stringify(draft))
 
+/** What is kept of one's own under a key, where there is something readable. */
+export function readDraft<T extends object>(key: string): Partial<T> {
+  try {
+    return JSON.parse(localStorage.getItem(placeOf(useSession().person) + key) ?? '{}') as Partial<T>
+  } catch {
+    return {}
+  }
+}
+
+export const dropDraft = (key: string): void => localStorage.removeItem(placeOf(useSession().person) + key)
+
 /** How many drafts of this person wait in this browser. */
 export const draftsOf = (person: string | null): number => kept(placeOf(person)).length
 
@@ -35,13 +46,7 @@ export const forgetDrafts = (person: string | null): void => kept(placeOf(person
 /** One's own reactive draft under a key, restored from the browser's storage where there is one; kept from the first word typed once the form is there. */
 export function useDraft<T extends object>(key: string, blank: () => T): { draft: T; clear: () => void } {
   const place = placeOf(useSession().person) + key
-  let held: Partial<T> = {}
-  try {
-    held = JSON.parse(localStorage.getItem(place) ?? '{}') as Partial<T>
-  } catch {
-    held = {}
-  }
-  const draft = reactive({ ...blank(), ...held }) as T
+  const draft = reactive({ ...blank(), ...readDraft<T>(key) }) as T
   const scope = getCurrentScope()!
   onMounted(() => void nextTick(() => scope.active && scope.run(() => watch(draft, () => localStorage.setItem(place, JSON.stringify(draft)), { deep: true, flush: 'sync' }))))
 
