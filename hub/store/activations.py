@@ -187,6 +187,17 @@ def _task(head: ResponseHead, task: ActiveTask, duty: Obligation, duties: dict[s
         drill=duty.drill, version=duty.version)
 
 
+def manned(tasks: Iterable[TaskView], bound: Bindings) -> list[TaskView]:
+    """Tasks with whoever is on their post now: a response may last longer than the shift in which it began. What is no longer owed keeps its names."""
+    return [_with_officer(task, bound.posts.get(task.owner.department)) if task.state in (DutyState.OPEN, DutyState.RETURNED) else task for task in tasks]
+
+
+def _with_officer(task: TaskView, post: Post | None) -> TaskView:
+    if post is None or task.owner.post is None:
+        return task
+    return msgspec.structs.replace(task, owner=msgspec.structs.replace(task.owner, officer=post.officer, phone=post.phone))
+
+
 async def _duties(conn: AsyncConnection, response_id: str) -> dict[str, Obligation]:
     """The duties of a response by their task's key; where a task changed hands, the one that stands."""
     found: dict[str, Obligation] = {}
@@ -489,7 +500,7 @@ async def _apply(
     kept = {r.key for r in document.requests}
     for request in difference.requests_withdrawn:
         if request.key not in kept:
-            await withdraw(tx, rules, f"{head.id}:{request.key}", by=by, reason=_WITHDRAWN)
+            await withdraw(tx, rules, f"{head.id}:{request.key}", reason=_WITHDRAWN)
 
 
 async def _withdraw(tx: Transaction, rules: DutyRules, duty: Obligation | None, reason: str) -> None:
@@ -578,7 +589,7 @@ async def _end(
     await end_shares(tx, by=by, reason="响应终止 / the response ended", origin=Origin.ACTIVATION, origin_id=head.id)
     from hub.store.resources import withdraw_all
 
-    await withdraw_all(tx, rules, head.id, by=by)
+    await withdraw_all(tx, rules, head.id)
     await _owe(tx, rules, incident, head, evaluation)
     return head
 
@@ -596,9 +607,11 @@ async def finish_task(
 ) -> Obligation:
     """Report a task done, with what shows it. Done twice is done once; what somebody else saw of it is noted in the incident's timeline, once.
 
+    So is what comes of a task that was withdrawn, or after the response has ended: a phone without signal could not know.
+
     Raises Rejected `predecessor_open` unless a reason is given.
     """
-    if duty.state in (DutyState.MET, DutyState.MET_LATE):
+    if duty.state in (DutyState.MET, DutyState.MET_LATE, DutyState.EXCUSED):
         await _note_too(tx, duty, incident, text.strip(), by=by)
         return duty
     task = next((t for t in whole.document.tasks if t.key == _task_key(duty)), None)
@@ -612,7 +625,7 @@ async def finish_task(
 
 
 async def _note_too(tx: Transaction, duty: Obligation, incident: IncidentView, text: str, *, by: str) -> None:
-    """Keep what a second person saw of a task that was done already."""
+    """Keep what a second person saw of a task that was done already, or what was done of one that is owed no more."""
     if not text or (duty.evidence is not None and duty.evidence.zh.strip() == text):
         return
     said = f"{duty.title_zh}：{text}"

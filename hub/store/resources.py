@@ -144,10 +144,13 @@ async def ask_for(
 ) -> Request:
     """Ask for a resource, once for each key: the owner of the best suggestion owes the answer, the command centre where nothing suits.
 
-    A request that was cancelled is asked again; one for more than before takes the new quantity as long as nothing was offered.
+    A request that was cancelled is asked again; one for more than before takes the new quantity as long as nothing was offered. What a person cancelled
+    of a response's own requests stays cancelled, unless the response wants more by now.
     """
     held = await _by_key(tx.conn, key)
     if held is not None:
+        if held.state is RequestState.CANCELLED and activation_id is not None and held.steps[-1].by != ACTOR and quantity <= held.quantity:
+            return held
         quantity = round(quantity - sum(rest.quantity for rest in await _rests(tx.conn, key) if rest.state is not RequestState.CANCELLED), PLACES)
         enough = quantity <= (0 if held.state is RequestState.CANCELLED else held.quantity)
         if enough or held.state not in (RequestState.CANCELLED, RequestState.REQUESTED):
@@ -286,19 +289,19 @@ async def _out(tx: Transaction, resource_id: str, by: float, *, used: float = 0.
     tx.record(ResourceSaved(resource=saved), actor=ACTOR, subject=f"resource:{saved.id}", department_id=saved.department_id)
 
 
-async def withdraw(tx: Transaction, rules: DutyRules, key: str, *, by: str, reason: str) -> None:
+async def withdraw(tx: Transaction, rules: DutyRules, key: str, *, reason: str) -> None:
     """Cancel a request that nothing has been sent for yet, and what is asked for apart for its rest."""
     held = await _by_key(tx.conn, key)
     for one in (*(() if held is None else (held,)), *await _rests(tx.conn, key)):
         if one.state in (RequestState.REQUESTED, RequestState.OFFERED):
-            await move_request(tx, rules, one.id, RequestState.CANCELLED, by=by, note=reason)
+            await move_request(tx, rules, one.id, RequestState.CANCELLED, by=ACTOR, note=reason)
 
 
-async def withdraw_all(tx: Transaction, rules: DutyRules, activation_id: str, *, by: str) -> None:
+async def withdraw_all(tx: Transaction, rules: DutyRules, activation_id: str) -> None:
     """Cancel what an ended response still asked for; what is under way comes back by its own steps."""
     rows = await tx.conn.execute(select(resource_request.c.key).where(resource_request.c.activation_id == activation_id))
     for key in rows.scalars().all():
-        await withdraw(tx, rules, key, by=by, reason="响应已终止 / the response has ended")
+        await withdraw(tx, rules, key, reason="响应已终止 / the response has ended")
 
 
 # ── stock ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,10 +20,12 @@ from hub.store.activations import (
     TaskView,
     Whole,
     active_response,
+    bindings,
     change_response,
     finish_task,
     get_response,
     list_responses,
+    manned,
     move_stage,
     preview,
     put_in_force,
@@ -153,7 +155,7 @@ async def _whole(ask: Ask, incident: IncidentView, seq: int) -> IncidentResponse
     async with ask.store.read() as conn:
         history = await responses_of(conn, incident.id)
         held = await active_response(conn, incident.id) or (await get_response(conn, history[0].id) if history else None)
-        tasks = await tasks_of(conn, held, incident.title) if held else []
+        tasks = manned(await tasks_of(conn, held, incident.title), await bindings(conn, ask.now)) if held else []
         requests = await requests_of(conn, incident.id)
     return IncidentResponse(response=held.head if held else None, document=held.document if held else None, tasks=tasks, requests=requests,
                             history=history, seq=seq)
@@ -267,13 +269,13 @@ async def own_tasks(ask: Ask) -> TaskList:
         mine = within_reach(ask.actor, ask.now, Action.OBLIGATION_READ, department_id=obligation.c.department_id)
         seen = visible_of_incident(ask.actor, ask.now, Action.TASK_READ, incident_id=obligation.c.incident_id, department_id=obligation.c.department_id)
         duties = await list_obligations(conn, kinds={KIND}, owed_only=True, where=mine & seen, limit=500)
-        found: list[TaskView] = []
+        bound, found = await bindings(conn, ask.now), list[TaskView]()
         for id in dict.fromkeys(filter(None, (response_of(d) for d in duties))):
             whole = await get_response(conn, id)
             incident = await get_incident(conn, whole.head.incident_id) if whole else None
             if whole is not None and incident is not None:
                 wanted = {d.id for d in duties}
-                found += [t for t in await tasks_of(conn, whole, incident.title) if t.id in wanted]
+                found += manned([t for t in await tasks_of(conn, whole, incident.title) if t.id in wanted], bound)
     return TaskList(items=sorted(found, key=lambda t: (t.due_at, t.key)), seq=seq)
 
 

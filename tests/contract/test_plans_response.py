@@ -18,17 +18,21 @@ from hub.domain.notice import halves
 from hub.domain.obligation import State
 from hub.domain.report import PlaceView
 from hub.domain.resource import Request, RequestState, Resource, ResourceKind
+from hub.domain.roster import Shift
 from hub.domain.sharing import Origin
 from hub.errors import Rejected
+from hub.ids import new_id
 from hub.respond.matching import Matching
 from hub.respond.reactor import Reactor, Runner
 from hub.respond.responses import Responses
 from hub.store import Store
 from hub.store.activations import (
     active_response,
+    bindings,
     change_response,
     finish_task,
     get_response,
+    manned,
     move_stage,
     put_in_force,
     responses_of,
@@ -40,7 +44,7 @@ from hub.store.changes import changes_of_incident
 from hub.store.desk import act_on
 from hub.store.notices import list_notices, list_pending
 from hub.store.obligations import get_obligation, list_obligations
-from hub.store.organisation import list_departments, save_department, seed_departments
+from hub.store.organisation import add_person, list_departments, save_department, seed_departments
 from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
 from hub.store.reports import insert_incidents, update_incident
 from hub.store.resources import (
@@ -54,7 +58,7 @@ from hub.store.resources import (
     save_resource,
     withdraw,
 )
-from hub.store.roster import make_standard_posts
+from hub.store.roster import make_standard_posts, save_shift
 from hub.store.sharing import shares_of
 from hub.wire import Hazmat
 from plans.facts import IncidentFacts
@@ -766,10 +770,138 @@ async def test_what_an_offer_leaves_open_is_asked_of_others_and_both_together_ar
     await step(store, request, RequestState.REQUESTED)
     assert (await asked_for(store, view, 25)).quantity == 13.1, "five more than before, beside what is asked for apart"
     async with store.transaction() as tx:
-        await withdraw(tx, RULES, "k", by=BY, reason="不再需要")
+        await withdraw(tx, RULES, "k", reason="不再需要")
     assert await owed_answers(store) == []
     async with store.read() as conn:
         assert {r.state for r in await requests_of(conn, view.id)} == {RequestState.CANCELLED} and {r.out for r in await list_resources(conn)} == {0}
+
+
+async def set_level(store: Store, view: IncidentView, level: Level, plans: list[str] | None = None) -> ResponseHead:
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None
+        return await change_response(tx, RULES, view, facts(view), held, plans or [p.id for p in held.document.plans], level, by=BY, reason="调整")
+
+
+async def test_what_a_person_cancelled_of_a_response_stays_cancelled_and_what_a_lower_level_withdrew_comes_back(store: Store) -> None:
+    await district(store)
+    view = await opened(store, hazmat=LEAK)
+    await start(store, view, BOTH, Level.II)
+
+    async def standing() -> dict[str, RequestState]:
+        async with store.read() as conn:
+            return {r.capability: r.state for r in await requests_of(conn, view.id)}
+
+    async with store.read() as conn:
+        asked = {r.capability: r for r in await requests_of(conn, view.id)}
+    crane = asked["recovery-crane"]
+    await step(store, crane, RequestState.CANCELLED)
+    before = await standing()
+    await set_level(store, view, Level.IV)
+    await set_level(store, view, Level.II)
+    assert await standing() == before and before["recovery-crane"] is RequestState.CANCELLED, "nobody wanted the crane, and nobody wants it now"
+    await step(store, crane, RequestState.REQUESTED)
+    assert (await standing())["recovery-crane"] is RequestState.REQUESTED, "who cancelled it may ask for it again"
+
+
+async def finished(store: Store, view: IncidentView, key: str, text: str, response_id: str) -> State:
+    async with store.transaction() as tx:
+        whole = await get_response(tx.conn, response_id)
+        assert whole is not None
+        view_of = next(t for t in await tasks_of(tx.conn, whole) if t.key == key)
+        duty = await get_obligation(tx.conn, view_of.id)
+        assert duty is not None
+        return (await finish_task(tx, RULES, whole, duty, view, by="person:scene", text=text, ref="r", reason="现场已先行")).state
+
+
+async def notes(store: Store, view: IncidentView) -> list[str]:
+    async with store.read() as conn:
+        return [c.read(IncidentNoted).text for c in await changes_of_incident(conn, view.id) if c.kind == "incident.noted"]
+
+
+async def test_what_a_phone_without_signal_reports_after_the_response_has_ended_is_kept_in_the_timeline_once(store: Store) -> None:
+    await district(store)
+    view = await opened(store, hazmat=LEAK)
+    head = await start(store, view, BOTH)
+    key = next(iter(await tasks(store, view)))
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None
+        await terminate(tx, RULES, view, facts(view), held, met=(), reason="险情排除", by=BY)
+    for _ in range(2):
+        assert await finished(store, view, key, "阀门已关，拍照留存", head.id) is State.EXCUSED
+    (said,) = await notes(store, view)
+    assert said.endswith("阀门已关，拍照留存")
+
+
+async def test_plans_switched_while_tasks_are_half_done_lose_no_work_and_double_none(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store, hazmat=LEAK)
+    head = await start(store, view, BOTH)
+    first = await tasks(store, view)
+    async with store.read() as conn:
+        whole = await get_response(conn, head.id)
+    assert whole is not None
+    apart = [t.key for t in whole.document.tasks if t.plans == ("hazmat-road-transport",)]
+    shared = [t.key for t in whole.document.tasks if "road-traffic" in t.plans]
+    for key in (apart[0], shared[0]):
+        assert await finished(store, view, key, f"已完成 {key}", head.id) in (State.MET, State.MET_LATE)
+    clock.advance(timedelta(minutes=7))
+    await set_level(store, view, Level.III, ROAD_ONLY)
+    narrower = await tasks(store, view)
+    assert narrower[shared[0]] is State.MET and apart[1] not in narrower
+    clock.advance(timedelta(minutes=7))
+    await set_level(store, view, Level.III, BOTH)
+    again = await tasks(store, view)
+    assert again.keys() == first.keys()
+    assert {key for key, state in again.items() if state is State.MET} == {apart[0], shared[0]}, "done stays done, with its evidence"
+    assert {state for key, state in again.items() if key not in (apart[0], shared[0])} == {State.OPEN}
+    async with store.read() as conn:
+        duties = await list_obligations(conn, subject=f"activation:{head.id}", limit=1_000)
+    assert len({d.key for d in duties}) == len(duties) == len(first)
+
+
+async def test_a_clock_that_jumps_back_between_neither_loses_nor_doubles_a_task(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    view = await opened(store, hazmat=LEAK)
+    await start(store, view, BOTH)
+    before = await tasks(store, view)
+    clock.advance(timedelta(hours=-3))
+    await set_level(store, view, Level.I)
+    await set_level(store, view, Level.III)
+    assert await tasks(store, view) == before
+    async with store.read() as conn:
+        assert [s for s in await shares_of(conn, view.id) if s.origin is Origin.ACTIVATION]
+    async with store.transaction() as tx:
+        held = await active_response(tx.conn, view.id)
+        assert held is not None
+        await terminate(tx, RULES, view, facts(view), held, met=(), reason="险情排除", by=BY)
+    async with store.read() as conn:
+        assert not [s for s in await shares_of(conn, view.id) if s.origin is Origin.ACTIVATION and s.until_at is None], "every grant of the response has ended"
+
+
+async def test_whoever_comes_on_duty_while_a_response_runs_is_named_at_its_tasks(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    async with store.transaction() as tx:
+        night, day = [await add_person(tx, name, by=BY, phone=phone, department_id="traffic-police") for name, phone in (("夜班甲", "13800000001"), ("白班乙", "13800000002"))]
+        for who, first, last in ((night, 0, 8), (day, 8, 16)):
+            await save_shift(tx, Shift(id=new_id(), post_id="traffic-police.duty", person_id=who.id, starts_at=NOW + timedelta(hours=first), ends_at=NOW + timedelta(hours=last)), by=BY)
+    clock.advance(timedelta(hours=1))
+    view = await opened(store)
+    head = await start(store, view, ROAD_ONLY)
+
+    async def named() -> set[str | None]:
+        async with store.read() as conn:
+            whole = await get_response(conn, head.id)
+            assert whole is not None
+            found = manned(await tasks_of(conn, whole), await bindings(conn, clock.now()))
+            return {t.owner.officer for t in found if t.owner.department == "traffic-police"}
+
+    assert await named() == {"夜班甲"}
+    clock.advance(timedelta(hours=8))
+    assert await named() == {"白班乙"}
+    clock.advance(timedelta(hours=8))
+    assert await named() == {None}, "nobody, and not whoever was there before"
 
 
 async def test_nothing_is_taken_out_of_use_while_it_is_lent(store: Store) -> None:
