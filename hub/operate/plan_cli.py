@@ -28,13 +28,14 @@ from hub.store.activations import (
     list_responses,
     move_stage,
     put_in_force,
+    revoke,
     stored_cases,
     tasks_of,
     terminate,
 )
 from hub.store.district import district_now
 from hub.store.plans import facts_from, plans_in_force, stated_facts
-from hub.store.reports import get_incident
+from hub.store.reports import get_incident, incident_numbered
 from plans.backtest import BacktestReport, backtest
 from plans.check import Finding, Severity, check, worst_level
 from plans.cli import watched
@@ -48,7 +49,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Config = Annotated[Path | None, typer.Option("--settings", help="设置文件 / settings file")]
 Data = Annotated[str | None, typer.Option("--data-dir", help="数据目录 / data folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON / print JSON")]
-Incident = Annotated[str, typer.Argument(help="事件编号（id）/ the incident's id")]
+Incident = Annotated[str, typer.Argument(help="事件编号（如 2026-000001）或 id / the incident's number, such as 2026-000001, or its id")]
 Plans = Annotated[list[str], typer.Argument(help="预案编号 / ids of plans")]
 Reason = Annotated[str, typer.Option("--reason", help="理由 / why")]
 BY = "system:cli"
@@ -59,9 +60,9 @@ def _do(incident_id: str, work: _Work, config: Path | None, data: str | None, as
     async def run() -> ResponseHead:
         settings = load_settings(config, data_dir=data)
         async with stored(settings) as store, store.transaction() as tx:
-            incident = await get_incident(tx.conn, incident_id)
+            incident = await get_incident(tx.conn, incident_id) or await incident_numbered(tx.conn, incident_id)
             if incident is None:
-                raise Rejected("unknown_incident", "没有此事件", "no such incident", field="incident")
+                raise Rejected("unknown_incident", f"没有编号为“{incident_id}”的事件", f"there is no incident {incident_id!r}", field="incident")
             facts = facts_from(incident, ZoneInfo(settings.local_zone), await stated_facts(tx.conn, incident.id))
             return await work(tx, incident, facts, await active_response(tx.conn, incident.id))
 
@@ -132,6 +133,12 @@ def terminate_command(
         config, data, as_json)
 
 
+@app.command("revoke")
+def revoke_command(incident: Incident, reason: Reason = "", config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
+    """撤销按规则自动启动的响应（限时）/ take back what a rule began, within its time."""
+    _do(incident, lambda tx, view, _, held: revoke(tx, packaged_rules(), view, _needed(held), reason=reason, by=BY), config, data, as_json)
+
+
 @app.command("check")
 def check_command(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
     """今晚能用吗：按中心的值班、物资、通讯录检查生效预案；有错误时退出码 1 / would the plans work tonight? exit status 1 where there are errors."""
@@ -178,7 +185,7 @@ def backtest_command(
 
 @app.command("list")
 def list_command(config: Config = None, data: Data = None, as_json: AsJson = False) -> None:
-    """生效的响应及未完成的任务 / responses in force and their open tasks."""
+    """生效的响应、终止条件（--met）及任务 / responses in force, the conditions that end them (--met) and their tasks."""
 
     async def lines() -> list[str]:  # they are printed once the store is closed: a reader that goes away is no outage of the store
         async with stored(load_settings(config, data_dir=data)) as store, store.read() as conn:
@@ -187,8 +194,10 @@ def list_command(config: Config = None, data: Data = None, as_json: AsJson = Fal
                 return [msgspec.json.encode(heads).decode()]
             found = []
             for head in heads:
-                found.append(f"{head.incident_id}\t{head.level}\t{'、'.join(p.title.zh for p in head.plans)}")
+                incident = await get_incident(conn, head.incident_id)
                 held = await active_response(conn, head.incident_id)
+                found.append(f"{incident.no if incident else head.incident_id}\t{head.level}\t{head.stage}\t{'、'.join(p.title.zh for p in head.plans)}\t{head.incident_id}")
+                found += [f"  --met {one.key}\t{one.text.zh} / {one.text.en}" for one in (held.document.termination if held else ())]
                 found += [f"  {task.due_at:%H:%M} {task.state}\t{task.owner.department}\t{task.text.zh}"
                           for task in (await tasks_of(conn, held) if held else ())]
             return found or ["没有生效的响应 / no response is in force"]

@@ -163,6 +163,12 @@ async def reports_of(conn: AsyncConnection, incident_id: str, *, limit: int = 20
     return [decode_report(view) for view in rows.scalars()]
 
 
+async def incident_numbered(conn: AsyncConnection, no: str) -> IncidentView | None:
+    """The incident with this number as people say it (2026-000001), or None."""
+    view = (await conn.execute(select(incident.c.view).where(incident.c.no == no))).scalar()
+    return decode_incident(view) if view is not None else None
+
+
 async def list_incidents(
     conn: AsyncConnection, *, where: Any = None, state: str | None = None, acknowledged: bool | None = None, drill: bool | None = None,
     before: int | None = None, text: str | None = None, open_only: bool = False, limit: int = 50,

@@ -71,6 +71,19 @@ def test_a_plan_put_in_force_twice_is_in_force_once_and_goes_up_and_ends(folder:
     assert (late.exit_code, "no_response" in late.stderr) == (2, True)
 
 
+def test_an_incident_goes_by_its_number_and_its_list_names_the_conditions_that_end_it(folder: Path) -> None:
+    rollover = INCIDENTS[0]
+    first = as_json(folder, "activate", rollover.no, "hazmat-road-transport")
+    assert first["incident_id"] == rollover.id
+    said = run(folder, "list").stdout
+    assert said.startswith(rollover.no + "\t")
+    keys = [line.split("\t")[0].split()[1] for line in said.splitlines() if line.startswith("  --met ")]
+    assert keys
+    refused = run(folder, "revoke", rollover.no, "--reason", "误报")
+    assert (refused.exit_code, "not_automatic" in refused.stderr) == (2, True)
+    assert as_json(folder, "terminate", rollover.no, *(part for key in keys for part in ("--met", key)))["state"] == "terminated"
+
+
 def test_what_is_stored_is_replayed_beside_what_people_put_in_force(folder: Path) -> None:
     rollover, crash, _ = INCIDENTS
     as_json(folder, "activate", rollover.id, "hazmat-road-transport", "--level", "III")
