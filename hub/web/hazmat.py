@@ -158,6 +158,8 @@ async def card(ask: Ask) -> HazmatCard:
 
     ask.require(Action.HAZMAT_READ, HUB)
     q: CardQuery = ask.query
+    if (q.lon is None) is not (q.lat is None):
+        raise Rejected("bad_place", "经度和纬度要一起给出", "longitude and latitude go together", field="lon" if q.lon is None else "lat")
     facts = HazmatFacts(
         un=q.un, hin=q.hin, placard_class=q.placard_class, leak=q.leak, fire=q.fire, container=q.container, quantity_kg=q.quantity_kg,
         in_water=q.in_water, spill=q.spill, hazard_zone=q.hazard_zone, material=q.material, point=Point(q.lon, q.lat) if q.lon is not None and q.lat is not None else None,

@@ -81,8 +81,12 @@ def _beside(others: Sequence[tuple[HazmatFacts, Distances]]) -> list[Words]:
 
 
 def _title(facts: HazmatFacts, substance: Substance | None) -> Words:
-    zh = f"{substance.name_zh or substance.name_en} UN{substance.un}" if substance else "不明危险货物"
-    en = f"{substance.name_en} UN{substance.un}" if substance else "Unknown dangerous goods"
+    zh, en = "不明危险货物", "Unknown dangerous goods"
+    if substance is not None:
+        zh, en = f"{substance.name_zh or substance.name_en} UN{substance.un}", f"{substance.name_en} UN{substance.un}"
+    elif facts.placard_class is not None:
+        placard = lookup.by_placard(facts.placard_class)[0]
+        zh, en = f"{placard.class_} {placard.name.zh}", f"{placard.class_} {placard.name.en}"
     state = {
         (True, True): ("泄漏并着火", "leak and fire"), (True, False): ("泄漏", "leak"), (False, True): ("着火", "fire"), (False, False): ("未见泄漏", "no leak seen")
     }[facts.leak is not False, facts.fire is True]  # fmt: skip
@@ -96,7 +100,7 @@ def _warnings(
     found: list[Words] = []
     if substance is not None:
         found += _substance_warnings(facts, substance)
-    else:
+    elif facts.placard_class is None:
         found.append(tables.said("unknown_material"))
     if hin is not None and hin.no_water:
         found.append(tables.said("no_water", hin=hin.hin))

@@ -435,6 +435,9 @@ async def test_hazmat_is_searched_and_the_bundle_is_fetched_once(hub: Running, d
     assert await desk.ask("GET", "/api/v1/hazmat/search?q=268/1005") == 200
     assert desk.body["items"][0]["substance"]["un"] == "1005"
     assert await desk.ask("GET", "/api/v1/hazmat/search?q=9999") == 422
+    assert await desk.ask("GET", "/api/v1/hazmat/card?un=1005&lon=119.112") == 422 and desk.body["field"] == "lat", "half a place is none"
+    assert await desk.ask("GET", "/api/v1/hazmat/card?un=1017&leak=true&container=road_tanker&spill=small") == 200
+    assert (desk.body["distances"]["spill"], desk.body["distances"]["isolation"]["value"]) == ("small", 60)
     assert await desk.ask("GET", "/api/v1/hazmat/card?un=1005&leak=true&lon=119.112&lat=34.865&wind=东南风3级") == 200
     assert desk.body["distances"]["isolation"]["table"] and desk.body["zones"]
     async with desk.client.get(desk.base + "/api/v1/hazmat/bundle", auto_decompress=False, headers=desk.headers) as answer:

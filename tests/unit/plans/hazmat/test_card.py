@@ -60,6 +60,12 @@ def test_nothing_known_gives_guide_111_and_says_what_to_do() -> None:
     assert any("100米" in words.zh for words in found.warnings)
 
 
+def test_a_load_of_which_only_the_diamond_is_seen_is_called_by_it_and_not_sent_to_guide_111() -> None:
+    seen = card(HazmatFacts(placard_class="2.3", leak=True), at=AT)
+    assert seen.guide.guide == "123" and "有毒气体" in seen.title.zh and "toxic gas" in seen.title.en
+    assert not any("111" in words.zh for words in seen.warnings)
+
+
 def test_a_plate_that_does_not_fit_is_warned_of() -> None:
     assert any("橙色牌上下不符" in words.zh for words in _ammonia(hin="33").warnings)
 
