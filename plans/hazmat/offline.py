@@ -45,7 +45,7 @@ def _substances() -> dict[str, Any]:
 def content() -> Mapping[str, Any]:
     """The bundle as plain values: tables as columns and rows, metres and degrees, WGS-84."""
     names = ("table1", "table1_more", "table2", "table3", "guides", "guide_phrases", "guide_actions", "guide_distances", "hin", "placards", "winds", "beaufort", "containers", "notes")
-    keys = ("small_spill", "table3_wind", "beyond_table_m", "unknown_material", "wind", "wedge", "sun", "staging", "table3_containers", "table3_exact", "containers", "limits")
+    keys = ("small_spill", "table3_wind", "beyond_table_m", "unknown_material", "wind", "wedge", "sun", "staging", "table3_containers", "table3_exact", "containers", "limits", "town_radius_m")
     rules = tables.rules()
     return {
         "format": FORMAT,
@@ -155,7 +155,8 @@ def _vector(facts: HazmatFacts, wind: str | None, at: datetime, age: timedelta =
         "protective_m": found.protective.value if found.protective else None, "plus": bool(found.protective and found.protective.plus),
         "direction": found.direction.value, "fire_m": found.fire_isolation.value if found.fire_isolation else None,
         "conditional": found.conditional, "sources": [d.source for d in (found.isolation, found.protective, found.fire_isolation) if d is not None],
-        "notes": [[words.zh, words.en] for words in (*found.notes, *winds.use(blowing, at).notes)], "staging": _staging(place, found, blowing, at), "zones": [_drawn(zone) for zone in drawn],
+        "notes": [[words.zh, words.en] for words in (*found.notes, *winds.use(blowing, at).notes)], "staging": _staging(place, found, blowing, at),
+        "inside": [a.receptor.id for a in receptors.inside(drawn, receptors.demo())], "towns": [town.code for town in receptors.to_ask(drawn)], "zones": [_drawn(zone) for zone in drawn],
     }  # fmt: skip
     return {"given": given, "expected": expected}
 

@@ -143,6 +143,8 @@ def test_the_card_of_an_incident_starts_from_its_load_and_shows_the_distances_of
     scene.locator("[data-test=scene-card]").click()
     expect(page.locator("[data-test=hazmat-distances] .isolation")).to_contain_text("1 km")
     assert zones["distances"]["isolation"]["value"] == 1000
+    expect(page.locator("[data-test=hazmat-towns]")).to_contain_text(zones["towns_to_ask"][0]["name_zh"])
+    expect(page.locator("[data-test=no-point]")).to_have_count(0)
     expect(page.locator("[data-test=hazmat-distances] .fire").first).to_be_visible()
 
 

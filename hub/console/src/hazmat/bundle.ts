@@ -11,6 +11,7 @@ export interface RawBundle {
   tables: Record<string, Table>
   simplified: string
   district: [number, number][]
+  receptors: { columns: string[]; rows: unknown[][] }
   rules: {
     small_spill: { max_l: number; density_floor_kg_per_l: number }
     table3_wind: { low_below_kmh: number; high_above_kmh: number }
@@ -18,6 +19,7 @@ export interface RawBundle {
     wind: { calm_below_ms: number; max_speed_ms: number; stale_after_s: number; stale_extra_deg: number; expired_after_s: number; max_clock_ahead_s: number; measured_uncertainty_deg: number }
     wedge: { half_angle_deg: number; circle_from_half_angle_deg: number }
     sun: { day_above_deg: number }
+    town_radius_m: number
     staging: { factor: number; min_m: number }
     table3_exact: string[]
     table3_containers: Record<string, string[]>
@@ -27,6 +29,9 @@ export interface RawBundle {
 }
 
 export interface Substance { un: string; name_zh: string | null; aliases_zh: string[]; names_en: string[]; cas: string | null; formula: string | null; guides: string[]; inhalation: boolean; polymerises: boolean; gas_in_water: string | null; classes: string[][]; matters: [string, string] | null }
+
+/** Somebody who may be hurt, or a town (kind `town`) with its approximate centre; `demo` marks invented ones. */
+export interface Place { id: string; kind: string; name_zh: string; name_en: string; town_code: string; lon: number | null; lat: number | null; population: number | null; demo: boolean }
 
 export interface Book {
   edition: string
@@ -45,6 +50,7 @@ export interface Book {
   notes: Map<string, Row>
   simplified: Map<string, string>
   middle: [number, number]
+  places: Place[]
   rules: RawBundle['rules']
 }
 
@@ -94,6 +100,7 @@ export function openBook(raw: RawBundle): Book {
     beaufort: table('beaufort'),
     containers: new Map(table('containers').map((row) => [row.word!, row.container!])),
     notes: by(table('notes'), 'code'),
+    places: raw.receptors.rows.map((row) => Object.fromEntries(raw.receptors.columns.map((name, n) => [name, row[n]])) as unknown as Place),
     middle: middleOf(raw.district),
     simplified: new Map([...raw.simplified].flatMap((one, n, all) => (n % 2 ? [] : [[one, all[n + 1]!] as const]))),
     rules: raw.rules,

@@ -45,6 +45,14 @@ export function destination([lon, lat]: Lonlat, bearing_deg: number, distance_m:
   return [lon + deg(l), deg(lat2)]
 }
 
+/** How far two places lie apart (m): plane with the ellipsoid's radii at the middle latitude, good to a metre in 20 km. */
+export function metresBetween([lon, lat]: Lonlat, [lon2, lat2]: Lonlat): number {
+  const e2 = F * (2 - F)
+  const middle = rad((lat + lat2) / 2)
+  const w = 1 - e2 * Math.sin(middle) ** 2
+  return Math.hypot(((A * (1 - e2)) / w ** 1.5) * rad(lat2 - lat), (A / Math.sqrt(w)) * Math.cos(middle) * rad(lon2 - lon))
+}
+
 function arc(centre: Lonlat, radius_m: number, from: number, to: number): Lonlat[] {
   // a chord cuts inside the arc; the rim is moved out so that the polygon has the area of the true arc
   const steps = Math.max(1, roundEven((to - from) / STEP_DEG))

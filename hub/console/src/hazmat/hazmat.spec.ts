@@ -7,11 +7,12 @@ import { openBook, type RawBundle } from './bundle'
 import { distancesFor, stagingFor, type Facts } from './distances'
 import { daylight, destination, zonesOf, type Lonlat } from './geometry'
 import { guideOf, hinOf, hinsOf, refusal, search } from './lookup'
+import { inside, townsToAsk } from './receptors'
 import { compass, NoWind, parseWind, useWind, windClass } from './wind'
 
 interface Vector {
   given: Facts & { lon: number; lat: number; wind: string | null; at: string; wind_at: string }
-  expected: { daylight: string; spill: string; isolation_m: number; protective_m: number | null; plus: boolean; direction: string; fire_m: number | null; conditional: boolean; sources: string[]; notes: [string, string][]; staging: [number, string, string, string]; zones: { kind: string; shape: string; radius_m: number; downwind_deg: number | null; half_angle_deg: number | null; vertices: number; sample: Lonlat[] }[] }
+  expected: { daylight: string; spill: string; isolation_m: number; protective_m: number | null; plus: boolean; direction: string; fire_m: number | null; conditional: boolean; sources: string[]; notes: [string, string][]; staging: [number, string, string, string]; inside: string[]; towns: string[]; zones: { kind: string; shape: string; radius_m: number; downwind_deg: number | null; half_angle_deg: number | null; vertices: number; sample: Lonlat[] }[] }
 }
 const root = resolve(import.meta.dirname, '../../../..')
 const python = process.env.PYTHON ?? resolve(root, '.venv/bin/python')
@@ -29,7 +30,7 @@ describe('the phone reckons as the hub does', () => {
     const day = daylight(book, centre, at)
     const found = distancesFor(book, given, day, windClass(book, wind))
     expect({ daylight: day, spill: found.spill, isolation_m: found.isolation.value, protective_m: found.protective?.value ?? null, plus: found.protective?.plus ?? false, direction: found.direction, fire_m: found.fire?.value ?? null, conditional: found.conditional })
-      .toEqual({ ...expected, zones: undefined, sources: undefined, notes: undefined, staging: undefined })
+      .toEqual({ ...expected, zones: undefined, sources: undefined, notes: undefined, staging: undefined, inside: undefined, towns: undefined })
     const use = useWind(book, wind, at)
     expect([found.isolation, found.protective, found.fire].flatMap((one) => (one ? [one.source] : []))).toEqual(expected.sources)
     expect([...found.notes, ...use.notes].map((one) => [one.zh, one.en])).toEqual(expected.notes)
@@ -38,6 +39,8 @@ describe('the phone reckons as the hub does', () => {
     const zones = zonesOf(book, centre, found, wind, at)
     expect(zones.map((one) => [one.kind, one.shape, one.radius_m, one.downwind_deg, one.half_angle_deg, one.polygon.coordinates[0]!.length - 1]))
       .toEqual(expected.zones.map((one) => [one.kind, one.shape, one.radius_m, one.downwind_deg, one.half_angle_deg, one.vertices]))
+    expect(inside(book.places.filter((one) => one.demo), zones, centre).map((one) => one.place.id)).toEqual(expected.inside)
+    expect(townsToAsk(book, zones, centre).map((one) => one.town_code)).toEqual(expected.towns)
     zones.forEach((zone, n) => expected.zones[n]!.sample.forEach((point, i) => {
       const [lon, lat] = zone.polygon.coordinates[0]![i * 15]!
       expect(Math.abs(lon - point[0])).toBeLessThan(3e-7)
