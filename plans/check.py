@@ -489,6 +489,11 @@ def _stock(plans: Sequence[Plan], district: District) -> Iterator[Finding]:
     held: dict[tuple[str, str], float] = {}
     for line in district.stock:
         held[line.capability, line.unit] = held.get((line.capability, line.unit), 0.0) + line.quantity
+    wanted = {want.capability for plan in plans for want in plan.resources}
+    if len(wanted) > 1 and not any(quantity > 0 for (capability, _), quantity in held.items() if capability in wanted):
+        yield Finding(Severity.ERROR, "stock_missing", None, "stock", f"资源台账为空：预案所需的 {len(wanted)} 种能力都没有可用资源",
+                      f"the register of resources is empty: nothing is free of the {len(wanted)} capabilities that the plans count on")
+        return
     for plan in plans:
         for i, want in enumerate(plan.resources):
             have = held.get((want.capability, want.unit), 0.0)

@@ -447,3 +447,13 @@ def test_a_new_district_gets_from_no_leader_to_its_own_plan_in_force_by_the_scre
         expect(page.locator("[data-test=plans] ol")).to_contain_text("本区道路事故预案")
     finally:
         hub.kill()
+
+
+def test_what_the_check_finds_leads_to_where_it_is_put_right(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open("/plans")
+    library_is_there(screen)
+    page.click("[data-test=check-library]")
+    empty = page.locator("[data-test=health] li.error", has_text="值班").first
+    empty.locator("a", has_text="→").click()
+    expect(page).to_have_url(re.compile(r"/roster\?tab=shifts"))

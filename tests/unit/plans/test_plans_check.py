@@ -194,6 +194,13 @@ def test_stock_missing_short_and_enough() -> None:
     assert found(plan(resources=[want(1, "lime")])) == {("stock_missing", "fire", "resources[0]")}
 
 
+def test_an_empty_register_is_one_finding_and_one_for_each_as_soon_as_there_is_something() -> None:
+    both_wanted = plan(resources=[want(1), want(2, "lime") | {"id": "lime"}])
+    for stock in ((), (StockLine("sand", "L", 9),), (StockLine("lime", "L", 0),)):
+        assert found(both_wanted, district=changed(stock=stock)) == {("stock_missing", None, "stock")}
+    assert found(both_wanted, district=changed(stock=(StockLine("foam", "kg", 9),))) == {("stock_missing", "fire", f"resources[{i}]") for i in (0, 1)}
+
+
 def test_stock_that_is_registered_in_another_unit_is_named() -> None:
     district = changed(stock=(StockLine("foam", "kg", 500),), units={"L": "litres"})
     (finding,) = check([plan(resources=[want(100)]), GENERAL], district)
