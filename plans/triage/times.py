@@ -26,7 +26,7 @@ _DAY = re.compile(
 _RELATIVE = re.compile(
     rf"(?P<word>今天|今日|昨天|昨日|前天|前日|昨(?=晚|夜|晨|午|早|凌|清|（\d)|今(?=晚|早|晨|午|凌|清|（\d)|前(?=晚))(?:[晚夜间晨](?=（))?(?:（(?:(?P<month_inside>\d{{1,2}})月)?(?P<inside>\d{{1,2}})日?）日?)?(?:{_CLOCK})?"
 )
-_DAY_ONLY = re.compile(rf"(?:(?<=本月)|(?<=当月)|(?<![\d月.一二三四五六七八九十第]))(?P<day>\d{{1,2}}|[一二三四五六七八九十]{{2,3}}(?!日(?:内|游|后|前|来|行|间))|(?:(?<=本月)|(?<=当月))[一二三四五六七八九十]|[一二三四五六七八九十](?=日(?:凌晨|清晨|早|上午|中午|下午|傍晚|晚|深夜|[一二三四五六七八九十]{{1,3}}时)))日(?:（[^）]{{0,10}}）)?(?:{_CLOCK})?")
+_DAY_ONLY = re.compile(rf"(?:(?<=本月)|(?<=当月)|(?<![\d月.一二三四五六七八九十第]))(?P<day>\d{{1,2}}|[一二三四五六七八九十]{{2,3}}(?!日(?:内|游|后|前|来|行|间))|(?:(?<=本月)|(?<=当月))[一二三四五六七八九十]|[一二三四五六七八九十](?=日(?:凌晨|清晨|早|上午|中午|下午|傍晚|晚|深夜|发生|突发|[一二三四五六七八九十]{{1,3}}时)))日(?:（[^）]{{0,10}}）)?(?:{_CLOCK})?")
 _WEEKDAY = re.compile(
     rf"(?P<last>上)?(?:周|星期)(?P<weekday>[一二三四五六日天])(?=凌晨|清晨|早|上午|中午|下午|傍晚|晚|，|的|在|发生|通报|一[艘名辆架]|\d|约)(?:{_CLOCK})?"
 )
@@ -40,8 +40,10 @@ _LUNAR = re.compile(
     rf"(?:（[^）]{{0,14}}）)?(?:之?夜(?![里间]))?(?:{_CLOCK})?"
 )
 # when a text was written: 2025-02-10 16:00:16, 2007年08月27日21:12 新华网
+_BEHIND_ADDRESS = re.compile(r"(?:https?|www)[^\u4e00-\u9fff\n]{0,60}?(?<!\d)(?P<year>(?:19|20)\d{2})年(?P<month>\d{1,2})月(?P<day>\d{1,2})日")
+_ADDRESS = re.compile(r"(?:https?|www)[^\u4e00-\u9fff]{0,60}\Z")  # 标题http://www.sina.com.cn 2007年10月25日17:53
 _WRITTEN = re.compile(
-    r"[•.|-]{0,3}(?:https?：?//[a-zA-Z0-9./_-]{0,60}?)?(?:(?:来源|出处|作者|编辑|责任编辑)[:：]?[^。\d\n]{2,24}?)?(?:发布|更新|发表)?(?:时间|日期|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
+    r"[•.|-]{0,3}(?:https?：?//[a-zA-Z0-9./_-]{0,60}?)?(?:(?:来源|出处|作者|编辑|责任编辑)[:：]?[^。\d\n]{2,24}?)?(?:发布|更新|发表)?(?:时间|日期|人|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
 )
 _BARE = re.compile(rf"(?<![\d年月日晚晨夜一二三四五六七八九十])(?<!上午)(?<!下午)(?<!中午){_CLOCK}")
 _LATE = {"午", "下午", "傍晚", "晚间", "晚上", "晚", "深夜", "夜间", "夜里", "午后", "当晚"}
@@ -62,10 +64,12 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
     昨日 and 8日 are counted from the dateline where there is one, else from `now`.
     """
     line = dateline.find(prepared.text)
-    prepared = prepared if prepared.year is not None else msgspec.structs.replace(prepared, year=_published_year(prepared.text))
+    published_on = _published_day(prepared.text)
+    if prepared.year is None and published_on is not None:
+        prepared = msgspec.structs.replace(prepared, year=published_on.year)
     today = now.astimezone(CST).date() if now else None
     written = _absolute(line, today, prepared.year) if line else None
-    today = written or today
+    today = written or published_on or today
     text = dateline.blank(prepared.text)
     reported = None if line is None or written is None else When(written.isoformat(), line.start("month"), line.end())
     named = _named_day(prepared, text, today)
@@ -81,7 +85,7 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
         while waiting:
             day, match = waiting.pop(0)
             seen = match.end()
-            published = written_only or ("year" in match.re.groupindex and match["year"] and line_of_date(prepared.text, match.start(), match.end()))
+            published = written_only or (match.groupdict().get("year") and _of_the_page(prepared.text, text, sentence, match))
             if not published and not _REPORTED.match(text, match.end()) and not text.endswith(_UP_TO, sentence.start, match.start()):
                 return _with_hour(prepared, text, sentence, _when(day, match), day, today)
             if told is None:
@@ -95,13 +99,21 @@ def occurred(prepared: Prepared, now: datetime | None) -> When | None:
     return reported or _in_title(prepared, text, today)
 
 
-_DAY_FIRST = re.compile(r"(?<![\d.])(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?P<year>(?:19|20)\d{2})(?=\d{1,2}:\d{2}|[^\d.]|$)")
+def _of_the_page(whole: str, text: str, sentence: Sentence, match: re.Match[str]) -> bool:
+    """Whether a date with its year is the page's own: a line of its own, or behind an address."""
+    return line_of_date(whole, match.start(), match.end()) or _ADDRESS.search(text, max(sentence.start, match.start() - 60), match.start()) is not None
 
 
-def _published_year(text: str) -> int | None:
-    """The year of a line that dates a page day first (15.06.2015 10:21)."""
+_DAY_FIRST = re.compile(r"(?<![\d.])(?P<day>0?[1-9]|[12]\d|3[01])\.(?P<month>0?[1-9]|1[0-2])\.(?P<year>(?:19|20)\d{2})(?=\d{1,2}:\d{2}|[^\d.]|$)")
+
+
+def _published_day(text: str) -> date | None:
+    """The day of a line that dates a page day first (15.06.2015 10:21), or that stands behind the page's address."""
     match = _DAY_FIRST.search(text, 0, 300)
-    return None if match is None or not line_of_date(text, *match.span()) else int(match["year"])
+    if match is not None and line_of_date(text, *match.span()):
+        return _date(int(match["year"]), int(match["month"]), int(match["day"]))
+    addressed = _BEHIND_ADDRESS.search(text, 0, 600)
+    return None if addressed is None else _date(int(addressed["year"]), int(addressed["month"]), int(addressed["day"]))
 
 
 def _in_title(prepared: Prepared, text: str, today: date | None) -> When | None:
@@ -126,8 +138,7 @@ def _with_hour(prepared: Prepared, text: str, own: Sentence, when: When, day: da
         return _when(day, clock)
     if "T" not in when.text:
         clock = _BARE.search(text, when.end, min(own.end, when.end + _NEAR))
-        ranged = clock is not None and (text[clock.start() - 1] in _RANGE or text[clock.end() : clock.end() + 1] in _RANGE)
-        if clock is not None and not ranged and not _OVER.match(text, clock.end()) and not _EVENT.search(text, when.end, clock.start()):
+        if clock is not None and not _in_range(text, clock) and not _OVER.match(text, clock.end()) and not _EVENT.search(text, when.end, clock.start()):
             return _when(day, clock)
     told_of = _EVENT.search(text, own.start, own.end) is not None
     if "T" in when.text and told_of:
@@ -173,6 +184,13 @@ def _said_to_be(prepared: Prepared, text: str, own: Sentence, day: date, today: 
 
 
 _RANGE = frozenset("-~至到")  # 4时至9时 is a length of time
+
+
+def _in_range(text: str, clock: re.Match[str]) -> bool:
+    """Whether an hour is one end of a length of time (工作日：9:00-18:00)."""
+    return text[clock.start() - 1 : clock.start()] in _RANGE or text[clock.end() : clock.end() + 1] in _RANGE
+
+
 _NEAR = 24  # characters between a day and its hour (9月12日，检修后进行开车，17:10分)
 _AT_THE_TIME = ("发生在", "发生于", "发生时间为", "事发", "时间为", "发生于今", "发生在约")
 _EVENT = re.compile(
@@ -207,7 +225,7 @@ _HAPPENED = re.compile(
 
 
 def _named_day(prepared: Prepared, text: str, today: date | None) -> When | None:
-    """The first day of the text that the name of the event gives: 《某公司"7.21"火灾事故调查报告》, whatever days stand before it."""
+    """The day that the name of the event gives: 《某公司"7.21"火灾事故调查报告》, whatever days stand before it; with its hour where the text says that day itself."""
     name = _NAMED.search(text, 0, 300)
     if name is None:
         return None
@@ -215,13 +233,17 @@ def _named_day(prepared: Prepared, text: str, today: date | None) -> When | None
         for day, match in _days(text, sentence.start, sentence.end, today, prepared.year):
             if (day.month, day.day) == (int(name["month"]), int(name["day"])) and "month" in match.re.groupindex:
                 return _when(day, match)
-    return None
+    year = prepared.year or (today.year if today else None)
+    named = None if year is None else _date(year, int(name["month"]), int(name["day"]))
+    if named is not None and today is not None and named > today:
+        named = _date(named.year - 1, named.month, named.day)
+    return None if named is None else When(named.isoformat(), name.start("month"), name.end("day"))
 
 
 def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | None, dated: bool) -> When | None:
     """An hour without a day near the head of its sentence and behind the days `seen` in it; with 当日 it is of the day `told`."""
     bare = _BARE.search(text, seen, sentence.end)
-    if bare is None or _REPORTED.match(text, bare.end()) or text.endswith(_UP_TO, sentence.start, bare.start()):
+    if bare is None or _REPORTED.match(text, bare.end()) or text.endswith(_UP_TO, sentence.start, bare.start()) or _in_range(text, bare):
         return None
     if bare["part"] not in _SAME and bare.start() - max(sentence.start, seen) >= 40:
         return None
@@ -232,12 +254,13 @@ def _clock(text: str, sentence: Sentence, seen: int, today: date, told: date | N
 
 
 _REPORTED = re.compile(
-    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致|接报|接警|接获|接到)[^，。；\n]){0,20}?(?:通报|发布|消息|信息(?=，|：)|发稿|获悉|了解到|报道|报导|公布|公告|通告|表示|介绍|宣布|证实|透露|说|称|报告|统计|电(?=（|\Z)|讯)"
+    r"）?(?:(?!发生|突发|起火|爆炸|造成|导致|致|接报|接警|接获|接到)[^，。；\n]){0,20}?(?:通报|发布|消息|信息(?=，|：)|发稿|获悉|了解到|报道|报导|公布|公告|通告|表示|介绍|宣布|证实|透露|披露|说|称|报告|统计|电(?=（|\Z)|讯)"
     r"|(?:综合)?电(?=）|\))|，[^，。；\n]{0,12}?(?:社|报|网|台|记者)[^，。；\n]{0,6}?(?:转发|报道|播出|发布|发文|赶到|来到|在现场|看到)"
+    r"|，(?:(?:本报|新华社|中新社|央视)?记者)?(?:从|在)(?:(?!发生|突发|造成)[^，。；\n]){0,30}?(?:获悉|了解到|证实)"
     r"|，(?:(?!发生|突发|造成)[^，。；\n]){0,24}?(?:发布|公布|通报|批复)(?:了)?(?=[《\"]|[^，。；\n]{0,44}(?:调查报告|情况通报))"
 )
 _OVER = re.compile(r"(?:许|左右|[前后])?，?[^，。；]{0,8}(?:扑灭|熄灭|排除|恢复|完毕|成功|结束|救出|得到控制|被控制|解除)")
-_NAMED = re.compile(r"(?:\"(?P<month>1[0-2]|[1-9])[.•](?P<day>3[01]|[12]\d|[1-9])\")")
+_NAMED = re.compile(r"(?:\"(?P<month>1[0-2]|0?[1-9])[.•・·](?P<day>3[01]|[12]\d|0?[1-9])\")")
 _UP_TO = ("，到", "截至", "截至记者", "截止", "截止记者", "截止到", "截至到", "至")
 _SAME = {"当日", "当天", "当晚"}  # 10月20日通报，当日7时许……
 
