@@ -189,6 +189,7 @@ def test_a_plan_is_revised_with_the_linters_help_compared_and_reviewed(new_scree
     page.select_option("[data-test=other]", "fire")
     expect(page.locator("[data-test=fields]")).to_contain_text("title.zh")
     page.click("[data-test=step-reviewed]")
+    expect(page.locator("[data-test=step-sound]")).to_have_text("没有错误和提醒")
     page.click("[data-test=step-confirm]")
     expect(page.locator("[data-test=status]")).to_contain_text("已审核")
     assert screen.errors == []
@@ -286,6 +287,12 @@ def test_a_file_with_faults_or_in_another_encoding_stores_nothing_and_names_itse
         expect(page.locator("[data-test=imported]")).to_contain_text("行")
     assert [v["version"] for v in screen.call("GET", "/api/v1/plans/campus")["body"]["versions"]] == [1]
 
+    saved_draft(screen, "flood-typhoon", ("codes: [11A", "codes: [19Z, 11A"))
+    reader = screen.page.context.new_page()
+    reader.goto("/plans/flood-typhoon?version=2")
+    reader.click("[data-test=step-reviewed]")
+    expect(reader.locator("[data-test=step-findings]")).to_contain_text("19Z")  # whoever takes it on sees what the linter says
+    reader.close()
     saved_draft(screen, "campus", ("校园", "校园（已存）"))
     choose.set_input_files({"name": "校园.yaml", "mimeType": "application/yaml", "buffer": good.encode()})
     expect(page.locator("[role=alert]")).to_contain_text("校园.yaml")

@@ -64,6 +64,7 @@ describe('the question for an amount', () => {
 describe('the question for what the incident itself says', () => {
   it('offers the kinds of events, those that are known chosen already', async () => {
     const shown = asked({ field: 'event_types', kind: 'event_types' }, ['12H00'])
+    expect(shown.text()).toMatch(/更具体|more closely/) // not what kind it is, which is known
     expect(shown.get('[data-test=answer]').attributes('disabled')).toBeDefined()
     await shown.get('input').trigger('focus')
     await shown.get('[role=option]').trigger('mousedown')
