@@ -22,6 +22,11 @@ from plans.hazmat.model import Wind, WindClass, Words
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _NUMBER = r"(?:\d+(?:\.\d+)?|[零〇一二两三四五六七八九十]+)"
 _FORCE = re.compile(rf"({_NUMBER})\s*(?:[-~－—–至到、]\s*({_NUMBER})\s*)?级")
+_FORCE_EN = re.compile(r"\b(?:force|beaufort|bft|f)\s*(\d+)(?:\s*(?:-|to)\s*(\d+))?(?![\d.])|(?<![\d.])(\d+)(?:\s*(?:-|to)\s*(\d+))?\s*(?:bft|beaufort)\b", re.IGNORECASE)
+# degrees that are none of the wind: 气温12度, 12℃, 北纬34.8度
+_NOT_WIND = re.compile(
+    r"(?:气温|温度|体感|[东西]经|[南北]纬)\s*[:：为约]?\s*-?\d+(?:\.\d+)?\s*(?:°C?|度|摄氏度)?|-?\d+(?:\.\d+)?\s*(?:°C\b|摄氏度)", re.IGNORECASE
+)
 _GUST = re.compile(rf"阵风\D{{0,3}}?({_NUMBER})\s*(?:[-~－—–至到]\s*({_NUMBER})\s*)?级|阵风\D{{0,3}}?(\d+(?:\.\d+)?)\s*(?:m/s|米)")
 _BELOW = re.compile(r"级?以[下内]|不[到足超]|[小低少]于|[≤<]")
 _SPEED = re.compile(
@@ -30,7 +35,7 @@ _SPEED = re.compile(
 # the first letters of a unit -> how many of it make one metre per second
 _PER_MS = {"kt": 3600 / 1852, "kn": 3600 / 1852, "节": 3600 / 1852, "mp": 1 / 0.44704, "k": 3.6, "公": 3.6, "千": 3.6}
 _DEGREES = re.compile(r"(?<![A-Za-z\d.])(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)", re.IGNORECASE)
-_BARE = re.compile(r"(?:^|风向(?:角)?[\s:：为是=]*)(-?\d+(?:\.\d+)?)(?=$|[\s,，;；])")
+_BARE = re.compile(r"(?:^|风向(?:角)?[\s:：为是=]*|\b(?:wind|from)\s+)(-?\d+(?:\.\d+)?)(?=$|[\s,，;；@/])", re.IGNORECASE)
 # 南偏东15°, S 15° E: from the first point so many degrees to the second
 _QUADRANT = re.compile(r"([东南西北])偏([东南西北])\s*(\d+(?:\.\d+)?)\s*(?:°|度)?|(?<![A-Za-z])([NS])\s*(\d+(?:\.\d+)?)\s*°?\s*([EW])(?![A-Za-z])", re.IGNORECASE)
 _QUARTERS = {"北": 0, "N": 0, "东": 90, "E": 90, "南": 180, "S": 180, "西": 270, "W": 270}
@@ -102,7 +107,7 @@ def parse(text: str, observed_at: datetime | None = None) -> Wind:
     if len(text) > 200:
         raise Rejected("unknown_wind", "风的描述过长。", "The description of the wind is too long.", field="wind")
     said = simplified(unicodedata.normalize("NFKC", text)).strip()
-    gust, rest = _take_gust(said)
+    gust, rest = _take_gust(_NOT_WIND.sub(" ", said))
     minimum, maximum, rest = _take_speed(rest)
     force_name = None
     if minimum is None and (named := _named_force(rest)) is not None:
@@ -153,6 +158,10 @@ def _take_speed(text: str) -> tuple[float | None, float | None, str]:
     if found := _FORCE.search(text):
         first = _number(found[1])
         low, high = sorted((first, _number(found[2]) if found[2] else first))
+        return *_force_range(low, high), text[: found.start()] + text[found.end() :]
+    if found := _FORCE_EN.search(text):
+        one, other = (found[1], found[2]) if found[1] else (found[3], found[4])
+        low, high = sorted((float(one), float(other or one)))
         return *_force_range(low, high), text[: found.start()] + text[found.end() :]
     if found := _SPEED.search(text):
         unit = found[3].lower()

@@ -6,12 +6,15 @@ export interface Wind { from_deg: number | null; uncertainty_deg: number; min_ms
 
 const NUMBER = '(?:\\d+(?:\\.\\d+)?|[零〇一二两三四五六七八九十]+)'
 const FORCE = new RegExp(`(${NUMBER})\\s*(?:[-~－—–至到、]\\s*(${NUMBER})\\s*)?级`)
+const FORCE_EN = /\b(?:force|beaufort|bft|f)\s*(\d+)(?:\s*(?:-|to)\s*(\d+))?(?![\d.])|(?<![\d.])(\d+)(?:\s*(?:-|to)\s*(\d+))?\s*(?:bft|beaufort)\b/i
+// degrees that are none of the wind: 气温12度, 12℃, 北纬34.8度
+const NOT_WIND = /(?:气温|温度|体感|[东西]经|[南北]纬)\s*[:：为约]?\s*-?\d+(?:\.\d+)?\s*(?:°C?|度|摄氏度)?|-?\d+(?:\.\d+)?\s*(?:°C\b|摄氏度)/gi
 const GUST = new RegExp(`阵风\\D{0,3}?(?:${NUMBER})\\s*(?:[-~－—–至到]\\s*(?:${NUMBER})\\s*)?级|阵风\\D{0,3}?\\d+(?:\\.\\d+)?\\s*(?:m/s|米)`)
 const BELOW = /级?以[下内]|不[到足超]|[小低少]于|[≤<]/
 const SPEED = /(-?\d+(?:\.\d+)?)\s*(?:[-~－—–至到]\s*(\d+(?:\.\d+)?)\s*)?(m\/s|米每秒|米\/秒|米|km\/h|公里\/小时|公里每小时|千米\/小时|kts?\b|knots?\b|节|mph\b)/i
 const PER_MS: [string, number][] = [['kt', 3600 / 1852], ['kn', 3600 / 1852], ['节', 3600 / 1852], ['mp', 1 / 0.44704], ['k', 3.6], ['公', 3.6], ['千', 3.6]]
 const DEGREES = /(?<![A-Za-z\d.])(-?\d+(?:\.\d+)?)\s*(?:°|度|deg(?:rees?)?\b)/i
-const BARE = /(?:^|风向(?:角)?[\s:：为是=]*)(-?\d+(?:\.\d+)?)(?=$|[\s,，;；])/
+const BARE = /(?:^|风向(?:角)?[\s:：为是=]*|\b(?:wind|from)\s+)(-?\d+(?:\.\d+)?)(?=$|[\s,，;；@/])/i
 const QUADRANT = /([东南西北])偏([东南西北])\s*(\d+(?:\.\d+)?)\s*(?:°|度)?|(?<![A-Za-z])([NS])\s*(\d+(?:\.\d+)?)\s*°?\s*([EW])(?![A-Za-z])/i
 const QUARTERS: Record<string, number> = { 北: 0, N: 0, 东: 90, E: 90, 南: 180, S: 180, 西: 270, W: 270 }
 const TOWARDS = /(?:[吹刮飘漂](?:向|往|到)|[飘漂](?=[东南西北偏])|(?<![风方])(?:往|向|朝)(?=[东南西北偏\d])|(?:往|向|朝)(?=[东南西北偏\d.°度]+(?:方向?)?(?:吹|刮|飘|漂|扩散))|[下顺]风(?:方向|[向方侧])?[\s:：为是在]*(?=[东南西北偏])|\bblow(?:s|ing)?\s+(?:to|towards?)\b|\bdrift(?:s|ing)?\b|\btowards?\b)/i
@@ -52,6 +55,12 @@ function takeSpeed(book: Book, text: string): [number | null, number | null, str
   if (forced) {
     const [low, high] = [number(forced[1]!), number(forced[2] ?? forced[1]!)].sort((a, b) => a - b)
     return [...force(book, low!, high!), text.replace(forced[0], '')]
+  }
+  const english = FORCE_EN.exec(text)
+  if (english) {
+    const [one, other] = english[1] ? [english[1], english[2]] : [english[3]!, english[4]]
+    const [low, high] = [Number(one), Number(other ?? one)].sort((a, b) => a - b)
+    return [...force(book, low!, high!), text.replace(english[0], '')]
   }
   const said = SPEED.exec(text)
   if (said) {
@@ -132,7 +141,7 @@ function takeDirection(book: Book, text: string): [number | null, number] {
 
 /** Read a typed wind. Throws NoWind. */
 export function parseWind(book: Book, text: string, observed_at: number | null): Wind {
-  const written = plain(book, text).trim().replace(GUST, '')
+  const written = plain(book, text).trim().replace(NOT_WIND, ' ').replace(GUST, '')
   let [min_ms, max_ms, rest, force_name] = takeSpeed(book, written)
   if (min_ms !== null && BELOW.test(written)) min_ms = 0
   const calm = CALM.test(rest)
