@@ -62,15 +62,27 @@ def _show_uncounted(results: Any, formulas: Any, most_rows: int, most_columns: i
                     held.value = str(getattr(cell.value, "text", cell.value))
 
 
-def visible(book: Any) -> list[Any]:
-    """The sheets that whoever opens the workbook sees, in their order; what is hidden is not read."""
-    return [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+def by_sight(book: Any) -> tuple[list[Any], list[Any]]:
+    """The sheets that whoever opens the workbook sees, in their order, and those that are hidden."""
+    seen = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+    return seen, [sheet for sheet in book.worksheets if sheet not in seen]
 
 
 def read_cells(sheet: Any, *, most_rows: int, most_columns: int) -> list[list[Any]]:
-    """The values of a sheet's cells, line by line, all lines of one length."""
-    return [list(row) for row in sheet.iter_rows(
-        max_row=min(sheet.max_row, most_rows), max_col=min(sheet.max_column, most_columns), values_only=True)]
+    """The values of a sheet's cells, line by line, all lines of one length.
+
+    Only the cells that the file has are looked at: going over lines makes one for every place, also where a format reaches to the last line of all.
+    """
+    held = [(row, column, cell.value) for (row, column), cell in sheet._cells.items() if row <= most_rows and column <= most_columns and cell.value is not None]
+    rows: list[list[Any]] = [[None] * max((column for _, column, _ in held), default=0) for _ in range(max((row for row, _, _ in held), default=0))]
+    for row, column, value in held:
+        rows[row - 1][column - 1] = value
+    return rows
+
+
+def reaches_beyond(sheet: Any, most_rows: int) -> bool:
+    """Is anything written below so many lines? A format alone is nothing."""
+    return any(row > most_rows and cell.value is not None for (row, _), cell in sheet._cells.items())
 
 
 def spread(sheet: Any, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

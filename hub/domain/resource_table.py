@@ -89,6 +89,11 @@ def choose_sheet(sheets: Sequence[Sheet]) -> Sheet:
     return max(sheets, key=lambda sheet: head_of(sheet)[1], default=Sheet(rows=(), spread=()))
 
 
+def is_table(sheet: Sheet) -> bool:
+    """Does a line of the sheet name the needed columns?"""
+    return bool(sheet.spread) and {_name(cell) for cell in sheet.spread[head_of(sheet)[0]]} >= set(NEEDED)
+
+
 def _name(cell: Any) -> str:
     """The field behind a column's name (marks of a needed column and what stands in brackets left out); the name where there is none."""
     said = re.sub(r"[*\s:]|\(.*?\)", "", plain(str(cell if cell is not None else ""))).lower()

@@ -13,11 +13,11 @@ from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.documents.sheets import TYPE, resource_sheet
-from hub.documents.workbooks import is_uncounted, open_book, read_cells, spread, uncounted, visible
+from hub.documents.workbooks import by_sight, is_uncounted, open_book, reaches_beyond, read_cells, spread, uncounted
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.calendar import local_day
 from hub.domain.resource import Request, RequestState, Resource, ResourceKind, Suggestion
-from hub.domain.resource_table import LineError, Sheet, choose_sheet, head_of, letters, parse_table
+from hub.domain.resource_table import LineError, Sheet, choose_sheet, head_of, is_table, letters, parse_table
 from hub.errors import Rejected
 from hub.ids import exactly, new_id
 from hub.store.access import incident_thing
@@ -170,16 +170,22 @@ async def save(ask: Ask) -> Resource:
         return await save_resource(tx, wanted, by=ask.who)
 
 
-def _sheets(table: bytes) -> list[Sheet]:
-    """The sheets of a workbook that can be seen. Raises Rejected for what is no workbook, unpacks to too much or has too many lines."""
-    book = open_book(table, most_rows=MAX_ROWS, most_columns=MAX_COLUMNS)
-    return [_sheet(sheet, book.epoch.date()) for sheet in visible(book)]
+def _table(raw: bytes) -> Sheet:
+    """The sheet with the table, among those that can be seen.
+
+    Raises Rejected for what is no workbook, unpacks to too much, has too many lines, or has its table on a hidden sheet.
+    """
+    book = open_book(raw, most_rows=MAX_ROWS, most_columns=MAX_COLUMNS)
+    seen, hidden = ([_sheet(sheet, book.epoch.date()) for sheet in sheets] for sheets in by_sight(book))
+    found = choose_sheet(seen)
+    if hidden and not is_table(found) and is_table(choose_sheet(hidden)):
+        raise Rejected("hidden_sheet", "资源表在隐藏的工作表里，请取消隐藏后上传", "the table is on a hidden sheet: unhide it first", field="file")
+    return found
 
 
 def _sheet(sheet: Any, epoch: date) -> Sheet:
     rows = read_cells(sheet, most_rows=MAX_ROWS, most_columns=MAX_COLUMNS)
-    beyond = sheet.iter_rows(min_row=MAX_ROWS + 1, max_col=MAX_COLUMNS, values_only=True) if sheet.max_row > MAX_ROWS else ()
-    if any(cell is not None for row in beyond for cell in row):  # a format may reach to the last line that a sheet can have
+    if reaches_beyond(sheet, MAX_ROWS):
         raise Rejected("too_large", f"不超过 {MAX_LINES} 行", f"no more than {MAX_LINES} lines", field="file")
     return Sheet(rows=rows, spread=spread(sheet, rows), epoch=epoch)
 
@@ -195,7 +201,7 @@ def _formulas(sheet: Sheet) -> list[LineError]:
 async def import_table(ask: Ask) -> Answer:
     """Take an Excel table of resources: all lines, or none with every error named by its cell."""
     ask.require(Action.RESOURCE_EDIT, Thing(kind=ThingKind.RESOURCE, department_id=ask.actor.department_id))
-    sheet = choose_sheet(await asyncio.to_thread(_sheets, ask.body))
+    sheet = await asyncio.to_thread(_table, ask.body)
     ask.look_over(await asyncio.to_thread(lambda: [["" if cell is None else str(cell) for cell in row] for row in sheet.rows]))
     async with ask.store.read() as conn:
         departments = {name: d.id for d in await list_departments(conn) for name in (d.id, d.zh)}

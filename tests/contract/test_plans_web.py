@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -12,6 +13,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from openpyxl import load_workbook
+from openpyxl.styles import PatternFill
 from sqlalchemy import update
 
 from hub.app import Running
@@ -518,3 +521,24 @@ async def test_a_formula_without_a_result_in_a_table_of_resources_is_named_with_
     assert [(e["line"], e["column"]) for e in desk.body["errors"]] == [(2, "有效期")] and "formula" in desk.body["errors"][0]["en"]
     assert await desk.ask("POST", "/api/v1/resources/import", raw=workbook(HEAD, (*lime, "2027/6/30"))) == 200, desk.body
     assert await desk.ask("GET", "/api/v1/resources") == 200 and desk.body["items"][0]["expires_on"] == "2027-06-30"
+
+
+async def test_a_table_on_a_hidden_sheet_is_named_and_a_format_below_it_is_no_line(hub: Running, desk: Visitor) -> None:
+    good = ("lime-1", "物资", "石灰", "fire-rescue", "lime", 8, "吨")
+    book = load_workbook(io.BytesIO(workbook(HEAD[:7], good)))
+    book.worksheets[0].cell(1_048_576, 1).fill = PatternFill("solid", fgColor="DDDDDD")  # as a column that was coloured to its end
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=saved(book)) == 200, desk.body
+    assert desk.body["lines"] == 1
+    book.worksheets[0].sheet_state = "hidden"
+    book.create_sheet("说明")["A1"] = "见隐藏的表"
+    book.active = 1
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=saved(book)) == 422 and desk.body["code"] == "hidden_sheet"
+    book.worksheets[0].sheet_state = "visible"
+    book.worksheets[0].cell(30_000, 1).value = "x"
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=saved(book)) == 422 and desk.body["code"] == "too_large"
+
+
+def saved(book: Any) -> bytes:
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
