@@ -43,16 +43,15 @@ const ascii = (text: string): boolean => /^[\x00-\x7f]*$/.test(text)
 const SHORT = 5
 
 /** Does each of the words begin a word of the name, in whatever order (ammonia anhydrous)? */
-function beginWords(said: string[], written: string): boolean {
-  const there = words(written)
+function beginWords(said: string[], there: string[]): boolean {
   return said.every((part) => there.some((word) => word.startsWith(part)))
 }
 
-function score(query: string, said: string[], name: string, written: string, formula: boolean): number {
+function score(query: string, said: string[], name: string, parts: string[], formula: boolean): number {
   if (name === query) return 800
   if (formula) return 0
   if (name.startsWith(query)) return 600 - Math.min(100, name.length - query.length)
-  const found = ascii(query) ? (query.length >= SHORT && name.includes(query)) || (said.length > 0 && beginWords(said, written)) : name.includes(query)
+  const found = ascii(query) ? (query.length >= SHORT && name.includes(query)) || (said.length > 0 && beginWords(said, parts)) : name.includes(query)
   if (found) return 400 - Math.min(100, name.length - query.length)
   return !ascii(query) && name.length >= 2 && !ascii(name) && query.includes(name) ? 300 + Math.min(50, name.length) : 0
 }
@@ -88,7 +87,7 @@ export function refusal(book: Book, text: string): Refusal | null {
 
 const hinInUse = (book: Book, hin: string): boolean => [...book.substances.values()].some((one) => hinsOf(one).has(hin))
 
-interface Name { name: string; written: string; formula: boolean; substance: Substance }
+interface Name { name: string; written: string; formula: boolean; substance: Substance; parts: string[] }
 const indexes = new WeakMap<Book, Name[]>()
 
 /** Every searchable name in the form in which it is compared, reckoned once. */
@@ -98,7 +97,7 @@ function index(book: Book): Name[] {
     found = [...book.substances.values()].flatMap((substance) => {
       const names = [substance.name_zh, ...substance.aliases_zh, ...substance.names_en].filter((name): name is string => Boolean(name))
       return [...names.map((written) => ({ written, formula: false })), ...(substance.formula ? [{ written: substance.formula, formula: true }] : [])]
-        .map(({ written, formula }) => ({ name: normal(book, written), written, formula, substance }))
+        .map(({ written, formula }) => ({ name: normal(book, written), written, formula, substance, parts: words(written) }))
     })
     indexes.set(book, found)
   }
@@ -121,7 +120,7 @@ function byName(book: Book, query: string): Found[] {
   const [wanted, spoken] = [normal(book, query), words(query)]
   const best = new Map<Substance, number>()
   for (const one of wanted ? index(book) : []) {
-    const points = score(wanted, spoken, one.name, one.written, one.formula)
+    const points = score(wanted, spoken, one.name, one.parts, one.formula)
     if (points > (best.get(one.substance) ?? 0)) best.set(one.substance, points)
   }
   return [...best].map(([substance, points]) => ({ substance, score: points, hin: null }))
@@ -138,7 +137,7 @@ function alike(book: Book, query: string): Found[] {
   const best = new Map<Substance, number>()
   for (const one of index(book)) {
     if (one.formula || ascii(one.name) !== ascii(wanted)) continue
-    const near = Math.min(most + 1, ...[one.name, ...words(one.written)].filter((name) => name.length >= SLIP_CHINESE).map((name) => slips(wanted, name, most)))
+    const near = Math.min(most + 1, ...[one.name, ...one.parts].filter((name) => name.length >= SLIP_CHINESE).map((name) => slips(wanted, name, most)))
     const points = 200 - 10 * near - (one.name.length === wanted.length ? 0 : 1)
     if (near <= most && points > (best.get(one.substance) ?? 0)) best.set(one.substance, points)
   }
@@ -163,8 +162,8 @@ function slips(a: string, b: string, most: number): number {
   return row[b.length]!
 }
 
-/** Substances, best first; none means unknown: guide 111. `refusal` says why a number cannot be looked up. */
-export function search(book: Book, text: string, limit = 10): Found[] {
+/** Substances, best first; none means unknown: guide 111. `refusal` says why a number cannot be looked up. `slips_too` may wait until nobody types: it is slow on a phone. */
+export function search(book: Book, text: string, limit = 10, slips_too = true): Found[] {
   const query = text.normalize('NFKC').trim()
   const plate = plateOf(query)
   const un = plate?.un ?? UN.exec(query)?.slice(1).find(Boolean)
@@ -180,7 +179,7 @@ export function search(book: Book, text: string, limit = 10): Found[] {
   else {
     const numbered = numbersIn(book, query)
     found = [...numbered, ...byName(book, query).filter((one) => !numbered.some((other) => other.substance === one.substance))]
-    if (!found.length) found = alike(book, query)
+    if (!found.length && slips_too) found = alike(book, query)
   }
   return found.sort((a, b) => b.score - a.score || Number(!a.substance.name_zh) - Number(!b.substance.name_zh) || a.substance.un.localeCompare(b.substance.un)).slice(0, limit)
 }
