@@ -272,6 +272,28 @@ def test_what_is_typed_into_a_plan_outlives_a_reload_and_meets_another_draft_sid
     assert screen.errors == []
 
 
+def test_whose_session_ended_while_writing_a_plan_signs_in_and_goes_on_where_he_was(hub: RunningHub, new_screen: Screens, browser: Browser) -> None:
+    screen = new_screen()
+    screen.open()
+    library_is_there(screen)
+    context = browser.new_context(base_url=hub.address, storage_state=screen.page.context.storage_state())
+    page = context.new_page()
+    page.goto("/plans/radiation/edit")
+    expect(page.locator("[data-test=checked]")).to_contain_text("没有问题")
+    title = page.locator("[data-test=head-form] input").first
+    title.fill("辐射事故预案（丙）")
+    title.press("Tab")
+    expect(page.locator(".cm-content")).to_contain_text("（丙）")
+    context.clear_cookies()
+    expect(page.locator("[name=password]")).to_be_visible()  # not only a word that somebody has to sign in
+    assert "radiation" in page.url
+    context.add_cookies(screen.page.context.cookies())
+    page.goto("/plans/radiation/edit")
+    expect(page.locator("[data-test=restored]")).to_be_visible()
+    expect(page.locator(".cm-content")).to_contain_text("（丙）")
+    context.close()
+
+
 def test_a_file_with_faults_or_in_another_encoding_stores_nothing_and_names_itself(new_screen: Screens) -> None:
     screen = new_screen()
     page = screen.open("/plans")

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { PretendHub } from '../../tests/hub'
-import { get, onSignedOut, onWarned, post, Refused, Unreachable, type Warning } from './http'
+import { get, onSignedOut, onWarned, post, Refused, text, Unreachable, type Warning } from './http'
+import { checkPlan } from './plans'
 
 afterEach(() => vi.unstubAllGlobals())
 
@@ -11,6 +12,16 @@ function answering(status: number, body: unknown): void {
 }
 
 describe('a request', () => {
+  it('tells that nobody is signed in any more, also where a file was sent or read', async () => {
+    let told = 0
+    onSignedOut(() => (told += 1))
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response('{"code":"signed_out","message":{"zh":"请先登录","en":"sign in first"}}', { status: 401 })))
+    await expect(checkPlan('id: a')).rejects.toMatchObject({ status: 401 })
+    await expect(text('/api/v1/plans/skeleton')).rejects.toMatchObject({ status: 401 })
+    expect(told).toBe(2)
+    onSignedOut(() => undefined)
+  })
+
   it('carries a refusal out with its code, its sentence in both languages and its field', async () => {
     answering(422, { code: 'out_of_range', message: { zh: '经度超出范围', en: 'out of range' }, field: 'place.lon' })
     const error = await get('/api/v1/x').catch((one: unknown) => one)

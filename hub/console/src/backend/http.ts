@@ -107,6 +107,12 @@ export async function ask<T>(method: string, path: string, options: { query?: Qu
   throw refusal(answer.status, payload)
 }
 
+/** The refusal that an answer is; that nobody is signed in any more is known everywhere at once. */
+export function refusedBy(answer: Response, payload: unknown): Refused {
+  if (answer.status === 401) signedOut()
+  return refusal(answer.status, payload)
+}
+
 export const get = <T>(path: string, query?: Query): Promise<T> => ask<T>('GET', path, { query })
 export const post = <T>(path: string, body: unknown = {}): Promise<T> => ask<T>('POST', path, { body })
 
@@ -121,14 +127,13 @@ export async function text(path: string, query?: Query): Promise<string> {
   const body = await answer.text().catch(() => '')
   if (answer.ok) return body
   if ([502, 503, 504].includes(answer.status)) throw new Unreachable('later')
-  if (answer.status === 401) signedOut()
   let payload: unknown = null
   try {
     payload = JSON.parse(body)
   } catch {
     payload = null
   }
-  throw refusal(answer.status, payload)
+  throw refusedBy(answer, payload)
 }
 
 /** Ask for a file that the hub makes. */
@@ -141,6 +146,5 @@ export async function file(path: string, body: unknown): Promise<Blob> {
   }
   if (answer.ok) return answer.blob()
   if ([502, 503, 504].includes(answer.status)) throw new Unreachable('later')
-  if (answer.status === 401) signedOut()
-  throw refusal(answer.status, await answer.json().catch(() => null))
+  throw refusedBy(answer, await answer.json().catch(() => null))
 }

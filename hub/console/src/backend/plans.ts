@@ -1,5 +1,5 @@
 // Questions about plans, responses, tasks, zones, resources; and the file that hazmat support needs where there is no signal.
-import { address, file, get, post, refusal, send as sendOver, text, Unreachable, type Query } from './http'
+import { address, file, get, post, refusedBy, send as sendOver, text, Unreachable, type Query } from './http'
 import type { Bilingual } from './types'
 
 export type Truth = 'satisfied' | 'unsatisfied' | 'unknown'
@@ -184,7 +184,7 @@ async function sendFile<T>(path: string, file: Blob, named: (body: unknown) => b
   const body: unknown = await answer.json().catch(() => null)
   if (named(body)) return body
   if ([502, 503, 504].includes(answer.status)) throw new Unreachable('later')
-  throw refusal(answer.status, body)
+  throw refusedBy(answer, body)
 }
 export const importResources = (file: Blob): Promise<ImportedTable> =>
   sendFile('/api/v1/resources/import', file, (body): body is ImportedTable => Array.isArray((body as ImportedTable | null)?.errors))
