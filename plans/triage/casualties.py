@@ -105,6 +105,7 @@ _CONFIRMED = (
     re.compile(rf"(?:确诊|确定|确认){_N}{_PERSON}[^，。；\d]{{0,8}}中毒(?!死亡|身亡)"),
     re.compile(rf"经(?:排查|筛查|检查|诊断)，?[^。；，\d]{{0,6}}{_N}{_PERSON}[^，。；\d]{{0,6}}中毒(?!死亡|身亡)"),
 )
+_NOT_EARLIER = re.compile(r"升至|增至|增加|上升|达到|达|共|累计|总计")  # a later or total number goes beyond a confirmed one
 _BACKWARD = {
     field: re.compile(
         rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}(?:一家)?{_N}(?:(?:至|-|~|到){NUMBER})?(?P<unit>人|名|例|余|多|位|户|个|口|$|，|。|、|;|；|具|老人|孩子|学生|工人|男子|女子)"
@@ -416,8 +417,10 @@ def count(prepared: Prepared) -> People:
     sick += [f for s in counted for f in _listed(prepared, s.start, s.end, _LISTED_ILL)]
     sure = [f for s in counted for p in _CONFIRMED for f in _figures(prepared, s.start, s.end, p)]
     if sure:
-        found["poisoned"] = max(sure, key=lambda f: f.value)
-    sick = [f for f in sick if not sure or f.value <= found["poisoned"].value]
+        exact = max(sure, key=lambda f: f.value)
+        more = [f for s in counted for f in _candidates(prepared, (s.start, s.end), "poisoned") if f.value > exact.value and f.start > exact.end]
+        found["poisoned"] = max([exact, *(f for f in more if _NOT_EARLIER.search(prepared.text, max(0, f.start - 14), f.end))], key=lambda f: f.value)
+        sick = [f for f in sick if f.value <= found["poisoned"].value]
     sick = [f for f in sick if _IN_VAIN.match(prepared.text, f.end) is None and not _denied(prepared, "poisoned", f)]
     ill = max(_exact(sick), key=lambda f: f.value) if sick else None
     fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
@@ -570,7 +573,7 @@ def _candidates(prepared: Prepared, sentence: tuple[int, int], field: str) -> li
 
 def _denied(prepared: Prepared, field: str, figure: Figure) -> bool:
     """Whether the words between a number and its verb say that it did not happen to them, or a death is the one whose funeral meal it was."""
-    if field == "dead" and figure.value == 1 and _FUNERAL.search(prepared.text, figure.end, figure.end + 60):
+    if field == "dead" and figure.value == 1 and _FUNERAL_MEAL.search(prepared.text, figure.end, figure.end + 90):
         return True
     return field in _NOT_SO and _NOT_SO[field].search(prepared.text, figure.start, figure.end) is not None
 
@@ -756,12 +759,12 @@ def _rejected(prepared: Prepared, field: str, figure: Figure) -> bool:
 # 49名学生没有中毒症状, 两名火车司机未受伤
 _NOT_SO = {
     "dead": re.compile(r"(?:未|没有|无)(?:出现|发生|造成|有)?(?:人员|病人|患者|中毒者)?(?:死亡|遇难)"),
-    "poisoned": re.compile(r"(?:没有|未|无|排除)[^，。；\d]{0,6}中毒"),
+    "poisoned": re.compile(r"(?:没有|未|无|排除)(?:出现|发生|发现|有|明显|任何|食物|煤气|被)*中毒"),
     "seriously_injured": re.compile(r"(?:者|员|人)(?:当)?中(?:有)?，?(?:重|危|伤势)"),  # 34名伤者中有重伤8人
     "injured": re.compile(r"(?:没有|并未|未|毫发无|无)(?:人|明显|大碍)?(?:受伤|伤)"),
 }
-_ONE_OF_THE_HURT = re.compile(rf"(?:昏迷|中毒|受伤|倒地){_LONE}")
-_FUNERAL = re.compile(r"丧事|丧宴|办丧|出殡|葬礼")
+_ONE_OF_THE_HURT = re.compile(rf"^{NUMBER}(?:名|人|位|个)?{_LONE}[^，。；\d]{{0,6}}(?:昏迷|中毒|受伤|倒地){_LONE}")
+_FUNERAL_MEAL = re.compile(r"(?:丧事|办丧|出殡|葬礼)[^。；]{0,40}(?:宴|席|就餐|进餐|吃|炖|饭|菜)|丧宴")
 _RIDERS, _DRIVER = re.compile(r"载(?:有|着|了)?\Z"), re.compile(r"司机|驾驶员|驾驶人")
 
 
