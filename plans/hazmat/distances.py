@@ -17,6 +17,7 @@ from plans.hazmat.model import (
     Direction,
     Distances,
     Guide,
+    GuideDistance,
     HazmatFacts,
     Physical,
     Sourced,
@@ -101,10 +102,11 @@ def distances(facts: HazmatFacts, *, daylight: Daylight, wind_class: WindClass =
     """The distances for `facts`, each with its table, edition and row. Raises Rejected as `check` does."""
     check(facts)
     size, why = spill_size(facts)
-    guide = guide_for(facts)
     substance = lookup.by_un(facts.un) if facts.un is not None else None
-    picked = _pick(facts, substance, guide, size, daylight, wind_class)
-    fire_isolation, fire_evacuation, fire_notes = _fire(facts, guide)
+    # a number that has several guides (batteries of several kinds) is kept as far off as the gravest of them says
+    guides = [lookup.guide(fact.value) for fact in substance.guides] if substance is not None else [guide_for(facts)]
+    picked = _pick(facts, substance, guides, size, daylight, wind_class)
+    fire_isolation, fire_evacuation, fire_notes = _fire(facts, [d for guide in guides for d in guide.distances])
     return Distances(
         spill=size, spill_why=why, daylight=daylight, wind_class=picked.wind_class, isolation=picked.isolation,
         protective=picked.protective if facts.leak is not False else None, direction=picked.direction, fire_isolation=fire_isolation,
@@ -162,14 +164,14 @@ def _leak_notes(facts: HazmatFacts) -> tuple[Words, ...]:
 
 
 def _pick(
-    facts: HazmatFacts, substance: Substance | None, guide: Guide, size: SpillSize, daylight: Daylight, wind: WindClass
+    facts: HazmatFacts, substance: Substance | None, guides: Sequence[Guide], size: SpillSize, daylight: Daylight, wind: WindClass
 ) -> _Picked:
     """Of every line that may hold the longest of each distance: what is not known must not shorten any of them."""
     lines = tables.table1().get(substance.un, ()) if substance else ()
     held, notes = _lines(lines, facts)
     found = [_from_line(line, facts, size, daylight, wind) for line in held]
     if not any(not line.only_when_spilled_in_water for line in held) and not (held and facts.in_water is True):
-        found.append(_from_guide(guide, facts, size))  # on land the guide holds where Table 1 has a line for water alone
+        found += [_from_guide(guide, facts, size) for guide in guides]  # on land the guide holds where Table 1 has a line for water alone
     chosen, isolation = _both(found)
     conditional = facts.in_water is None and (chosen.water_only or any(one.water_only and one.isolation is isolation for one in found))
     return replace(
@@ -247,12 +249,12 @@ def _from_guide(guide: Guide, facts: HazmatFacts, size: SpillSize) -> _Picked:
 _IN_VEHICLE = ("vehicle_load", "packages_in_vehicle", "large_quantity", "large_container")
 
 
-def _fire(facts: HazmatFacts, guide: Guide) -> tuple[Sourced | None, Sourced | None, tuple[Words, ...]]:
+def _fire(facts: HazmatFacts, printed: Sequence[GuideDistance]) -> tuple[Sourced | None, Sourced | None, tuple[Words, ...]]:
     """Isolation and evacuation around a fire. Without a report of fire there is none; drums and bags have no tank distance."""
     if facts.fire is not True:
         return None, None, ()
     tank = facts.container.value in (*tables.rules()["containers"]["tank"], Container.UNKNOWN.value)
-    found = [d for d in guide.distances if d.trigger == "fire"]
+    found = [d for d in printed if d.trigger == "fire"]
     fitting = [d for d in found if d.applies_to in _IN_VEHICLE or (tank and d.applies_to.startswith(("tank", "ammonium")))]
     if not fitting:
         return None, None, (tables.said("no_fire_distance"),)

@@ -131,7 +131,7 @@ def _cases() -> list[dict[str, Any]]:
         cases.append({"facts": HazmatFacts(fire=True), "wind": "SE", "at": at})
         cases += [
             {"facts": HazmatFacts(un=un, leak=True, container=c), "wind": None, "at": at}
-            for un in ("1828", "1838", "1183", "2845", "2927", "1955", "3303", "1744", "3166") for c in (Container.ROAD_TANKER, Container.DRUM)
+            for un in ("1828", "1838", "1183", "2845", "2927", "1955", "3303", "1744", "3166", "3171", "3536") for c in (Container.ROAD_TANKER, Container.DRUM)
         ]
         for un, zone, material in (("1953", "D", None), ("3303", "B", None), ("1955", None, "Organic phosphate mixed with compressed gas"), ("2845", None, "Ethyl phosphonous dichloride, anhydrous"), ("1741", "A", None)):
             cases.append({"facts": HazmatFacts(un=un, leak=True, hazard_zone=zone, material=material), "wind": None, "at": at})

@@ -15,6 +15,12 @@ export function spillSize(book: Book, facts: Facts): 'small' | 'large' {
   return book.rules.containers.small.includes(facts.container) ? 'small' : 'large'
 }
 
+/** Every guide of a number: batteries of several kinds have several, and the gravest is kept off from. */
+function guidesOf(book: Book, facts: Facts): string[] {
+  const named = facts.un ? book.substances.get(facts.un)?.guides.map((one) => one.replace(/P$/, '')) : undefined
+  return named?.length ? named : [guideOf(book, facts)]
+}
+
 /** The guide to follow: by UN number, else by the diamond, else the one for the unknown. */
 function guideOf(book: Book, facts: Facts): string {
   const named = facts.un ? book.substances.get(facts.un)?.guides[0]?.replace(/P$/, '') : undefined
@@ -83,11 +89,11 @@ function fromLine(book: Book, line: Row, facts: Facts, size: string, daylight: D
 }
 
 /** Of every line that may hold the longest of each distance: what is not known must not shorten any of them. */
-function pick(book: Book, facts: Facts, guide: string, size: string, daylight: Daylight, wind: WindColumn): Picked & { conditional: boolean } {
+function pick(book: Book, facts: Facts, guides: string[], size: string, daylight: Daylight, wind: WindColumn): Picked & { conditional: boolean } {
   const [held, notes] = linesOf(book, (facts.un && book.table1.get(facts.un)) || [], facts)
   const found = held.map((line) => fromLine(book, line, facts, size, daylight, wind))
   // on land the guide holds where Table 1 has a line for water alone
-  if (held.every((line) => line.spilled === 'water') && !(held.length && facts.in_water === true)) found.push(fromGuide(book, guide, size))
+  if (held.every((line) => line.spilled === 'water') && !(held.length && facts.in_water === true)) found.push(...guides.map((guide) => fromGuide(book, guide, size)))
   const chosen = found.filter((one) => one.protective).reduce<Picked | null>((best, one) => (best && best.protective!.value >= one.protective!.value ? best : one), null) ?? found[0]!
   const around = found.flatMap((one) => (one.protective && one.direction === 'around' && chosen.direction !== 'around' ? [one.protective] : []))
   const isolation = [...found.map((one) => one.isolation), ...around].reduce((best, one) => (one.value > best.value ? one : best))
@@ -98,10 +104,10 @@ function pick(book: Book, facts: Facts, guide: string, size: string, daylight: D
 
 const IN_VEHICLE = ['vehicle_load', 'packages_in_vehicle', 'large_quantity', 'large_container']
 
-function aroundFire(book: Book, facts: Facts, guide: string): [Distance | null, Distance | null, Bilingual[]] {
+function aroundFire(book: Book, facts: Facts, guides: string[]): [Distance | null, Distance | null, Bilingual[]] {
   if (facts.fire !== true) return [null, null, []]
   const tank = [...book.rules.containers.tank, 'unknown'].includes(facts.container)
-  let fitting = (book.distances.get(guide) ?? []).filter((row) => row.trigger === 'fire' && (IN_VEHICLE.includes(row.applies_to!) || (tank && /^(tank|ammonium)/.test(row.applies_to!))))
+  let fitting = guides.flatMap((guide) => book.distances.get(guide) ?? []).filter((row) => row.trigger === 'fire' && (IN_VEHICLE.includes(row.applies_to!) || (tank && /^(tank|ammonium)/.test(row.applies_to!))))
   const nitrate = facts.un ? book.substances.get(facts.un)?.names_en.some((name) => name.toLowerCase().includes('ammonium nitrate')) : false
   if (!nitrate) {
     const others = fitting.filter((row) => !row.applies_to!.startsWith('ammonium'))
@@ -119,11 +125,11 @@ const leakNotes = (book: Book, leak: boolean | null): Bilingual[] => (leak === n
 export function distancesFor(book: Book, facts: Facts, daylight: Daylight, wind: WindColumn): Distances {
   const known = facts.un && book.substances.has(facts.un) ? facts : { ...facts, un: null }
   const spill = spillSize(book, known)
-  const guide = guideOf(book, known)
-  const picked = pick(book, known, guide, spill, daylight, wind)
-  const [fire, fire_evacuation, burning] = aroundFire(book, known, guide)
+  const guides = guidesOf(book, known)
+  const picked = pick(book, known, guides, spill, daylight, wind)
+  const [fire, fire_evacuation, burning] = aroundFire(book, known, guides)
   const notes = [...picked.notes, ...burning, ...leakNotes(book, known.leak)]
-  return { spill, guide, isolation: picked.isolation, protective: known.leak === false ? null : picked.protective, direction: picked.direction, fire, fire_evacuation, conditional: picked.conditional, notes }
+  return { spill, guide: guideOf(book, known), isolation: picked.isolation, protective: known.leak === false ? null : picked.protective, direction: picked.direction, fire, fire_evacuation, conditional: picked.conditional, notes }
 }
 
 /** How far off to wait and from which side to come: upwind, beyond every all-round distance. */

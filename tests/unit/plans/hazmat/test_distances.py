@@ -113,6 +113,12 @@ def test_several_materials_under_one_number_are_named_and_the_longest_is_taken()
     assert not any("materials" in note.en for note in _night(HazmatFacts(un="1017", leak=True)).notes)
 
 
+def test_a_number_with_several_guides_is_kept_as_far_off_as_the_gravest_says() -> None:
+    lithium = _night(HazmatFacts(un="3536", leak=True, fire=True))
+    assert lithium.isolation.value == 50 and lithium.fire_isolation is not None and lithium.fire_isolation.value == 800
+    assert lithium.protective is not None and (lithium.protective.value, lithium.protective.table) == (300, "guide 138")
+
+
 def test_a_load_dangerous_in_water_alone_falls_back_to_its_guide_on_land() -> None:
     dry = _night(HazmatFacts(un="1295", leak=True, in_water=False, container=Container.ROAD_TANKER))
     wet = _night(HazmatFacts(un="1295", leak=True, in_water=True, container=Container.ROAD_TANKER))
