@@ -375,6 +375,13 @@ class ResponseEnded(ChangeBody, frozen=True, kw_only=True):
     open_tasks: tuple[str, ...]
 
 
+def check_seen(seen: Level, stands: Level, wanted: Level) -> None:
+    """Raise Rejected `level_changed` where somebody else set another level since it was `seen`, unless it is the one that is `wanted` too."""
+    set_meanwhile, agreed = stands is not seen, stands is wanted
+    if set_meanwhile and not agreed:
+        raise Rejected("level_changed", f"级别已由他人调为{stands}级，请核对后再定", f"somebody set level {stands} meanwhile; look again", field="level")
+
+
 def move_stage(
     head: ResponseHead, document: Activation, to: Stage, *, met: Collection[str], done: Collection[str], reason: str | None, by: str, at: str,
 ) -> ResponseHead:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.domain.access import HUB, Action, Thing, ThingKind
-from hub.domain.activation import ResponseHead
+from hub.domain.activation import ResponseHead, check_seen
 from hub.domain.incident import IncidentView
-from hub.domain.obligation import Obligation
+from hub.domain.obligation import Evidence, Obligation
+from hub.domain.obligation import State as DutyState
 from hub.domain.resource import Request
-from hub.errors import Rejected
 from hub.store import obligations as ledger
 from hub.store.access import incident_thing, incident_things, visible_of_incident, within_reach
 from hub.store.activations import (
@@ -45,7 +46,7 @@ from hub.web.plans import facts_now
 from hub.web.route import Ask, NotFound, Route
 from hub.web.seen import masked
 from plans.activate import Activation
-from plans.model import Level, Stage
+from plans.model import Level, Stage, Text
 
 PlanIds = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...], Meta(min_length=1, max_length=20)]
 Reason = Annotated[str, Meta(max_length=2000)]
@@ -134,6 +135,22 @@ class TaskList(Struct, frozen=True, kw_only=True):
     seq: int
 
 
+class TaskStanding(Struct, frozen=True, kw_only=True):
+    """How a task stands on the ledger after somebody took it on or reported it done, also one that is withdrawn by then (`excused`)."""
+
+    id: str
+    department_id: str
+    title: Text
+    state: DutyState
+    due_at: datetime
+    acknowledged_by: str | None
+    acknowledged_until: datetime | None
+    done_at: datetime | None
+    done_by: str | None
+    evidence: Evidence | None
+    version: int
+
+
 async def listing(ask: Ask) -> Responses:
     """The responses in force that the reader may see."""
     ask.require(Action.INCIDENT_LIST, HUB)
@@ -219,8 +236,8 @@ async def _changed(ask: Ask, held: _Held, plans: list[str] | None, level: Level 
     facts, _ = await facts_now(ask, held.incident)
     async with ask.transaction() as tx:
         whole = await _again(tx.conn, held)
-        if seen is not None and seen is not whole.head.level is not level:
-            raise Rejected("level_changed", f"级别已由他人调为{whole.head.level}级，请核对后再定", f"somebody set level {whole.head.level} meanwhile; look again", field="level")
+        if seen is not None and level is not None:
+            check_seen(seen, whole.head.level, level)
         await change_response(tx, await load_rules(tx.conn), held.incident, facts, whole, plans or [p.id for p in whole.document.plans], level or whole.head.level,
                               by=ask.who, reason=ask.body.reason)
     return await _whole(ask, held.incident, await ask.store.head())
@@ -295,32 +312,35 @@ async def _task(ask: Ask, action: Action) -> tuple[Obligation, Whole, IncidentVi
     return duty, whole, incident
 
 
-async def _view(ask: Ask, whole: Whole, incident: IncidentView, id: str) -> TaskView:
-    async with ask.store.read() as conn:
-        found = next((t for t in await tasks_of(conn, whole, incident.title) if t.id == id), None)
-    if found is None:
-        raise Rejected("task_withdrawn", "任务已撤销", "the task was withdrawn")
-    return found
+def _standing(duty: Obligation) -> TaskStanding:
+    return TaskStanding(
+        id=duty.id, department_id=duty.department_id, title=Text(zh=duty.title_zh, en=duty.title_en), state=duty.state, due_at=duty.due_at,
+        acknowledged_by=duty.ack_by, acknowledged_until=duty.ack_until, done_at=duty.met_at, done_by=duty.met_by, evidence=duty.evidence, version=duty.version)
 
 
-async def acknowledge(ask: Ask) -> TaskView:
-    """Take a task on."""
-    duty, whole, incident = await _task(ask, Action.TASK_ACK)
+async def acknowledge(ask: Ask) -> TaskStanding:
+    """Take a task on. One that is owed no more stays as it is."""
+    duty, _, _ = await _task(ask, Action.TASK_ACK)
     async with ask.transaction() as tx:
         held = await get_obligation(tx.conn, duty.id)
-        if held is not None and held.is_owed:
-            await ledger.acknowledge(tx, await load_rules(tx.conn), duty.id, by=ask.who, for_min=ask.body.for_min)
-    return await _view(ask, whole, incident, duty.id)
+        assert held is not None
+        if held.is_owed:
+            held = await ledger.acknowledge(tx, await load_rules(tx.conn), duty.id, by=ask.who, for_min=ask.body.for_min)
+    return _standing(held)
 
 
-async def done(ask: Ask) -> TaskView:
-    """Report a task done. Sent twice it is done once, so that a phone may send again what it kept; what a second person saw goes into the timeline."""
+async def done(ask: Ask) -> TaskStanding:
+    """Report a task done. Sent twice it is done once, so that a phone may send again what it kept; what a second person saw goes into the timeline.
+
+    So does what comes of a task that was withdrawn or passed to another department meanwhile: it is taken, and the task stays `excused`.
+    """
     duty, whole, incident = await _task(ask, Action.TASK_DONE)
     async with ask.transaction() as tx:
         held = await get_obligation(tx.conn, duty.id)
         assert held is not None
-        await finish_task(tx, await load_rules(tx.conn), whole, held, incident, by=ask.who, text=ask.body.evidence, ref=f"task:{duty.id}", reason=ask.body.reason)
-    return await _view(ask, whole, incident, duty.id)
+        held = await finish_task(tx, await load_rules(tx.conn), whole, held, incident, by=ask.who, text=ask.body.evidence, ref=f"task:{duty.id}",
+                                 reason=ask.body.reason)
+    return _standing(held)
 
 
 _INCIDENT = "/api/v1/incidents/{id}"
@@ -337,6 +357,6 @@ ROUTES = [
     Route("POST", _ONE + "/terminate", end, Action.PLAN_TERMINATE, body=EndBody, returns=_R, zh="终止响应", en="terminate"),
     Route("POST", _ONE + "/revoke", take_back, Action.PLAN_TERMINATE, body=ReasonBody, returns=_R, zh="撤销自动启动", en="revoke what a rule began"),
     Route("GET", "/api/v1/tasks", own_tasks, Action.OBLIGATION_LIST, returns=TaskList, zh="我的任务", en="own tasks"),
-    Route("POST", "/api/v1/tasks/{id}/acknowledge", acknowledge, Action.TASK_ACK, body=AckBody, returns=TaskView, zh="签收任务", en="take a task"),
-    Route("POST", "/api/v1/tasks/{id}/done", done, Action.TASK_DONE, body=DoneBody, returns=TaskView, zh="完成任务", en="report a task done"),
+    Route("POST", "/api/v1/tasks/{id}/acknowledge", acknowledge, Action.TASK_ACK, body=AckBody, returns=TaskStanding, zh="签收任务", en="take a task"),
+    Route("POST", "/api/v1/tasks/{id}/done", done, Action.TASK_DONE, body=DoneBody, returns=TaskStanding, zh="完成任务", en="report a task done"),
 ]

@@ -51,6 +51,8 @@ export interface TaskView {
   waits_for: string[]; evidence_wanted: Bilingual[]; plans: string[]; acknowledged_by: string | null; acknowledged_until: string | null
   done_at: string | null; done_by: string | null; evidence: { zh?: string } | null; drill: boolean
 }
+/** How a task stands once somebody took it on or reported it done: `excused` where it was withdrawn meanwhile. */
+export type TaskStanding = Pick<TaskView, 'id' | 'state' | 'due_at' | 'acknowledged_by' | 'acknowledged_until' | 'done_at' | 'done_by' | 'evidence'>
 export interface Suggestion extends Bilingual { resource_id: string; name_zh: string; name_en: string; department_id: string; distance_m: number | null; free: number }
 export interface ResourceRequest {
   id: string; incident_id: string; capability: string; quantity: number; unit: string; text: Bilingual; asked_by: string; department_id: string; due_at: string
@@ -137,8 +139,8 @@ export const plans = {
 
 export const tasks = {
   own: () => get<{ items: TaskView[] }>('/api/v1/tasks'),
-  acknowledge: (id: string) => post<TaskView>(`/api/v1/tasks/${encodeURIComponent(id)}/acknowledge`),
-  done: (id: string, evidence: string, reason: string | null = null) => post<TaskView>(`/api/v1/tasks/${encodeURIComponent(id)}/done`, { evidence, reason }),
+  acknowledge: (id: string) => post<TaskStanding>(`/api/v1/tasks/${encodeURIComponent(id)}/acknowledge`),
+  done: (id: string, evidence: string, reason: string | null = null) => post<TaskStanding>(`/api/v1/tasks/${encodeURIComponent(id)}/done`, { evidence, reason }),
 }
 
 export const zones = {
