@@ -27,7 +27,7 @@ _LOAD_FACTS: Final = frozenset(Hazmat.__struct_fields__)
 
 
 class Typed(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What somebody on the scene typed in: the wind in words or degrees, and whether the load runs into water."""
+    """What somebody on the scene typed in: the wind in words or degrees, and whether the load runs into water; `by` said the last of it."""
 
     wind: str | None = None
     at: datetime | None = None

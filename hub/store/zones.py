@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -186,32 +186,34 @@ def _card(loads: Sequence[HazmatFacts], at: datetime, drill: bool) -> HazmatCard
     return card(loads[0], beside=loads[1:], at=at, known=receptors.known(include_demo=drill))
 
 
-async def draw(store: Store, incident: IncidentView, *, by: str = "system:zones", typed: Typed | None = None, why: Words | None = None) -> ZonesView | None:
+async def draw(store: Store, incident: IncidentView, *, by: str = "system:zones", say: Callable[[Typed], Typed] | None = None, why: Words | None = None) -> ZonesView | None:
     """Draw an incident's zones by what is known now; gives the drawing that stands. What would hardly differ is not drawn again.
 
     The geometry takes a tenth of a second and runs in a thread, outside of any transaction; where another drawing came in meanwhile it is
-    done again on top of that one. `typed` replaces what was typed in before.
+    done again on top of that one. `say` gives what is typed in by now from what was typed in before; it is asked anew each time, so that two who say
+    different things at once lose nothing to each other.
     """
     for _ in range(ATTEMPTS):
         with suppress(_Overtaken, IntegrityError):
-            return await _draw(store, incident, by, typed, why)
+            return await _draw(store, incident, by, say, why)
     raise Unavailable("busy", "图形正被反复改绘，请稍后重试", "the zones are being drawn again and again; try once more", retry_after_s=2)
 
 
-async def _draw(store: Store, incident: IncidentView, by: str, typed: Typed | None, why: Words | None) -> ZonesView | None:
+async def _draw(store: Store, incident: IncidentView, by: str, say: Callable[[Typed], Typed] | None, why: Words | None) -> ZonesView | None:
     from plans.hazmat.redraw import why_again
 
     now = store.clock.now()
     async with store.read() as conn:
         incident = await told(conn, incident)
         kept = await get_zones(conn, incident.id)
-        said = typed or (kept.typed if kept else Typed())
+        before_said = kept.typed if kept else Typed()
+        said = say(before_said) if say is not None else before_said
         wind, source = await wind_of(conn, incident, said, now)
     loads = hazmat_facts(incident, said, wind)
     before = kept.view if kept else None
     card = await asyncio.to_thread(_card, loads, now, incident.drill)
     reason = why_again(before, card) if before is not None else Words("首次绘制。", "Drawn for the first time.")
-    if before is not None and typed is None and reason is None:
+    if before is not None and say is None and reason is None:
         async with store.transaction() as tx:
             await tx.conn.execute(update(table).where(table.c.incident_id == incident.id, table.c.version == before.version).values(due=False))
         return before
@@ -245,13 +247,16 @@ async def tick(tx: Transaction, incident: IncidentView, receptor_id: str, *, don
     """Tick a line of the evacuation list off (or on again), as it was seen at `seen_at` (None: now); gives the line as it stands.
 
     What a phone kept while it had no signal does not undo what somebody saw later, and sent twice it is ticked once. A place that left the
-    zone meanwhile, because the wind turned, is ticked all the same: it may come in again. Raises Rejected for one that nobody knows.
+    zone meanwhile, because the wind turned, is ticked all the same, also where the zone holds nobody now: it may come in again. Raises Rejected for
+    one that nobody knows, and while nothing is drawn.
     """
     from plans.hazmat import receptors
 
     kept = await get_zones(tx.conn, incident.id)
-    listed = {e.receptor_id for e in kept.view.evacuation} if kept is not None and kept.view is not None else set[str]()
-    if receptor_id not in listed and (not listed or receptor_id not in {one.id for one in receptors.known(include_demo=incident.drill)}):
+    drawn = kept.view if kept is not None else None
+    listed = drawn is not None and receptor_id in {e.receptor_id for e in drawn.evacuation}
+    may_be_listed = drawn is not None and receptor_id in {one.id for one in receptors.known(include_demo=incident.drill)}
+    if not listed and not may_be_listed:
         raise Rejected("unknown_receptor", "疏散清单中没有此项", "the evacuation list has no such line", field="receptor_id")
     held = next((one for one in await ticks_of(tx.conn, incident.id) if one.receptor_id == receptor_id), None)
     at = utc_text(min(seen_at, tx.now)) if seen_at is not None else tx.at

@@ -233,18 +233,19 @@ async def redraw(ask: Ask) -> IncidentZones:
         raise Rejected("no_point", "事件没有坐标，不能绘制", "the incident has no point; nothing can be drawn", field="place")
     async with ask.store.read() as conn:
         incident = await told(conn, found.incident)
-        kept = await get_zones(conn, incident.id)
     if not wants_zones(incident):
         raise Rejected("no_hazmat", "事件不涉及危险货物", "no dangerous goods are known of", field="hazmat")
-    typed = msgspec.structs.replace(kept.typed if kept else Typed(), by=ask.who)
-    if ask.body.wind is not UNSET:
-        if ask.body.wind:
-            winds.parse(ask.body.wind)
-        typed = msgspec.structs.replace(typed, wind=ask.body.wind or None, at=ask.now if ask.body.wind else None)
-    if ask.body.in_water is not UNSET:
-        typed = msgspec.structs.replace(typed, in_water=ask.body.in_water)
-    await draw(ask.store, found.incident, by=ask.who, typed=typed)
+    if ask.body.wind:
+        winds.parse(ask.body.wind)
+    await draw(ask.store, found.incident, by=ask.who, say=lambda before: _said(ask.body, before, by=ask.who, at=ask.now))
     return await _whole(ask, found.incident, await ask.store.head())
+
+
+def _said(body: DrawBody, before: Typed, *, by: str, at: datetime) -> Typed:
+    """What is typed in once `body` was said, too."""
+    wind = {} if body.wind is UNSET else {"wind": body.wind or None, "at": at if body.wind else None}
+    in_water = {} if body.in_water is UNSET else {"in_water": body.in_water}
+    return msgspec.structs.replace(before, by=by, **wind, **in_water)
 
 
 async def tick(ask: Ask) -> Tick:

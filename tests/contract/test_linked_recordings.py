@@ -166,7 +166,7 @@ async def test_where_zones_are_drawn_their_wind_counts_also_one_that_was_told_fr
     await windy.blows(0)
     view = await windy.opens(1, lon=plant.LON, lat=plant.LAT)
     assert [one.id for one in await windy.linked(view)] == ["plant-1/south"]
-    await draw(windy.store, view, typed=Typed(wind="南风", at=windy.store.clock.now()))
+    await draw(windy.store, view, say=lambda _: Typed(wind="南风", at=windy.store.clock.now()))
     await windy.follows()
     assert [one.id for one in await windy.linked(view)] == ["plant-1/north"]
     await windy.blows(0)

@@ -20,10 +20,11 @@ from sqlalchemy import update
 from hub.app import Running
 from hub.clock import ManualClock, utc_text
 from hub.domain.access import Role, Scope
+from hub.domain.incident import IncidentNoted
 from hub.domain.zone import Typed
 from hub.ids import new_id
 from hub.store.agents import note_telemetry, put_agent
-from hub.store.changes import changes_after
+from hub.store.changes import changes_after, changes_of_incident
 from hub.store.schema_plan import zone_set
 from hub.store.zones import mark_all
 from hub.wire import Telemetry, Wind
@@ -233,6 +234,32 @@ async def test_a_place_that_left_the_zone_before_the_tick_came_through_is_ticked
     assert {t["receptor_id"] for t in desk.body["ticks"] if t["done"]} == {sorted(left)[0]}, "it stands when the wind turns back"
 
 
+async def test_a_tick_is_kept_also_where_the_zone_that_the_wind_turned_holds_nobody(hub: Running, desk: Visitor) -> None:
+    id = await file(desk)
+    lines = (await until(desk, f"/api/v1/incidents/{id}/zones", lambda b: b["zones"] is not None))["zones"]["evacuation"]
+    at_sea = await file(desk, place={"text": "海州湾", "lon": 119.9, "lat": 34.9})
+    empty = await until(desk, f"/api/v1/incidents/{at_sea}/zones", lambda b: b["zones"] is not None)
+    assert empty["zones"]["evacuation"] == []
+    assert await desk.ask("POST", f"/api/v1/incidents/{at_sea}/evacuation/{lines[0]['receptor_id']}", {"done": True}) == 200, desk.body
+    assert await desk.ask("POST", f"/api/v1/incidents/{at_sea}/evacuation/no-such-place", {"done": True}) == 422
+    undrawn = await file(desk, hazmat=[], title="G204 两车相撞")
+    assert await desk.ask("POST", f"/api/v1/incidents/{undrawn}/evacuation/{lines[0]['receptor_id']}", {"done": True}) == 422, "no zone, no list"
+
+
+async def test_the_wind_and_the_water_that_two_operators_tell_at_once_both_stand(hub: Running, desk: Visitor) -> None:
+    id = await file(desk, hazmat=[{"un": "1836", "container": "road_tanker", "leak": True}])
+    path = f"/api/v1/incidents/{id}/zones"
+    await until(desk, path, lambda b: b["zones"] is not None)
+    async with Visitor(hub.web_url) as other:
+        _, token = await cookie_for(hub.services.store, Role.OPERATOR, department="district-office", scope=Scope.ALL)
+        other.hold(token)
+        for wind, in_water in (("135°", False), ("270°", True), ("0°", False)):
+            assert await asyncio.gather(desk.ask("POST", path, {"wind": f"{wind} 4m/s"}), other.ask("POST", path, {"in_water": in_water})) == [200, 200], (desk.body, other.body)
+            assert await desk.ask("GET", path) == 200
+            drawn = desk.body["zones"]
+            assert (drawn["wind"]["from_deg"], drawn["load"]["in_water"]) == (float(wind[:-1]), in_water)
+
+
 async def test_zones_are_those_of_the_gravest_load_also_where_it_is_only_named(hub: Running, desk: Visitor) -> None:
     tankers = [{"un": "1203", "container": "road_tanker", "leak": True}, {"name": "液氯", "container": "road_tanker", "leak": True}]
     id = await file(desk, hazmat=tankers)
@@ -292,6 +319,27 @@ async def test_the_level_is_raised_tasks_are_done_and_the_response_ends(hub: Run
     assert await desk.ask("POST", one + "/terminate", {}) == 422 and desk.body["code"] == "termination_needs_reason"
     assert await desk.ask("POST", one + "/terminate", {"reason": "处置完毕"}) == 200
     assert desk.body["response"]["state"] == "terminated"
+
+
+async def test_what_a_phone_reports_of_a_task_that_was_withdrawn_meanwhile_is_taken_and_kept_once(hub: Running, desk: Visitor) -> None:
+    id = await file(desk, hazmat=[], title="G204 两车相撞")
+    path = f"/api/v1/incidents/{id}/activations"
+    assert await desk.ask("POST", path, {"plans": ["road-traffic", "gas"], "level": "IV"}) == 200, desk.body
+    response, tasks = desk.body["response"], desk.body["tasks"]
+    gone = next(t for t in tasks if t["plans"] == ["gas"] and t["owner"]["department"] != "district-office")
+    async with Visitor(hub.web_url) as phone:
+        _, token = await cookie_for(hub.services.store, Role.RESPONDER, department=gone["owner"]["department"], scope=Scope.OWN)
+        phone.hold(token)
+        await until(phone, "/api/v1/tasks", lambda b: any(t["id"] == gone["id"] for t in b["items"]))
+        assert await desk.ask("POST", f"/api/v1/activations/{response['id']}/switch", {"plans": ["road-traffic"]}) == 200, desk.body
+        assert gone["key"] not in {t["key"] for t in desk.body["tasks"]}
+        for _ in range(2):
+            assert await phone.ask("POST", f"/api/v1/tasks/{gone['id']}/done", {"evidence": "阀门已关"}) == 200, phone.body
+            assert phone.body["state"] == "excused"
+        assert await phone.ask("POST", f"/api/v1/tasks/{gone['id']}/acknowledge", {}) == 200 and phone.body["state"] == "excused"
+    async with hub.services.store.read() as conn:
+        said = [c.read(IncidentNoted).text for c in await changes_of_incident(conn, id) if c.kind == "incident.noted"]
+    assert len(said) == 1 and said[0].endswith("阀门已关")
 
 
 async def test_a_level_that_is_set_as_another_operator_joins_plans_takes_none_of_them_away(hub: Running, desk: Visitor) -> None:
