@@ -150,3 +150,17 @@ def test_whoever_offers_second_is_told_on_the_screen(new_screen: Screens) -> Non
     assert screen.call("POST", f"/api/v1/requests/{asked['id']}/step", {"state": "offered", "resource_id": other["id"]})["status"] == 200
     page.click("[data-test=confirm-offer]")
     expect(page.locator("[data-test=offer-form] [role=alert]")).to_contain_text(other["name_zh"])
+
+
+def test_a_word_that_cannot_be_broken_pushes_nothing_off_a_phone(new_screen: Screens) -> None:
+    screen = new_screen(width=390, height=844)
+    screen.open()
+    id = screen.report("T" * 120, event_types=["12H00"], place={"text": "P" * 100, "lon": 119.13, "lat": 34.86}, text="X" * 150, drill=True,
+                       hazmat=[{"un": "1005", "name": "N" * 80, "container": "road_tanker", "leak": True}], reporter={"name": "R" * 60, "post": "Q" * 60})
+    asked = screen.call("POST", f"/api/v1/incidents/{id}/requests", {"capability": "c" * 60, "quantity": 5, "unit": "U" * 20, "text": "W" * 120})
+    assert asked["status"] == 200, asked
+    page = screen.open(f"/incidents/{id}")
+    page.locator("button", has_text="报告").first.click()
+    expect(page.locator("[data-test=request]", has_text="WWWW")).to_be_visible()
+    beyond = page.evaluate("() => [...document.querySelectorAll('.column > *')].filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.dataset.test)")
+    assert beyond == []
