@@ -9,7 +9,9 @@ import io
 import re
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
+from xml.parsers import expat
 
 from hub.errors import Fault, Rejected
 
@@ -19,6 +21,12 @@ COUNTERS: Final = frozenset({"序号", "编号", "no", "no."})
 """Columns that count the lines of a table and say nothing else."""
 MOST_MERGED: Final = 5_000
 """The most merged ranges that are spread (our own choice)."""
+MOST_SPANNED: Final = 200_000
+"""The most places that merged cells and links may cover together (our own choice): openpyxl makes a cell for each, 1,000,500 of them in 45 s and 290 MB."""
+_SPANNING: Final = frozenset({"mergeCell", "hyperlink"})
+"""The elements that openpyxl makes cells for, wherever they reach (ECMA-376 part 1, 18.3.1.54 and 18.3.1.47)."""
+_LAST: Final = (16_384, 1_048_576)
+"""The last column and line that a sheet can have."""
 FORMULA: Final = "f"
 """The type of a cell that holds a formula (ECMA-376 part 1, 18.3.1.40, as openpyxl names it)."""
 _FORMULA: Final = re.compile(rb"<(?:\w+:)?f[\s/>]")
@@ -37,6 +45,8 @@ def open_book(raw: bytes, *, most_rows: int, most_columns: int) -> Any:
         packed = zipfile.ZipFile(io.BytesIO(raw))
         if sum(entry.file_size for entry in packed.infolist()) > MOST_UNPACKED:
             raise Rejected("too_large", "表格解压后过大", "the workbook is too large when unpacked", field="file")
+        if sum(_spanned(packed.read(name)) for name in packed.namelist() if name.endswith(".xml")) > MOST_SPANNED:
+            raise Rejected("too_large", "合并单元格或超链接覆盖的范围过大，请只合并表内的单元格", "merged cells or links cover too much: merge within the table alone", field="file")
         book = load_workbook(io.BytesIO(raw), data_only=True)
         if _has_formulas(packed):  # reading a workbook a second time costs as much as the first
             _show_uncounted(book, load_workbook(io.BytesIO(raw), read_only=True), most_rows, most_columns)
@@ -45,6 +55,19 @@ def open_book(raw: bytes, *, most_rows: int, most_columns: int) -> Any:
     except Exception as error:  # openpyxl raises whatever a damaged file makes it stumble over
         raise _no_workbook(raw) from error
     return book
+
+
+def _spanned(part: bytes) -> int:
+    """How many places the merged cells and links of a part cover; of a part that is damaged, as far as it can be read."""
+    from openpyxl.utils.cell import range_boundaries
+
+    refs: list[str] = []
+    parser = expat.ParserCreate(namespace_separator=":")
+    parser.StartElementHandler = lambda name, given: refs.append(given.get("ref", "")) if name.rpartition(":")[2] in _SPANNING else None
+    with suppress(expat.ExpatError):  # whoever reads the part stops at the same place
+        parser.Parse(part, True)
+    corners = [range_boundaries(ref) for ref in refs if ":" in ref]
+    return sum(max(0, (right or _LAST[0]) - (left or 1) + 1) * max(0, (last or _LAST[1]) - (first or 1) + 1) for left, first, right, last in corners)
 
 
 def _has_formulas(packed: zipfile.ZipFile) -> bool:

@@ -70,7 +70,7 @@ _OWN: Final = frozenset({"id", "quantity", "low_below"})
 """What a merged cell says once: spread over its lines, a stock would be counted several times."""
 _NOTHING: Final = frozenset({"-", "--", "—", "——", "/", "无", "暂无", "长期", "n/a"})
 """What people type into a cell that they leave empty; in columns that may be empty."""
-_HEAD_WITHIN: Final = 10
+HEAD_WITHIN: Final = 10
 """Among how many first lines the names of the columns are looked for: a title and notes stand above them (our own choice)."""
 _DAYS: Final = (date(2000, 1, 1), date(2100, 1, 1))
 """Which serial numbers are days."""
@@ -79,7 +79,7 @@ _NAMES: Final = {field: zh for zh, field in COLUMNS.items()}
 
 def head_of(sheet: Sheet) -> tuple[int, int]:
     """The line that names the columns (counted from 0), and how many it names; of a head in two lines the one with the finer names."""
-    named = [(len({_name(cell) for cell in row} & _NAMES.keys()), -n) for n, row in enumerate(sheet.spread[:_HEAD_WITHIN])]
+    named = [(len({_name(cell) for cell in row} & _NAMES.keys()), -n) for n, row in enumerate(sheet.spread[:HEAD_WITHIN])]
     most, at = max(named, default=(0, 0))
     return -at, most
 

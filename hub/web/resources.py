@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from hub.documents.workbooks import by_sight, is_uncounted, open_book, reaches_b
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.calendar import local_day
 from hub.domain.resource import Request, RequestState, Resource, ResourceKind, Suggestion
-from hub.domain.resource_table import LineError, Sheet, choose_sheet, head_of, is_table, letters, parse_table
+from hub.domain.resource_table import HEAD_WITHIN, LineError, Sheet, choose_sheet, head_of, is_table, letters, parse_table
 from hub.errors import Rejected
 from hub.ids import exactly, new_id
 from hub.store.access import incident_thing
@@ -171,22 +171,26 @@ async def save(ask: Ask) -> Resource:
 
 
 def _table(raw: bytes) -> Sheet:
-    """The sheet with the table, among those that can be seen.
+    """The sheet with the table, among those that can be seen: chosen by the lines where a head can stand, and read alone.
 
     Raises Rejected for what is no workbook, unpacks to too much, has too many lines, or has its table on a hidden sheet.
     """
     book = open_book(raw, most_rows=MAX_ROWS, most_columns=MAX_COLUMNS)
-    seen, hidden = ([_sheet(sheet, book.epoch.date()) for sheet in sheets] for sheets in by_sight(book))
-    found = choose_sheet(seen)
-    if hidden and not is_table(found) and is_table(choose_sheet(hidden)):
+    (seen, hidden), epoch = by_sight(book), book.epoch.date()
+    tops, hidden_tops = ([_sheet(sheet, epoch, HEAD_WITHIN) for sheet in sheets] for sheets in (seen, hidden))
+    found = choose_sheet(tops)
+    if hidden and not is_table(found) and is_table(choose_sheet(hidden_tops)):
         raise Rejected("hidden_sheet", "资源表在隐藏的工作表里，请取消隐藏后上传", "the table is on a hidden sheet: unhide it first", field="file")
-    return found
-
-
-def _sheet(sheet: Any, epoch: date) -> Sheet:
-    rows = read_cells(sheet, most_rows=MAX_ROWS, most_columns=MAX_COLUMNS)
-    if reaches_beyond(sheet, MAX_ROWS):
+    chosen = next((sheet for sheet, top in zip(seen, tops, strict=True) if top is found), None)
+    if chosen is None:
+        return found
+    if reaches_beyond(chosen, MAX_ROWS):
         raise Rejected("too_large", f"不超过 {MAX_LINES} 行", f"no more than {MAX_LINES} lines", field="file")
+    return _sheet(chosen, epoch, MAX_ROWS)
+
+
+def _sheet(sheet: Any, epoch: date, most_rows: int) -> Sheet:
+    rows = read_cells(sheet, most_rows=most_rows, most_columns=MAX_COLUMNS)
     return Sheet(rows=rows, spread=spread(sheet, rows), epoch=epoch)
 
 
@@ -198,6 +202,20 @@ def _formulas(sheet: Sheet) -> list[LineError]:
             if is_uncounted(cell) and (fault := uncounted(str(head or ""), line, str(head or "")))]
 
 
+def joined(formulas: Sequence[LineError], errors: Sequence[LineError]) -> list[LineError]:
+    """The formulas without a value, and the errors of the other lines: what is read of such a formula is no second error."""
+    lines = {one.line for one in formulas}
+    return [*formulas, *(one for one in errors if one.line not in lines)]
+
+
+def _read(
+    sheet: Sheet, departments: Mapping[str, str], held: Mapping[str, Resource], may: Callable[[Resource], bool],
+) -> tuple[list[Resource], list[LineError]]:
+    """The resources of a sheet, and all that is wrong with it: some seconds for a full one, so not on the loop."""
+    found, errors = parse_table(sheet, departments, held=held, may=may)
+    return found, joined(_formulas(sheet), errors)
+
+
 async def import_table(ask: Ask) -> Answer:
     """Take an Excel table of resources: all lines, or none with every error named by its cell."""
     ask.require(Action.RESOURCE_EDIT, Thing(kind=ThingKind.RESOURCE, department_id=ask.actor.department_id))
@@ -206,9 +224,8 @@ async def import_table(ask: Ask) -> Answer:
     async with ask.store.read() as conn:
         departments = {name: d.id for d in await list_departments(conn) for name in (d.id, d.zh)}
         held = {one.id: one for one in await list_resources(conn)}
-    found, errors = await asyncio.to_thread(parse_table, sheet, departments, held=held, may=lambda row: ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed)
-    formulas = _formulas(sheet)
-    if errors := formulas + [e for e in errors if e.line not in {f.line for f in formulas}]:
+    found, errors = await asyncio.to_thread(_read, sheet, departments, held, lambda row: ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed)
+    if errors:
         return Answer(Imported(lines=len(found) + len({e.line for e in errors}), altered=0, errors=errors[:MOST_ERRORS], faults=len(errors)), status=422)
     prepared = await asyncio.to_thread(prepare_import, found, held, by=ask.who)
     async with ask.transaction() as tx:
