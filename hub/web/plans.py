@@ -249,6 +249,12 @@ class SuggestedList(Struct, frozen=True, kw_only=True):
     seq: int
 
 
+class MatchQuery(Struct, frozen=True, kw_only=True):
+    """`skip`: facts that nobody can tell for now, with commas between them; the question is then the next best one."""
+
+    skip: Annotated[str, Meta(max_length=1000)] = ""
+
+
 class FactBody(Struct, frozen=True, kw_only=True):
     """An answer to the question asked: the fact's field and its value (null takes an answer back; no warnings at all: an empty list)."""
 
@@ -468,7 +474,7 @@ async def of_incident(ask: Ask) -> IncidentPlans:
     facts, stated = await facts_now(ask, found.incident)
     async with ask.store.read() as conn:
         held = await get_match(conn, found.incident.id)
-    result = match(library, facts, limit=LISTED)
+    result = match(library, facts, limit=LISTED, passed_over=[field for field in ask.query.skip.split(",") if field])
     plans = [library.by_id[m.plan_id].plan for m in result.matches]
     levels = {p.id: suggest_level(p, facts) for p in plans if p.levels and p.kind is not PlanKind.ONSITE_CARD}
     answer = form_of(result.missing_fact.field) if result.missing_fact else None
@@ -511,7 +517,7 @@ ROUTES = [
     Route("GET", _PLAN + "/compare", compared, Action.PLAN_READ, query=CompareQuery, returns=Compared, zh="比较版本或两个预案", en="compare versions, or two plans"),
     Route("POST", _PLAN + "/versions/{version:[0-9]+}/status", step, Action.PLAN_EDIT, also=(Action.PLAN_APPROVE,), body=StepBody, returns=PlanHead,
           zh="审核、批准预案", en="review or approve a version"),
-    Route("GET", _INCIDENT + "/plans", of_incident, Action.PLAN_MATCH, returns=IncidentPlans, zh="匹配的预案", en="the plans for an incident"),
+    Route("GET", _INCIDENT + "/plans", of_incident, Action.PLAN_MATCH, query=MatchQuery, returns=IncidentPlans, zh="匹配的预案", en="the plans for an incident"),
     Route("GET", "/api/v1/suggested-plans", suggested, Action.INCIDENT_LIST, returns=SuggestedList, zh="各事件首选预案", en="the first plan for each open incident"),
     Route("POST", _INCIDENT + "/facts", answer_fact, Action.INCIDENT_NOTE, body=FactBody, returns=Stated, zh="补充事实", en="answer the missing fact"),
 ]

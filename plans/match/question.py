@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from plans.facts import FIELD_ORDER, FIELDS, IncidentFacts, derive, told
 from plans.match.answers import refined
@@ -28,25 +28,26 @@ _RULED_OUT = (-1, 0.0, 0.0)
 _Key = tuple[float, int]  # minus the score, then the order among equals
 
 
-def missing_fact(run: Run, candidates: Sequence[Candidate]) -> MissingFact | None:
+def missing_fact(run: Run, candidates: Sequence[Candidate], passed_over: Collection[str] = ()) -> MissingFact | None:
     """Suppose each answer to each unknown fact that conditions look at: the fact with the answer that changes the ranking most is asked for.
 
     A change is measured in 1/rank over the first `PLACES` places, so the top of the list counts most: for every plan the difference between
     before and after, nothing for one not listed. What other facts imply counts as known. Only where no answer changes the ranking of plans, on-site cards are asked about, once
     dangerous goods are known to be there and no card fits. Looked at are the best `CONSIDERED` plans that are not ruled out.
+    What is `passed_over` is not asked for.
     """
     plans = [c for c in candidates if c.entry.plan.kind not in (PlanKind.ONSITE_CARD, PlanKind.GENERAL)]
-    fact = _best_question(run, plans[:CONSIDERED])
+    fact = _best_question(run, plans[:CONSIDERED], passed_over)
     if fact is None and run.facts.hazmat_present:
         cards = [c for c in candidates if c.entry.plan.kind is PlanKind.ONSITE_CARD]
         if not any(c.state > 0 for c in cards):
-            fact = _best_question(run, cards[:CONSIDERED])
+            fact = _best_question(run, cards[:CONSIDERED], passed_over)
     return fact
 
 
-def _best_question(run: Run, ranked: Sequence[Candidate]) -> MissingFact | None:
+def _best_question(run: Run, ranked: Sequence[Candidate], passed_over: Collection[str]) -> MissingFact | None:
     holders = _holders(run, ranked)
-    asked = sorted({run.asked(leaf) for leaf in holders}, key=FIELD_ORDER.__getitem__)
+    asked = sorted({run.asked(leaf) for leaf in holders}.difference(passed_over), key=FIELD_ORDER.__getitem__)
     ranking = sorted((-c.score, c.order) for c in ranked if c.is_listed)
     standings: dict[int, Standing] = {}
     found = [Question(run, ranked, ranking, holders, standings, field) for field in asked]

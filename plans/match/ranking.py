@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from plans.facts import IncidentFacts
 from plans.match.library import Entry, LeafPlace, Library, Run, scored
 from plans.match.question import missing_fact
@@ -10,12 +12,13 @@ from plans.match.words import sentence, unlisted_un
 from plans.model import PlanKind
 
 
-def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchResult:
+def match(library: Library, facts: IncidentFacts, *, limit: int = 20, passed_over: Collection[str] = ()) -> MatchResult:
     """Rank the plans of `library` for an incident.
 
     Listed are plans whose conditions are satisfied, and plans still undetermined for which at least one weighty condition already holds.
     Score: 100 where all conditions hold, plus 10 per unit of weight of the satisfied ones and 5 per unit of satisfied supports;
     an undetermined plan stays below 100; the general plan stands last. At most `limit` plans are explained.
+    `passed_over` are facts that nobody can tell for now: the question is the next best one.
     """
     run = Run(library, facts)
     candidates = run.candidates()
@@ -25,7 +28,7 @@ def match(library: Library, facts: IncidentFacts, *, limit: int = 20) -> MatchRe
         shown[-1] = listed[-1]
     return MatchResult(
         matches=tuple(_explained(run, c.entry, c.state, c.score) for c in shown),
-        missing_fact=missing_fact(run, candidates),
+        missing_fact=missing_fact(run, candidates, passed_over),
         considered=len(library),
         applicable=len(listed),
         open=len(candidates) - len(listed),

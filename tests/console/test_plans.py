@@ -223,6 +223,11 @@ def test_the_kind_of_event_is_said_where_it_is_asked_for_and_an_answer_is_taken_
     question.locator("[data-test=yes]").click()
     expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("危险货物")
     expect(page.locator("[data-test=answered]")).to_contain_text("涉及危险货物：是")
+    expect(question).to_contain_text("事件类型")
+    question.locator("[data-test=skip]").click()  # nobody knows: what the load is must not wait for that
+    expect(question).to_contain_text("UN")
+    page.click("[data-test=ask-again]")
+    expect(question).to_contain_text("事件类型")
     page.click("[data-test=answered] button")
     expect(page.locator("[data-test=plans] ol > li").first).to_contain_text("道路交通")
     expect(question).to_contain_text("危险货物")

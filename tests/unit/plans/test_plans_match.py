@@ -389,6 +389,15 @@ def test_a_plan_without_levels_has_none_to_suggest() -> None:
         suggest_level(plan(levels=[], tasks=[]), IncidentFacts())
 
 
+def test_what_nobody_can_tell_is_passed_over_for_the_next_best_question() -> None:
+    asked: list[str] = []
+    while (fact := match(CATALOGUE, IncidentFacts(event_types=("12H00",)), passed_over=asked).missing_fact) is not None:
+        assert fact.field not in asked
+        asked.append(fact.field)
+    assert asked == ["hazmat_present", "event_types"]
+    assert match(CATALOGUE, IncidentFacts(event_types=("12H00",)), passed_over=asked).matches == match(CATALOGUE, IncidentFacts(event_types=("12H00",))).matches
+
+
 def test_a_result_travels_as_json() -> None:
     result = match(CATALOGUE, ROLLOVER)
     assert msgspec.json.decode(msgspec.json.encode(result), type=type(result)) == result

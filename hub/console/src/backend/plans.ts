@@ -124,7 +124,8 @@ export const plans = {
   history: (id: string) => get<{ items: PlanStep[]; people: Record<string, Bilingual> }>(`/api/v1/plans/${encodeURIComponent(id)}/history`),
   yaml: (id: string, query: { version?: number | null; next?: boolean } = {}) => text(`/api/v1/plans/${encodeURIComponent(id)}/yaml`, query),
   skeleton: () => text('/api/v1/plans/skeleton'),
-  of: (incident: string) => get<IncidentPlans>(`${of(incident)}/plans`),
+  /** `skip`: facts that nobody can tell for now; the question is then the next best one. */
+  of: (incident: string, skip: string[] = []) => get<IncidentPlans>(`${of(incident)}/plans`, { skip: skip.join(',') }),
   fact: (incident: string, field: string, value: unknown) => post<{ changed: boolean }>(`${of(incident)}/facts`, { field, value }),
   preview: (incident: string, chosen: string[], level: Level | null) => post<Activation>(`${of(incident)}/activations/preview`, { plans: chosen, level }),
   start: (incident: string, chosen: string[], level: Level | null) => post<IncidentResponse>(`${of(incident)}/activations`, { plans: chosen, level }),
