@@ -144,17 +144,20 @@ async def ask_for(
 ) -> Request:
     """Ask for a resource, once for each key: the owner of the best suggestion owes the answer, the command centre where nothing suits.
 
-    A request that was cancelled is asked again; one for more than before takes the new quantity as long as nothing was offered. What a person cancelled
-    of a response's own requests stays cancelled, unless the response wants more by now.
+    What is missing of what is wanted is asked again: the rests that were withdrawn, and then the request itself as long as nothing was offered for it.
+    What a person cancelled of a response's own requests, the whole or a rest, stays cancelled, unless the response wants more by now.
     """
     held = await _by_key(tx.conn, key)
     if held is not None:
-        if held.state is RequestState.CANCELLED and activation_id is not None and held.steps[-1].by != ACTOR and quantity <= held.quantity:
+        rests = await _rests(tx.conn, key)
+        missing = round(quantity - sum(one.quantity for one in (held, *rests) if not _comes_back(one)), PLACES)
+        for rest in rests:
+            if _comes_back(rest) and rest.quantity <= missing:
+                await move_request(tx, rules, rest.id, RequestState.REQUESTED, by=by)
+                missing = round(missing - rest.quantity, PLACES)
+        if missing <= 0 or held.state not in (RequestState.CANCELLED, RequestState.REQUESTED):
             return held
-        quantity = round(quantity - sum(rest.quantity for rest in await _rests(tx.conn, key) if rest.state is not RequestState.CANCELLED), PLACES)
-        enough = quantity <= (0 if held.state is RequestState.CANCELLED else held.quantity)
-        if enough or held.state not in (RequestState.CANCELLED, RequestState.REQUESTED):
-            return held
+        quantity = missing if _comes_back(held) else round(held.quantity + missing, PLACES)
     suggestions = await suggest(tx.conn, incident, capability=capability, quantity=quantity, unit=unit, today=local_day(rules.calendar, tx.now))
     owner = suggestions[0].department_id if suggestions else DESK
     step = Step(state=RequestState.REQUESTED, at=tx.at, by=by)
@@ -168,6 +171,11 @@ async def ask_for(
         await _store(tx, held, request, by)
     await _owe_answer(tx, rules, request)
     return request
+
+
+def _comes_back(request: Request) -> bool:
+    """Is it asked for anew by asking again: what a response withdrew itself, and what a person asked for and cancelled?"""
+    return request.state is RequestState.CANCELLED and (request.activation_id is None or request.steps[-1].by == ACTOR)
 
 
 async def _make(tx: Transaction, request: Request, by: str) -> Request:
@@ -218,7 +226,7 @@ async def move_request(
     after = take_step(held, to, by=by, at=tx.at, note=note)
     if after is held:
         if to is RequestState.OFFERED:
-            await _refuse_second(tx, held, resource_id)
+            await _refuse_second(tx, held, resource_id, quantity)
         return held
     if to is RequestState.OFFERED:
         after = await _offer(tx, rules, held, after, resource_id, quantity)
@@ -240,12 +248,15 @@ async def move_request(
     return after
 
 
-async def _refuse_second(tx: Transaction, held: Request, resource_id: str | None) -> None:
-    """Two may offer for one request; whoever comes second is told, and does not send what nobody waits for."""
+async def _refuse_second(tx: Transaction, held: Request, resource_id: str | None, quantity: float | None) -> None:
+    """The same offer twice is one offer. Whoever offers besides is told, and does not send what nobody waits for; so is who offers another amount."""
     if resource_id not in (None, held.resource_id):
         first = await get_resource(tx.conn, held.resource_id or "")
         zh, en = (first.name_zh, first.name_en or first.name_zh) if first else (held.department_id, held.department_id)
         raise Rejected("already_offered", f"此请求已由“{zh}”答复，不必再提供", f"{en} was offered for this request already", field="resource_id")
+    if quantity not in (None, held.offered):
+        raise Rejected("already_offered", f"已提供 {held.offered or 0:g} {held.unit}；要改数量，请先收回再重新提供",
+                       f"{held.offered or 0:g} {unit_en(held.unit)} were offered already: take the offer back first, to offer another amount", field="quantity")
 
 
 async def _suitable_now(tx: Transaction, rules: DutyRules, request: Request, *, besides: str | None = None) -> tuple[Any, ...]:
@@ -323,20 +334,21 @@ async def check_stock(store: Store, rules: DutyRules, *, ahead: timedelta = time
                    due_at=store.clock.now() + within, drill=r.demo)
               for cause, (r, zh, en) in causes.items() if cause not in standing]
     by_id = {r.id: r for r in rows}
-    over = [(id, by_id.get(cause.split(":")[1])) for cause, id in standing.items() if cause not in causes]
+    over = [(cause, id) for cause, id in standing.items() if cause not in causes]
     if wanted or over:
         async with store.transaction() as tx:
             await ledger.make(tx, rules, wanted, actor=ACTOR)
-            for id, resource in over:
-                await _cured(tx, rules, id, resource, today)
+            for cause, id in over:
+                if (await ledger.hold(tx, id)).is_owed:  # nobody else met or excused it since it was read
+                    await _cured(tx, rules, id, cause, by_id.get(cause.split(":")[1]), today)
     return len(causes)
 
 
-async def _cured(tx: Transaction, rules: DutyRules, id: str, resource: Resource | None, today: date) -> None:
-    """End the duty of a cause that is no more, in the words of what became of it."""
+async def _cured(tx: Transaction, rules: DutyRules, id: str, cause: str, resource: Resource | None, today: date) -> None:
+    """End the duty of a cause (`stock:RESOURCE:CODE:`) that is no more, in the words of what became of it."""
     if resource is None or not resource.active:
         await ledger.excuse(tx, rules, id, by=ACTOR, reason="该资源已停用 / the resource is no longer in use")
-    elif resource.expires_on is not None and resource.expires_on < today:
+    elif ":expiry-" in cause and resource.expires_on is not None and resource.expires_on < today:
         await ledger.excuse(tx, rules, id, by=ACTOR, reason="已过期，另行督办 / it has expired, which is owed by itself")
     else:
         await ledger.meet(tx, rules, id, by=ACTOR, evidence=Evidence(ref=id, zh="库存已补足或更换", en="the stock was made good", at=tx.now))

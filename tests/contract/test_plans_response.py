@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -43,7 +46,7 @@ from hub.store.activations import (
 from hub.store.changes import changes_of_incident
 from hub.store.desk import act_on
 from hub.store.notices import list_notices, list_pending
-from hub.store.obligations import get_obligation, list_obligations
+from hub.store.obligations import get_obligation, list_obligations, meet
 from hub.store.organisation import add_person, list_departments, save_department, seed_departments
 from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
 from hub.store.reports import insert_incidents, update_incident
@@ -60,6 +63,7 @@ from hub.store.resources import (
 )
 from hub.store.roster import make_standard_posts, save_shift
 from hub.store.sharing import shares_of
+from hub.store.writer import Transaction
 from hub.wire import Hazmat
 from plans.facts import IncidentFacts
 from plans.load import export_text, load_folder
@@ -695,6 +699,47 @@ async def test_low_stock_is_owed_once_whatever_is_lent_meanwhile_and_met_when_it
     assert await stock_duties(store) == [State.MET]
 
 
+class Overtaken:
+    """A store in which somebody else acts between what is read and what is written."""
+
+    def __init__(self, store: Store, act: Callable[[Transaction], Awaitable[Any]]) -> None:
+        self.read, self.clock, self._store, self._act = store.read, store.clock, store, act
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._store.transaction() as tx:
+            await self._act(tx)
+        async with self._store.transaction() as tx:
+            yield tx
+
+
+@pytest.mark.parametrize("active", [True, False])
+async def test_a_stock_duty_that_somebody_meets_as_its_cause_ends_is_left_as_it_is(store: Store, active: bool) -> None:
+    await district(store)
+    async with store.transaction() as tx:
+        await save_resource(tx, LIME, by=BY)
+    assert await stock_duties(store) == [State.OPEN]
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(LIME, quantity=20, active=active), by=BY)
+    async with store.read() as conn:
+        (duty,) = await list_obligations(conn, kinds={"resource_stock"})
+    await check_stock(cast(Store, Overtaken(store, lambda tx: meet(tx, RULES, duty.id, by=BY, reason="已补"))), RULES)
+    async with store.read() as conn:
+        (duty,) = await list_obligations(conn, kinds={"resource_stock"})
+    assert (duty.state, duty.met_by) == (State.MET, BY)
+
+
+async def test_low_stock_made_good_is_met_also_where_it_has_expired(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    today = clock.now().astimezone(ZoneInfo(RULES.calendar.zone)).date()
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(LIME, expires_on=today - timedelta(days=1)), by=BY)
+    assert await stock_duties(store) == [State.OPEN, State.OPEN]
+    async with store.transaction() as tx:
+        await save_resource(tx, msgspec.structs.replace(LIME, expires_on=today - timedelta(days=1), quantity=20), by=BY)
+    assert sorted(await stock_duties(store)) == [State.MET, State.OPEN], "that it has expired is owed still"
+
+
 async def test_an_offer_that_is_taken_back_is_to_be_answered_again(store: Store) -> None:
     await district(store)
     view = await opened(store)
@@ -714,10 +759,10 @@ async def test_an_offer_that_is_taken_back_is_to_be_answered_again(store: Store)
     assert owed.department_id == "fire-rescue" and owed.due_at > owed.created_at
 
 
-async def asked_for(store: Store, view: IncidentView, quantity: float = 20, key: str = "k") -> Request:
+async def asked_for(store: Store, view: IncidentView, quantity: float = 20, key: str = "k", activation_id: str | None = None) -> Request:
     async with store.transaction() as tx:
         return await ask_for(tx, RULES, view, capability="lime", quantity=quantity, unit="吨", text=Text("石灰", "lime"), due_at=tx.now, asked_by="district-office",
-                             by=BY, activation_id=None, key=key)
+                             by=BY, activation_id=activation_id, key=key)
 
 
 async def step(store: Store, request: Request, to: RequestState, resource_id: str | None = None, quantity: float | None = None) -> Request:
@@ -748,6 +793,10 @@ async def test_the_second_of_two_departments_that_offer_is_told_and_lends_nothin
     with pytest.raises(Rejected, match="already_offered") as refused:
         await step(store, request, RequestState.OFFERED, "water")
     assert "emergency" in refused.value.zh
+    with pytest.raises(Rejected, match="already_offered") as refused:
+        await step(store, request, RequestState.OFFERED, "emergency", 12)
+    assert "20 t" in refused.value.en and refused.value.field == "quantity", "an altered amount is not lost without a word"
+    await step(store, request, RequestState.OFFERED, "emergency", 20)
     async with store.read() as conn:
         lent = {r.id: r.out for r in await list_resources(conn)}
     assert lent == {"emergency": 20, "water": 0}
@@ -802,6 +851,37 @@ async def test_what_a_person_cancelled_of_a_response_stays_cancelled_and_what_a_
     assert await standing() == before and before["recovery-crane"] is RequestState.CANCELLED, "nobody wanted the crane, and nobody wants it now"
     await step(store, crane, RequestState.REQUESTED)
     assert (await standing())["recovery-crane"] is RequestState.REQUESTED, "who cancelled it may ask for it again"
+
+
+@pytest.mark.parametrize("cancelled", [(5,), (3,), (5, 3)])
+async def test_what_a_person_cancelled_after_a_part_was_offered_stays_cancelled_and_what_was_withdrawn_comes_back(store: Store, cancelled: tuple[float, ...]) -> None:
+    await district(store)
+    view = await opened(store)
+    head = await start(store, view, ROAD_ONLY)
+    await limes(store, emergency=5)
+    request = await asked_for(store, view, 8, "w", head.id)
+    await step(store, request, RequestState.OFFERED, "emergency", 5)
+
+    async def parts(state: RequestState) -> dict[float, str]:
+        async with store.read() as conn:
+            return {r.quantity: r.id for r in await requests_of(conn, view.id) if r.capability == "lime" and r.state is state}
+
+    both = await parts(RequestState.OFFERED) | await parts(RequestState.REQUESTED)
+    assert both.keys() == {5, 3}
+    for amount in cancelled:
+        async with store.transaction() as tx:
+            await move_request(tx, RULES, both[amount], RequestState.CANCELLED, by=BY)
+    dropped = await parts(RequestState.CANCELLED)
+    assert dropped.keys() == set(cancelled)
+    await asked_for(store, view, 8, "w", head.id)
+    assert await parts(RequestState.CANCELLED) == dropped, "the response wants what it wanted before"
+    async with store.transaction() as tx:
+        await withdraw(tx, RULES, "w", reason="降级")
+    assert await parts(RequestState.CANCELLED) == both
+    await asked_for(store, view, 8, "w", head.id)
+    assert await parts(RequestState.CANCELLED) == dropped, "what the response withdrew is asked for again, and no more"
+    await asked_for(store, view, 10, "w", head.id)
+    assert sum(await parts(RequestState.REQUESTED)) + sum(await parts(RequestState.CANCELLED)) == 10, "two more than before"
 
 
 async def finished(store: Store, view: IncidentView, key: str, text: str, response_id: str) -> State:
