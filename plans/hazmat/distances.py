@@ -130,11 +130,13 @@ def together(several: Sequence[Distances]) -> Distances:
     if len(several) == 1:
         return first
     chosen, isolation = _both(several)
+    # as for the lines of one load: the isolation may rest on water where the protective distance does not
+    conditional = chosen.conditional or any(one.conditional and one.isolation is isolation for one in several)
     return replace(
         first, isolation=isolation, protective=chosen.protective, direction=chosen.direction,
         wind_class=next((one.wind_class for one in several if one.wind_class is not None), None),
         fire_isolation=_longest(one.fire_isolation for one in several), fire_evacuation=_longest(one.fire_evacuation for one in several),
-        only_when_spilled_in_water=chosen.only_when_spilled_in_water, conditional=chosen.conditional,
+        only_when_spilled_in_water=chosen.only_when_spilled_in_water, conditional=conditional,
         notes=tuple(dict.fromkeys(note for one in several for note in one.notes)),
     )  # fmt: skip
 

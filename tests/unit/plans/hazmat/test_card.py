@@ -134,6 +134,15 @@ def test_what_holds_all_around_one_load_is_kept_clear_upwind_of_another() -> Non
     assert found.staging is not None and found.staging.distance.value > 800
 
 
+def test_the_isolation_of_one_load_that_rests_on_water_says_so_also_beside_one_that_reaches_further() -> None:
+    ether, phosphide = "1239", "1397"
+    found = card(_load(ether), beside=[_load(phosphide)], at=AT)
+    assert found.distances.isolation.row.startswith("UN1397, spilled in water") and found.distances.protective is not None
+    assert found.distances.protective.row.startswith("UN1239"), "two loads, each with one of the distances"
+    assert found.distances.conditional and all(zone.conditional for zone in found.zones)
+    assert not card(_load(ether), beside=[_load("1203")], at=AT).distances.conditional
+
+
 def test_one_waits_outside_what_is_evacuated_all_around() -> None:
     found = card(_load("0081"), at=AT)
     assert found.staging is not None
