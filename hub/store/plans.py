@@ -231,17 +231,22 @@ async def stated_facts(conn: AsyncConnection, incident_id: str) -> dict[str, Any
     return {row.field: msgspec.json.decode(row.value) for row in rows}
 
 
-async def state_fact(tx: Transaction, incident: IncidentView, field: str, value: Any, *, by: str) -> bool:
-    """Keep an answer to a question (None takes it back); False where it was known already.
+def checked_answer(field: str, value: Any) -> Any:
+    """An answer to a question as it is kept; looks through the tables of goods (up to a tenth of a second), so before a transaction and not within.
 
-    A substance may be named by its UN number, its plate or its name. Raises Rejected `unknown_fact`, `bad_fact`, `unknown_un` for what no table
-    knows (a person can look at the plate again) and `ambiguous_name`.
+    A substance may be named by its UN number, its plate or its name. Raises Rejected `unknown_fact`, `bad_fact`, and as `lookup.number_of` does for
+    what is no single substance (a person can look at the plate again).
     """
     value = check_fact(field, value)
     if field == "hazmat.un" and value is not None:
         from plans.hazmat import lookup
 
-        value = lookup.number_of(value, field="value")
+        return lookup.number_of(value, field="value")
+    return value
+
+
+async def state_fact(tx: Transaction, incident: IncidentView, field: str, value: Any, *, by: str) -> bool:
+    """Keep an answer that `checked_answer` gave (None takes it back); False where it was known already."""
     held = await stated_facts(tx.conn, incident.id)
     if held.get(field) == value:
         return False

@@ -23,6 +23,7 @@ from hub.store.activations import stored_cases
 from hub.store.district import district_now
 from hub.store.organisation import appointments_of, get_post
 from hub.store.plans import (
+    checked_answer,
     facts_from,
     get_head,
     get_match,
@@ -497,8 +498,9 @@ async def suggested(ask: Ask) -> SuggestedList:
 async def answer_fact(ask: Ask) -> Stated:
     """Answer the question asked; the incident is matched again."""
     found = await find(ask, Action.INCIDENT_NOTE)
+    value = await asyncio.to_thread(checked_answer, ask.body.field, ask.body.value)
     async with ask.transaction() as tx:
-        return Stated(changed=await state_fact(tx, found.incident, ask.body.field, ask.body.value, by=ask.who))
+        return Stated(changed=await state_fact(tx, found.incident, ask.body.field, value, by=ask.who))
 
 
 _PLAN = "/api/v1/plans/{plan}"

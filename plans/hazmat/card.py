@@ -119,8 +119,7 @@ def _warnings(
 def _substance_warnings(facts: HazmatFacts, substance: Substance) -> list[Words]:
     found: list[Words] = []
     if facts.hin is not None and lookup.plate_agrees(facts.hin, substance.un) is False:
-        codes = sorted({c.hin for c in substance.classes if c.hin})
-        found.append(tables.said("plate_unlike", un=substance.un, hins_zh="、".join(codes), hins_en=", ".join(codes)))
+        found.append(lookup.unlike(substance.un))
     if substance.gas_in_water is not None:
         found.append(tables.said("gas_in_water", gas=substance.gas_in_water.value))
     if substance.polymerises:

@@ -140,21 +140,45 @@ _OFFERED = 6
 def number_of(text: str, *, field: str) -> str:
     """The UN number that a person means who types it, the plate (268/1005) or the name of one substance.
 
-    Raises Rejected: unknown_un for what stands for none, ambiguous_name for what may be several, naming those.
+    Raises Rejected, always naming `field`: plate_unlike for a plate whose halves do not go together, since either may be misread; ambiguous_name
+    for what may be several, naming those; unknown_un for what stands for none; and what `search` refuses (unknown_hin, bad_cas, bad_query, is_class).
     """
-    written = unicodedata.normalize("NFKC", text).strip()
+    try:
+        return _number_of(unicodedata.normalize("NFKC", text).strip())
+    except Rejected as refused:
+        raise Rejected(refused.code, refused.zh, refused.en, field=field) from refused
+
+
+def _number_of(written: str) -> str:
     if _UN.match(written) or _UN_BROKEN.match(written):
-        return by_un(written, field=field).un
+        return by_un(written).un
     if _PLATE.match(written):
-        return search(written, 1)[0].substance.un
+        number = search(written, 1)[0].substance.un
+        _must_agree(_plate_halves(written)[0], number)
+        return number
+    for hin, un in _PLATE_SAID.findall(written):
+        if un in substances():
+            _must_agree(_hin(hin), un)
     if len(meant := named(written)) == 1:
         return meant[0]
     likely = [substances()[un] for un in meant] or [match.substance for match in search(written, _OFFERED)]
     if not likely:
-        return by_un(written, field=field).un
+        return by_un(written).un
     zh = "、".join(f"{s.un} {s.name_zh or s.names_en[0]}" for s in likely[:_OFFERED])
     en = ", ".join(f"{s.un} {s.names_en[0] if s.names_en else s.name_zh}" for s in likely[:_OFFERED])
-    raise Rejected("ambiguous_name", f"“{written[:20]}”可能是：{zh}。请填其中的编号", f"'{written[:20]}' may be: {en}. Give one of these numbers", field=field)
+    raise Rejected("ambiguous_name", f"“{written[:20]}”可能是：{zh}。请填其中的编号", f"'{written[:20]}' may be: {en}. Give one of these numbers")
+
+
+def _must_agree(hin: str, un: str) -> None:
+    if plate_agrees(hin, un) is False:
+        words = unlike(un)
+        raise Rejected("plate_unlike", words.zh, words.en)
+
+
+def unlike(un: str) -> Words:
+    """What to say of a plate whose upper half is none of those that ADR 2017 gives `un`."""
+    codes = sorted({entry.hin for entry in by_un(un).classes if entry.hin})
+    return tables.said("plate_unlike", un=un, hins_zh="、".join(codes), hins_en=", ".join(codes))
 
 
 @cache
@@ -197,8 +221,8 @@ def search(text: str, limit: int = 10) -> tuple[Match, ...]:
     if not text.strip() or len(text) > _MAX_QUERY:
         raise Rejected("bad_query", "请输入1到200个字。", "Type between 1 and 200 characters.", field="q")
     query = unicodedata.normalize("NFKC", text).strip()
-    if found := _PLATE.match(query):
-        return _by_plate(_hin(found["hin"] or found["hin_last"]), found["un"] or found["un_first"])
+    if _PLATE.match(query):
+        return _by_plate(*_plate_halves(query))
     if _UN.match(query) or _UN_BROKEN.match(query):
         substance = by_un(query, field="q")
         return (Match(substance=substance, score=1000, why=MatchKind.UN, matched=substance.un),)
@@ -218,6 +242,13 @@ def search(text: str, limit: int = 10) -> tuple[Match, ...]:
 
 def _hin(text: str) -> str:
     return re.sub(r"\s+", "", text).upper()
+
+
+def _plate_halves(plate: str) -> tuple[str, str]:
+    """The hazard number and the UN number of what `_PLATE` matches, whichever was said first."""
+    found = _PLATE.match(plate)
+    assert found is not None
+    return _hin(found["hin"] or found["hin_last"]), found["un"] or found["un_first"]
 
 
 def _by_plate(hin: str, un: str) -> tuple[Match, ...]:

@@ -48,7 +48,17 @@ from hub.store.desk import act_on
 from hub.store.notices import list_notices, list_pending
 from hub.store.obligations import get_obligation, list_obligations, meet
 from hub.store.organisation import add_person, list_departments, save_department, seed_departments
-from hub.store.plans import facts_from, get_match, history_of, import_catalogue, list_heads, save_plan, state_fact, step_plan
+from hub.store.plans import (
+    checked_answer,
+    facts_from,
+    get_match,
+    history_of,
+    import_catalogue,
+    list_heads,
+    save_plan,
+    state_fact,
+    step_plan,
+)
 from hub.store.reports import insert_incidents, update_incident
 from hub.store.resources import (
     ask_for,
@@ -384,7 +394,7 @@ async def test_an_answer_that_is_none_is_refused(store: Store, field: str, value
     view = await opened(store)
     async with store.transaction() as tx:
         with pytest.raises(Rejected):
-            await state_fact(tx, view, field, value, by=BY)
+            await state_fact(tx, view, field, checked_answer(field, value), by=BY)
 
 
 async def test_plans_in_force_give_every_task_an_owner_a_time_and_a_duty(store: Store, clock: ManualClock) -> None:

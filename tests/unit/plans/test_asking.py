@@ -68,10 +68,14 @@ def test_a_substance_is_said_by_number_plate_or_name(said: str) -> None:
     assert number_of(said, field="value") == "1005"
 
 
-@pytest.mark.parametrize(("said", "code"), [("9999", "unknown_un"), ("无此物质", "unknown_un"), ("氨", "ambiguous_name")])
+@pytest.mark.parametrize(("said", "code"), [("9999", "unknown_un"), ("无此物质", "unknown_un"), ("氨", "ambiguous_name"), ("268/1428", "plate_unlike"), ("1428 268", "plate_unlike"),
+                                           ("橙色牌 268/1428", "plate_unlike"), ("12/1005", "unknown_hin"), ("268/9999", "unknown_un"), ("第3类", "is_class"),
+                                           ("7664-41-8", "bad_cas"), (" ", "bad_query")])
 def test_what_is_no_single_substance_is_refused_with_what_it_may_be(said: str, code: str) -> None:
     with pytest.raises(Rejected) as refused:
         number_of(said, field="value")
-    assert refused.value.code == code
+    assert (refused.value.code, refused.value.field) == (code, "value")
+    if code == "plate_unlike":
+        assert "423" in refused.value.zh and "423" in refused.value.en, "the number that ADR 2017 gives sodium"
     if code == "ambiguous_name":
         assert "1005" in refused.value.zh and "2672" in refused.value.en
