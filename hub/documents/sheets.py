@@ -11,8 +11,9 @@ from typing import Any, Final
 from hub.documents.words import STANDINGS
 from hub.domain.daily import Field, FieldKind, Template
 from hub.domain.digest import Digest
+from hub.domain.organisation import Department
 from hub.domain.resource import Resource
-from hub.domain.resource_table import COLUMNS, KINDS
+from hub.domain.resource_table import COLUMNS, KINDS, name_departments, said_of
 
 TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FIRST_FIELD_ROW: Final = 7
@@ -88,10 +89,10 @@ _RESOURCE_NOTES: Final[Mapping[str, str]] = {
 }
 
 
-def resource_sheet(rows: Sequence[Resource], *, departments: Mapping[str, str], capabilities: Mapping[str, str]) -> bytes:
+def resource_sheet(rows: Sequence[Resource], *, departments: Sequence[Department], capabilities: Mapping[str, str]) -> bytes:
     """The register as the table that an import reads, with a second sheet that says what goes into which column.
 
-    `departments` and `capabilities` give names by id. Without rows it is the empty form.
+    A department is named where its name is its own, and stands by its id where others bear it too. `capabilities` gives names by id. Without rows it is the empty form.
     """
     from openpyxl import Workbook
     from openpyxl.styles import Font
@@ -100,6 +101,8 @@ def resource_sheet(rows: Sequence[Resource], *, departments: Mapping[str, str], 
     page = book.active
     page.title = "应急资源"
     kinds = {kind: zh for zh, kind in KINDS.items()}
+    ids = name_departments(departments)
+    called = {one.id: one.zh for one in departments if ids[said_of(one.zh)] == (one.id,)}
     for n, (zh, field) in enumerate(COLUMNS.items(), 1):
         page.cell(1, n, zh).font = Font(bold=True)
         page.column_dimensions[page.cell(1, n).column_letter].width = 22 if field in ("name_zh", "name_en", "place", "capability", "department_id") else 12
@@ -108,7 +111,7 @@ def resource_sheet(rows: Sequence[Resource], *, departments: Mapping[str, str], 
                 case "kind":
                     value: Any = kinds[row.kind]
                 case "department_id":
-                    value = departments.get(row.department_id, row.department_id)
+                    value = called.get(row.department_id, row.department_id)
                 case "crs":
                     value = None if row.lon is None else "WGS84"
                 case _:
@@ -117,7 +120,8 @@ def resource_sheet(rows: Sequence[Resource], *, departments: Mapping[str, str], 
     page.freeze_panes = "A2"
     notes = book.create_sheet("填写说明")
     lines = [("列", "怎样填", "能力代码", "是什么", "部门编号", "部门名称"), *zip_longest(
-        COLUMNS, (_RESOURCE_NOTES.get(field, "") for field in COLUMNS.values()), capabilities, capabilities.values(), departments, departments.values())]
+        COLUMNS, (_RESOURCE_NOTES.get(field, "") for field in COLUMNS.values()), capabilities, capabilities.values(),
+        (one.id for one in departments), (one.zh for one in departments))]
     for line, texts in enumerate(lines, 1):
         for n, text in enumerate(texts, 1):
             _put(notes.cell(line, n), text)

@@ -6,7 +6,7 @@ A table is taken whole or not at all; a column that it does not have keeps what 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from hub.domain.coordinates import in_china, to_wgs84
+from hub.domain.organisation import Department
 from hub.domain.resource import Resource, ResourceKind
 from hub.domain.typed import figures, plain, read_date
 from hub.wire import Crs
@@ -52,8 +53,12 @@ _ALSO: Final[Mapping[str, str]] = {
     "能力代码": "capability", "库存": "quantity", "库存数量": "quantity", "现有数量": "quantity", "计量单位": "unit", "存放地点": "place", "存放位置": "place", "地址": "place",
     "库存下限": "low_below", "最低库存": "low_below", "有效期至": "expires_on", "有效期限": "expires_on", "到期日": "expires_on", "到期日期": "expires_on", "失效日期": "expires_on",
     "负责人": "contact", "联系电话": "phone", "手机": "phone", "手机号": "phone", "手机号码": "phone",
+    "name": "name_zh", "nameinenglish": "name_en", "englishname": "name_en", "type": "kind", "category": "kind", "department": "department_id", "owner": "department_id",
+    "whatfor": "capability", "stock": "quantity", "amount": "quantity", "location": "place", "address": "place", "longitude": "lon", "latitude": "lat",
+    "coordinatesystem": "crs", "warnbelow": "low_below", "minimum": "low_below", "expires": "expires_on", "expiry": "expires_on", "expirydate": "expires_on",
+    "telephone": "phone",
 }
-"""What such columns are called in the registers that departments keep."""
+"""What such columns are called in the registers that departments keep, and on our own page."""
 COUNTERS: Final = frozenset({"序号", "no", "no."})
 """Columns that count the lines and say nothing else."""
 KINDS: Final[Mapping[str, ResourceKind]] = {
@@ -75,6 +80,24 @@ HEAD_WITHIN: Final = 10
 _DAYS: Final = (date(2000, 1, 1), date(2100, 1, 1))
 """Which serial numbers are days."""
 _NAMES: Final = {field: zh for zh, field in COLUMNS.items()}
+
+
+def name_departments(departments: Iterable[Department]) -> dict[str, tuple[str, ...]]:
+    """The ids behind each id and name, as `said_of` reads them: an id is its own, a name is everybody's who bears it, of those in use before those that are not."""
+    named: dict[str, tuple[str, ...]] = {}
+    listed = list(departments)
+    for active in (False, True):
+        bearers: dict[str, list[str]] = {}
+        for one in listed:
+            for name in dict.fromkeys((said_of(one.zh), said_of(one.en))) if one.active is active else ():
+                bearers.setdefault(name, []).append(one.id)
+        named |= {name: tuple(ids) for name, ids in bearers.items()}
+    return named | {one.id: (one.id,) for one in listed}
+
+
+def said_of(name: str) -> str:
+    """A department's name without what people do not tell apart: full-width letters and brackets, capitals, spaces at its ends."""
+    return plain(name).lower()
 
 
 def head_of(sheet: Sheet) -> tuple[int, int]:
@@ -101,11 +124,11 @@ def _name(cell: Any) -> str:
 
 
 def parse_table(
-    sheet: Sheet, departments: Mapping[str, str], *, held: Mapping[str, Resource] | None = None, may: Callable[[Resource], bool] = lambda _: True,
+    sheet: Sheet, departments: Mapping[str, Sequence[str]], *, held: Mapping[str, Resource] | None = None, may: Callable[[Resource], bool] = lambda _: True,
 ) -> tuple[list[Resource], list[LineError]]:
     """The resources of a table, and every error with its cell; an import takes all lines or none.
 
-    `departments` gives the id behind an id or a name, `held` what is registered already, `may` whether the writer keeps such a resource.
+    `departments` gives the ids behind an id or a name (`name_departments`), `held` what is registered already, `may` whether the writer keeps such a resource.
     """
     if all(_blank(cell) for row in sheet.rows for cell in row):
         return [], [LineError(line=1, column="", zh="表是空的", en="the table is empty")]
@@ -126,7 +149,7 @@ def _of_heads(at: int, heads: Sequence[str], names: Sequence[str], rows: Sequenc
     """Columns that are missing, stand there twice, or hold something that nobody would read."""
     line = at + 1
     errors = [LineError(line=line, column=_NAMES[name], zh=f"缺少“{_NAMES[name]}”列", en=f"the column {_NAMES[name]} ({name}) is missing")
-              for name in NEEDED if name not in names]
+              for name in (*NEEDED, *_half_point(names)) if name not in names]
     for n, (head, name) in enumerate(zip(heads, names, strict=True)):
         cell = f"{letters(n)}{line}"
         if name not in _NAMES:
@@ -136,6 +159,11 @@ def _of_heads(at: int, heads: Sequence[str], names: Sequence[str], rows: Sequenc
         elif name in names[:n]:
             errors.append(LineError(line=line, column=head, cell=cell, zh=f"“{head}”与 {letters(names.index(name))} 列重复", en=f"the column “{head}” stands in {letters(names.index(name))} too"))
     return errors
+
+
+def _half_point(names: Sequence[str]) -> tuple[str, ...]:
+    """Both columns of a point where one is there: with one alone, half of what is registered would stay beside it."""
+    return ("lon", "lat") if "lon" in names or "lat" in names else ()
 
 
 def letters(n: int) -> str:
@@ -155,7 +183,7 @@ class _Reader:
     """The lines of a table as they are read: what was found, and what is wrong."""
 
     def __init__(
-        self, heads: Sequence[str], names: Sequence[str], departments: Mapping[str, str], held: Mapping[str, Resource], may: Callable[[Resource], bool], epoch: date,
+        self, heads: Sequence[str], names: Sequence[str], departments: Mapping[str, Sequence[str]], held: Mapping[str, Resource], may: Callable[[Resource], bool], epoch: date,
     ) -> None:
         self.heads, self.names, self.departments, self.held, self.may, self.epoch = heads, names, departments, held, may, epoch
         self.at = {name: n for n, name in enumerate(names) if name in _NAMES}
@@ -199,7 +227,7 @@ class _Reader:
         self.found.append(resource)
 
     def _called(self, department_id: str) -> str:
-        return next((name for name, id in self.departments.items() if name != id == department_id), department_id)
+        return next((name for name, ids in self.departments.items() if name != department_id and tuple(ids) == (department_id,)), department_id)
 
     def _wrong(self, number: int, name: str, zh: str, en: str) -> None:
         n = self.at[name]
@@ -216,9 +244,7 @@ class _Reader:
                     raise _Fault(f"不认识坐标系“{said}”，应为 WGS84、CGCS2000、GCJ02 或 BD09", f"there is no “{said}”: WGS84, CGCS2000, GCJ02 or BD09")
                 return _CRS[said.lower()]
             case "department_id":
-                if said not in self.departments:
-                    raise _Fault(f"没有部门“{said}”", f"there is no department “{said}”")
-                return self.departments[said]
+                return self._department(said)
             case "expires_on":
                 return self._day(cell, said)
             case "id" | "capability":
@@ -226,6 +252,16 @@ class _Reader:
             case "lon" | "lat":  # what can be a point is said of both together
                 return _number(cell, "请填十进制度，如 119.1290", "degrees with decimals, such as 119.1290")
         return _checked(name, _number(cell) if name in _NUMBERS else said)
+
+    def _department(self, said: str) -> str:
+        match self.departments.get(said_of(said), ()):
+            case []:
+                raise _Fault(f"没有部门“{said}”", f"there is no department “{said}”")
+            case [id]:
+                return id
+            case several:
+                raise _Fault(f"有 {len(several)} 个部门叫“{said}”，请改填编号：{'、'.join(several)}",
+                             f"{len(several)} departments are called “{said}”; say which by its id: {', '.join(several)}")
 
     def _day(self, cell: Any, said: str) -> date:
         if isinstance(cell, datetime):

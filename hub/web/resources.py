@@ -17,7 +17,7 @@ from hub.documents.workbooks import by_sight, is_uncounted, open_book, reaches_b
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.calendar import local_day
 from hub.domain.resource import Request, RequestState, Resource, ResourceKind, Suggestion
-from hub.domain.resource_table import HEAD_WITHIN, LineError, Sheet, choose_sheet, head_of, is_table, letters, parse_table
+from hub.domain.resource_table import HEAD_WITHIN, LineError, Sheet, choose_sheet, head_of, is_table, letters, name_departments, parse_table
 from hub.errors import Rejected
 from hub.ids import exactly, new_id
 from hub.store.access import incident_thing
@@ -209,7 +209,7 @@ def joined(formulas: Sequence[LineError], errors: Sequence[LineError]) -> list[L
 
 
 def _read(
-    sheet: Sheet, departments: Mapping[str, str], held: Mapping[str, Resource], may: Callable[[Resource], bool],
+    sheet: Sheet, departments: Mapping[str, Sequence[str]], held: Mapping[str, Resource], may: Callable[[Resource], bool],
 ) -> tuple[list[Resource], list[LineError]]:
     """The resources of a sheet, and all that is wrong with it: some seconds for a full one, so not on the loop."""
     found, errors = parse_table(sheet, departments, held=held, may=may)
@@ -222,7 +222,7 @@ async def import_table(ask: Ask) -> Answer:
     sheet = await asyncio.to_thread(_table, ask.body)
     ask.look_over(await asyncio.to_thread(lambda: [["" if cell is None else str(cell) for cell in row] for row in sheet.rows]))
     async with ask.store.read() as conn:
-        departments = {name: d.id for d in await list_departments(conn) for name in (d.id, d.zh)}
+        departments = name_departments(await list_departments(conn))
         held = {one.id: one for one in await list_resources(conn)}
     found, errors = await asyncio.to_thread(_read, sheet, departments, held, lambda row: ask.may(Action.RESOURCE_EDIT, _thing(row)).allowed)
     if errors:
@@ -237,7 +237,7 @@ async def table(ask: Ask) -> web.Response:
     """The register of whoever asks as the table that the import reads; `empty`: the form alone."""
     ask.require(Action.RESOURCE_READ, HUB)
     async with ask.store.read() as conn:
-        departments = {d.id: d.zh for d in await list_departments(conn) if d.active}
+        departments = [d for d in await list_departments(conn) if d.active]
         held = [one for one in await list_resources(conn) if one.active]
         known = await _capabilities(conn, held, ask.now)
     own = [] if ask.query.empty else [one for one in held if ask.may(Action.RESOURCE_EDIT, _thing(one)).allowed]

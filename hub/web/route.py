@@ -243,7 +243,7 @@ _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
 def _too_large(route: Route) -> Rejected:
-    unit, name = next((unit, name) for unit, name in ((2**20, "MB"), (10**6, "MB"), (2**10, "kB"), (1, "bytes")) if route.limit_bytes % unit == 0)
+    unit, name = next((unit, name) for unit, name in ((2**20, "MiB"), (10**6, "MB"), (2**10, "KiB"), (10**3, "kB"), (1, "B")) if route.limit_bytes % unit == 0)
     most = f"{route.limit_bytes // unit} {name}"
     return Rejected("too_large", f"内容超过 {most}", f"the body is larger than {most}")
 

@@ -21,11 +21,13 @@ from hub.app import Running
 from hub.clock import ManualClock, utc_text
 from hub.domain.access import Role, Scope
 from hub.domain.incident import IncidentNoted
+from hub.domain.organisation import Department, DepartmentKind
 from hub.domain.resource_table import LineError
 from hub.domain.zone import Typed
 from hub.ids import new_id
 from hub.store.agents import note_telemetry, put_agent
 from hub.store.changes import changes_after, changes_of_incident
+from hub.store.organisation import save_department
 from hub.store.schema_plan import zone_set
 from hub.store.zones import mark_all
 from hub.web.resources import joined
@@ -404,6 +406,8 @@ async def test_plans_travel_as_yaml_and_faults_are_named_with_their_line(hub: Ru
         assert [f["code"] for f in desk.body["faults"]] == ["not_utf8"], "no word is stored with a sign in its place"
     assert await desk.ask("POST", "/api/v1/plans", raw=b"#" * 1_000_001) == 422
     assert desk.body["message"]["zh"] == "内容超过 1 MB"
+    assert await desk.ask("POST", "/api/v1/resources", raw=b" " * 262_145) == 422
+    assert desk.body["message"]["zh"] == "内容超过 256 KiB", "not every thousand is one"
 
 
 async def test_the_linter_answers_an_editor_with_lines_spans_and_the_next_version_and_stores_nothing(hub: Running, desk: Visitor) -> None:
@@ -545,6 +549,17 @@ async def test_the_register_goes_out_as_the_table_that_comes_back_in(hub: Runnin
     whole, form = [await fetched(desk, path) for path in ("/api/v1/resources/table", "/api/v1/resources/table?empty=true")]
     assert await desk.ask("POST", "/api/v1/resources/import", raw=whole) == 200 and (desk.body["lines"], desk.body["altered"]) == (1, 0), desk.body
     assert await desk.ask("POST", "/api/v1/resources/import", raw=form) == 422 and "没有数据" in desk.body["errors"][0]["zh"]
+
+
+async def test_the_register_of_two_departments_with_one_name_comes_back_as_it_went_out(hub: Running, desk: Visitor) -> None:
+    async with hub.services.store.transaction() as tx:
+        for id in ("safety-east", "safety-west"):
+            await save_department(tx, Department(id=id, kind=DepartmentKind.DEPARTMENT, zh="安监所", en=id), by="person:test")
+    for id in ("safety-east", "safety-west"):
+        lime = {"id": f"lime-{id}", "kind": "stock", "name_zh": "石灰", "department_id": id, "capability": "lime", "quantity": 8, "unit": "吨"}
+        assert await desk.ask("POST", "/api/v1/resources", lime) == 200, desk.body
+    whole = await fetched(desk, "/api/v1/resources/table")
+    assert await desk.ask("POST", "/api/v1/resources/import", raw=whole) == 200 and (desk.body["lines"], desk.body["altered"]) == (2, 0), desk.body
 
 
 async def fetched(desk: Visitor, path: str) -> bytes:

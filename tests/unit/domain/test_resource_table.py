@@ -10,11 +10,17 @@ import msgspec
 import pytest
 
 from hub.domain.coordinates import from_wgs84
+from hub.domain.organisation import Department, DepartmentKind
 from hub.domain.resource import Resource, ResourceKind
-from hub.domain.resource_table import LineError, Sheet, choose_sheet, letters, parse_table
+from hub.domain.resource_table import LineError, Sheet, choose_sheet, letters, name_departments, parse_table
 from hub.wire import Crs
 
-DEPARTMENTS = {"fire-rescue": "fire-rescue", "消防救援大队": "fire-rescue", "water-bureau": "water-bureau", "水利局": "water-bureau"}
+
+def department(id: str, zh: str, en: str, *, active: bool = True) -> Department:
+    return Department(id=id, kind=DepartmentKind.DEPARTMENT, zh=zh, en=en, active=active)
+
+
+DEPARTMENTS = name_departments([department("fire-rescue", "消防救援大队", "Fire and Rescue"), department("water-bureau", "水利局", "Water Bureau")])
 HEAD = ("编号", "类别", "名称", "部门", "能力", "数量", "单位")
 LIME: Mapping[str, Any] = {"编号": "lime-1", "类别": "物资", "名称": "石灰", "部门": "消防救援大队", "能力": "lime", "数量": 5, "单位": "吨"}
 
@@ -177,3 +183,28 @@ def test_nobody_takes_over_what_another_department_keeps() -> None:
 
 def test_columns_have_letters() -> None:
     assert [letters(n) for n in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
+
+
+@pytest.mark.parametrize(("there", "missing"), [("经度", "纬度"), ("纬度", "经度")])
+def test_a_table_with_one_column_of_a_point_is_refused_and_leaves_no_half_of_what_is_registered(there: str, missing: str) -> None:
+    held = {"lime-1": msgspec.structs.replace(only(table({})), lon=119.1, lat=34.8)}
+    assert fault(table({there: None}), held=held).column == missing
+    assert only(table({}), held=held).lat == 34.8 and only(table({"经度": None, "纬度": None}), held=held).lat is None
+
+
+def test_a_department_is_known_by_its_id_and_both_names_and_a_name_of_several_is_refused_by_its_cell() -> None:
+    named = name_departments([department("fire", "消防（区）", "Fire and Rescue"), department("ghost", "消防（区）", "Fire", active=False),
+                              department("east", "安监所", "Safety East"), department("west", "安监所", "Safety West"), department("old", "旧办", "Old Office", active=False)])
+
+    def owner(said: str) -> tuple[str, str]:
+        found, errors = parse_table(table({"部门": said}), named)
+        return (found[0].department_id, "") if found else (errors[0].cell, errors[0].zh)
+
+    assert [owner(said)[0] for said in ("消防(区)", "fire and rescue", "FIRE", "east", "safety west", "旧办", "ghost")] == ["fire", "fire", "fire", "east", "west", "old", "ghost"]
+    assert owner("安监所")[0] == "D2" and "east、west" in owner("安监所")[1]
+
+
+def test_the_columns_may_be_called_in_english_as_the_page_calls_them() -> None:
+    heads = ("Id", "Kind", "Name", "Owner", "What for (code)", "Quantity", "Unit", "Longitude (WGS-84)", "Latitude (WGS-84)", "Warn below", "Expires", "Telephone")
+    found = only(sheet(heads, ("lime-1", "stock", "Lime", "Water Bureau", "lime", 5, "吨", 119.1, 34.8, 2, date(2027, 6, 30), "1")))
+    assert (found.department_id, found.lon, found.low_below, found.expires_on, found.phone) == ("water-bureau", 119.1, 2, date(2027, 6, 30), "1")
