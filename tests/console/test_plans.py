@@ -384,6 +384,19 @@ def test_the_library_is_replayed_over_the_newest_incidents_on_its_own_page(new_s
     expect(case.locator("a")).to_have_attribute("href", re.compile(id))
 
 
+def test_a_case_for_which_no_level_would_be_suggested_says_so_and_names_no_empty_level(new_screen: Screens) -> None:
+    screen = new_screen()
+    page = screen.open()
+    result = {"id": "20261123-9", "title": "未定级的火灾", "matched": ["fire"], "undetermined": [], "expected": ["fire"], "missed": [], "unexpected": [], "first_is_right": True,
+              "level": None, "level_is_right": False, "ambiguous_zh": None, "ambiguous_en": None}
+    page.route("**/api/v1/plans/backtest*", partial(answered, {"cases": 1, "with_expectation": 1, "all_found": 1, "first_right": 1, "ambiguous": 0, "only_general": 0,
+                                                              "never_matched": [], "items": [{"incident_id": "1", "result": result}]}))
+    page.goto("/plans")
+    page.click("[data-test=replay-library]")
+    expect(page.locator("[data-test=replayed]")).to_contain_text("不会建议级别")
+    expect(page.locator("[data-test=replayed]")).not_to_contain_text("—")
+
+
 def answered(body: Any, route: Route) -> None:
     """Answer a request of the page as a hub in another state would."""
     route.fulfill(json=body)

@@ -83,6 +83,8 @@ def test_an_import_names_every_faulty_cell_and_the_register_comes_back_in_as_it_
     take(page, workbook(("某区物资台账",), HEAD, good))
     expect(page.locator("[data-test=imported].good")).to_be_visible()
     expect(row(page, name)).to_be_visible()
+    page.fill("input.filter", name)
+    expect(page.locator("h1 + .num")).to_have_text({"zh": "1 项", "en": "1 resource"}[locale])
     with page.expect_download() as download:
         page.click("[data-test=export]")
     whole = download.value.path().read_bytes()
