@@ -183,6 +183,12 @@ def _metres(lon: float, lat: float, to_lon: float, to_lat: float) -> float:
     return 2 * 6_371_008.8 * asin(sqrt(h))
 
 
+def check_point(resource: Resource) -> None:
+    """Refuse half a point: it would count as an unknown distance, and look like a known one."""
+    if (resource.lon is None) is not (resource.lat is None):
+        raise Rejected("half_point", "经度、纬度要么都填，要么都不填", "longitude and latitude: both, or neither", field="lat" if resource.lat is None else "lon")
+
+
 def check_offer(resource: Resource, request: Request, amount: float, today: date) -> None:
     """Refuse an offer of what cannot do what was asked, is counted otherwise, is out of use or expired, or of more than is free."""
     if resource.capability != request.capability or resource.unit != request.unit or not resource.active:

@@ -26,6 +26,7 @@ from hub.domain.resource import (
     ResourceSaved,
     Step,
     check_offer,
+    check_point,
     shortcomings,
     suitable,
     take_step,
@@ -70,7 +71,8 @@ async def list_resources(conn: AsyncConnection, *, capability: str | None = None
 
 
 async def save_resource(tx: Transaction, wanted: Resource, *, by: str) -> Resource:
-    """Make or alter a resource; what is out stays out. Saving what is there already changes nothing."""
+    """Make or alter a resource; what is out stays out. Saving what is there already changes nothing. Raises Rejected."""
+    check_point(wanted)
     held = await get_resource(tx.conn, wanted.id)
     if held is not None and msgspec.structs.replace(wanted, version=held.version, out=held.out) == held:
         return held

@@ -546,6 +546,7 @@ async def test_the_register_goes_out_as_the_table_that_comes_back_in(hub: Runnin
             "lat": 34.8, "expires_on": "2027-06-30", "phone": "013800000000", "low_below": 2}
     assert await desk.ask("POST", "/api/v1/resources", lime) == 200
     assert await desk.ask("POST", "/api/v1/resources", lime | {"id": "gone", "active": False}) == 200
+    assert await desk.ask("POST", "/api/v1/resources", {k: v for k, v in lime.items() if k != "lat"}) == 422 and desk.body["field"] == "lat"
     whole, form = [await fetched(desk, path) for path in ("/api/v1/resources/table", "/api/v1/resources/table?empty=true")]
     assert await desk.ask("POST", "/api/v1/resources/import", raw=whole) == 200 and (desk.body["lines"], desk.body["altered"]) == (1, 0), desk.body
     assert await desk.ask("POST", "/api/v1/resources/import", raw=form) == 422 and "没有数据" in desk.body["errors"][0]["zh"]
