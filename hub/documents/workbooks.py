@@ -97,7 +97,8 @@ def read_cells(sheet: Any, *, most_rows: int, most_columns: int) -> list[list[An
     Only the cells that the file has are looked at: going over lines makes one for every place, also where a format reaches to the last line of all.
     """
     held = [(row, column, cell.value) for (row, column), cell in sheet._cells.items() if row <= most_rows and column <= most_columns and cell.value is not None]
-    rows: list[list[Any]] = [[None] * max((column for _, column, _ in held), default=0) for _ in range(max((row for row, _, _ in held), default=0))]
+    lines, width = max((row for row, _, _ in held), default=0), max((column for _, column, _ in held), default=0)
+    rows: list[list[Any]] = [[None] * width for _ in range(lines)]
     for row, column, value in held:
         rows[row - 1][column - 1] = value
     return rows
