@@ -74,7 +74,7 @@ class ReceiptStatus(StrEnum):
 
 
 class Place(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """Where: words, a point in degrees (with its `crs`), an administrative code of 6, 9 or 12 digits; at least one of text and point."""
+    """Where: words, a point in degrees (with its `crs`), an administrative code of 6, 9 or 12 digits; one of them at least in a first report."""
 
     text: ShortText | None = None
     lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
@@ -553,7 +553,8 @@ def check_report(report: Report) -> None:
     if (place.lon is None) != (place.lat is None):
         missing = "place.lat" if place.lat is None else "place.lon"
         raise Rejected("missing_field", "经度和纬度必须同时给出", "longitude and latitude come together", field=missing)
-    if place.lon is None and is_blank(place.text) and place.adcode is None and place.enterprise_id is None:
+    first = report.incident_id is None
+    if first and place.lon is None and is_blank(place.text) and place.adcode is None and place.enterprise_id is None:
         raise Rejected("missing_field", "地点至少要有文字或坐标", "a place needs words or a point", field="place")
 
 

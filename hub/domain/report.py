@@ -140,13 +140,17 @@ def _judge_time(name: str, at: datetime, received_at: datetime, limit: Any) -> N
 
 
 def place_view(place: Place) -> PlaceView:
-    """A place in WGS-84; the system it was sent in is kept where it was another."""
+    """A place in WGS-84; the system it was sent in is kept where it was another.
+
+    Words without a letter or a digit (— of a phone that does not know where it is) name no place: kept, they would be the same place everywhere.
+    """
+    text = place.text if place.text is not None and any(c.isalnum() for c in place.text) else None
     if place.lon is None or place.lat is None or place.crs in (Crs.WGS84, Crs.CGCS2000):
         lon, lat = place.lon, place.lat
     else:
         lon, lat = to_wgs84(place.lon, place.lat, place.crs)
     return PlaceView(
-        text=place.text, lon=lon, lat=lat, sent_crs=None if place.crs is Crs.WGS84 or lon is None else place.crs, adcode=place.adcode,
+        text=text, lon=lon, lat=lat, sent_crs=None if place.crs is Crs.WGS84 or lon is None else place.crs, adcode=place.adcode,
         road=place.road, road_km=place.road_km, enterprise_id=place.enterprise_id,
     )
 

@@ -18,7 +18,7 @@ from hub.domain.incident import (
 )
 from hub.domain.report import Channel, ReportView, report_view
 from hub.errors import Rejected
-from hub.wire import Report
+from hub.wire import Report, decode_report
 from tests.support.reports import report
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -65,6 +65,24 @@ def test_a_follow_up_replaces_what_it_states_and_keeps_the_rest() -> None:
     assert (after.place.text, after.place.lon) == ("别处", 119.13)
     assert after.grade_suggested is not None and after.grade_suggested.grade == "serious"
     assert set(changed_fields(first, after)) == {"casualties", "place", "grade_suggested"}
+
+
+def test_a_follow_up_without_a_place_leaves_the_incidents_as_it_is() -> None:
+    first = opened(place={"text": "G204 赣马段", "lon": 119.112, "lat": 34.865})
+    for place in ({}, {"text": "—"}):
+        sent = report(kind="follow_up", incident_id=first.id, place=place)
+        assert decode_report(msgspec.json.encode(sent)).incident_id == first.id
+        assert apply_report(first, view(**sent), NOW).place == first.place
+    with pytest.raises(Rejected, match="missing_field"):
+        decode_report(msgspec.json.encode(report(place={})))
+
+
+def test_two_incidents_of_which_nobody_knows_where_they_are_have_no_place_in_common() -> None:
+    one, other = opened(place={"text": "—"}), opened(place={"text": "—"})
+    assert one.place.text is None
+    assert not any("地点" in reason.zh for reason in likeness(one, other)[1])
+    somewhere = opened(place={"text": "海州路口"})
+    assert any("地点" in reason.zh for reason in likeness(somewhere, somewhere)[1])
 
 
 def test_casualties_may_go_down_again() -> None:
