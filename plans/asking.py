@@ -5,6 +5,7 @@ Reads packaged tables alone. The values that a choice offers are those that cond
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
@@ -12,7 +13,7 @@ import msgspec
 
 from plans.facts import BY_REPORT, FIELDS, TYPES, VALUE_WORDS, Colour, FieldKind
 from plans.hazmat import lookup, tables
-from plans.load import closed_values
+from plans.load import closed_values, departments, towns_by_adcode
 from plans.model import Text
 
 
@@ -37,11 +38,15 @@ class Option(msgspec.Struct, frozen=True):
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """A unit in which a number may be typed, and how many of the fact's own units one of it is. The first one is offered."""
+    """A unit in which a number may be typed, and how many of the fact's own units one of it is. The first one is offered.
+
+    `one`: how English calls a single one of it, where that is another word.
+    """
 
     zh: str
     en: str
     factor: float
+    one: str | None = None
 
 
 class AnswerForm(msgspec.Struct, frozen=True):
@@ -55,7 +60,7 @@ class AnswerForm(msgspec.Struct, frozen=True):
     whole: bool = False
 
 
-_PEOPLE, _METRES = (Unit("人", "people", 1),), (Unit("米", "m", 1), Unit("公里", "km", 1000))
+_PEOPLE, _METRES = (Unit("人", "people", 1, one="person"),), (Unit("米", "m", 1), Unit("公里", "km", 1000))
 _UNITS: Mapping[str, tuple[Unit, ...]] = {
     "hazmat.quantity_kg": (Unit("吨", "t", 1000), Unit("千克", "kg", 1)),
     "loss_yuan": (Unit("万元", "10,000 yuan", 10_000), Unit("元", "yuan", 1)),
@@ -65,6 +70,8 @@ _UNITS: Mapping[str, tuple[Unit, ...]] = {
     "place.distance_to_homes_m": _METRES,
     "weather.wind_speed_mps": (Unit("米/秒", "m/s", 1),),
 }
+_UNITS_SAID_EN: Mapping[str, tuple[Unit, ...]] = {"loss_yuan": (Unit("百万元", "million yuan", 1_000_000), Unit("元", "yuan", 1))}
+"""In which units English sentences name an amount, where they are not those in which Chinese counts (by ten thousands)."""
 
 
 def form_of(field: str) -> AnswerForm:
@@ -84,10 +91,15 @@ def form_of(field: str) -> AnswerForm:
 
 
 def said_in_words(field: str, value: object) -> Text:
-    """A fact and what somebody answered, as a list shows it: 泄漏：是. The value is one that was checked."""
+    """A fact and what somebody answered, as a list shows it: 泄漏：是. The value is one that was checked; an amount names its unit once."""
     spec, form = FIELDS[field], form_of(field)
     zh, en = _value_words(form, value)
+    if form.units:
+        return Text(zh=f"{_UNIT_NAMED.sub('', spec.zh)}：{zh}", en=f"{_UNIT_NAMED.sub('', spec.en)}: {en}")
     return Text(zh=f"{spec.zh}：{zh}", en=f"{spec.en}: {en}")
+
+
+_UNIT_NAMED = re.compile(r"\s*[（(][^（）()]*[）)]$")
 
 
 def _value_words(form: AnswerForm, value: object) -> tuple[str, str]:
@@ -97,16 +109,26 @@ def _value_words(form: AnswerForm, value: object) -> tuple[str, str]:
         said = [(VALUE_WORDS[one["kind"]], VALUE_WORDS[one["colour"]]) for one in value]
         return "、".join(f"{kind[0]}{colour[0]}" for kind, colour in said) or "无", ", ".join(f"{kind[1]} {colour[1]}" for kind, colour in said) or "none"
     if isinstance(value, int | float) and form.units:
-        unit = next((one for one in form.units if one.factor <= value), form.units[-1])
-        return f"{value / unit.factor:.10g} {unit.zh}", f"{value / unit.factor:.10g} {unit.en}"
+        zh, en = _unit_for(form.units, value), _unit_for(_UNITS_SAID_EN.get(form.field, form.units), value)
+        called = en.one if en.one is not None and value == en.factor else en.en
+        return f"{value / zh.factor:.10g} {zh.zh}", f"{value / en.factor:,.10g} {called}"
     chosen = next((one for one in form.options if one.value == value), None)
     return (chosen.zh, chosen.en) if chosen else (str(value), str(value))
+
+
+def _unit_for(units: tuple[Unit, ...], value: float) -> Unit:
+    """The largest unit of which there is a whole one; the smallest for less than that."""
+    by_size = sorted(units, key=lambda unit: unit.factor)
+    return next((unit for unit in reversed(by_size) if unit.factor <= value), by_size[0])
 
 
 def _options(field: str) -> Iterator[Option]:
     """The values of a closed fact with their names; nothing for one that may be anything."""
     if field == "place.adcode":
-        yield from (Option(row["code"], row["name_zh"], row["name_zh"]) for row in tables.rows("towns"))
+        called, known = towns_by_adcode(), departments()
+        for row in tables.rows("towns"):
+            town = known[called[row["code"]]] if row["code"] in called else None
+            yield Option(row["code"], row["name_zh"], town.en if town is not None else row["name_zh"])
     elif field == "hazmat.class":
         yield from _classes()
     elif field == "hazmat.guide":

@@ -33,7 +33,7 @@ def test_every_fact_has_a_control_whose_answers_are_taken(field: str) -> None:
     for answer in answers:
         assert check_fact(field, answer) == answer
         said = said_in_words(field, answer)
-        assert said.zh.startswith(FIELDS[field].zh) and said.en.startswith(FIELDS[field].en)
+        assert said.zh.startswith(FIELDS[field].zh.partition("（")[0]) and said.en.startswith(FIELDS[field].en.partition(" (")[0])
 
 
 @pytest.mark.parametrize("field", sorted(FIELDS))
@@ -61,6 +61,29 @@ def test_an_amount_is_typed_in_the_unit_that_the_question_names() -> None:
     assert first.zh in FIELDS["hazmat.quantity_kg"].ask_zh and first.factor == 1000
     assert said_in_words("hazmat.quantity_kg", 25_000).zh.endswith("25 吨")
     assert said_in_words("hazmat.quantity_kg", 900).en.endswith("900 kg")
+
+
+@pytest.mark.parametrize(("field", "value", "zh", "en"), [
+    ("loss_yuan", 50_000, "直接经济损失：5 万元", "direct loss: 50,000 yuan"),
+    ("loss_yuan", 800, "直接经济损失：800 元", "direct loss: 800 yuan"),
+    ("loss_yuan", 1_200_000, "直接经济损失：120 万元", "direct loss: 1.2 million yuan"),
+    ("place.distance_to_water_m", 0, "：0 米", ": 0 m"),
+    ("place.distance_to_water_m", 0.5, "：0.5 米", ": 0.5 m"),
+    ("place.distance_to_water_m", 1500, "：1.5 公里", ": 1.5 km"),
+    ("casualties.dead", 1, "死亡人数：1 人", "dead: 1 person"),
+    ("casualties.dead", 3, "死亡人数：3 人", "dead: 3 people"),
+    ("casualties.dead", 0, "死亡人数：0 人", "dead: 0 people"),
+    ("hazmat.quantity_kg", 25_000, "数量：25 吨", "quantity: 25 t"),
+    ("weather.wind_speed_mps", 3.5, "风速：3.5 米/秒", "wind speed: 3.5 m/s"),
+])  # fmt: skip
+def test_an_amount_is_said_in_the_unit_that_fits_it_and_names_it_once(field: str, value: float, zh: str, en: str) -> None:
+    said = said_in_words(field, value)
+    assert said.zh.endswith(zh) and said.en.endswith(en)
+    assert "（" not in said.zh and "(" not in said.en
+
+
+def test_towns_are_offered_by_their_english_names_in_english() -> None:
+    assert next(one for one in form_of("place.adcode").options if one.value == "320707108").en == "Ganma"
 
 
 @pytest.mark.parametrize("said", ["1005", "UN 1005", "268/1005", "液氨", "１００５"])
