@@ -40,7 +40,7 @@ from hub.store import obligations as ledger
 from hub.store.changes import changes_of_incident
 from hub.store.duty_data import load_rules
 from hub.store.notices import message_drafts, queue
-from hub.store.organisation import get_person, list_departments, towns_by_adcode
+from hub.store.organisation import list_departments, people_by_id, towns_by_adcode
 from hub.store.plans import facts_from, get_plan, stated_facts
 from hub.store.reports import get_incident, list_incidents
 from hub.store.roster import list_posts, load_reach, who_is_on_now
@@ -162,10 +162,11 @@ async def bindings(conn: AsyncConnection, now: datetime) -> Bindings:
     there = {d.id for d in departments if d.active}
     posts = [p for p in await list_posts(conn) if p.active and p.department_id in there and p.id == f"{p.department_id}.duty"]
     on = await who_is_on_now(conn, posts, now)
+    first = {post.id: on[post.id].persons[0] for post in posts if on[post.id].persons}
+    people = await people_by_id(conn, set(first.values()))
     bound: dict[str, Post] = {}
     for post in posts:
-        persons = on[post.id].persons
-        who = await get_person(conn, persons[0]) if persons else None
+        who = people.get(first.get(post.id, ""))
         bound[post.department_id] = Post(post.department_id, post.id, who.name if who else None, who.phone if who else None)
     return Bindings(posts=bound, towns=await towns_by_adcode(conn), names={d.id: Text(zh=d.zh, en=d.en or d.zh) for d in departments})
 
@@ -188,14 +189,16 @@ def _task(head: ResponseHead, task: ActiveTask, duty: Obligation, duties: dict[s
 
 
 def manned(tasks: Iterable[TaskView], bound: Bindings) -> list[TaskView]:
-    """Tasks with whoever is on their post now: a response may last longer than the shift in which it began. What is no longer owed keeps its names."""
+    """Tasks with whoever is on their post now: a response may last longer than the shift in which it began. Where the post is no more it is nobody.
+
+    What is no longer owed keeps its names.
+    """
     return [_with_officer(task, bound.posts.get(task.owner.department)) if task.state in (DutyState.OPEN, DutyState.RETURNED) else task for task in tasks]
 
 
 def _with_officer(task: TaskView, post: Post | None) -> TaskView:
-    if post is None or task.owner.post is None:
-        return task
-    return msgspec.structs.replace(task, owner=msgspec.structs.replace(task.owner, officer=post.officer, phone=post.phone))
+    officer, phone = (post.officer, post.phone) if post is not None else (None, None)
+    return msgspec.structs.replace(task, owner=msgspec.structs.replace(task.owner, officer=officer, phone=phone))
 
 
 async def _duties(conn: AsyncConnection, response_id: str) -> dict[str, Obligation]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -92,6 +92,14 @@ async def get_person(conn: AsyncConnection, id: str) -> Person | None:
     """One person, or None."""
     row = (await conn.execute(select(person).where(person.c.id == id))).first()
     return _person(row) if row else None
+
+
+async def people_by_id(conn: AsyncConnection, ids: Collection[str]) -> dict[str, Person]:
+    """The people of these ids that there are, by id, in one query."""
+    if not ids:
+        return {}
+    rows = await conn.execute(select(person).where(person.c.id.in_(sorted(ids))))
+    return {row.id: _person(row) for row in rows.all()}
 
 
 async def get_post(conn: AsyncConnection, id: str) -> Post | None:

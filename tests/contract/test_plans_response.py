@@ -994,6 +994,25 @@ async def test_whoever_comes_on_duty_while_a_response_runs_is_named_at_its_tasks
     assert await named() == {None}, "nobody, and not whoever was there before"
 
 
+async def test_where_the_post_is_no_more_a_task_names_nobody(store: Store, clock: ManualClock) -> None:
+    await district(store)
+    async with store.transaction() as tx:
+        who = await add_person(tx, "夜班甲", by=BY, phone="13800000001", department_id="traffic-police")
+        await save_shift(tx, Shift(id=new_id(), post_id="traffic-police.duty", person_id=who.id, starts_at=NOW, ends_at=NOW + timedelta(hours=8)), by=BY)
+    clock.advance(timedelta(hours=1))
+    head = await start(store, await opened(store), ROAD_ONLY)
+    async with store.transaction() as tx:
+        police = next(d for d in await list_departments(tx.conn) if d.id == "traffic-police")
+        await save_department(tx, msgspec.structs.replace(police, active=False), by=BY)
+    async with store.read() as conn:
+        whole = await get_response(conn, head.id)
+        assert whole is not None
+        before = await tasks_of(conn, whole)
+        found = manned(before, await bindings(conn, clock.now()))
+    assert {t.owner.officer for t in before if t.owner.department == "traffic-police"} == {"夜班甲"}
+    assert {(t.owner.officer, t.owner.phone) for t in found if t.owner.department == "traffic-police"} == {(None, None)}
+
+
 async def test_nothing_is_taken_out_of_use_while_it_is_lent(store: Store) -> None:
     await district(store)
     view = await opened(store)
