@@ -188,7 +188,11 @@ class ReplayedCase(Struct, frozen=True, kw_only=True):
 
 
 class Replayed(Struct, frozen=True, kw_only=True):
-    """The newest incidents replayed: the sums, and the incidents where a plan was missed, nobody put one in force, or two are level."""
+    """The newest incidents replayed: the sums, and the incidents where there is something to look at (`plans.telling.is_remarkable`).
+
+    That is, against what people put in force: a plan missed, one that they did not choose, another first plan or another level; and two that are
+    level, also where nobody put anything in force.
+    """
 
     cases: int
     with_expectation: int

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from sqlalchemy import event
 
 from hub.clock import ManualClock
 from hub.domain.activation import ResponseHead, ResponseState
@@ -40,6 +41,7 @@ from hub.store.activations import (
     put_in_force,
     responses_of,
     revoke,
+    stored_cases,
     tasks_of,
     terminate,
 )
@@ -992,6 +994,32 @@ async def test_whoever_comes_on_duty_while_a_response_runs_is_named_at_its_tasks
     assert await named() == {"白班乙"}
     clock.advance(timedelta(hours=8))
     assert await named() == {None}, "nobody, and not whoever was there before"
+
+
+async def test_many_incidents_are_replayed_by_as_many_queries_as_one(store: Store) -> None:
+    await district(store)
+    first, other, quiet = [await opened(store, number=n) for n in (1, 2, 3)]
+    await start(store, first, ROAD_ONLY, Level.IV)
+    await start(store, other, BOTH, Level.II)
+    async with store.transaction() as tx:
+        await state_fact(tx, other, "hazmat.quantity_kg", 20000, by=BY)
+    async with store.read() as conn:
+        asked: list[str] = []
+
+        def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+            asked.append(statement)
+
+        assert conn.sync_connection is not None
+        event.listen(conn.sync_connection, "before_cursor_execute", note)
+        (newest,) = await stored_cases(conn, ZoneInfo(RULES.calendar.zone), limit=1)
+        for_one = len(asked)
+        cases = dict(await stored_cases(conn, ZoneInfo(RULES.calendar.zone)))
+        for_all = len(asked) - for_one
+        event.remove(conn.sync_connection, "before_cursor_execute", note)
+    assert newest[0] == quiet.id and for_all == for_one > 0
+    assert {id: (set(case.expected), case.level) for id, case in cases.items()} == {
+        first.id: (set(ROAD_ONLY), Level.IV), other.id: (set(BOTH), Level.II), quiet.id: (set(), None)}
+    assert [load.quantity_kg for load in cases[other.id].facts.hazmat] == [20000] and not cases[first.id].facts.hazmat
 
 
 async def test_where_the_post_is_no_more_a_task_names_nobody(store: Store, clock: ManualClock) -> None:
