@@ -341,9 +341,12 @@ async def test_what_a_phone_reports_of_a_task_that_was_withdrawn_meanwhile_is_ta
             assert await phone.ask("POST", f"/api/v1/tasks/{gone['id']}/done", {"evidence": "阀门已关"}) == 200, phone.body
             assert phone.body["state"] == "excused"
         assert await phone.ask("POST", f"/api/v1/tasks/{gone['id']}/acknowledge", {}) == 200 and phone.body["state"] == "excused"
+        other = next(t for t in tasks if t["owner"]["department"] == gone["owner"]["department"] and t["id"] != gone["id"])
+        assert await desk.ask("POST", f"/api/v1/activations/{response['id']}/terminate", {"reason": "处置完毕"}) == 200, desk.body
+        assert await phone.ask("POST", f"/api/v1/tasks/{other['id']}/done", {"evidence": "人员已撤离"}) == 200, phone.body
     async with hub.services.store.read() as conn:
         said = [c.read(IncidentNoted).text for c in await changes_of_incident(conn, id) if c.kind == "incident.noted"]
-    assert len(said) == 1 and said[0].endswith("阀门已关")
+    assert sorted(one.rpartition("：")[2] for one in said) == sorted(["阀门已关", "人员已撤离"])
 
 
 async def test_a_level_that_is_set_as_another_operator_joins_plans_takes_none_of_them_away(hub: Running, desk: Visitor) -> None:
