@@ -375,14 +375,17 @@ def _in_words(query: str, limit: int) -> tuple[Match, ...]:
 
 
 def _numbers_in(query: str) -> list[Match]:
-    """What plates and numbers within a sentence name. A bare number of four digits counts beside a hazard number that the substance carries."""
+    """What plates and numbers within a sentence name. A bare number of four digits counts beside a hazard number that the substance carries.
+
+    A plate whose halves do not go together stands below a name that is said whole.
+    """
     said = {un: hin for hin, un in _PLATE_SAID.findall(query)} | dict.fromkeys(_UN_SAID.findall(query), "")
     codes = {_hin(hin) for hin in _HIN_BARE.findall(query)}
     for un in _UN_BARE.findall(query):
         if un in substances() and (hin := next((entry.hin for entry in substances()[un].classes if entry.hin in codes), "")):
             said.setdefault(un, hin)
     return [
-        Match(substance=substances()[un], score=850, why=MatchKind.PLATE if hin else MatchKind.UN, matched=f"{_hin(hin)}/{un}" if hin else un)
+        Match(substance=substances()[un], score=750 if hin and plate_agrees(_hin(hin), un) is False else 850, why=MatchKind.PLATE if hin else MatchKind.UN, matched=f"{_hin(hin)}/{un}" if hin else un)
         for un, hin in said.items() if un in substances()
     ]  # fmt: skip
 

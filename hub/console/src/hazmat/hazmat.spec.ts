@@ -60,6 +60,10 @@ describe('looking a substance up with no signal', () => {
   it.each([['268/1005', '1005'], ['UN 1017', '1017'], ['液氨', '1005'], ['25吨液氨罐车', '1005'], ['7664-41-7', '1005'], ['chlorine', '1017'], ['UN编号：1005', '1005'], ['1005/268', '1005'], ['2681005', '1005'], ['X 423/1428', '1428'], ['CAS号：7664-41-7', '1005']])('%s is UN %s', (query, un) => {
     expect(search(book, query)[0]?.substance.un).toBe(un)
   })
+  it('ranks a plate in a sentence whose halves do not go together below a name that is said whole', () => {
+    expect(search(book, '橙色牌 268/1005')[0]?.score).toBeGreaterThan(800)
+    expect(search(book, '橙色牌 268/1428').find((one) => one.hin === '268')?.score).toBeLessThan(800)
+  })
   it('lists what carries a hazard number, and knows which numbers a substance carries', () => {
     const found = search(book, 'HIN 268', 50).map((one) => one.substance)
     expect(found.map((one) => one.un)).toEqual(expect.arrayContaining(['1005', '1050']))

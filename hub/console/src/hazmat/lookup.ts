@@ -33,6 +33,11 @@ export function hinOf(book: Book, text: string): { hin: string; zh: string; en: 
 /** The hazard numbers that ADR 2017 gives a substance. */
 export const hinsOf = (substance: Substance): Set<string> => new Set(substance.classes.map((one) => one[4]!).filter(Boolean))
 
+function unlike(substance: Substance, hin: string): boolean {
+  const codes = hinsOf(substance)
+  return codes.size > 0 && !codes.has(hin)
+}
+
 /** `like`: no name of the tables, but one that differs by a slip of the pen; never to be taken for it unasked. */
 export interface Found { substance: Substance; score: number; hin: string | null; like?: boolean }
 
@@ -113,7 +118,11 @@ function numbersIn(book: Book, query: string): Found[] {
     const hin = book.substances.has(un!) ? codes.find((one) => hinsOf(book.substances.get(un!)!).has(one)) : undefined
     if (hin && !said.has(un!)) said.set(un!, hin)
   }
-  return [...said].flatMap(([un, hin]) => (book.substances.has(un) ? [{ substance: book.substances.get(un)!, score: 850, hin }] : []))
+  return [...said].flatMap(([un, hin]) => {
+    const substance = book.substances.get(un)
+    // a plate whose halves do not go together stands below a name that is said whole
+    return substance ? [{ substance, score: hin && unlike(substance, hin) ? 750 : 850, hin }] : []
+  })
 }
 
 function byName(book: Book, query: string): Found[] {

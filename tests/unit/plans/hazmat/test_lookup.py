@@ -122,6 +122,12 @@ def test_a_plate_whose_halves_do_not_fit_is_noticed() -> None:
     assert plate_agrees("33", "9260") is None
 
 
+def test_a_plate_in_a_sentence_whose_halves_do_not_fit_ranks_below_one_that_does() -> None:
+    (fits,), (apart,) = [[m for m in search(f"橙色牌 {plate}") if m.why is MatchKind.PLATE] for plate in ("268/1005", "268/1428")]
+    assert (fits.matched, apart.matched) == ("268/1005", "268/1428")
+    assert fits.score > 800 > apart.score, "800 is a name that is said whole"
+
+
 def test_a_cas_number_with_a_wrong_check_digit_is_refused() -> None:
     with pytest.raises(Rejected, match="bad_cas"):
         search("7664-41-8")
