@@ -105,7 +105,7 @@ _CONFIRMED = (
     re.compile(rf"(?:确诊|确定|确认){_N}{_PERSON}[^，。；\d]{{0,8}}中毒(?!死亡|身亡)"),
     re.compile(rf"经(?:排查|筛查|检查|诊断)，?[^。；，\d]{{0,6}}{_N}{_PERSON}[^，。；\d]{{0,6}}中毒(?!死亡|身亡)"),
 )
-_NOT_EARLIER = re.compile(r"升至|增至|增加|上升|达到|达|共|累计|总计")  # a later or total number goes beyond a confirmed one
+_UPDATED = re.compile(r"升至|增至|增加|上升|达到|达|共|累计|总计")  # a later or total number goes beyond a confirmed one
 _BACKWARD = {
     field: re.compile(
         rf"{verb}(?:的)?{_COUNT_WORDS}{_REACH}(?:一家)?{_N}(?:(?:至|-|~|到){NUMBER})?(?P<unit>人|名|例|余|多|位|户|个|口|$|，|。|、|;|；|具|老人|孩子|学生|工人|男子|女子)"
@@ -415,17 +415,25 @@ def count(prepared: Prepared) -> People:
         found["dead_or_missing"] = either
     sick = [f for s in counted for p in _ILL for f in _figures(prepared, s.start, s.end, p)]
     sick += [f for s in counted for f in _listed(prepared, s.start, s.end, _LISTED_ILL)]
-    sure = [f for s in counted for p in _CONFIRMED for f in _figures(prepared, s.start, s.end, p)]
-    if sure:
-        exact = max(sure, key=lambda f: f.value)
-        more = [f for s in counted for f in _candidates(prepared, (s.start, s.end), "poisoned") if f.value > exact.value and f.start > exact.end]
-        found["poisoned"] = max([exact, *(f for f in more if _NOT_EARLIER.search(prepared.text, max(0, f.start - 14), f.end))], key=lambda f: f.value)
-        sick = [f for f in sick if f.value <= found["poisoned"].value]
+    confirmed = _confirmed(prepared, counted)
+    if confirmed is not None:
+        found["poisoned"] = confirmed
+        sick = [f for f in sick if f.value <= confirmed.value]
     sick = [f for f in sick if _IN_VAIN.match(prepared.text, f.end) is None and not _denied(prepared, "poisoned", f)]
     ill = max(_exact(sick), key=lambda f: f.value) if sick else None
     fields = {name: figure.value for name, figure in found.items() if name in Casualties.__struct_fields__}
     least = _lower_bounds(prepared, counted)
     return People(Casualties(**fields), loss.value if loss else None, either.value if either else None, ill, found, least)
+
+
+def _confirmed(prepared: Prepared, counted: list[Sentence]) -> Figure | None:
+    """How many were found to be poisoned, as the text updates it; whoever else was only looked at does not count."""
+    sure = [f for s in counted for form in _CONFIRMED for f in _figures(prepared, s.start, s.end, form)]
+    if not sure:
+        return None
+    most = max(sure, key=lambda f: f.value)
+    later = [f for s in counted for f in _candidates(prepared, (s.start, s.end), "poisoned") if f.value > most.value and f.start > most.end]
+    return max([most, *(f for f in later if _UPDATED.search(prepared.text, max(0, f.start - 14), f.end))], key=lambda f: f.value)
 
 
 _DEAD_AND_HURT = re.compile(rf"{_N}(?:名|人)(?:死亡|遇难)[、，和]?(?P<hurt>{NUMBER})(?:名|人)(?:不同程度)?受伤")

@@ -41,7 +41,7 @@ _LUNAR = re.compile(
 )
 # when a text was written: 2025-02-10 16:00:16, 2007年08月27日21:12 新华网
 _BEHIND_ADDRESS = re.compile(r"(?:https?|www)[^\u4e00-\u9fff\n]{0,60}?(?<!\d)(?P<year>(?:19|20)\d{2})年(?P<month>\d{1,2})月(?P<day>\d{1,2})日")
-_ADDRESS = re.compile(r"(?:https?|www)[^\u4e00-\u9fff]{0,60}\Z")  # 标题http://www.sina.com.cn 2007年10月25日17:53
+_ADDRESS = re.compile(r"(?:https?|www)[^\u4e00-\u9fff]{0,60}\Z")  # 标题http://www.example.com 2007年10月25日17:53
 _WRITTEN = re.compile(
     r"[•.|-]{0,3}(?:https?：?//[a-zA-Z0-9./_-]{0,60}?)?(?:(?:来源|出处|作者|编辑|责任编辑)[:：]?[^。\d\n]{2,24}?)?(?:发布|更新|发表)?(?:时间|日期|人|于)?[:：]?\d{4}(?:[-/.]\d{1,2}[-/.]\d{1,2}|年\d{1,2}月\d{1,2}日(?=\d{1,2}:\d))[T，]?(?:\d{1,2}:\d{2}(?::\d{2})?)?[^，。]{0,14}"
 )
