@@ -11,9 +11,9 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from hub.documents.sheets import sheet_name
-from hub.documents.workbooks import COUNTERS, FORMULA, open_book, uncounted
+from hub.documents.workbooks import FORMULA, open_book, uncounted
 from hub.domain.daily import Column, Content, Field, FieldKind, Template, read_content, read_yes_no
-from hub.domain.typed import plain
+from hub.domain.typed import COUNTERS, plain
 from hub.errors import Fault, Rejected
 
 MOST_ROWS: Final = 2_000

@@ -17,8 +17,6 @@ from hub.errors import Fault, Rejected
 
 MOST_UNPACKED: Final = 30 * 2**20
 """The most that a workbook may unpack to in bytes (our own choice): openpyxl takes some thirty times as much memory for it."""
-COUNTERS: Final = frozenset({"序号", "编号", "no", "no."})
-"""Columns that count the lines of a table and say nothing else."""
 MOST_MERGED: Final = 5_000
 """The most merged ranges that are spread (our own choice)."""
 MOST_SPANNED: Final = 200_000

@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from hub.domain.coordinates import in_china, to_wgs84
+from hub.domain.data import packaged
 from hub.domain.organisation import Department
 from hub.domain.resource import Resource, ResourceKind
-from hub.domain.typed import figures, plain, read_date
+from hub.domain.typed import COUNTERS, figures, plain, read_date
 from hub.wire import Crs
 from plans.saying import in_chinese
 
@@ -47,33 +48,19 @@ COLUMNS: Final[Mapping[str, str]] = {
     "单位": "unit", "地点": "place", "经度": "lon", "纬度": "lat", "坐标系": "crs", "下限": "low_below", "有效期": "expires_on", "联系人": "contact", "电话": "phone",
 }
 """The columns of the table by the name that our own sheet gives them."""
-_ALSO: Final[Mapping[str, str]] = {
-    "资源编号": "id", "物资编号": "id", "资源类别": "kind", "类型": "kind", "资源类型": "kind", "资源名称": "name_zh", "物资名称": "name_zh", "英文名称": "name_en",
-    "所属部门": "department_id", "责任部门": "department_id", "所属单位": "department_id", "责任单位": "department_id", "管理单位": "department_id",
-    "能力代码": "capability", "库存": "quantity", "库存数量": "quantity", "现有数量": "quantity", "计量单位": "unit", "存放地点": "place", "存放位置": "place", "地址": "place",
-    "库存下限": "low_below", "最低库存": "low_below", "有效期至": "expires_on", "有效期限": "expires_on", "到期日": "expires_on", "到期日期": "expires_on", "失效日期": "expires_on",
-    "负责人": "contact", "联系电话": "phone", "手机": "phone", "手机号": "phone", "手机号码": "phone",
-    "name": "name_zh", "nameinenglish": "name_en", "englishname": "name_en", "type": "kind", "category": "kind", "department": "department_id", "owner": "department_id",
-    "whatfor": "capability", "stock": "quantity", "amount": "quantity", "location": "place", "address": "place", "longitude": "lon", "latitude": "lat",
-    "coordinatesystem": "crs", "warnbelow": "low_below", "minimum": "low_below", "expires": "expires_on", "expiry": "expires_on", "expirydate": "expires_on",
-    "telephone": "phone",
-}
+_WORDS: Final[Mapping[str, Any]] = packaged("table_words")
+_ALSO: Final[Mapping[str, str]] = {word: field for field, words in _WORDS["resource_columns"].items() for word in words}
 """What such columns are called in the registers that departments keep, and on our own page."""
-COUNTERS: Final = frozenset({"序号", "no", "no."})
-"""Columns that count the lines and say nothing else."""
 KINDS: Final[Mapping[str, ResourceKind]] = {
     "队伍": ResourceKind.TEAM, "车辆": ResourceKind.VEHICLE, "物资": ResourceKind.STOCK, "专家": ResourceKind.EXPERT, "医院": ResourceKind.HOSPITAL,
     "避难所": ResourceKind.SHELTER,
 }
-_CRS: Final[Mapping[str, Crs]] = {
-    "wgs84": Crs.WGS84, "wgs-84": Crs.WGS84, "cgcs2000": Crs.CGCS2000, "国家2000": Crs.CGCS2000, "天地图": Crs.CGCS2000, "gcj02": Crs.GCJ02, "gcj-02": Crs.GCJ02,
-    "火星坐标": Crs.GCJ02, "高德": Crs.GCJ02, "腾讯": Crs.GCJ02, "bd09": Crs.BD09, "bd-09": Crs.BD09, "百度": Crs.BD09,
-}
+_CRS: Final[Mapping[str, Crs]] = {word: Crs(value) for value, words in _WORDS["crs"].items() for word in words}
 _NUMBERS: Final = frozenset({"quantity", "low_below", "lon", "lat"})
 NEEDED: Final = ("id", "kind", "name_zh", "department_id", "capability", "quantity", "unit")
 _OWN: Final = frozenset({"id", "quantity", "low_below"})
 """What a merged cell says once: spread over its lines, a stock would be counted several times."""
-_NOTHING: Final = frozenset({"-", "--", "—", "——", "/", "无", "暂无", "长期", "n/a"})
+_NOTHING: Final = frozenset(_WORDS["nothing"])
 """What people type into a cell that they leave empty; in columns that may be empty."""
 HEAD_WITHIN: Final = 10
 """Among how many first lines the names of the columns are looked for: a title and notes stand above them (our own choice)."""

@@ -1,4 +1,4 @@
-"""Numbers and dates as people type them into forms and sheets: full-width, with thousands separators, 2027年6月30日. Pure."""
+"""Numbers and dates as people type them into forms and sheets: full-width, with thousands separators, 2027年6月30日; and what a column that counts lines is called. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import unicodedata
 from datetime import date
 from typing import Final
 
+from hub.domain.data import packaged
+
+COUNTERS: Final = frozenset(packaged("table_words")["counters"])
+"""Columns that count the lines of a table and say nothing else."""
 _FULL_WIDTH: Final = {**{0xFF10 + n: str(n) for n in range(10)}, 0xFF0C: ",", 0xFF0E: ".", 0x3000: " "}
 """Full-width digits, comma, stop and space; nothing else is taken for a digit (10² is not 102)."""
 _GROUPED: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from hub.documents.workbooks import COUNTERS, is_uncounted, open_book, read_cells, spread, uncounted
+from hub.documents.workbooks import is_uncounted, open_book, read_cells, spread, uncounted
 from hub.domain.access import HUB, Action, Thing, ThingKind, Tier
 from hub.domain.classified import ClassifiedHit, packaged_guard
 from hub.domain.organisation import (
@@ -22,7 +22,7 @@ from hub.domain.organisation import (
     Post,
     plan_import,
 )
-from hub.domain.typed import plain
+from hub.domain.typed import COUNTERS, plain
 from hub.errors import Rejected, refusal
 from hub.store.organisation import (
     add_person,
